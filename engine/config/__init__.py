@@ -1,0 +1,1 @@
+"""Stage configurations and presets."""

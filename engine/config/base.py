@@ -1,0 +1,30 @@
+"""Shared parts of stage configurations: frozen, checked where they are built, JSON in and out."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+TaskName = Literal["flat", "variable", "obstacles", "incline"]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class Config(BaseModel):
+    """Base of every configuration: immutable, unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class TaskConfig(Config):
+    """What the robots have to do and how an episode ends."""
+
+    name: TaskName = Field("flat", description="Ground the robots run on.")
+    episode_steps: int = Field(
+        1000, ge=1, le=100_000, description="Control steps until the clock truncates an episode."
+    )
+    reset_noise: float = Field(
+        0.005, ge=0, le=0.1, description="Half width of the uniform noise on every position and velocity."
+    )
+    incline_deg: float = Field(10.0, ge=0, le=30, description="Slope of the incline task, degrees.")
+    num_courses: int = Field(
+        4, ge=1, le=64, description="Terrain courses a model holds; each episode picks one."
+    )

@@ -1,0 +1,114 @@
+"""What a run reports while it works; a recorder decides where the facts go."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage is: ``done`` of ``total`` in ``unit`` (``steps``, ``robots``, ``episodes``...).
+
+    ``rate`` is units per second of late, 0 where it is not known yet.
+    """
+
+    done: float
+    total: float
+    unit: str
+    rate: float = 0.0
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Named numbers at a step of the x axis (control steps, or gradient steps for a student).
+
+    ``robots`` holds per-robot numbers under the robot's digest.
+    """
+
+    step: int
+    iteration: int
+    values: Mapping[str, float]
+    robots: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Note:
+    """A line for the log, and for the screen's events when it is a warning or an error."""
+
+    level: Literal["info", "warning", "error"]
+    text: str
+
+
+@dataclass(frozen=True)
+class CheckpointWritten:
+    """A resumable snapshot is complete on disk (written, fsynced, renamed)."""
+
+    step: int
+    path: Path
+    sha256: str
+    value: float | None = None
+
+
+@dataclass(frozen=True)
+class ArtifactWritten:
+    """A result file or folder is complete on disk. ``sha256`` covers a file, or a folder's manifest."""
+
+    kind: str
+    name: str
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One evaluated episode; ``policy`` labels whose, ``energy_j`` is the actuators' absolute work."""
+
+    policy: str
+    robot_digest: str
+    task: str
+    seed: int
+    episode: int
+    episode_return: float
+    length: int
+    terminated: bool
+    distance_m: float
+    mean_speed_m_s: float
+    energy_j: float
+
+
+@dataclass(frozen=True)
+class EpisodesFinished:
+    """Evaluated episodes, a batch at a time."""
+
+    episodes: Sequence[Episode]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The headline of a run: one number (or None) and the words for it."""
+
+    value: float | None
+    text: str
+
+
+Event = (
+    Progress | Metrics | Note | CheckpointWritten | ArtifactWritten | EpisodesFinished | Result
+)
+Report = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """What every stage gets besides its configuration and inputs.
+
+    ``folder`` is the run's folder; ``attempt`` goes into names of files it writes; ``should_stop``
+    turns True once a stop was asked for (save, then raise ``StopRequestedError``); ``resume_from`` is
+    the checkpoint to continue from, or None.
+    """
+
+    folder: Path
+    attempt: int
+    report: Report
+    should_stop: Callable[[], bool]
+    resume_from: Path | None = None

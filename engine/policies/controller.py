@@ -1,0 +1,63 @@
+"""What every policy is: read the robots once, then act on packed observations many times."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from engine.morphology.packing import Packing
+
+Encoding = Any
+"""What a controller computes once per robot: attention maps, generated weights. Opaque outside it."""
+
+
+@dataclass(frozen=True)
+class BucketContext:
+    """Static facts of the robots of one limb count, in packed order (R, L, ...)."""
+
+    robots: tuple[int, ...]
+    context: Tensor  # (R, L, 53) transformed, normalised
+    raw_context: Tensor  # (R, L, 35) raw, not normalised
+    normalized_raw_context: Tensor  # (R, L, 35) raw, normalised to about [-1, 1]
+    joint_mask: Tensor  # (R, L, J) bool
+
+
+@dataclass(frozen=True)
+class RobotBatch:
+    """Robots as a network sees them: one ``BucketContext`` per bucket of their packing."""
+
+    limb_counts: tuple[int, ...]
+    names: tuple[str, ...]
+    digests: tuple[str, ...]
+    buckets: tuple[BucketContext, ...]
+
+    def packing(self, per_robot: int) -> Packing:
+        """The packing of these robots with ``per_robot`` samples each."""
+        return Packing(self.limb_counts, per_robot)
+
+
+class Controller(Protocol):
+    """A policy: pure in its parameters, with the observation moments among its buffers.
+
+    ``observation`` is packed and raw (rows, 17), as environments give it; each controller normalises
+    by its own moments. ``terrain`` is (E, 1410) or None. Means are (rows, J); entries without a
+    hinge are zero. Padding inside a network must never change a result.
+    """
+
+    def encode(self, robots: RobotBatch) -> Encoding:
+        """All that depends on the robots alone; gradients flow through it."""
+        ...
+
+    def mean(
+        self, encoding: Encoding, observation: Tensor, packing: Packing, terrain: Tensor | None
+    ) -> Tensor:
+        """Action means of packed observations: (rows, 17) -> (rows, J)."""
+        ...
+
+
+def select_device(name: str) -> torch.device:
+    """``auto`` is CUDA where there is one, else the CPU."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
