@@ -1,0 +1,237 @@
+"""Frozen facts that leave the database; rows never do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class RunState(StrEnum):
+    """Where a run is in its life; ``stalled`` is a view of running, not a state."""
+
+    QUEUED = "queued"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    LOST = "lost"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def active(self) -> bool:
+        """A process exists or is being started."""
+        return self in (RunState.STARTING, RunState.RUNNING, RunState.STOPPING)
+
+    @property
+    def ended(self) -> bool:
+        """No process, and none will come unless somebody asks for it."""
+        return self in (
+            RunState.FINISHED,
+            RunState.STOPPED,
+            RunState.FAILED,
+            RunState.LOST,
+            RunState.INTERRUPTED,
+        )
+
+
+class RunKind(StrEnum):
+    """What a run does: one stage of the pipeline."""
+
+    GENERATION = "generation"
+    TEACHER = "teacher"
+    MUTATION = "mutation"
+    COLLECTION = "collection"
+    STUDENT = "student"
+    EVALUATION = "evaluation"
+    DEPLOYMENT = "deployment"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One execution of a job. Times are aware UTC datetimes; ``progress`` is 0 to 1 or None."""
+
+    id: int
+    kind: RunKind
+    name: str
+    state: RunState
+    pipeline: int | None
+    group: str | None
+    host: str
+    device: str
+    attempt: int
+    pid: int | None
+    pid_started_at: float | None
+    boot_id: str | None
+    seed: int
+    config: Mapping[str, Any]
+    inputs: tuple[int, ...]
+    robot_sets: tuple[str, ...]
+    folder: str
+    versions: Mapping[str, str]
+    reason: str | None
+    exit_code: int | None
+    progress: float | None
+    done: float | None
+    total: float | None
+    unit: str | None
+    rate: float | None
+    result: float | None
+    result_text: str | None
+    report_gap_s: float | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    reported_at: datetime | None
+    checkpoint_step: int | None
+    archived: bool = False
+    note: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A group of runs started together."""
+
+    id: int
+    name: str
+    preset: str
+    robot_set: str
+    seed: int
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class RunEvent:
+    """Something worth telling: a change of state, a checkpoint, a warning."""
+
+    id: int
+    run_id: int | None
+    at: datetime
+    level: str
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A resumable snapshot of a run."""
+
+    id: int
+    run_id: int
+    attempt: int
+    step: int
+    path: str
+    sha256: str
+    size_bytes: int
+    created_at: datetime
+    value: float | None
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A result file of a run; ``path`` is relative to the workspace."""
+
+    id: int
+    run_id: int
+    attempt: int
+    kind: str
+    name: str
+    path: str
+    sha256: str
+    size_bytes: int
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Series:
+    """A named curve of a run, of one robot where ``robot_digest`` is given."""
+
+    id: int
+    run_id: int
+    name: str
+    robot_digest: str | None
+    last_step: int | None
+    last_value: float | None
+
+
+@dataclass(frozen=True)
+class Points:
+    """Part of a series, equal lengths, ascending steps; ``wall_s`` is seconds of work since the start.
+
+    ``low`` and ``high`` are equal to ``value`` unless the points were rolled up.
+    """
+
+    series_id: int
+    step: tuple[int, ...]
+    iteration: tuple[int, ...]
+    wall_s: tuple[float, ...]
+    value: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Robot:
+    """A robot of the library; its XML lies in the workspace under its digest."""
+
+    id: int
+    digest: str
+    name: str
+    family: str
+    num_limbs: int
+    num_joints: int
+    mass_kg: float
+    head_height_m: float
+    parent_digest: str | None
+    operations: tuple[str, ...]
+    seed: int | None
+    path: str
+
+
+@dataclass(frozen=True)
+class RobotSet:
+    """A named, ordered list of robots; ``role`` is training, unseen, or None where mixed."""
+
+    id: int
+    name: str
+    role: str | None
+    size: int
+    digest: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class EpisodeSummary:
+    """All evaluated episodes of one policy on one robot in one run."""
+
+    run_id: int
+    policy: str
+    policy_run_id: int | None
+    robot_digest: str
+    task: str
+    episodes: int
+    mean_return: float
+    std_return: float
+    falls: float
+    mean_length: float
+    mean_speed_m_s: float
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """What it takes to queue a run: everything a worker needs, nothing derived."""
+
+    kind: RunKind
+    name: str
+    config: Mapping[str, Any]
+    seed: int
+    inputs: tuple[int, ...] = ()
+    robot_sets: tuple[str, ...] = ()
+    pipeline: int | None = None
+    group: str | None = None
+    device: str = "auto"
+    tags: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
