@@ -1,0 +1,47 @@
+# The front doors: setup, run, test, check, bench. Each sets up what it needs.
+PYTHON ?= python3
+# The plain torch package brings gigabytes of CUDA; this release is a CPU build where one is at hand.
+TORCH ?= torch==2.13.0
+BIN := .venv/bin
+READY := .venv/.hdtui-ready
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: setup run test test-slow check format bench soak clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "hdtui needs Python 3.11 or newer; set PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "hdtui needs Python 3.11 or newer, found $$($(PYTHON) --version); set PYTHON=..."; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+run: $(READY)
+	$(BIN)/hdtui
+
+test: $(READY)
+	$(BIN)/pytest -m "not slow" -n 2 --dist worksteal
+
+test-slow: $(READY)
+	$(BIN)/pytest -m slow --timeout 900
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)
+	$(BIN)/hdtui bench simulation
+	$(BIN)/hdtui bench distillation
+	$(BIN)/hdtui bench cockpit
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The cockpit and its commands: screens over services; never torch, never mujoco."""
