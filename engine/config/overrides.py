@@ -1,0 +1,113 @@
+"""Settings from outside: ``KEY=VALUE`` words and TOML files become checked configurations."""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from engine.config.base import Config
+from engine.errors import ConfigError
+
+ConfigType = TypeVar("ConfigType", bound=Config)
+MAX_CONFIG_BYTES = 1_000_000
+
+
+def setting_names(config: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Every dotted key of a configuration, leaves only."""
+    for name, field in config.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from setting_names(annotation, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """``key=value`` to (key, value); the value is JSON where it reads as such, else a string.
+
+    Raises:
+        ConfigError: There is no ``=`` or no key.
+    """
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip():
+        raise ConfigError(f"--set {text}: expected KEY=VALUE, for example seed=2")
+    try:
+        return key.strip(), json.loads(value)
+    except json.JSONDecodeError:
+        return key.strip(), value.strip()
+
+
+def with_settings(config: ConfigType, settings: Mapping[str, Any], source: str) -> ConfigType:
+    """``config`` with dotted ``settings`` applied; ``source`` (``--set``, a file) names them in errors.
+
+    Raises:
+        ConfigError: A key does not exist or a value is not valid.
+    """
+    known = list(setting_names(type(config)))
+    document = config.model_dump(mode="json")
+    for key, value in settings.items():
+        if key not in known:
+            raise ConfigError(f"{source} {key}: there is no such setting{_suggestion(key, known)}")
+        *parents, leaf = key.split(".")
+        target = document
+        for parent in parents:
+            target = target[parent]
+        target[leaf] = value
+    return validated(type(config), document, source)
+
+
+def with_assignments(config: ConfigType, assignments: Sequence[str]) -> ConfigType:
+    """``config`` with ``KEY=VALUE`` words applied, later ones winning.
+
+    Raises:
+        ConfigError: A word, key or value is not valid.
+    """
+    return with_settings(config, dict(map(parse_assignment, assignments)), "--set")
+
+
+def with_file(config: ConfigType, path: Path) -> ConfigType:
+    """``config`` with the settings of a TOML file applied.
+
+    Raises:
+        ConfigError: The file cannot be read or holds a key or value that is not valid.
+    """
+    try:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise ConfigError(f"{path}: over {MAX_CONFIG_BYTES} bytes, no configuration is that long")
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as a TOML configuration: {error}") from error
+    return with_settings(config, dict(_flattened(document)), str(path))
+
+
+def validated(config: type[ConfigType], document: Mapping[str, Any], source: str) -> ConfigType:
+    """``document`` as a configuration, or one sentence on the first value that is not valid.
+
+    Raises:
+        ConfigError: A value is missing, unknown or out of range.
+    """
+    try:
+        return config.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or config.__name__
+        message = first["msg"][:1].lower() + first["msg"][1:]
+        raise ConfigError(f"{source} {key}: found {first['input']!r}; {message}") from error
+
+
+def _flattened(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in document.items():
+        if isinstance(value, Mapping):
+            yield from _flattened(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _suggestion(key: str, known: Sequence[str]) -> str:
+    by_leaf = [name for name in known if name.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1]]
+    near = by_leaf or difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else f"; the settings are {', '.join(known)}"

@@ -1,0 +1,72 @@
+"""Queue runs from the shell and follow them: the part that all stage commands share."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+
+from db.records import NewRun, Run, RunState
+from engine.config.base import Config
+from engine.config.overrides import with_assignments, with_file, with_settings
+from hdtui.cli.follow import follow
+from hdtui.cli.output import print_json, say
+from hdtui.cli.runs import run_summary
+
+if TYPE_CHECKING:
+    from db.session import Database
+    from engine.workers.workspace import Workspace
+
+ConfigType = TypeVar("ConfigType", bound=Config)
+
+
+def configured(
+    config: ConfigType, file: Path | None, settings: Sequence[str] | None, seed: int | None
+) -> ConfigType:
+    """A preset's configuration with a file, then ``--set`` words, then ``--seed`` applied.
+
+    Raises:
+        ConfigError: A key or value is not valid.
+    """
+    if file is not None:
+        config = with_file(config, file)
+    config = with_assignments(config, settings or [])
+    return config if seed is None else with_settings(config, {"seed": seed}, "--seed")
+
+
+def queue_and_follow(
+    workspace: "Workspace", database: "Database", new_run: NewRun, *, detach: bool, json: bool
+) -> Run:
+    """Queue one run, start a supervisor, and wait for the end unless told to leave it alone.
+
+    Leaves with exit code 1 where the run did not finish.
+    """
+    from db.queries.runs import queue_run
+    from engine.workers.commands import ensure_supervisor
+
+    run = queue_run(database, new_run)
+    ensure_supervisor(workspace.home)
+    say(f"run {run.id}: {run.kind.value} {run.name} queued")
+    if not detach:
+        run = follow(database, workspace.home, [run.id])[-1]
+    if json:
+        print_json({"run": run_document(workspace, database, run)})
+    if not detach and run.state is not RunState.FINISHED:
+        raise typer.Exit(1)
+    return run
+
+
+def run_document(workspace: "Workspace", database: "Database", run: Run) -> dict[str, Any]:
+    """A run for scripts, with the absolute paths of its artifacts."""
+    from db.queries.artifacts import list_artifacts
+
+    artifacts = [
+        {
+            "kind": artifact.kind,
+            "name": artifact.name,
+            "path": workspace.home / artifact.path,
+            "sha256": artifact.sha256,
+        }
+        for artifact in list_artifacts(database, run.id)
+    ]
+    return {**run_summary(run), "folder": workspace.home / run.folder, "artifacts": artifacts}

@@ -1,0 +1,66 @@
+"""Options that many commands share, and the workspace they open."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from db.session import Database
+    from engine.workers.workspace import Workspace
+
+Home = Annotated[
+    Path | None,
+    typer.Option("--home", help="Workspace folder; else HDTUI_HOME, else the user data folder."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Seed = Annotated[
+    int | None, typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of every random choice.")
+]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting.")
+]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="Settings from a TOML file.", metavar="FILE.toml")
+]
+Detach = Annotated[
+    bool, typer.Option("--detach/--follow", help="Return at once, or follow until the end.")
+]
+Preset = Annotated[str, typer.Option("--preset", help="smoke, quick, laptop or paper.")]
+Name = Annotated[str | None, typer.Option("--name", help="A name for the run.")]
+
+
+def home_folder(home: Path | None) -> Path:
+    """Where the workspace is: ``--home``, else ``HDTUI_HOME``, else the user data folder."""
+    if home is not None:
+        return home.expanduser().absolute()
+    if os.environ.get("HDTUI_HOME"):
+        return Path(os.environ["HDTUI_HOME"]).expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("hdtui"))
+
+
+def open_workspace(home: Path | None) -> tuple["Workspace", "Database"]:
+    """The workspace to write to, created where absent, and its database.
+
+    Raises:
+        WorkspaceError: The folder cannot be created or written.
+        DatabaseError: The database is corrupt or newer than this program.
+    """
+    from db.session import Database
+    from engine.workers.workspace import Workspace
+
+    workspace = Workspace(home_folder(home))
+    workspace.create()
+    return workspace, Database.open(workspace.home)
+
+
+def read_workspace(home: Path | None) -> tuple["Workspace", "Database | None"]:
+    """The workspace to read, and its database or None where nothing was ever written."""
+    from db.session import Database
+    from engine.workers.workspace import Workspace
+
+    workspace = Workspace(home_folder(home))
+    return workspace, Database.open(workspace.home) if workspace.database_exists() else None

@@ -1,0 +1,60 @@
+"""What commands print: JSON documents or tables on stdout, everything else on stderr."""
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+
+def document(value: Any) -> Any:
+    """``value`` as plain JSON types: records become objects, times ISO 8601, NaN null."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return document(asdict(value))
+    if isinstance(value, dict):
+        return {str(key): document(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [document(item) for item in value]
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    print(json.dumps(document(value), indent=2, ensure_ascii=False))
+
+
+def say(text: str) -> None:
+    """A line for people, on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Columns padded to their widest cell; columns of numbers to the right."""
+    cells = [list(headings), *[list(row) for row in rows]]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(headings))]
+    right = [
+        all(_is_number(row[column]) for row in cells[1:]) and len(cells) > 1
+        for column in range(len(headings))
+    ]
+    for row in cells:
+        line = "  ".join(
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        )
+        print(line.rstrip())
+
+
+def _is_number(text: str) -> bool:
+    return not text or text == "·" or text.lstrip("-")[:1].isdigit()

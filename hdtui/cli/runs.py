@@ -1,0 +1,300 @@
+"""``hdtui runs ...``: list, look at, stop, resume, describe and delete runs."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from db.records import Run
+from engine.errors import RunError
+from hdtui.cli.options import Detach, Home, Json, Seed, open_workspace, read_workspace
+from hdtui.cli.output import print_json, print_table, say
+
+if TYPE_CHECKING:
+    from db.session import Database
+    from engine.workers.workspace import Workspace
+
+app = typer.Typer(no_args_is_help=True, help="Past and present runs.")
+RunId = Annotated[int, typer.Argument(metavar="RUN", min=1, help="Number of a run.")]
+RunIds = Annotated[list[int], typer.Argument(metavar="RUN...", min=1, help="Numbers of runs.")]
+
+
+def run_summary(run: Run) -> dict[str, Any]:
+    """What scripts see of a run."""
+    return {
+        "id": run.id,
+        "kind": run.kind,
+        "name": run.name,
+        "state": run.state,
+        "pid": run.pid if run.state.active else None,
+        "progress": run.progress,
+        "created_at": run.created_at,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "inputs": run.inputs,
+        "pipeline": run.pipeline,
+        "attempt": run.attempt,
+        "seed": run.seed,
+        "result": run.result,
+        "result_text": run.result_text,
+        "reason": run.reason,
+    }
+
+
+def existing(home: Path | None) -> tuple["Workspace", "Database"]:
+    """The workspace and its database, which must exist.
+
+    Raises:
+        RunError: Nothing was ever run in this workspace.
+    """
+    workspace, database = read_workspace(home)
+    if database is None:
+        raise RunError(
+            f"{workspace.home}: no workspace here yet, so there are no runs; "
+            "start one with `hdtui pipeline --preset quick`, or name another with --home"
+        )
+    return workspace, database
+
+
+@app.command("list")
+def list_command(
+    state: Annotated[str | None, typer.Option("--state", help="Only runs in this state.")] = None,
+    pipeline: Annotated[int | None, typer.Option("--pipeline", help="Only this pipeline.")] = None,
+    archived: Annotated[bool, typer.Option("--archived", help="Archived runs too.")] = False,
+    home: Home = None,
+    json: Json = False,
+    seed: Seed = None,
+) -> None:
+    """Runs, newest first."""
+    from db.queries.runs import list_runs
+    from engine.workers.commands import judge_all
+
+    _, database = read_workspace(home)
+    runs = []
+    if database is not None:
+        runs = judge_all(list_runs(database, pipeline=pipeline, archived=archived))
+    chosen = [
+        run
+        for run in runs
+        if (state is None or run.state.value == state) and (seed is None or run.seed == seed)
+    ]
+    if json:
+        print_json({"runs": [run_summary(run) for run in chosen]})
+        return
+    print_table(
+        ["id", "kind", "name", "state", "progress", "result"],
+        [
+            [
+                str(run.id),
+                run.kind.value,
+                run.name,
+                run.state.value,
+                "·" if run.progress is None else f"{run.progress:.0%}",
+                run.result_text or "·",
+            ]
+            for run in chosen
+        ],
+    )
+
+
+@app.command("show")
+def show_command(run: RunId, home: Home = None, json: Json = False, seed: Seed = None) -> None:
+    """One run: state, config, lineage, checkpoints and artifacts."""
+    from db.queries.artifacts import list_artifacts, list_checkpoints
+    from db.queries.runs import dependants, get_run
+    from engine.workers.commands import judge_all
+    from engine.workers.liveness import sentence
+
+    workspace, database = existing(home)
+    record = judge_all([get_run(database, run)])[0]
+    checkpoints = list_checkpoints(database, run)
+    artifacts = list_artifacts(database, run)
+    if json:
+        print_json(
+            {
+                **run_summary(record),
+                "sentence": sentence(record),
+                "folder": workspace.home / record.folder,
+                "config": dict(record.config),
+                "versions": dict(record.versions),
+                "dependants": [dependant.id for dependant in dependants(database, run)],
+                "checkpoints": checkpoints,
+                "artifacts": artifacts,
+            }
+        )
+        return
+    print(f"{record.id} {record.kind.value} {record.name}: {sentence(record)}")
+    print(f"folder {workspace.home / record.folder}")
+    print(f"inputs {' '.join(map(str, record.inputs)) or 'none'}")
+    print_table(
+        ["file", "size", "sha256"],
+        [[item.path, str(item.size_bytes), item.sha256[:16]] for item in [*checkpoints, *artifacts]],
+    )
+
+
+@app.command("logs")
+def logs_command(
+    run: RunId,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Last lines.")] = 200,
+    home: Home = None,
+    json: Json = False,
+    seed: Seed = None,
+) -> None:
+    """The end of a run's log."""
+    from db.queries.runs import get_run
+
+    workspace, database = existing(home)
+    path = workspace.home / get_run(database, run).folder / "log.txt"
+    if not path.is_file():
+        raise RunError(f"run {run}: log.txt is missing: {path}; it appears when the worker starts")
+    text = path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+    if json:
+        print_json({"run": run, "path": path, "lines": text})
+    else:
+        sys.stdout.write("\n".join(text) + "\n")
+
+
+@app.command("metrics")
+def metrics_command(
+    run: RunId,
+    name: Annotated[
+        list[str] | None, typer.Option("--name", help="Only these; default all.")
+    ] = None,
+    robots: Annotated[bool, typer.Option("--robots", help="Per-robot curves too.")] = False,
+    home: Home = None,
+    json: Json = False,
+    seed: Seed = None,
+) -> None:
+    """Curves of a run: step, iteration, seconds and value of every point."""
+    from db.queries.metrics import list_series, read_points
+    from db.queries.runs import get_run
+
+    _, database = existing(home)
+    get_run(database, run)
+    series = [
+        one
+        for one in list_series(database, run)
+        if (robots or one.robot_digest is None) and (not name or one.name in name)
+    ]
+    if name and not series:
+        known = sorted({one.name for one in list_series(database, run)})
+        raise RunError(f"run {run}: no metric {', '.join(name)}; it has {', '.join(known) or 'none'}")
+    if json:
+        curves = []
+        for one in series:
+            points = read_points(database, one.id, max_points=10_000_000)
+            curves.append(
+                {
+                    "name": one.name,
+                    "robot": one.robot_digest,
+                    "step": points.step,
+                    "iteration": points.iteration,
+                    "wall_s": points.wall_s,
+                    "value": points.value,
+                }
+            )
+        print_json({"run": run, "metrics": curves})
+        return
+    print_table(
+        ["metric", "step", "value"],
+        [
+            [
+                one.name if one.robot_digest is None else f"{one.name} {one.robot_digest[:8]}",
+                str(one.last_step),
+                "·" if one.last_value is None else f"{one.last_value:.6g}",
+            ]
+            for one in series
+        ],
+    )
+
+
+@app.command("stop")
+def stop_command(
+    runs: RunIds,
+    kill: Annotated[bool, typer.Option("--kill", help="Kill now, without a checkpoint.")] = False,
+    home: Home = None,
+    json: Json = False,
+    seed: Seed = None,
+) -> None:
+    """Ask workers to write a checkpoint and leave."""
+    from db.queries.runs import list_runs
+    from engine.workers.commands import request_kill, request_stop
+
+    _, database = existing(home)
+    for run in runs:
+        (request_kill if kill else request_stop)(database, run)
+        say(f"{run}: {'killed' if kill else 'stopping, it writes a checkpoint and leaves'}")
+    if json:
+        print_json({"runs": [run_summary(run) for run in list_runs(database, ids=runs)]})
+
+
+@app.command("resume")
+def resume_command(
+    runs: RunIds, detach: Detach = True, home: Home = None, json: Json = False, seed: Seed = None
+) -> None:
+    """Continue stopped, failed, lost or interrupted runs from their last checkpoint."""
+    from db.queries.runs import list_runs
+    from engine.workers.commands import ensure_supervisor, resume
+    from hdtui.cli.follow import follow
+
+    workspace, database = existing(home)
+    for run in runs:
+        resume(database, run)
+        say(f"{run}: queued again")
+    ensure_supervisor(workspace.home)
+    if not detach:
+        follow(database, workspace.home, runs)
+    if json:
+        print_json({"runs": [run_summary(run) for run in list_runs(database, ids=runs)]})
+
+
+@app.command("note")
+def note_command(
+    run: RunId,
+    note: Annotated[str | None, typer.Option("--note", help="Replace the note.")] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="Replace the tags.")] = None,
+    archive: Annotated[bool | None, typer.Option("--archive/--unarchive")] = None,
+    home: Home = None,
+    json: Json = False,
+    seed: Seed = None,
+) -> None:
+    """Describe a run: note, tags, archived or not."""
+    from db.queries.runs import archive as set_archived
+    from db.queries.runs import get_run, set_note, set_tags
+
+    _, database = existing(home)
+    get_run(database, run)
+    if note is not None:
+        set_note(database, run, note)
+    if tag is not None:
+        set_tags(database, run, tag)
+    if archive is not None:
+        set_archived(database, run, archive)
+    if json:
+        record = get_run(database, run)
+        print_json({**run_summary(record), "note": record.note, "tags": record.tags})
+
+
+@app.command("delete")
+def delete_command(
+    run: RunId,
+    yes: Annotated[bool, typer.Option("--yes", help="Really delete it and its files.")] = False,
+    home: Home = None,
+    json: Json = False,
+    seed: Seed = None,
+) -> None:
+    """Delete a run that has ended, with its folder."""
+    from db.queries.runs import get_run
+    from engine.workers.commands import delete
+
+    workspace, database = open_workspace(home)
+    record = get_run(database, run)
+    if not yes:
+        raise RunError(
+            f"run {run} ({record.kind.value} {record.name}) and {workspace.home / record.folder} "
+            "would be deleted for good; say --yes to do it"
+        )
+    delete(database, workspace, run)
+    if json:
+        print_json({"deleted": run})
