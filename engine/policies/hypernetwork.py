@@ -1,0 +1,148 @@
+"""The student: a hypernetwork that reads a robot once and writes its base MLP.
+
+HyperDistill (arXiv 2402.06570, section 4): three context encoders, for the input, hidden and output
+weights; heads start with zero matrices, so that every robot starts with the same, well-scaled
+base MLP and the context only gradually tells robots apart.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from engine.config.hypernetwork import ContextKind, HypernetworkConfig
+from engine.morphology.family import RobotFamily
+from engine.morphology.packing import Packing
+from engine.policies.base_mlp import BaseWeights, base_mlp_means, split_rows, terrain_encoder
+from engine.policies.context_encoder import ContextEncoder
+from engine.policies.controller import BucketContext, RobotBatch
+from engine.policies.moments import ObservationMoments
+
+
+def weight_head(width: int, shape: tuple[int, int], fan_in: int) -> nn.Linear:
+    """A head that writes a weight matrix: zero matrix, biases normal with std sqrt(1 / fan-in)."""
+    head = nn.Linear(width, shape[0] * shape[1])
+    nn.init.zeros_(head.weight)
+    nn.init.normal_(head.bias, std=fan_in**-0.5)
+    return head
+
+
+def bias_head(width: int, size: int) -> nn.Linear:
+    """A head that writes biases: all zero at the start."""
+    head = nn.Linear(width, size)
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    return head
+
+
+class Hypernetwork(nn.Module):
+    """A controller whose encoding of a robot is its base MLP's weights."""
+
+    def __init__(
+        self, config: HypernetworkConfig, family: RobotFamily, terrain_points: int = 0
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.terrain_points = terrain_points
+        self.context_width = (
+            family.context_layout.width
+            if config.context == "transformed"
+            else family.raw_context_layout.width
+        )
+        self.input_encoder = self._encoder()
+        self.hidden_encoder = self._encoder()
+        self.output_encoder = self._encoder()
+        self.dropout = nn.Dropout(config.dropout)
+        self._build_heads(family)
+        self.terrain = (
+            terrain_encoder(terrain_points, config.terrain_width) if terrain_points else None
+        )
+        self.moments = ObservationMoments(family.observation_layout.width)
+
+    def _encoder(self) -> ContextEncoder:
+        config = self.config
+        return ContextEncoder(
+            self.context_width,
+            config.embedding_width,
+            config.attention_heads,
+            config.feedforward_width,
+            config.encoder_layers,
+        )
+
+    def _build_heads(self, family: RobotFamily) -> None:
+        embedding, hidden = self.config.embedding_width, self.config.hidden_width
+        observation, slots = family.observation_layout.width, family.num_joint_slots
+        fan_in = family.limb_limit * observation
+        self.input_weight = weight_head(embedding, (observation, hidden), fan_in)
+        self.input_bias = bias_head(embedding, hidden)
+        self.hidden_weights = nn.ModuleList(
+            weight_head(embedding, (width, hidden), width) for width in self.hidden_fan_ins
+        )
+        self.hidden_biases = nn.ModuleList(
+            bias_head(embedding, hidden) for _ in self.hidden_fan_ins
+        )
+        self.output_weight = weight_head(embedding, (slots, hidden), hidden)
+        self.output_bias = bias_head(embedding, slots)
+
+    @property
+    def hidden_fan_ins(self) -> tuple[int, ...]:
+        """Input width of each hidden layer; the terrain embedding joins the first."""
+        sees_terrain = self.terrain_points > 0
+        layers = self.config.base_hidden_layers(sees_terrain)
+        joined = self.config.terrain_width if sees_terrain else 0
+        hidden = self.config.hidden_width
+        return tuple(hidden + (joined if index == 0 else 0) for index in range(layers))
+
+    def encode(self, robots: RobotBatch) -> BaseWeights:
+        """Write the base MLP of every robot; in training mode with fresh dropout masks."""
+        packing = robots.packing(1)
+        context = torch.cat([_flat_context(self.config.context, b) for b in robots.buckets])
+        inputs = self.dropout(self.input_encoder(context, packing))
+        hidden = _robot_means(self.dropout(self.hidden_encoder(context, packing)), packing)
+        outputs = self.dropout(self.output_encoder(context, packing))
+        width = self.config.hidden_width
+        hidden_heads = zip(self.hidden_weights, self.hidden_fan_ins, strict=True)
+        return BaseWeights(
+            inputs=_per_bucket(self.input_weight(inputs), packing, width),
+            # The mean of a linear head's outputs is the head's output of the mean.
+            input_bias=self.input_bias(_robot_means(inputs, packing)),
+            hidden=tuple(head(hidden).view(-1, fan_in, width) for head, fan_in in hidden_heads),
+            hidden_bias=tuple(head(hidden) for head in self.hidden_biases),
+            outputs=_per_bucket(self.output_weight(outputs), packing, width),
+            output_bias=tuple(
+                part.squeeze(-1) for part in _per_bucket(self.output_bias(outputs), packing, 1)
+            ),
+            joint_masks=tuple(bucket.joint_mask for bucket in robots.buckets),
+        )
+
+    def mean(
+        self, encoding: BaseWeights, observation: Tensor, packing: Packing, terrain: Tensor | None
+    ) -> Tensor:
+        """Action means of raw packed observations: (rows, F) -> (rows, J)."""
+        embedding = None
+        if self.terrain is not None:
+            if terrain is None:
+                raise ValueError("this policy sees terrain, but none was given")
+            embedding = self.terrain(terrain)
+        return base_mlp_means(encoding, self.moments.normalize(observation), packing, embedding)
+
+
+def _flat_context(kind: ContextKind, bucket: BucketContext) -> Tensor:
+    """The chosen context of a bucket as rows: (R * L, F)."""
+    chosen = bucket.context if kind == "transformed" else bucket.normalized_raw_context
+    return chosen.flatten(0, 1)
+
+
+def _robot_means(rows: Tensor, packing: Packing) -> Tensor:
+    """Average the limbs of each robot: (rows, D) -> (R, D), robots in packed order."""
+    means = [
+        part.view(-1, bucket.limb_count, part.shape[-1]).mean(1)
+        for part, bucket in zip(split_rows(rows, packing), packing.buckets, strict=True)
+    ]
+    return torch.cat(means)
+
+
+def _per_bucket(rows: Tensor, packing: Packing, width: int) -> tuple[Tensor, ...]:
+    """What a head wrote per limb as matrices per robot: (rows, K * width) -> (R, L * K, width)."""
+    return tuple(
+        part.view(len(bucket.robots), -1, width)
+        for part, bucket in zip(split_rows(rows, packing), packing.buckets, strict=True)
+    )
