@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class Bucket:
-    """Robots of one limb count: their rows view as (robots, N, L, F), environments as (robots, N)."""
+    """Robots of one limb count: rows view as (robots, N, L, F), environments as (robots, N)."""
 
     limb_count: int
     robots: tuple[int, ...]

@@ -1,5 +1,6 @@
 """A robot as a frozen value: a tree of limbs with hinge joints, the head first."""
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -7,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 Vector = tuple[float, float, float]
+
+HEAD_NAME = "torso/0"
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,13 @@ class Joint:
 
 @dataclass(frozen=True)
 class Limb:
-    """A node of the tree: the head (a sphere, ``end_m`` is None) or a capsule from ``start_m`` to ``end_m``.
+    """A node of the tree: a capsule from ``start_m`` to ``end_m``, or the head, a sphere.
 
-    ``joints`` has one entry per joint slot of the family (None where there is no hinge); the head
-    has none. ``parent`` indexes ``Morphology.limbs`` and is always smaller than the limb's own index
-    (-1 for the head): limbs stand in depth-first order of the XML.
+    The head's ``end_m`` is None and ``start_m`` its centre. ``joints`` has one entry per joint slot
+    of the family (None where there is no hinge); the head has none. ``parent`` indexes
+    ``Morphology.limbs`` and is always smaller than the limb's own index (-1 for the head): limbs
+    stand in depth-first order of the XML. ``tip_m`` is the site the head's height is measured by
+    (``btm_pos`` in the file); physics does not know it.
     """
 
     identifier: int
@@ -39,11 +44,12 @@ class Limb:
     radius_m: float
     density_kg_m3: float
     joints: tuple[Joint | None, ...]
+    tip_m: Vector = (0.0, 0.0, -0.1)
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """Where a robot comes from: its parent's digest (None for a generated one), operations, seed."""
+    """A robot's origin: its parent's digest (None for a generated one), operations, seed."""
 
     parent_digest: str | None
     operations: tuple[str, ...]
@@ -74,3 +80,51 @@ class Morphology:
     def num_joints(self) -> int:
         """Degrees of freedom that are actuated."""
         return int(self.joint_mask.sum())
+
+    @property
+    def limb_names(self) -> tuple[str, ...]:
+        """Body names as in the file, one a row: ``torso/0``, then ``limb/<id>``."""
+        return (HEAD_NAME, *(f"limb/{limb.identifier}" for limb in self.limbs[1:]))
+
+    @property
+    def head_height_m(self) -> float:
+        """Height of the head's centre above the floor in the rest pose, the drop included."""
+        return self.limbs[0].position_m[2]
+
+    @cached_property
+    def children(self) -> tuple[tuple[int, ...], ...]:
+        """Rows of each limb's children, in order."""
+        children: list[list[int]] = [[] for _ in self.limbs]
+        for row, limb in enumerate(self.limbs[1:], start=1):
+            children[limb.parent].append(row)
+        return tuple(tuple(rows) for rows in children)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the body as hex: every physical number as read, in limb order.
+
+        Names, identifiers, pairs, tips and lineage are left out: they change nothing that moves.
+        """
+        lines = [f"morphology 1 {self.family}", *(_limb_line(limb) for limb in self.limbs)]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _numbers(*values: float) -> str:
+    # Adding zero turns -0.0 into 0.0: equal bodies must not differ by the sign of nothing.
+    return " ".join((float(value) + 0.0).hex() for value in values)
+
+
+def _limb_line(limb: Limb) -> str:
+    parts = [
+        str(limb.parent),
+        _numbers(*limb.position_m, *limb.start_m),
+        "sphere" if limb.end_m is None else _numbers(*limb.end_m),
+        _numbers(limb.radius_m, limb.density_kg_m3),
+    ]
+    parts += [
+        "none"
+        if joint is None
+        else _numbers(*joint.range_deg, *joint.position_m, *joint.axis, joint.gear)
+        for joint in limb.joints
+    ]
+    return " | ".join(parts)

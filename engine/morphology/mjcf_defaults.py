@@ -1,0 +1,118 @@
+"""Default classes of a robot file, and the values the family fixes that no file may change."""
+
+from collections.abc import Mapping
+
+from lxml import etree
+
+from engine.morphology.xml_reading import RejectedError, check_attributes, check_children, numbers
+
+Attributes = dict[str, str]
+
+_LEAVES = ("motor", "joint", "site", "geom")
+_SETTINGS: dict[str, dict[str, str | None]] = {
+    "compiler": {"angle": "degree"},
+    "size": {},
+    "option": {"timestep": "0.005"},
+    "flag": {"filterparent": None},
+}
+
+HINGE = {
+    "type": "hinge",
+    "damping": "1",
+    "stiffness": "1",
+    "armature": "1",
+    "limited": "true",
+    "solimplimit": "0 0.99 0.01",
+}
+ROOT = {"type": "free", "damping": "0", "stiffness": "0", "armature": "0", "limited": "false"}
+GEOM = {"condim": "3", "friction": "0.7 0.1 0.1"}
+MOTOR = {"ctrlrange": "-1 1", "ctrllimited": "true"}
+
+_IMPLIED: dict[str, Attributes] = {
+    "joint": {"type": "hinge", "damping": "0", "stiffness": "0", "armature": "0"},
+    "geom": {"type": "sphere", "condim": "3", "friction": "1 0.005 0.0001", "density": "1000"},
+    "motor": {},
+}
+"""What MuJoCo takes where a file says nothing."""
+
+
+class Defaults:
+    """Effective attributes of elements: implied, main default, class, own, the last one wins."""
+
+    def __init__(self, root: etree._Element) -> None:
+        self._classes: dict[str, dict[str, Attributes]] = {"": {}}
+        for element in root.findall("default"):
+            self._read(element, "")
+
+    def _read(self, element: etree._Element, parent: str) -> None:
+        check_children(element, (*_LEAVES, "default"), "default")
+        above = element.getparent()
+        name = element.get("class", "") if above is not None and above.tag == "default" else ""
+        values = {tag: dict(own) for tag, own in self._classes[parent].items()}
+        for child in element:
+            if child.tag != "default":
+                own = {str(key): str(value) for key, value in child.attrib.items()}
+                values.setdefault(str(child.tag), {}).update(own)
+        self._classes[name] = values
+        for child in element.findall("default"):
+            self._read(child, name)
+
+    def attributes(self, element: etree._Element, what: str) -> Attributes:
+        """All attributes of ``element`` as MuJoCo would see them, its class resolved."""
+        tag = str(element.tag)
+        name = element.get("class", "")
+        if name not in self._classes:
+            raise RejectedError(f"{what}: default class {name!r} does not exist")
+        own = {str(key): str(value) for key, value in element.attrib.items() if key != "class"}
+        return {**_IMPLIED.get(tag, {}), **self._classes[name].get(tag, {}), **own}
+
+
+def check_fixed(
+    attributes: Attributes, fixed: Mapping[str, str], free: tuple[str, ...], what: str
+) -> None:
+    """Refuse attributes that differ from what the family fixes, or that it does not know."""
+    for key, expected in fixed.items():
+        found = attributes.get(key, "")
+        if not _same(found, expected, f"{what}: {key}"):
+            raise RejectedError(f"{what}: {key} is {found[:80]!r}, the family fixes {expected!r}")
+    for key in attributes:
+        if key not in fixed and key not in free:
+            raise RejectedError(
+                f"{what}: attribute {key!r} is not accepted, it overrides what the family fixes"
+            )
+
+
+def _same(found: str, expected: str, what: str) -> bool:
+    if found == expected:
+        return True
+    if expected[0].isalpha() or not found:
+        return False
+    count = len(expected.split())
+    return numbers(found, (count,), what) == numbers(expected, (count,), what)
+
+
+def check_settings(root: etree._Element) -> None:
+    """Refuse simulator settings other than those every robot of the family has."""
+    for tag in ("compiler", "size", "option"):
+        for element in root.findall(tag):
+            for part in element.iter():
+                _check_setting(part)
+
+
+def _check_setting(element: etree._Element) -> None:
+    tag = str(element.tag)
+    if tag not in _SETTINGS:
+        raise RejectedError(f"element <{tag}> is not accepted")
+    if tag == "size":
+        check_attributes(element, ("njmax", "nconmax", "memory"), "size")
+        return
+    allowed = _SETTINGS[tag]
+    check_attributes(element, allowed, tag)
+    for key, expected in allowed.items():
+        found = element.get(key)
+        if (
+            expected is not None
+            and found is not None
+            and not _same(found, expected, f"{tag} {key}")
+        ):
+            raise RejectedError(f"{tag}: {key} is {found[:80]!r}, the family fixes {expected!r}")

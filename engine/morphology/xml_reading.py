@@ -1,0 +1,132 @@
+"""Untrusted XML and JSON as data: bounded, without entities, networks or other files."""
+
+import json
+import math
+import os
+import re
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from lxml import etree
+
+from engine.errors import RobotError
+
+MAX_FILE_BYTES = 1_000_000
+"""A robot of the family takes about 20 kB; nothing larger is read."""
+
+MAX_COORDINATE = 1e6
+"""No number of a robot is larger; keeps sums and products finite."""
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_FILE_ELEMENTS = {"include", "plugin", "extension", "model", "attach", "frame", "replicate"}
+
+
+class RejectedError(Exception):
+    """A reason why a file is no robot; the caller adds which file."""
+
+
+def read_file(path: Path) -> bytes:
+    """Bytes of a regular file of bounded size; links, pipes and devices are refused."""
+    try:
+        # NOFOLLOW: a link could name any file; NONBLOCK: opening a pipe must not wait for a writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        reason = "is a symbolic link, give the file itself" if path.is_symlink() else error.strerror
+        raise RobotError(f"{path}: {reason}") from error
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise RobotError(f"{path}: is not a regular file")
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise RobotError(f"{path}: is larger than {MAX_FILE_BYTES} bytes, no robot needs that much")
+    return content
+
+
+def parse_xml(content: bytes) -> etree._Element:
+    """The root element of UTF-8 XML that declares no types or entities and names no other file."""
+    if len(content) > MAX_FILE_BYTES:
+        raise RejectedError(f"is larger than {MAX_FILE_BYTES} bytes, no robot needs that much")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RejectedError("is not UTF-8 text") from error
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        raise RejectedError("declares a document type or entities, which robots do not need")
+    parser = etree.XMLParser(
+        encoding="utf-8",  # whatever the header claims: the check above read it as UTF-8
+        resolve_entities=False,
+        load_dtd=False,
+        no_network=True,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        root = etree.fromstring(content, parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise RejectedError(f"is not well-formed XML: {error}") from error
+    _refuse_other_files(root)
+    return root
+
+
+def _refuse_other_files(root: etree._Element) -> None:
+    for element in root.iter():
+        tag = etree.QName(element).localname if isinstance(element.tag, str) else "entity"
+        if tag in _FILE_ELEMENTS or element.tag != tag:
+            raise RejectedError(f"<{tag}> is not accepted: a robot is one file of its own")
+        for attribute in map(str, element.attrib):
+            if attribute.startswith("file"):
+                raise RejectedError(f"<{tag}> names another file ({attribute}), which is not read")
+
+
+def parse_json(content: bytes) -> Any:
+    """A JSON document."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise RejectedError(f"is not JSON: {error}") from error
+
+
+def numbers(text: str | None, counts: Iterable[int], what: str) -> tuple[float, ...]:
+    """The finite numbers of an attribute; their count must be one of ``counts``."""
+    counts = tuple(counts)
+    if text is None:
+        raise RejectedError(f"{what} is missing")
+    tokens = text.split()
+    if len(tokens) not in counts:
+        expected = " or ".join(str(count) for count in counts)
+        raise RejectedError(f"{what} has {len(tokens)} numbers, expected {expected}: {text[:80]!r}")
+    return tuple(_number(token, what) for token in tokens)
+
+
+def _number(token: str, what: str) -> float:
+    if token.lower().lstrip("+-") in {"nan", "inf", "infinity"}:
+        raise RejectedError(f"{what} is not a finite number: {token!r}")
+    if not _NUMBER.fullmatch(token):
+        raise RejectedError(f"{what} is not a number: {token[:80]!r}")
+    value = float(token)
+    if not math.isfinite(value) or abs(value) > MAX_COORDINATE:
+        raise RejectedError(
+            f"{what} is not a finite number below {MAX_COORDINATE:g}: {token[:80]!r}"
+        )
+    return value
+
+
+def check_attributes(element: etree._Element, allowed: Iterable[str], what: str) -> None:
+    """Refuse attributes that a robot of the family has no place for."""
+    for attribute in map(str, element.attrib):
+        if attribute not in set(allowed):
+            raise RejectedError(
+                f"{what}: attribute {attribute!r} is not accepted; "
+                "the robot family fixes what it would override"
+            )
+
+
+def check_children(element: etree._Element, allowed: Iterable[str], what: str) -> None:
+    """Refuse elements that a robot of the family has no place for."""
+    for child in element:
+        tag = str(child.tag)
+        if tag not in set(allowed):
+            raise RejectedError(f"{what}: element <{tag}> is not accepted")
