@@ -14,7 +14,8 @@ from engine.morphology.packing import Packing
 from engine.policies.base_mlp import BaseWeights, base_mlp_means, split_rows, terrain_encoder
 from engine.policies.context_encoder import ContextEncoder
 from engine.policies.controller import BucketContext, RobotBatch
-from engine.policies.moments import ObservationMoments
+from engine.policies.inputs import LimbInputs
+from engine.policies.widths import network_widths
 
 
 def weight_head(width: int, shape: tuple[int, int], fan_in: int) -> nn.Linear:
@@ -41,36 +42,36 @@ class Hypernetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
-        self.terrain_points = terrain_points
-        self.context_width = (
-            family.context_layout.width
-            if config.context == "transformed"
-            else family.raw_context_layout.width
-        )
+        self.widths = widths = network_widths(terrain_points, family)
         self.input_encoder = self._encoder()
         self.hidden_encoder = self._encoder()
         self.output_encoder = self._encoder()
         self.dropout = nn.Dropout(config.dropout)
-        self._build_heads(family)
+        self._build_heads()
         self.terrain = (
-            terrain_encoder(terrain_points, config.terrain_width) if terrain_points else None
+            terrain_encoder(widths.terrain_points, config.terrain_width)
+            if widths.terrain_points
+            else None
         )
-        self.moments = ObservationMoments(family.observation_layout.width)
+        self.inputs = LimbInputs(
+            "shared", widths.observation, widths.raw_context, widths.limb_limit
+        )
 
     def _encoder(self) -> ContextEncoder:
-        config = self.config
+        config, widths = self.config, self.widths
+        transformed = config.context == "transformed"
         return ContextEncoder(
-            self.context_width,
+            widths.context if transformed else widths.raw_context,
             config.embedding_width,
             config.attention_heads,
             config.feedforward_width,
             config.encoder_layers,
         )
 
-    def _build_heads(self, family: RobotFamily) -> None:
+    def _build_heads(self) -> None:
         embedding, hidden = self.config.embedding_width, self.config.hidden_width
-        observation, slots = family.observation_layout.width, family.num_joint_slots
-        fan_in = family.limb_limit * observation
+        observation, slots = self.widths.observation, self.widths.joint_slots
+        fan_in = self.widths.limb_limit * observation
         self.input_weight = weight_head(embedding, (observation, hidden), fan_in)
         self.input_bias = bias_head(embedding, hidden)
         self.hidden_weights = nn.ModuleList(
@@ -85,7 +86,7 @@ class Hypernetwork(nn.Module):
     @property
     def hidden_fan_ins(self) -> tuple[int, ...]:
         """Input width of each hidden layer; the terrain embedding joins the first."""
-        sees_terrain = self.terrain_points > 0
+        sees_terrain = self.widths.terrain_points > 0
         layers = self.config.base_hidden_layers(sees_terrain)
         joined = self.config.terrain_width if sees_terrain else 0
         hidden = self.config.hidden_width
@@ -122,7 +123,9 @@ class Hypernetwork(nn.Module):
             if terrain is None:
                 raise ValueError("this policy sees terrain, but none was given")
             embedding = self.terrain(terrain)
-        return base_mlp_means(encoding, self.moments.normalize(observation), packing, embedding)
+        return base_mlp_means(
+            encoding, self.inputs.moments.normalize(observation), packing, embedding
+        )
 
 
 def _flat_context(kind: ContextKind, bucket: BucketContext) -> Tensor:
