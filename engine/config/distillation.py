@@ -1,0 +1,114 @@
+"""How expert data is collected from a teacher, and how a student learns from it."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from engine.config.base import Config, Device, TaskConfig
+from engine.config.hypernetwork import ContextKind
+from engine.config.network import NetworkConfig, named_network
+
+ImitationLoss = Literal["mean", "logp"]
+StudentSize = Literal["smoke", "quick", "laptop", "paper"]
+
+
+class CollectionConfig(Config):
+    """Rollouts of a frozen teacher on every robot of a set."""
+
+    seed: int = Field(1, ge=0, le=2**63 - 1, description="Seed of resets, terrain and actions.")
+    task: TaskConfig = Field(default_factory=TaskConfig, description="What the teacher does.")
+    samples_per_robot: int = Field(
+        8000, ge=1, le=10_000_000, description="Control steps stored per robot."
+    )
+    simulations_per_robot: int = Field(
+        8, ge=1, le=4096, description="Simulations of a robot that are stepped together."
+    )
+    robots_per_batch: int = Field(
+        16, ge=1, le=4096, description="Robots one process rolls out together."
+    )
+    stochastic: bool = Field(
+        True, description="Sample actions from the teacher; else take their means."
+    )
+    minimum_return: float | None = Field(
+        None, description="Leave out robots on which the teacher's mean return is below this."
+    )
+    processes: int = Field(2, ge=1, le=256, description="Processes of one thread each.")
+
+    @property
+    def steps(self) -> int:
+        """Control steps per simulation, so that at least ``samples_per_robot`` come together."""
+        return -(-self.samples_per_robot // self.simulations_per_robot)
+
+
+class StudentConfig(Config):
+    """Behaviour cloning of one student on expert data of many robots."""
+
+    seed: int = Field(1, ge=0, le=2**63 - 1, description="Seed of weights, order and dropout.")
+    network: NetworkConfig = Field(
+        default_factory=lambda: named_network("hypernetwork", "published"),
+        description="The student's kind and size.",
+    )
+    context: ContextKind = Field(
+        "transformed", description="Context features a hypernetwork reads."
+    )
+    dropout: float = Field(
+        0.1, ge=0, lt=1, description="Dropout on the context embedding, one mask per robot."
+    )
+    loss: ImitationLoss = Field(
+        "mean", description="Match the teacher's mean action, or its sampled actions (logp)."
+    )
+    downweight_large_actions: bool = Field(
+        False, description="Weigh targets beyond the action range by exp(1 - |a|)."
+    )
+    max_robots: int | None = Field(
+        None, ge=1, description="Train on so many robots only, drawn by seed."
+    )
+    max_samples_per_robot: int | None = Field(
+        None, ge=1, description="Train on so many samples of a robot only."
+    )
+    validation_robots: int = Field(
+        4, ge=0, le=100_000, description="Robots held out of training, drawn by seed."
+    )
+    validation_fraction: float = Field(
+        0.1, ge=0, lt=1, description="Share of each training robot's samples that is held out."
+    )
+    epochs: int = Field(20, ge=1, le=100_000, description="Passes over the data at most.")
+    robots_per_minibatch: int = Field(64, ge=1, le=4096, description="Robots of a minibatch.")
+    samples_per_minibatch_robot: int = Field(
+        80, ge=1, le=100_000, description="Samples of each of a minibatch's robots."
+    )
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="Adam's peak learning rate.")
+    warmup_fraction: float = Field(
+        0.02, ge=0, lt=1, description="Share of the gradient steps over which the rate rises."
+    )
+    gradient_norm: float = Field(0.5, gt=0, description="Gradients are clipped to this norm.")
+    patience_epochs: int | None = Field(
+        None, ge=1, description="Stop after so many epochs without a better held-out loss."
+    )
+    threads: int = Field(2, ge=1, le=256, description="Threads of matrix products.")
+    device: Device = Field("auto", description="Where the student is trained.")
+    checkpoint_every_s: float = Field(60.0, ge=0, description="Seconds between checkpoints.")
+
+
+_SIZES: dict[StudentSize, dict[str, object]] = {
+    "smoke": {
+        "network": named_network("hypernetwork", "small").model_copy(update={"hidden_width": 64}),
+        "epochs": 8,
+        "validation_robots": 1,
+        "robots_per_minibatch": 8,
+        "samples_per_minibatch_robot": 32,
+    },
+    "quick": {"epochs": 10, "validation_robots": 2, "robots_per_minibatch": 32},
+    "laptop": {"epochs": 16, "validation_robots": 4},
+    "paper": {
+        "epochs": 150,
+        "validation_robots": 20,
+        "learning_rate": 3e-4,
+        "patience_epochs": 20,
+    },
+}
+
+
+def named_student(size: StudentSize) -> StudentConfig:
+    """The student's settings of a preset."""
+    return StudentConfig.model_validate(_SIZES[size])
