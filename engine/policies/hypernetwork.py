@@ -14,7 +14,7 @@ from engine.morphology.packing import Packing
 from engine.policies.base_mlp import BaseWeights, base_mlp_means, split_rows, terrain_encoder
 from engine.policies.context_encoder import ContextEncoder
 from engine.policies.controller import BucketContext, RobotBatch
-from engine.policies.inputs import LimbInputs
+from engine.policies.moments import ObservationMoments
 from engine.policies.widths import network_widths
 
 
@@ -53,9 +53,7 @@ class Hypernetwork(nn.Module):
             if widths.terrain_points
             else None
         )
-        self.inputs = LimbInputs(
-            "shared", widths.observation, widths.raw_context, widths.limb_limit
-        )
+        self.moments = ObservationMoments(widths.observation)
 
     def _encoder(self) -> ContextEncoder:
         config, widths = self.config, self.widths
@@ -123,9 +121,7 @@ class Hypernetwork(nn.Module):
             if terrain is None:
                 raise ValueError("this policy sees terrain, but none was given")
             embedding = self.terrain(terrain)
-        return base_mlp_means(
-            encoding, self.inputs.moments.normalize(observation), packing, embedding
-        )
+        return base_mlp_means(encoding, self.moments.normalize(observation), packing, embedding)
 
 
 def _flat_context(kind: ContextKind, bucket: BucketContext) -> Tensor:
