@@ -3,8 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-from engine.policies.controller import BucketContext
-
 _VARIANCE_FLOOR = 1e-8
 
 
@@ -26,12 +24,16 @@ class ObservationMoments(nn.Module):
         self.register_buffer("variance", torch.ones(slots, width, dtype=torch.float64))
         self.register_buffer("count", torch.zeros(slots, dtype=torch.float64))
 
-    def normalize(self, features: Tensor, slots: Tensor | slice = slice(0, 1)) -> Tensor:
-        """Standardised and clipped features: (..., F), their slots' moments broadcast over them."""
-        mean = self.mean[slots].to(features.dtype)
-        scale = torch.rsqrt(self.variance[slots] + _VARIANCE_FLOOR).to(features.dtype)
-        if isinstance(slots, Tensor):  # (R, L) slots against (R, L, N, F) features
-            mean, scale = mean.unsqueeze(-2), scale.unsqueeze(-2)
+    def normalize(self, features: Tensor, columns: slice = slice(None)) -> Tensor:
+        """Standardised and clipped ``columns`` of the moments' features.
+
+        Moments of one slot apply to (..., F); those of K slots to (R, L, N, F), limb by limb.
+        """
+        mean = self.mean[:, columns].to(features.dtype)
+        scale = torch.rsqrt(self.variance[:, columns] + _VARIANCE_FLOOR).to(features.dtype)
+        if self.mean.shape[0] > 1:
+            limbs = features.shape[1]
+            mean, scale = mean[:limbs].unsqueeze(1), scale[:limbs].unsqueeze(1)
         return ((features - mean) * scale).clamp(-self.clip, self.clip)
 
     def deviations(self, features: Tensor) -> Tensor:
@@ -48,7 +50,11 @@ class ObservationMoments(nn.Module):
     def merge(self, deviations: Tensor) -> None:
         """Take samples in, given as ``deviations`` (K, 2F + 1) about the present means."""
         width = self.mean.shape[1]
-        added, sums, squares = deviations[:, 0], deviations[:, 1 : 1 + width], deviations[:, 1 + width :]
+        added, sums, squares = (
+            deviations[:, 0],
+            deviations[:, 1 : 1 + width],
+            deviations[:, 1 + width :],
+        )
         total = self.count + added
         safe_total = total.clamp(min=1.0).unsqueeze(1)
         shift = sums / safe_total

@@ -1,0 +1,114 @@
+"""Kinds and sizes of the networks a teacher (or an aligned student) is built from."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from engine.config.base import Config, TaskName
+
+NetworkKind = Literal["transformer", "modumorph", "hypernetwork", "multi_mlp", "single_mlp"]
+NetworkSize = Literal["published", "compressed", "small"]
+CriticKind = Literal["same", "robot_mlp"]
+
+_DECODER_HIDDEN_LAYERS: dict[TaskName, int] = {
+    "flat": 0,
+    "incline": 0,
+    "variable": 1,
+    "obstacles": 2,
+}
+_DECODER_WIDTH = 64
+TERRAIN_WIDTH = 64
+
+
+def decoder_widths(task: TaskName) -> tuple[int, ...]:
+    """Widths of a limb decoder's hidden layers: none on flat ground, one or two with terrain."""
+    return (_DECODER_WIDTH,) * _DECODER_HIDDEN_LAYERS[task]
+
+
+class NetworkConfig(Config):
+    """An actor and its critic: separate networks, by default of the same shape."""
+
+    kind: NetworkKind = Field(
+        "transformer",
+        description="Transformer over limbs, ModuMorph, hypernetwork (HN-RL), one MLP for all"
+        " robots, or one MLP per robot.",
+    )
+    width: int = Field(64, ge=4, le=4096, description="Embedding width of a limb.")
+    layers: int = Field(2, ge=1, le=64, description="Encoder layers.")
+    heads: int = Field(2, ge=1, le=64, description="Attention heads; must divide the width.")
+    feedforward_width: int = Field(128, ge=1, le=65536, description="Feed-forward width.")
+    hidden_width: int = Field(256, ge=1, le=8192, description="Hidden width of MLPs.")
+    hidden_layers: int = Field(2, ge=1, le=16, description="Hidden layers of MLPs.")
+    attention: Literal["context", "self"] = Field(
+        "context",
+        description="Attention from the morphology alone (once per robot) or from observations.",
+    )
+    positional_embedding: bool = Field(
+        False, description="Add a learned embedding of a limb's depth-first position."
+    )
+    moments: Literal["shared", "published"] = Field(
+        "shared",
+        description="Observation moments shared over limbs, or per limb slot with padding and context.",
+    )
+    critic: CriticKind = Field(
+        "robot_mlp", description="Critic: shaped like the actor, or one value MLP per robot."
+    )
+    critic_hidden_width: int = Field(
+        128, ge=1, le=8192, description="Hidden width of the value MLPs, one per robot."
+    )
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> "NetworkConfig":
+        if self.kind in ("transformer", "modumorph", "hypernetwork") and self.width % self.heads:
+            raise ValueError(f"{self.heads} heads do not divide the width {self.width}")
+        return self
+
+
+_PUBLISHED: dict[NetworkKind, dict[str, object]] = {
+    "transformer": {"attention": "self"},
+    "modumorph": {"attention": "context"},
+    "hypernetwork": {"layers": 1, "feedforward_width": 256, "hidden_layers": 1},
+    "multi_mlp": {},
+    "single_mlp": {"critic": "robot_mlp", "critic_hidden_width": 256},
+}
+
+
+def named_network(kind: NetworkKind, size: NetworkSize, task: TaskName = "flat") -> NetworkConfig:
+    """The network of a kind at its published, compressed or small size for a task.
+
+    MLPs have no compressed form of their own: they keep the published one.
+    """
+    if size == "small":
+        return _small_network(kind)
+    fields: dict[str, object] = {
+        "kind": kind,
+        "width": 128,
+        "layers": 5,
+        "heads": 2,
+        "feedforward_width": 1024,
+        "moments": "published",
+        "critic": "same",
+        **_PUBLISHED[kind],
+    }
+    if kind == "hypernetwork" and decoder_widths(task):
+        fields["hidden_layers"] = 2
+    if size == "compressed":
+        fields |= _compressed_fields(kind, task)
+    return NetworkConfig.model_validate(fields)
+
+
+def _small_network(kind: NetworkKind) -> NetworkConfig:
+    fields: dict[str, object] = {"kind": kind}
+    if kind == "hypernetwork":
+        fields |= {"layers": 1, "hidden_layers": 1, "hidden_width": 128}
+    return NetworkConfig.model_validate(fields)
+
+
+def _compressed_fields(kind: NetworkKind, task: TaskName) -> dict[str, object]:
+    if kind == "modumorph":
+        return {"layers": 1, "heads": 1, "feedforward_width": 128}
+    if kind == "transformer" and decoder_widths(task):
+        return {"layers": 2, "heads": 1, "feedforward_width": 128}
+    if kind == "transformer":
+        return {"layers": 1, "heads": 1, "feedforward_width": 256}
+    return {}

@@ -1,0 +1,148 @@
+"""Transformer and ModuMorph: the same trunk over limbs, with shared or generated interfaces.
+
+MetaMorph (arXiv 2203.11931) and ModuMorph (arXiv 2302.11070). A network gives K numbers a limb:
+action means for a policy, values for a critic.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from engine.config.base import TaskName
+from engine.config.network import TERRAIN_WIDTH, NetworkConfig, decoder_widths
+from engine.morphology.packing import Packing
+from engine.policies.attention import ContextAttention, FeedForward, SelfAttention
+from engine.policies.base_mlp import terrain_encoder
+from engine.policies.controller import BucketContext, RobotBatch
+from engine.policies.inputs import LimbInputs, packed_rows
+from engine.policies.interfaces import GeneratedInterface, Interface, SharedInterface
+from engine.policies.widths import NetworkWidths
+
+
+@dataclass(frozen=True)
+class LimbEncoding:
+    """What a limb network computes once per robot, one entry per bucket (R robots of L limbs).
+
+    ``interfaces`` hold the embedding of the static context and the weights that meet observations
+    and features; ``maps`` holds per layer the attention maps (heads, R, L, L), none for
+    self-attention.
+    """
+
+    interfaces: tuple[Interface, ...]
+    maps: tuple[tuple[Tensor, ...], ...]
+
+
+class EncoderLayer(nn.Module):
+    """Pre-norm residual attention and feed-forward."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        attention = SelfAttention if config.attention == "self" else ContextAttention
+        self.attention_norm = nn.LayerNorm(config.width)
+        self.attention = attention(config.width, config.heads)
+        self.feedforward_norm = nn.LayerNorm(config.width)
+        self.feedforward = FeedForward(config.width, config.feedforward_width)
+
+    def forward(self, features: Tensor, maps: tuple[Tensor, ...], packing: Packing) -> Tensor:
+        """Limb-major (rows, D) -> (rows, D)."""
+        normed = self.attention_norm(features)
+        if isinstance(self.attention, ContextAttention):
+            features = features + self.attention(normed, maps, packing)
+        else:
+            features = features + self.attention(normed, packing)
+        return features + torch.as_tensor(self.feedforward(self.feedforward_norm(features)))
+
+
+class LimbNetwork(nn.Module):
+    """A transformer over limbs that gives ``outputs`` numbers a limb."""
+
+    def __init__(
+        self, config: NetworkConfig, task: TaskName, widths: NetworkWidths, outputs: int
+    ) -> None:
+        super().__init__()
+        self.inputs = LimbInputs(
+            config.moments, widths.observation, widths.raw_context, widths.limb_limit
+        )
+        self.terrain = (
+            terrain_encoder(widths.terrain_points, TERRAIN_WIDTH) if widths.terrain_points else None
+        )
+        joined = config.width + (TERRAIN_WIDTH if widths.terrain_points else 0)
+        decoder = (joined, *decoder_widths(task), outputs)
+        interface = GeneratedInterface if config.kind == "modumorph" else SharedInterface
+        self.interface = interface(widths, config.width, decoder)
+        self.context_encoder = (
+            _context_encoder(widths.context, config.width)
+            if config.attention == "context"
+            else None
+        )
+        self.position = (
+            nn.Parameter(torch.randn(widths.limb_limit, config.width))
+            if config.positional_embedding
+            else None
+        )
+        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.layers))
+        self.scale = math.sqrt(config.width)
+
+    def encode(self, robots: RobotBatch) -> LimbEncoding:
+        """All that depends on the robots alone."""
+        interfaces = tuple(self._encode_interface(bucket) for bucket in robots.buckets)
+        if self.context_encoder is None:
+            return LimbEncoding(interfaces, tuple(() for _ in self.layers))
+        contexts = [self.context_encoder(bucket.context) for bucket in robots.buckets]
+        maps = tuple(
+            tuple(layer.attention.maps(context) for context in contexts) for layer in self.layers
+        )
+        return LimbEncoding(interfaces, maps)
+
+    def _encode_interface(self, bucket: BucketContext) -> Interface:
+        encoded = self.interface.encode(bucket.context, self.inputs.context(bucket))
+        static = encoded.static * self.scale
+        if self.position is not None:
+            static = static + self.position[: static.shape[1]]
+        return Interface(static, encoded.embedding * self.scale, encoded.decoder)
+
+    def forward(
+        self, encoding: LimbEncoding, observation: Tensor, packing: Packing, terrain: Tensor | None
+    ) -> Tensor:
+        """K outputs a limb: packed raw (rows, F) -> packed (rows, K)."""
+        views = self.inputs.observation(observation, packing)
+        pairs = list(zip(encoding.interfaces, views, strict=True))
+        features = torch.cat([interface.embed(view).flatten(0, 2) for interface, view in pairs])
+        for layer, maps in zip(self.layers, encoding.maps, strict=True):
+            features = layer(features, maps, packing)
+        terrains = self._terrain_views(terrain, packing)
+        outputs = []
+        for bucket, (interface, view), heights in zip(
+            packing.buckets, pairs, terrains, strict=True
+        ):
+            own = features[bucket.row_slice].view(*view.shape[:3], -1)
+            if heights is not None:
+                own = torch.cat([own, heights.expand(-1, own.shape[1], -1, -1)], dim=-1)
+            outputs.append(interface.decode(own))
+        return packed_rows(outputs)
+
+    def _terrain_views(self, terrain: Tensor | None, packing: Packing) -> list[Tensor | None]:
+        """The terrain embedding per bucket: (E, P) -> (R, 1, N, D), or None on flat ground."""
+        if self.terrain is None:
+            return [None for _ in packing.buckets]
+        if terrain is None:
+            raise ValueError("this network sees terrain, but none was given")
+        embedding = self.terrain(terrain)
+        return [
+            embedding[bucket.environment_slice].view(len(bucket.robots), 1, packing.per_robot, -1)
+            for bucket in packing.buckets
+        ]
+
+
+def _context_encoder(context_width: int, width: int) -> nn.Sequential:
+    """Encoded context that queries and keys are read from (ModuMorph, section 4)."""
+    return nn.Sequential(
+        nn.Linear(context_width, width),
+        nn.ReLU(),
+        nn.Linear(width, width),
+        nn.ReLU(),
+        nn.Linear(width, width),
+        nn.ReLU(),
+    )
