@@ -1,0 +1,1 @@
+"""Robots as characters: recorded capsules in, cells and their colours out; numpy alone."""
