@@ -51,7 +51,12 @@ class RunKind(StrEnum):
 
 @dataclass(frozen=True)
 class Run:
-    """One execution of a job. Times are aware UTC datetimes; ``progress`` is 0 to 1 or None."""
+    """One execution of a job. Times are aware UTC datetimes; ``progress`` is 0 to 1 or None.
+
+    ``blocked_by`` is the input whose failure stopped this run before it began. A queued run whose
+    ``queued_boot_id`` is not the machine's waits for a word: the machine restarted. ``stale`` says
+    that an input has worked again since this run read it.
+    """
 
     id: int
     kind: RunKind
@@ -89,6 +94,12 @@ class Run:
     archived: bool = False
     note: str | None = None
     tags: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    blocked_by: int | None = None
+    queued_boot_id: str | None = None
+    stop_requested_at: datetime | None = None
+    kill_requested_at: datetime | None = None
+    stale: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,7 +170,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Points:
-    """Part of a series, equal lengths, ascending steps; ``wall_s`` is seconds of work since the start.
+    """Part of a series, equal lengths, ascending steps; ``wall_s`` is seconds of work so far.
 
     ``low`` and ``high`` are equal to ``value`` unless the points were rolled up.
     """
@@ -235,3 +246,66 @@ class NewRun:
     device: str = "auto"
     tags: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One process that worked on a run and how it left; ``outcome`` is None while it works."""
+
+    run_id: int
+    number: int
+    host: str
+    pid: int | None
+    from_step: int | None
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str | None
+    reason: str | None
+    exit_code: int | None
+
+
+@dataclass(frozen=True)
+class Supervisor:
+    """The process that starts and watches the workers of one host."""
+
+    host: str
+    pid: int
+    pid_started_at: float
+    boot_id: str
+    slots: int
+    started_at: datetime
+    heartbeat_at: datetime
+
+
+@dataclass(frozen=True)
+class NewRobot:
+    """A robot to add to the library; its XML is already in place at ``path``."""
+
+    digest: str
+    name: str
+    family: str
+    num_limbs: int
+    num_joints: int
+    mass_kg: float
+    head_height_m: float
+    path: str
+    parent_digest: str | None = None
+    operations: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class NewEpisode:
+    """One evaluated episode to record; ``policy`` labels whose it was."""
+
+    policy: str
+    robot_digest: str
+    task: str
+    seed: int
+    episode: int
+    episode_return: float
+    length: int
+    terminated: bool
+    distance_m: float
+    mean_speed_m_s: float
+    energy_j: float

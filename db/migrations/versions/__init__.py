@@ -1,0 +1,1 @@
+"""One file per schema; what has been released is never edited."""

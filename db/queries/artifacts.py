@@ -1,0 +1,62 @@
+"""Files that runs left: checkpoints to go on from, and results."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from db.models import ArtifactRow, CheckpointRow
+from db.records import Artifact, Checkpoint
+from db.session import Database
+
+
+def list_artifacts(database: Database, run_id: int) -> list[Artifact]:
+    """The result files of a run, in the order they were written."""
+    query = select(ArtifactRow).where(ArtifactRow.run_id == run_id).order_by(ArtifactRow.id)
+    with database.read() as session:
+        return [
+            Artifact(
+                id=row.id,
+                run_id=row.run_id,
+                attempt=row.attempt,
+                kind=row.kind,
+                name=row.name,
+                path=row.path,
+                sha256=row.sha256,
+                size_bytes=row.size_bytes,
+                created_at=row.created_at,
+            )
+            for row in session.scalars(query)
+        ]
+
+
+def list_checkpoints(database: Database, run_id: int) -> list[Checkpoint]:
+    """The checkpoints of a run, newest first: by step, then by attempt."""
+    with database.read() as session:
+        return _checkpoints(session, run_id)
+
+
+def latest_checkpoint(database: Database, run_id: int) -> Checkpoint | None:
+    """What a resumed run goes on from, None where it starts again."""
+    with database.read() as session:
+        return next(iter(_checkpoints(session, run_id)), None)
+
+
+def _checkpoints(session: Session, run_id: int) -> list[Checkpoint]:
+    query = (
+        select(CheckpointRow)
+        .where(CheckpointRow.run_id == run_id)
+        .order_by(CheckpointRow.step.desc(), CheckpointRow.id.desc())
+    )
+    return [
+        Checkpoint(
+            id=row.id,
+            run_id=row.run_id,
+            attempt=row.attempt,
+            step=row.step,
+            path=row.path,
+            sha256=row.sha256,
+            size_bytes=row.size_bytes,
+            created_at=row.created_at,
+            value=row.value,
+        )
+        for row in session.scalars(query)
+    ]

@@ -1,0 +1,99 @@
+"""Evaluated episodes, and what they say about a policy on a robot."""
+
+from collections.abc import Collection, Iterable, Mapping
+
+from sqlalchemy import Integer, cast, delete, func, select
+from sqlalchemy.orm import Session
+
+from db.models import EpisodeRow, EvaluatedPolicyRow
+from db.queries.upsert import upsert
+from db.records import EpisodeSummary, NewEpisode
+from db.session import Database
+
+
+def summaries(
+    database: Database, run_id: int | None = None, robot_digests: Collection[str] | None = None
+) -> list[EpisodeSummary]:
+    """One record per run, policy, robot and task; ``falls`` is the share that terminated.
+
+    The spread is that of the sample (n - 1), 0 for a single episode.
+    """
+    episode = EpisodeRow
+    keys = (episode.run_id, episode.policy, episode.robot_digest, episode.task)
+    count = func.count()
+    mean = func.avg(episode.episode_return)
+    # Centred on the group's own mean would need a second pass; returns are far from overflow.
+    squares = func.sum(episode.episode_return * episode.episode_return)
+    query = (
+        select(
+            *keys,
+            func.max(EvaluatedPolicyRow.policy_run_id),
+            count,
+            mean,
+            squares,
+            func.avg(cast(episode.terminated, Integer)),
+            func.avg(episode.length),
+            func.avg(episode.mean_speed_m_s),
+        )
+        .outerjoin(
+            EvaluatedPolicyRow,
+            (EvaluatedPolicyRow.run_id == episode.run_id)
+            & (EvaluatedPolicyRow.policy == episode.policy),
+        )
+        .group_by(*keys)
+        .order_by(*keys)
+    )
+    if run_id is not None:
+        query = query.where(episode.run_id == run_id)
+    if robot_digests is not None:
+        query = query.where(episode.robot_digest.in_(robot_digests))
+    with database.read() as session:
+        return [_summary(*row) for row in session.execute(query).tuples()]
+
+
+def _summary(
+    run_id: int,
+    policy: str,
+    robot_digest: str,
+    task: str,
+    policy_run_id: int | None,
+    *numbers: float,
+) -> EpisodeSummary:
+    episodes, mean, squares, falls, length, speed = numbers
+    variance = max(0.0, squares - episodes * mean**2) / (episodes - 1) if episodes > 1 else 0.0
+    return EpisodeSummary(
+        run_id=run_id,
+        policy=policy,
+        policy_run_id=policy_run_id,
+        robot_digest=robot_digest,
+        task=task,
+        episodes=int(episodes),
+        mean_return=float(mean),
+        std_return=variance**0.5,
+        falls=float(falls),
+        mean_length=float(length),
+        mean_speed_m_s=float(speed),
+    )
+
+
+def record_episodes(database: Database, run_id: int, episodes: Iterable[NewEpisode]) -> None:
+    """Write episodes down in one transaction; one that is known already stays as it is."""
+    with database.write() as session:
+        insert_episodes(session, run_id, episodes)
+
+
+def insert_episodes(session: Session, run_id: int, episodes: Iterable[NewEpisode]) -> None:
+    """Write episodes down inside a transaction."""
+    rows = [{"run_id": run_id, **vars(episode)} for episode in episodes]
+    if rows:
+        statement, _ = upsert(session, EpisodeRow)
+        session.execute(statement.on_conflict_do_nothing(), rows)
+
+
+def set_policies(session: Session, run_id: int, policies: Mapping[str, int | None]) -> None:
+    """Say which run made the policy behind each label; None for a random one."""
+    session.execute(delete(EvaluatedPolicyRow).where(EvaluatedPolicyRow.run_id == run_id))
+    session.add_all(
+        EvaluatedPolicyRow(run_id=run_id, policy=policy, policy_run_id=policy_run)
+        for policy, policy_run in policies.items()
+    )

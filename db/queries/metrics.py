@@ -1,0 +1,297 @@
+"""Curves: append points to series, read them back whole or rolled up."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from db.models import ROLLUP_SIZE, PointRow, RollupRow, SeriesRow
+from db.queries.upsert import upsert
+from db.records import Points, Series
+from db.session import Database
+from engine.errors import RunError
+
+EXACT_FACTOR = 16
+"""Points are read one by one up to this multiple of what is asked for, then by rollups."""
+
+
+@dataclass(frozen=True)
+class NewPoint:
+    """A number to append to the series of this name and robot (empty: of the whole run)."""
+
+    name: str
+    robot_digest: str
+    step: int
+    iteration: int
+    wall_s: float
+    value: float
+
+
+def list_series(database: Database, run_id: int) -> list[Series]:
+    """The curves of a run: its own first, then those of robots, by name."""
+    query = (
+        select(SeriesRow)
+        .where(SeriesRow.run_id == run_id)
+        .order_by(SeriesRow.robot_digest, SeriesRow.name)
+    )
+    with database.read() as session:
+        return [
+            Series(
+                id=row.id,
+                run_id=row.run_id,
+                name=row.name,
+                robot_digest=row.robot_digest or None,
+                last_step=row.last_step,
+                last_value=row.last_value,
+            )
+            for row in session.scalars(query)
+        ]
+
+
+def read_points(
+    database: Database, series_id: int, after_step: int = -1, max_points: int = 4000
+) -> Points:
+    """Points of a series after a step, ascending; beyond ``max_points`` in groups.
+
+    A group is as wide as needed; it carries the mean, the lowest and highest value of its points,
+    and the step, iteration and time of its last one. Nothing is left out of any group.
+    """
+    with database.read() as session:
+        series = session.get(SeriesRow, series_id)
+        if series is None:
+            raise RunError(f"There is no curve {series_id}.")
+        block, block_end = _block_after(session, series_id, after_step)
+        remaining = series.num_points - block * ROLLUP_SIZE
+        if remaining > EXACT_FACTOR * max_points:
+            # The first block may begin before the step that was asked for.
+            rows = _grouped_points(session, series_id, (after_step, block_end), ROLLUP_SIZE)
+            rows += _grouped_blocks(session, series_id, block, max_points - 1)
+        else:
+            width = math.ceil(remaining / max_points)
+            rows = _grouped_points(session, series_id, (after_step, series.last_step or 0), width)
+    columns = list(zip(*rows, strict=True)) or [()] * 6
+    return Points(series_id, *columns)
+
+
+Row = tuple[int, int, float, float, float, float]
+
+
+def _block_after(session: Session, series_id: int, step: int) -> tuple[int, int]:
+    """The first block with a point after ``step`` (or one past the last), and its last step."""
+    query = (
+        select(RollupRow.block, RollupRow.last_step)
+        .where(RollupRow.series_id == series_id, RollupRow.last_step > step)
+        .order_by(RollupRow.block)
+        .limit(1)
+    )
+    found = session.execute(query).tuples().first()
+    return found or (0, step)
+
+
+def _grouped_points(
+    session: Session, series_id: int, steps: tuple[int, int], width: int
+) -> list[Row]:
+    point = PointRow
+    after, until = steps
+    numbered = (
+        select(
+            point.step,
+            point.iteration,
+            point.wall_s,
+            point.value,
+            ((func.row_number().over(order_by=point.step) - 1) // max(1, width)).label("part"),
+        )
+        .where(point.series_id == series_id, point.step > after, point.step <= until)
+        .subquery()
+    )
+    part = numbered.c
+    query = (
+        select(
+            func.max(part.step),
+            func.max(part.iteration),
+            func.max(part.wall_s),
+            func.avg(part.value),
+            func.min(part.value),
+            func.max(part.value),
+        )
+        .group_by(part.part)
+        .order_by(part.part)
+    )
+    return list(session.execute(query).tuples())
+
+
+def _grouped_blocks(
+    session: Session, series_id: int, after_block: int, max_points: int
+) -> list[Row]:
+    mine = (RollupRow.series_id == series_id, RollupRow.block > after_block)
+    blocks = session.scalar(select(func.count()).where(*mine)) or 0
+    part = (RollupRow.block - after_block - 1) // max(1, math.ceil(blocks / max_points))
+    query = (
+        select(
+            func.max(RollupRow.last_step),
+            func.max(RollupRow.last_iteration),
+            func.max(RollupRow.last_wall_s),
+            func.sum(RollupRow.value_sum) / func.sum(RollupRow.num_points),
+            func.min(RollupRow.low),
+            func.max(RollupRow.high),
+        )
+        .where(*mine)
+        .group_by(part)
+        .order_by(part)
+    )
+    return list(session.execute(query).tuples())
+
+
+def append_points(session: Session, run_id: int, points: Sequence[NewPoint]) -> None:
+    """Append finite points; a step a series already has, or has passed, is not written again."""
+    if not points:
+        return
+    series = _series_by_key(session, run_id, {(point.name, point.robot_digest) for point in points})
+    fresh: dict[int, list[NewPoint]] = {}
+    for point in points:
+        row = series[point.name, point.robot_digest]
+        taken = fresh.setdefault(row.id, [])
+        last = taken[-1].step if taken else row.last_step
+        if math.isfinite(point.value) and (last is None or point.step > last):
+            taken.append(point)
+    rows = [
+        {
+            "series_id": series_id,
+            "step": point.step,
+            "iteration": point.iteration,
+            "wall_s": point.wall_s,
+            "value": point.value,
+        }
+        for series_id, taken in fresh.items()
+        for point in taken
+    ]
+    if not rows:
+        return
+    session.execute(insert(PointRow), rows)
+    rollups = [
+        rollup
+        for row in series.values()
+        for rollup in _new_rollups(row.id, row.num_points, fresh.get(row.id, []))
+    ]
+    _merge_rollups(session, rollups)
+    session.execute(
+        update(SeriesRow),
+        [
+            {
+                "id": row.id,
+                "num_points": row.num_points + len(fresh[row.id]),
+                "last_step": fresh[row.id][-1].step,
+                "last_value": fresh[row.id][-1].value,
+            }
+            for row in series.values()
+            if fresh.get(row.id)
+        ],
+    )
+
+
+def _series_by_key(
+    session: Session, run_id: int, keys: set[tuple[str, str]]
+) -> dict[tuple[str, str], SeriesRow]:
+    query = select(SeriesRow).where(SeriesRow.run_id == run_id)
+    found = {(row.name, row.robot_digest): row for row in session.scalars(query)}
+    for name, digest in sorted(keys - found.keys()):
+        row = SeriesRow(run_id=run_id, name=name, robot_digest=digest, num_points=0)
+        session.add(row)
+        found[name, digest] = row
+    session.flush()
+    return {key: found[key] for key in keys}
+
+
+def _new_rollups(
+    series_id: int, num_points: int, points: Sequence[NewPoint]
+) -> list[dict[str, object]]:
+    """One row per block that the points reach; a block that exists is merged later."""
+    rollups: list[dict[str, object]] = []
+    start = 0
+    while start < len(points):
+        block, filled = divmod(num_points + start, ROLLUP_SIZE)
+        part = points[start : start + ROLLUP_SIZE - filled]
+        values = [point.value for point in part]
+        rollups.append(
+            {
+                "series_id": series_id,
+                "block": block,
+                "num_points": len(part),
+                "last_step": part[-1].step,
+                "last_iteration": part[-1].iteration,
+                "last_wall_s": part[-1].wall_s,
+                "value_sum": math.fsum(values),
+                "low": min(values),
+                "high": max(values),
+            }
+        )
+        start += len(part)
+    return rollups
+
+
+def _merge_rollups(session: Session, rollups: list[dict[str, object]]) -> None:
+    statement, new = upsert(session, RollupRow)
+    lower = func.min if session.get_bind().dialect.name == "sqlite" else func.least
+    higher = func.max if session.get_bind().dialect.name == "sqlite" else func.greatest
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[RollupRow.series_id, RollupRow.block],
+            set_={
+                "num_points": RollupRow.num_points + new.num_points,
+                "last_step": new.last_step,
+                "last_iteration": new.last_iteration,
+                "last_wall_s": new.last_wall_s,
+                "value_sum": RollupRow.value_sum + new.value_sum,
+                "low": lower(RollupRow.low, new.low),
+                "high": higher(RollupRow.high, new.high),
+            },
+        ),
+        rollups,
+    )
+
+
+def delete_points_after(session: Session, run_id: int, step: int | None) -> None:
+    """Take every curve of a run back to ``step``; with None to before its first point."""
+    rows = session.scalars(select(SeriesRow).where(SeriesRow.run_id == run_id)).all()
+    for row in rows:
+        if row.last_step is None or (step is not None and row.last_step <= step):
+            continue
+        _cut(session, row, -1 if step is None else step)
+
+
+def _cut(session: Session, series: SeriesRow, step: int) -> None:
+    here = RollupRow.series_id == series.id
+    session.execute(delete(PointRow).where(PointRow.series_id == series.id, PointRow.step > step))
+    session.execute(delete(RollupRow).where(here, RollupRow.last_step > step))
+    whole = session.execute(select(func.count(), func.max(RollupRow.last_step)).where(here)).one()
+    series.num_points = int(whole[0]) * ROLLUP_SIZE
+    series.last_step = whole[1]
+    series.last_value = None
+    # Points between the last whole block and the step make the new unfinished block.
+    rest = session.scalars(
+        select(PointRow)
+        .where(
+            PointRow.series_id == series.id,
+            PointRow.step > (-1 if series.last_step is None else series.last_step),
+        )
+        .order_by(PointRow.step)
+    ).all()
+    points = [
+        NewPoint(series.name, series.robot_digest, p.step, p.iteration, p.wall_s, p.value)
+        for p in rest
+    ]
+    rollups = _new_rollups(series.id, series.num_points, points)
+    if rollups:
+        session.execute(insert(RollupRow), rollups)
+    series.num_points += len(points)
+    if points:
+        series.last_step = points[-1].step
+    if series.last_step is not None:
+        series.last_value = session.scalar(
+            select(PointRow.value).where(
+                PointRow.series_id == series.id, PointRow.step == series.last_step
+            )
+        )
+    session.flush()

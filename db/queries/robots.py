@@ -1,0 +1,205 @@
+"""The library: robots by digest, and named, ordered sets of them."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Select, delete, func, or_, select
+from sqlalchemy.orm import Session
+
+from db.models import RobotRow, RobotSetMemberRow, RobotSetRow
+from db.queries.clock import now
+from db.records import NewRobot, Robot, RobotSet
+from db.session import Database
+from engine.errors import RobotError, UnknownRobotSetError, UsageError
+
+
+def list_sets(database: Database) -> list[RobotSet]:
+    """All sets by name."""
+    with database.read() as session:
+        return [_set_record(session, row) for row in session.scalars(_sets())]
+
+
+def get_set(database: Database, name: str) -> RobotSet:
+    """The set with this name; UnknownRobotSetError where there is none."""
+    with database.read() as session:
+        return _set_record(session, existing_set(session, name))
+
+
+def existing_set(session: Session, name: str) -> RobotSetRow:
+    """The row of a set that must exist."""
+    row = session.scalar(select(RobotSetRow).where(RobotSetRow.name == name))
+    if row is None:
+        raise UnknownRobotSetError(
+            f'There is no robot set "{name}"; `hdtui robots list` shows all, '
+            "`hdtui robots import DIR` and `hdtui robots generate` make one."
+        )
+    return row
+
+
+def list_robots(
+    database: Database,
+    set_name: str | None = None,
+    limit: int | None = None,
+    offset: int = 0,
+    *,
+    role: str | None = None,
+) -> list[Robot]:
+    """Robots of a set in its order (those of ``role`` where given), or all by name."""
+    with database.read() as session:
+        if set_name is None:
+            query = select(RobotRow).order_by(RobotRow.name, RobotRow.id)
+        else:
+            member = RobotSetMemberRow
+            query = (
+                select(RobotRow)
+                .join(member, member.robot_id == RobotRow.id)
+                .where(member.set_id == existing_set(session, set_name).id)
+                .order_by(member.position)
+            )
+            if role is not None:
+                query = query.where(member.role == role)
+        return [_record(row) for row in session.scalars(query.limit(limit).offset(offset))]
+
+
+def get_robot(database: Database, name_or_digest: str) -> Robot:
+    """The robot with this name or digest (its first 7 letters suffice); the newest of a name."""
+    wanted = [RobotRow.name == name_or_digest]
+    if len(name_or_digest) >= 7 and name_or_digest.isalnum():
+        wanted.append(RobotRow.digest.startswith(name_or_digest, autoescape=True))
+    query = select(RobotRow).where(or_(*wanted)).order_by(RobotRow.id.desc()).limit(1)
+    with database.read() as session:
+        row = session.scalar(query)
+        if row is None:
+            raise RobotError(f'There is no robot "{name_or_digest}" in the library.')
+        return _record(row)
+
+
+def robot_sets_of(database: Database, digest: str) -> list[RobotSet]:
+    """The sets a robot is in, by name."""
+    member = RobotSetMemberRow
+    query = (
+        _sets()
+        .join(member, member.set_id == RobotSetRow.id)
+        .join(RobotRow, RobotRow.id == member.robot_id)
+        .where(RobotRow.digest == digest)
+    )
+    with database.read() as session:
+        return [_set_record(session, row) for row in session.scalars(query)]
+
+
+def add_robots(database: Database, robots: Iterable[NewRobot]) -> list[Robot]:
+    """Add robots that the library does not know by digest; returns all of them in order."""
+    with database.write() as session:
+        return [_record(row) for row in insert_robots(session, robots)]
+
+
+def insert_robots(session: Session, robots: Iterable[NewRobot]) -> list[RobotRow]:
+    """Add robots inside a transaction; equal bodies are one robot, and the first name stays."""
+    wanted = list(robots)
+    digests = [robot.digest for robot in wanted]
+    query = select(RobotRow).where(RobotRow.digest.in_(digests))
+    known = {row.digest: row for row in session.scalars(query)}
+    for robot in wanted:
+        if robot.digest not in known:
+            known[robot.digest] = RobotRow(
+                digest=robot.digest,
+                name=robot.name,
+                family=robot.family,
+                num_limbs=robot.num_limbs,
+                num_joints=robot.num_joints,
+                mass_kg=robot.mass_kg,
+                head_height_m=robot.head_height_m,
+                parent_digest=robot.parent_digest,
+                operations=list(robot.operations),
+                seed=robot.seed,
+                path=robot.path,
+                created_at=now(),
+            )
+            session.add(known[robot.digest])
+    session.flush()
+    return [known[digest] for digest in digests]
+
+
+def create_set(
+    database: Database,
+    name: str,
+    members: Sequence[tuple[str, str | None]],
+    *,
+    replace: bool = False,
+) -> RobotSet:
+    """A named list of (digest, role); robots must be in the library.
+
+    A set that exists with the same members is returned; with others it is an error, unless
+    ``replace``.
+    """
+    with database.write() as session:
+        return insert_set(session, name, members, replace=replace)
+
+
+def insert_set(
+    session: Session,
+    name: str,
+    members: Sequence[tuple[str, str | None]],
+    *,
+    run_id: int | None = None,
+    replace: bool = False,
+) -> RobotSet:
+    """Create a set inside a transaction."""
+    members = list(dict(members).items())
+    digest = hashlib.sha256("\n".join(f"{d} {role or ''}" for d, role in members).encode())
+    row = session.scalar(select(RobotSetRow).where(RobotSetRow.name == name))
+    if row is not None:
+        if row.digest == digest.hexdigest():
+            return _set_record(session, row)
+        if not replace:
+            raise UsageError(f'A robot set "{name}" with other robots exists; choose another name.')
+        session.execute(delete(RobotSetMemberRow).where(RobotSetMemberRow.set_id == row.id))
+    else:
+        row = RobotSetRow(name=name)
+        session.add(row)
+    row.digest, row.run_id, row.created_at = digest.hexdigest(), run_id, now()
+    session.flush()
+    robots = select(RobotRow.digest, RobotRow.id).where(RobotRow.digest.in_(dict(members)))
+    ids: dict[str, int] = dict(session.execute(robots).tuples().all())
+    for position, (robot, role) in enumerate(members):
+        if robot not in ids:
+            raise RobotError(f"Robot {robot[:7]} is not in the library; set {name} was not made.")
+        session.add(
+            RobotSetMemberRow(set_id=row.id, position=position, robot_id=ids[robot], role=role)
+        )
+    session.flush()
+    return _set_record(session, row)
+
+
+def _sets() -> Select[RobotSetRow]:
+    return select(RobotSetRow).order_by(RobotSetRow.name)
+
+
+def _set_record(session: Session, row: RobotSetRow) -> RobotSet:
+    member = RobotSetMemberRow
+    roles = dict(
+        session.execute(
+            select(member.role, func.count()).where(member.set_id == row.id).group_by(member.role)
+        )
+        .tuples()
+        .all()
+    )
+    role = next(iter(roles)) if len(roles) == 1 else None
+    return RobotSet(row.id, row.name, role, sum(roles.values()), row.digest, row.created_at)
+
+
+def _record(row: RobotRow) -> Robot:
+    return Robot(
+        id=row.id,
+        digest=row.digest,
+        name=row.name,
+        family=row.family,
+        num_limbs=row.num_limbs,
+        num_joints=row.num_joints,
+        mass_kg=row.mass_kg,
+        head_height_m=row.head_height_m,
+        parent_digest=row.parent_digest,
+        operations=tuple(row.operations),
+        seed=row.seed,
+        path=row.path,
+    )

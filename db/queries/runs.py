@@ -1,0 +1,249 @@
+"""Runs, pipelines and events: list, get, queue, annotate, delete."""
+
+import socket
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from db.models import (
+    AttemptRow,
+    EventRow,
+    PipelineRow,
+    RunInputRow,
+    RunRobotSetRow,
+    RunRow,
+    TagRow,
+)
+from db.queries.clock import now
+from db.queries.rows import run_records
+from db.records import Attempt, NewRun, Pipeline, Run, RunEvent, RunState
+from db.session import Database
+from engine.errors import RunError, UsageError
+
+RUN_FOLDER = "runs"
+
+
+def list_runs(
+    database: Database,
+    *,
+    limit: int | None = None,
+    ids: Collection[int] | None = None,
+    states: Collection[RunState] | None = None,
+    pipeline: int | None = None,
+    archived: bool = False,
+    newest_first: bool = True,
+) -> list[Run]:
+    """Runs by id; archived ones only where asked for or named in ``ids``."""
+    query = select(RunRow).order_by(RunRow.id.desc() if newest_first else RunRow.id)
+    if ids is not None:
+        query = query.where(RunRow.id.in_(ids))
+    elif not archived:
+        query = query.where(RunRow.archived.is_(False))
+    if states is not None:
+        query = query.where(RunRow.state.in_([str(state) for state in states]))
+    if pipeline is not None:
+        query = query.where(RunRow.pipeline_id == pipeline)
+    with database.read() as session:
+        return run_records(session, session.scalars(query.limit(limit)).all())
+
+
+def get_run(database: Database, run_id: int) -> Run:
+    """The run with this number; RunError where there is none."""
+    with database.read() as session:
+        return run_records(session, [existing(session, run_id)])[0]
+
+
+def existing(session: Session, run_id: int) -> RunRow:
+    """The row of a run that must exist."""
+    row = session.get(RunRow, run_id)
+    if row is None:
+        raise RunError(f"There is no run {run_id}; `hdtui runs list` shows all.")
+    return row
+
+
+def queue_run(database: Database, new: NewRun, *, boot_id: str | None = None) -> Run:
+    """Write a run down as queued on this machine; a supervisor starts it."""
+    with database.write() as session:
+        return run_records(session, [insert_run(session, new, boot_id)])[0]
+
+
+def insert_run(session: Session, new: NewRun, boot_id: str | None = None) -> RunRow:
+    """Add a queued run inside a transaction; UsageError where an input does not exist."""
+    known = set(session.scalars(select(RunRow.id).where(RunRow.id.in_(new.inputs))))
+    for missing in sorted(set(new.inputs) - known):
+        raise UsageError(
+            f"There is no run {missing} to take as input; `hdtui runs list` shows all."
+        )
+    row = RunRow(
+        kind=str(new.kind),
+        name=new.name,
+        state=str(RunState.QUEUED),
+        pipeline_id=new.pipeline,
+        group_name=new.group,
+        host=socket.gethostname(),
+        device=new.device,
+        seed=new.seed,
+        config=dict(new.config),
+        extra=dict(new.extra),
+        folder="",
+        versions={},
+        queued_boot_id=boot_id,
+        created_at=now(),
+    )
+    session.add(row)
+    session.flush()
+    row.folder = f"{RUN_FOLDER}/{row.id}"
+    for position, input_id in enumerate(new.inputs):
+        session.add(RunInputRow(run_id=row.id, position=position, input_id=input_id))
+    for position, name in enumerate(new.robot_sets):
+        session.add(RunRobotSetRow(run_id=row.id, position=position, name=name))
+    session.add_all(TagRow(run_id=row.id, tag=tag) for tag in sorted(set(new.tags)))
+    session.flush()
+    return row
+
+
+def create_pipeline(
+    database: Database, name: str, preset: str, robot_set: str, seed: int
+) -> Pipeline:
+    """A new group that runs can be queued into."""
+    with database.write() as session:
+        return insert_pipeline(session, name, preset, robot_set, seed)
+
+
+def insert_pipeline(
+    session: Session, name: str, preset: str, robot_set: str, seed: int
+) -> Pipeline:
+    """Add a pipeline inside a transaction."""
+    row = PipelineRow(name=name, preset=preset, robot_set=robot_set, seed=seed, created_at=now())
+    session.add(row)
+    session.flush()
+    return _pipeline(row)
+
+
+def list_pipelines(database: Database, limit: int | None = None) -> list[Pipeline]:
+    """Pipelines, newest first."""
+    query = select(PipelineRow).order_by(PipelineRow.id.desc()).limit(limit)
+    with database.read() as session:
+        return [_pipeline(row) for row in session.scalars(query)]
+
+
+def get_pipeline(database: Database, pipeline_id: int) -> Pipeline:
+    """The pipeline with this number; RunError where there is none."""
+    with database.read() as session:
+        row = session.get(PipelineRow, pipeline_id)
+        if row is None:
+            raise RunError(f"There is no pipeline {pipeline_id}.")
+        return _pipeline(row)
+
+
+def list_events(
+    database: Database, after_id: int = 0, limit: int = 50, run_id: int | None = None
+) -> list[RunEvent]:
+    """The newest ``limit`` events after ``after_id``, oldest of them first."""
+    query = select(EventRow).where(EventRow.id > after_id).order_by(EventRow.id.desc()).limit(limit)
+    if run_id is not None:
+        query = query.where(EventRow.run_id == run_id)
+    with database.read() as session:
+        rows = session.scalars(query).all()
+        return [
+            RunEvent(row.id, row.run_id, row.at, row.level, row.kind, row.text)
+            for row in reversed(rows)
+        ]
+
+
+def insert_event(session: Session, run_id: int | None, level: str, kind: str, text: str) -> None:
+    """Tell something inside a transaction."""
+    session.add(EventRow(run_id=run_id, at=now(), level=level, kind=kind, text=text))
+
+
+def count_states(database: Database) -> dict[RunState, int]:
+    """How many runs that are not archived are in each state; every state has an entry."""
+    query = (
+        select(RunRow.state, func.count()).where(RunRow.archived.is_(False)).group_by(RunRow.state)
+    )
+    with database.read() as session:
+        counts: dict[str, int] = dict(session.execute(query).tuples().all())
+    return {state: counts.get(str(state), 0) for state in RunState}
+
+
+def list_attempts(database: Database, run_id: int) -> list[Attempt]:
+    """The processes that worked on a run, first to last."""
+    query = select(AttemptRow).where(AttemptRow.run_id == run_id).order_by(AttemptRow.number)
+    with database.read() as session:
+        return [
+            Attempt(
+                run_id=row.run_id,
+                number=row.number,
+                host=row.host,
+                pid=row.pid,
+                from_step=row.from_step,
+                started_at=row.started_at,
+                ended_at=row.ended_at,
+                outcome=row.outcome,
+                reason=row.reason,
+                exit_code=row.exit_code,
+            )
+            for row in session.scalars(query)
+        ]
+
+
+def dependants(database: Database, run_id: int) -> list[Run]:
+    """The runs that read what this run makes, and what they make, in order of their numbers."""
+    with database.read() as session:
+        ids = dependant_ids(session, [run_id])
+        rows = session.scalars(select(RunRow).where(RunRow.id.in_(ids)).order_by(RunRow.id)).all()
+        return run_records(session, rows)
+
+
+def dependant_ids(session: Session, ids: Sequence[int]) -> set[int]:
+    """Everything downstream of the runs, themselves left out."""
+    found: set[int] = set()
+    frontier = set(ids)
+    while frontier:
+        query = select(RunInputRow.run_id).where(RunInputRow.input_id.in_(frontier))
+        frontier = set(session.scalars(query)) - found
+        found |= frontier
+    return found
+
+
+def set_tags(database: Database, run_id: int, tags: Collection[str]) -> None:
+    """Replace the tags of a run."""
+    with database.write() as session:
+        existing(session, run_id)
+        session.execute(delete(TagRow).where(TagRow.run_id == run_id))
+        session.add_all(TagRow(run_id=run_id, tag=tag) for tag in sorted(set(tags)))
+
+
+def set_note(database: Database, run_id: int, note: str | None) -> None:
+    """Replace the note of a run."""
+    with database.write() as session:
+        existing(session, run_id).note = note or None
+
+
+def archive(database: Database, run_id: int, archived: bool = True) -> None:
+    """Hide a run from lists, or bring it back."""
+    with database.write() as session:
+        existing(session, run_id).archived = archived
+
+
+def delete_run(database: Database, run_id: int) -> None:
+    """Remove a run and everything it reported; its files are the caller's.
+
+    RunError while it is active or while another run was made from it.
+    """
+    with database.write() as session:
+        row = existing(session, run_id)
+        if RunState(row.state).active:
+            raise RunError(f"Run {run_id} is {row.state}; stop it before deleting it.")
+        readers = session.scalars(
+            select(RunInputRow.run_id).where(RunInputRow.input_id == run_id)
+        ).all()
+        if readers:
+            names = " ".join(str(reader) for reader in sorted(readers))
+            raise RunError(f"Run {run_id} is the input of {names}; delete those first.")
+        session.delete(row)
+
+
+def _pipeline(row: PipelineRow) -> Pipeline:
+    return Pipeline(row.id, row.name, row.preset, row.robot_set, row.seed, row.created_at)

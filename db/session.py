@@ -1,0 +1,320 @@
+"""Open the database of a workspace: one transaction to read, one to write, upgraded when needed.
+
+SQLite runs with a write-ahead log on local disks and a rollback journal on network file systems.
+Writers take the lock at the start (``BEGIN IMMEDIATE``), so none fails half-way. Only the
+supervisor checkpoints the log: before 3.51.3 SQLite can corrupt one that two processes reset.
+"""
+
+import fcntl
+import os
+import sqlite3
+import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import QueuePool
+
+from db.filesystem import file_system
+from db.migrations import SCHEMA
+from engine.errors import DatabaseError
+
+BUSY_TIMEOUT_S = 30
+FILE_NAME = "hdtui.db"
+URL_VARIABLE = "HDTUI_DATABASE_URL"
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """What opening did to an older database: from which schema, and where the copy lies."""
+
+    from_schema: int
+    to_schema: int
+    copy: Path | None
+
+
+class Database:
+    """The facts of one workspace. Safe to share between threads; not to carry over a fork."""
+
+    def __init__(self, home: Path, url: str, *, readonly: bool, checkpointing: bool) -> None:
+        self.home = home
+        self.readonly = readonly
+        self.checkpointing = checkpointing
+        self.upgrade: Upgrade | None = None
+        self._location = _location(url)
+        self._engine = _create_engine(url, home, readonly=readonly, checkpointing=checkpointing)
+        self._writer = self._engine.execution_options(hdtui_begin="BEGIN IMMEDIATE")
+        self._watcher: Connection | None = None
+        self._watcher_lock = threading.Lock()
+
+    @classmethod
+    def open(
+        cls,
+        home: Path,
+        *,
+        readonly: bool = False,
+        create: bool = True,
+        checkpointing: bool = False,
+    ) -> "Database":
+        """The database of ``home``, or that of HDTUI_DATABASE_URL, at the newest schema.
+
+        Without ``create`` an absent database is an error and nothing is made. Raises DatabaseError
+        where it is absent, damaged, locked for too long, or written by a newer program.
+        """
+        url = database_url(home)
+        sqlite = url.startswith("sqlite")
+        if sqlite and (readonly or not create) and not _sqlite_path(url).is_file():
+            raise DatabaseError(f"There is no workspace at {home} yet; nothing was created.")
+        if sqlite and not readonly and create:
+            _make_folder(_sqlite_path(url).parent)
+        database = cls(home, url, readonly=readonly, checkpointing=checkpointing)
+        try:
+            database._check_schema()
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    @property
+    def dialect(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return self._engine.dialect.name
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """One consistent view; what it reads does not change while it is open."""
+        with self._named_errors("read"), Session(self._engine) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """One transaction, committed at the end or not at all."""
+        if self.readonly:
+            raise DatabaseError(f"{self._location} is open for reading only.")
+        with self._named_errors("write"), Session(self._writer) as session, session.begin():
+            yield session
+
+    def revision(self) -> int:
+        """A number that differs when anybody else wrote since the last call; costs microseconds."""
+        with self._watcher_lock, self._named_errors("read"):
+            if self._watcher is None:
+                self._watcher = self._engine.connect()
+            with self._watcher.begin():
+                if self.dialect == "sqlite":
+                    return int(self._watcher.exec_driver_sql("PRAGMA data_version").scalar_one())
+                snapshot = self._watcher.exec_driver_sql("SELECT pg_current_snapshot()::text")
+                return zlib.crc32(str(snapshot.scalar_one()).encode())
+
+    def schema(self) -> int | None:
+        """The schema the database is at, None where it holds no tables of ours."""
+        with self._named_errors("read"), self._engine.connect() as connection:
+            return _schema(connection)
+
+    def checkpoint_log(self, *, truncate: bool = False) -> None:
+        """Move SQLite's write-ahead log into the database; for the supervisor alone."""
+        if self.dialect == "sqlite":
+            mode = "TRUNCATE" if truncate else "PASSIVE"
+            with self._named_errors("write"), closing(self._engine.raw_connection()) as connection:
+                connection.cursor().execute(f"PRAGMA wal_checkpoint({mode})")
+
+    def problems(self) -> list[str]:
+        """What SQLite finds wrong with the file; empty when it is sound."""
+        if self.dialect != "sqlite":
+            return []
+        with self._named_errors("read"), self._engine.connect() as connection:
+            found = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check")]
+            keys = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        return [line for line in found if line != "ok"] + [f"dangling row: {row}" for row in keys]
+
+    def backup(self, to: Path) -> None:
+        """A copy that is consistent although others write; SQLite only."""
+        if self.dialect != "sqlite":
+            raise DatabaseError("Back a PostgreSQL database up with pg_dump.")
+        _copy_sqlite(_sqlite_path(database_url(self.home)), to)
+
+    def close(self) -> None:
+        """Give all connections back."""
+        with self._watcher_lock:
+            if self._watcher is not None:
+                self._watcher.close()
+                self._watcher = None
+        self._engine.dispose()
+
+    @contextmanager
+    def _named_errors(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except IntegrityError:
+            raise
+        except DBAPIError as error:
+            raise DatabaseError(_sentence(verb, self._location, error)) from error
+
+    def _check_schema(self) -> None:
+        schema = self.schema()
+        if schema is not None and schema > SCHEMA:
+            raise DatabaseError(
+                f"This workspace was written by a newer hdtui (schema {schema}, this one reads "
+                f"{SCHEMA}). Nothing was changed. Update hdtui, or open another: hdtui --home DIR."
+            )
+        if schema == SCHEMA:
+            return
+        if self.readonly:
+            raise DatabaseError(
+                f"{self._location} has schema {schema or 0} and needs an upgrade to {SCHEMA}; "
+                "open it once without --readonly."
+            )
+        with _upgrade_lock(self.home, self.dialect), self._named_errors("write"):
+            self._upgrade()
+
+    def _upgrade(self) -> None:
+        # Alembic takes 0.1 s to load and most starts have nothing to upgrade.
+        from db.migrations.upgrade import upgrade  # noqa: PLC0415
+
+        schema = self.schema()
+        if schema == SCHEMA:  # somebody else did it while we waited for the lock
+            return
+        copy = None
+        if schema is not None and self.dialect == "sqlite":
+            source = _sqlite_path(database_url(self.home))
+            copy = source.with_name(f"{source.name}.{schema}")
+            _copy_sqlite(source, copy)
+        with self._writer.begin() as connection:
+            if self.dialect == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(7341987)"))
+                if _schema(connection) == SCHEMA:
+                    return
+            upgrade(connection)
+        self.upgrade = None if schema is None else Upgrade(schema, SCHEMA, copy)
+
+
+def database_url(home: Path) -> str:
+    """HDTUI_DATABASE_URL as SQLAlchemy reads it, else the file in ``home``."""
+    url = os.environ.get(URL_VARIABLE)
+    if not url:
+        return f"sqlite:///{home / FILE_NAME}"
+    for prefix in ("postgresql://", "postgres://"):
+        if url.startswith(prefix):
+            return f"postgresql+psycopg://{url.removeprefix(prefix)}"
+    return url
+
+
+def _create_engine(url: str, home: Path, *, readonly: bool, checkpointing: bool) -> Engine:
+    try:
+        if not url.startswith("sqlite"):
+            return create_engine(url, pool_pre_ping=True)
+        # A pool hands every thread its own connection; SQLite's own locks do the rest.
+        arguments: dict[str, Any] = {"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
+        engine = create_engine(url, connect_args=arguments, poolclass=QueuePool)
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        raise DatabaseError(f"{URL_VARIABLE} cannot be used: {error}") from error
+    journal = "DELETE" if file_system(home).network else "WAL"
+    path = _sqlite_path(url)
+
+    @event.listens_for(engine, "do_connect")
+    def open_readonly(*arguments: Any) -> sqlite3.Connection | None:
+        return _connect_readonly(path) if readonly else None
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, record: object) -> None:
+        del record
+        connection.isolation_level = None  # transactions begin where we say so
+        connection.execute("PRAGMA foreign_keys=ON")
+        if readonly:
+            connection.execute("PRAGMA query_only=ON")
+            return
+        connection.execute(f"PRAGMA journal_mode={journal}")
+        connection.execute(
+            "PRAGMA synchronous=NORMAL" if journal == "WAL" else "PRAGMA synchronous=FULL"
+        )
+        connection.execute(f"PRAGMA wal_autocheckpoint={1000 if checkpointing else 0}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("hdtui_begin", "BEGIN"))
+
+    return engine
+
+
+def _connect_readonly(path: Path) -> sqlite3.Connection:
+    """Read what lies there; a folder that cannot be written has no log to share."""
+    uri = path.absolute().as_uri()
+    connection = sqlite3.connect(
+        f"{uri}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=False
+    )
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        connection.close()
+        if path.with_name(path.name + "-wal").exists():
+            raise
+        return sqlite3.connect(f"{uri}?immutable=1", uri=True, check_same_thread=False)
+    return connection
+
+
+def _schema(connection: Connection) -> int | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return None if version is None else int(version)
+
+
+@contextmanager
+def _upgrade_lock(home: Path, dialect: str) -> Iterator[None]:
+    if dialect != "sqlite":  # the upgrade takes an advisory lock inside its transaction
+        yield
+        return
+    with (home / f"{FILE_NAME}.upgrade-lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _copy_sqlite(source: Path, to: Path) -> None:
+    partial = to.with_name(to.name + ".partial")
+    try:
+        with (
+            closing(sqlite3.connect(source)) as original,
+            closing(sqlite3.connect(partial)) as copy,
+        ):
+            original.backup(copy)
+        partial.replace(to)
+    except (sqlite3.Error, OSError) as error:
+        partial.unlink(missing_ok=True)
+        raise DatabaseError(f"Cannot copy {source} to {to}: {error}") from error
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseError(f"Cannot create {folder}: {error.strerror}") from error
+
+
+def _sqlite_path(url: str) -> Path:
+    return Path(make_url(url).database or "")
+
+
+def _location(url: str) -> str:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        return url
+    return str(parsed.database) if url.startswith("sqlite") else parsed.render_as_string()
+
+
+def _sentence(verb: str, location: str, error: DBAPIError) -> str:
+    reason = str(error.orig).splitlines()[0] if error.orig else str(error)
+    if "database is locked" in reason:
+        return f"Cannot {verb} {location}: locked by another process for {BUSY_TIMEOUT_S} s."
+    if "not a database" in reason or "malformed" in reason:
+        return (
+            f"Cannot {verb} {location}: the file is damaged ({reason}). "
+            "`hdtui db check` says more; a copy can be put in its place."
+        )
+    return f"Cannot {verb} {location}: {reason}"
