@@ -4,12 +4,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from engine.config.base import Config, Device, TaskConfig
-from engine.config.hypernetwork import ContextKind
-from engine.config.network import NetworkConfig, named_network
+from engine.config.base import Config, Device, TaskConfig, TaskName
+from engine.config.network import NetworkConfig, NetworkSize, named_network
 
 ImitationLoss = Literal["mean", "logp"]
 StudentSize = Literal["smoke", "quick", "laptop", "paper"]
+
+
+def student_network(size: NetworkSize, task: TaskName = "flat") -> NetworkConfig:
+    """The hypernetwork student of HyperDistill, with dropout on its context embedding."""
+    network = named_network("hypernetwork", size, task)
+    return network.model_copy(update={"dropout": 0.1, "moments": "shared"})
 
 
 class CollectionConfig(Config):
@@ -45,14 +50,8 @@ class StudentConfig(Config):
 
     seed: int = Field(1, ge=0, le=2**63 - 1, description="Seed of weights, order and dropout.")
     network: NetworkConfig = Field(
-        default_factory=lambda: named_network("hypernetwork", "published"),
-        description="The student's kind and size.",
-    )
-    context: ContextKind = Field(
-        "transformed", description="Context features a hypernetwork reads."
-    )
-    dropout: float = Field(
-        0.1, ge=0, lt=1, description="Dropout on the context embedding, one mask per robot."
+        default_factory=lambda: student_network("published"),
+        description="The student's kind, size and regularisation.",
     )
     loss: ImitationLoss = Field(
         "mean", description="Match the teacher's mean action, or its sampled actions (logp)."
@@ -92,7 +91,7 @@ class StudentConfig(Config):
 
 _SIZES: dict[StudentSize, dict[str, object]] = {
     "smoke": {
-        "network": named_network("hypernetwork", "small").model_copy(update={"hidden_width": 64}),
+        "network": student_network("small").model_copy(update={"hidden_width": 64}),
         "epochs": 8,
         "validation_robots": 1,
         "robots_per_minibatch": 8,

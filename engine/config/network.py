@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from engine.config.base import Config, TaskName
+from engine.config.hypernetwork import ContextKind
 
 NetworkKind = Literal["transformer", "modumorph", "hypernetwork", "multi_mlp", "single_mlp"]
 NetworkSize = Literal["published", "compressed", "small"]
@@ -45,6 +46,12 @@ class NetworkConfig(Config):
     )
     positional_embedding: bool = Field(
         False, description="Add a learned embedding of a limb's depth-first position."
+    )
+    context: ContextKind = Field(
+        "transformed", description="Context features a hypernetwork reads: transformed or raw."
+    )
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Dropout on a hypernetwork's context embedding (students)."
     )
     moments: Literal["shared", "published"] = Field(
         "shared",

@@ -62,11 +62,12 @@ def build_critic(
 
 def _hypernetwork_policy(config: NetworkConfig, widths: NetworkWidths) -> HypernetworkPolicy:
     sizes = HypernetworkConfig(
+        context=config.context,
         embedding_width=config.width,
         attention_heads=config.heads,
         feedforward_width=config.feedforward_width,
         encoder_layers=config.layers,
-        dropout=0.0,
+        dropout=config.dropout,
         hidden_width=config.hidden_width,
         hidden_layers=config.hidden_layers,
         terrain_width=TERRAIN_WIDTH,
