@@ -1,0 +1,112 @@
+"""The environments of one robot: actions in, senses out, written into slices of packed arrays."""
+
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.environments.observation import ObservationWriter
+from engine.environments.starts import Starts
+from engine.errors import SimulationError
+from engine.morphology.family import UNIMAL
+from engine.simulation.compiled import CompiledRobot, FloatArray, IntArray
+from engine.simulation.simulations import BoolArray, Simulations
+
+RealArray = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Senses:
+    """Views of one robot's part of the packed arrays, written in place.
+
+    ``observation`` (N, L, 17); ``head_m`` (N, 3) position of the head; ``work_j`` (N,) the motors'
+    absolute work in the last control step.
+    """
+
+    observation: RealArray
+    head_m: FloatArray
+    work_j: FloatArray
+
+
+class RobotEnvironments:
+    """N simulations of one robot with its motors, senses and starts."""
+
+    starts: Starts
+
+    def __init__(self, compiled: CompiledRobot, simulations: Simulations, senses: Senses) -> None:
+        self.simulations = simulations
+        self._senses = senses
+        self._writer = ObservationWriter(simulations)
+        self._name = compiled.robot.name
+        self._action_index = compiled.action_index
+        self._gear_nm = compiled.gear_nm
+        self._num_joints = len(compiled.action_index)
+        n = simulations.num_simulations
+        self._num_slots = compiled.num_limbs * UNIMAL.joint_slots
+        self._control = np.empty((n, self._num_joints))
+        self._joints_before = np.empty((n, self._num_joints))
+        self.physics_s = 0.0
+        self.observation_s = 0.0
+
+    def start(self, ids: IntArray, episodes: IntArray) -> None:
+        """Begin new episodes in simulations ``ids`` and sense their first moment."""
+        began = perf_counter()
+        noise, _ = self.starts.draw(ids, episodes)
+        self.simulations.start(ids, noise)
+        stepped = perf_counter()
+        self._sense()
+        self.physics_s += stepped - began
+        self.observation_s += perf_counter() - stepped
+
+    def step(self, actions: RealArray) -> BoolArray | None:
+        """Hold ``actions`` (N x L, J) for a control step; True where a simulation exploded.
+
+        An exploded simulation keeps the senses it had before the step.
+
+        Raises:
+            SimulationError: an action is not a number.
+        """
+        began = perf_counter()
+        simulations = self.simulations
+        joints = simulations.qpos[:, -self._num_joints :]
+        np.copyto(self._joints_before, joints)
+        self._control[:] = actions.reshape(-1, self._num_slots)[:, self._action_index]
+        np.clip(self._control, -1.0, 1.0, out=self._control)
+        if np.isnan(self._control.sum()):
+            raise SimulationError(f"{self._name}: an action is not a number")
+        simulations.ctrl[:] = self._control
+        exploded = simulations.step()
+        stepped = perf_counter()
+        if exploded is None:
+            self._sense()
+            self._work(joints)
+        else:
+            self._sense_survivors(joints, exploded)
+        self.physics_s += stepped - began
+        self.observation_s += perf_counter() - stepped
+        return exploded
+
+    def _sense(self) -> None:
+        self._writer.write(self._senses.observation)
+        self._senses.head_m[:] = self.simulations.position_m[:, 0]
+
+    def _work(self, joints: FloatArray) -> None:
+        """Torque is constant over a control step, so its work is torque times the angle turned."""
+        turned = np.subtract(joints, self._joints_before, out=self._joints_before)
+        turned *= self._control
+        np.abs(turned, out=turned)
+        np.matmul(turned, self._gear_nm, out=self._senses.work_j)
+
+    def _sense_survivors(self, joints: FloatArray, exploded: BoolArray) -> None:
+        senses = self._senses
+        observation, head = senses.observation[exploded], senses.head_m[exploded]
+        ids = np.flatnonzero(exploded)
+        width = self.simulations.qpos.shape[1] + self.simulations.qvel.shape[1]
+        # Back at the start all numbers are finite again; the episode ends with this step anyway.
+        self.simulations.start(ids, np.zeros((len(ids), width)))
+        self._sense()
+        self._work(joints)
+        senses.observation[exploded] = observation
+        senses.head_m[exploded] = head
+        senses.work_j[exploded] = 0.0

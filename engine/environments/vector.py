@@ -1,0 +1,212 @@
+"""Robots times simulations as one environment on packed arrays: the face training looks at."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.config.base import TaskConfig
+from engine.environments.episodes import EpisodeAccounts, EpisodeBatch
+from engine.environments.observation import LAYOUT
+from engine.environments.robot_environments import RealArray, RobotEnvironments, Senses
+from engine.environments.starts import EpisodeStarts, Starts, StreamedStarts
+from engine.morphology.packing import Packing
+from engine.morphology.tree import Morphology
+from engine.random import generator
+from engine.simulation.compiled import CompiledRobot, FloatArray, compile_robot
+from engine.simulation.ground import CONTROL_TIMESTEP_S, FLOOR_TOP_M, slope_rad
+from engine.simulation.simulations import BoolArray, Simulations
+
+State = dict[str, npt.NDArray[np.generic]]
+
+FALL_RATIO = {"flat": 0.5, "variable": 0.3, "obstacles": 0.5, "incline": 0.5}
+"""Share of the standing height at or below which the head has fallen."""
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds spent so far in physics (steps and starts) and in observations."""
+
+    physics_s: float
+    observation_s: float
+
+
+class VectorEnvironment:
+    """``per_robot`` environments of every robot, in one process and one thread.
+
+    Rows are limbs and E environments in the order of ``packing``; all arrays are allocated once and
+    updated in place:
+    ``observation`` (rows, 17), ``terrain`` (E, 1410) or None, ``reward`` (E,), ``terminated`` (E,)
+    and ``truncated`` (E,). An environment that ended starts anew in the same step:
+    ``observation`` is then the new episode's first, ``final_observation`` (and ``final_terrain``)
+    hold what the ended one saw last, in the rows of environments that ended this step.
+
+    Each robot draws from its own generator, named by its digest, so neither the company nor the order
+    of robots changes what happens to one. With ``seed_episodes`` each episode has its own seed, named by
+    digest, simulation and episode number: for evaluation.
+    """
+
+    def __init__(
+        self,
+        robots: Sequence[Morphology],
+        task: TaskConfig,
+        per_robot: int,
+        seed: int,
+        *,
+        dtype: type[np.float32] | type[np.float64] = np.float32,
+        seed_episodes: bool = False,
+    ) -> None:
+        self.task = task
+        self.packing = Packing(tuple(robot.num_limbs for robot in robots), per_robot)
+        self._robots = tuple(robots)
+        self._seed_episodes = seed_episodes
+        count = self.packing.num_environments
+        self.observation = np.zeros((self.packing.num_rows, LAYOUT.width), dtype)
+        self.final_observation = np.zeros_like(self.observation)
+        self.terrain: RealArray | None = None
+        self.final_terrain: RealArray | None = None
+        self.reward = np.zeros(count, dtype)
+        self.terminated = np.zeros(count, np.bool_)
+        self.truncated = np.zeros(count, np.bool_)
+        self._head_m = np.zeros((count, 3))
+        self._head_x_before_m = np.zeros(count)
+        self._work_j = np.zeros(count)
+        self._reward = np.zeros(count)
+        self._exploded = np.zeros(count, np.bool_)
+        self._fall_height_m = np.zeros(count)
+        self._accounts = EpisodeAccounts(self.packing.environment_robot, per_robot)
+        self._slope_rad = slope_rad(task)
+        self._environments = [self._robot(index) for index in range(len(robots))]
+        self.seed(seed)
+
+    def _robot(self, index: int) -> RobotEnvironments:
+        compiled = compile_robot(self._robots[index], self.task)
+        environments = self.packing.robot_environments[index]
+        self._fall_height_m[environments] = FALL_RATIO[self.task.name] * compiled.standing_height_m
+        rows = self.packing.robot_rows[index]
+        shape = (self.packing.per_robot, compiled.num_limbs, LAYOUT.width)
+        senses = Senses(
+            observation=self.observation[rows].reshape(shape),
+            head_m=self._head_m[environments],
+            work_j=self._work_j[environments],
+        )
+        simulations = Simulations(compiled, self.packing.per_robot)
+        return RobotEnvironments(compiled, simulations, senses)
+
+    def seed(self, seed: int) -> None:
+        """Begin all random streams anew from ``seed``; takes effect with the next episodes."""
+        twins: Counter[str] = Counter()
+        for robot, environments in zip(self._robots, self._environments, strict=True):
+            # Equal bodies in one batch must not live the same life.
+            name = f"{robot.digest}/{twins[robot.digest]}"
+            twins[robot.digest] += 1
+            environments.starts = self._starts(seed, name, environments.simulations)
+
+    def _starts(self, seed: int, name: str, simulations: Simulations) -> Starts:
+        width = simulations.qpos.shape[1] + simulations.qvel.shape[1]
+        if self._seed_episodes:
+            return EpisodeStarts(seed, name, width, self.task.reset_noise)
+        rng = generator(seed, "environment", name)
+        return StreamedStarts(rng, width, self.task.reset_noise)
+
+    @property
+    def timings(self) -> Timings:
+        """Time spent since the environment was made."""
+        return Timings(
+            sum(environments.physics_s for environments in self._environments),
+            sum(environments.observation_s for environments in self._environments),
+        )
+
+    def reset(self) -> None:
+        """Start a new episode everywhere; unfinished ones are dropped and numbers start at 0."""
+        self._accounts.clear()
+        self._restart(np.ones(self.packing.num_environments, np.bool_))
+
+    def step(self, actions: RealArray) -> None:
+        """Advance every environment by a control step.
+
+        ``actions`` is (rows, J); it is clipped to [-1, 1], and entries without a hinge are ignored.
+
+        Raises:
+            SimulationError: an action is not a number.
+        """
+        accounts, exploded = self._accounts, self._exploded
+        self._head_x_before_m[:] = self._head_m[:, 0]
+        exploded[:] = False
+        for index, environments in enumerate(self._environments):
+            lost = environments.step(actions[self.packing.robot_rows[index]])
+            if lost is not None:
+                exploded[self.packing.robot_environments[index]] = lost
+        self._score()
+        np.less_equal(self._clearance_m(), self._fall_height_m, out=self.terminated)
+        self.terminated |= exploded
+        accounts.length += 1
+        accounts.episode_return += self._reward
+        accounts.energy += self._work_j
+        np.greater_equal(accounts.length, self.task.episode_steps, out=self.truncated)
+        self.truncated &= ~self.terminated
+        ended = self.terminated | self.truncated
+        if ended.any():
+            accounts.close(ended, self.terminated, exploded, self._head_m[:, 0])
+            self._restart(ended)
+
+    def _score(self) -> None:
+        """Forward velocity of the head, along the slope where there is one."""
+        np.subtract(self._head_m[:, 0], self._head_x_before_m, out=self._reward)
+        self._reward /= CONTROL_TIMESTEP_S * math.cos(self._slope_rad)
+        self.reward[:] = self._reward
+
+    def _clearance_m(self) -> FloatArray:
+        ground = FLOOR_TOP_M + math.tan(self._slope_rad) * self._head_m[:, 0]
+        clearance: FloatArray = self._head_m[:, 2] - ground
+        return clearance
+
+    def _restart(self, ended: BoolArray) -> None:
+        """Store what ended environments saw last and start their next episodes."""
+        rows = ended[self.packing.row_environment]
+        self.final_observation[rows] = self.observation[rows]
+        for index, environments in enumerate(self._environments):
+            place = self.packing.robot_environments[index]
+            ids = np.flatnonzero(ended[place])
+            if ids.size:
+                environments.start(ids, self._accounts.episode[place][ids])
+        self._accounts.start_x_m[ended] = self._head_m[ended, 0]
+
+    def finished_episodes(self) -> EpisodeBatch:
+        """Episodes that ended since the last call."""
+        return self._accounts.drain()
+
+    def redraw_terrain(self) -> None:
+        """Draw new courses where no running episode uses the old ones."""
+
+    def state(self) -> State:
+        """Copies of all that is needed to go on bit for bit, by name."""
+        state: State = {
+            "observation": self.observation.copy(),
+            "head_m": self._head_m.copy(),
+        }
+        for name, values in self._accounts.state().items():
+            state[f"accounts.{name}"] = values
+        for index, environments in enumerate(self._environments):
+            state[f"robot.{index}.simulations"] = environments.simulations.state.copy()
+            state[f"robot.{index}.starts"] = environments.starts.state()
+        return state
+
+    def restore(self, state: Mapping[str, npt.NDArray[np.generic]]) -> None:
+        """Go on from ``state`` of an environment made with the same arguments."""
+        self.observation[:] = state["observation"]
+        self._head_m[:] = state["head_m"]
+        prefix = "accounts."
+        self._accounts.restore(
+            {
+                name[len(prefix) :]: values
+                for name, values in state.items()
+                if name.startswith(prefix)
+            }
+        )
+        for index, environments in enumerate(self._environments):
+            environments.simulations.restore(state[f"robot.{index}.simulations"])
+            environments.starts.restore(state[f"robot.{index}.starts"])
