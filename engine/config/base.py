@@ -22,7 +22,10 @@ class TaskConfig(Config):
         1000, ge=1, le=100_000, description="Control steps until the clock truncates an episode."
     )
     reset_noise: float = Field(
-        0.005, ge=0, le=0.1, description="Half width of the uniform noise on every position and velocity."
+        0.005,
+        ge=0,
+        le=0.1,
+        description="Half width of the uniform noise on every position and velocity.",
     )
     incline_deg: float = Field(10.0, ge=0, le=30, description="Slope of the incline task, degrees.")
     num_courses: int = Field(

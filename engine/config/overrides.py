@@ -42,7 +42,7 @@ def parse_assignment(text: str) -> tuple[str, Any]:
 
 
 def with_settings(config: ConfigType, settings: Mapping[str, Any], source: str) -> ConfigType:
-    """``config`` with dotted ``settings`` applied; ``source`` (``--set``, a file) names them in errors.
+    """``config`` with dotted ``settings`` applied; ``source`` (``--set``, a file) is for errors.
 
     Raises:
         ConfigError: A key does not exist or a value is not valid.
@@ -77,7 +77,7 @@ def with_file(config: ConfigType, path: Path) -> ConfigType:
     """
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise ConfigError(f"{path}: over {MAX_CONFIG_BYTES} bytes, no configuration is that long")
+            raise ConfigError(f"{path}: over {MAX_CONFIG_BYTES} bytes, too long for settings")
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read as a TOML configuration: {error}") from error

@@ -50,9 +50,7 @@ def follow(database: "Database", home: "Path", run_ids: Sequence[int]) -> list[R
 
 def _blocked(runs: Sequence[Run]) -> bool:
     """All that is left waits for an input that ended without finishing."""
-    ended_badly = {
-        run.id for run in runs if run.state.ended and run.state is not RunState.FINISHED
-    }
+    ended_badly = {run.id for run in runs if run.state.ended and run.state is not RunState.FINISHED}
     blocked = set(ended_badly)
     waiting = [run for run in runs if run.state is RunState.QUEUED]
     for run in waiting:
@@ -66,7 +64,9 @@ def _tell_state(run: Run) -> None:
     if run.state.ended and run.started_at and run.ended_at:
         took = f" in {(run.ended_at - run.started_at).total_seconds():.1f} s"
     detail = run.reason or run.result_text or ""
-    say(f"{run.id:>5} {run.kind.value:<11} {run.state.value}{took}{': ' + detail if detail else ''}")
+    say(
+        f"{run.id:>5} {run.kind.value:<11} {run.state.value}{took}{': ' + detail if detail else ''}"
+    )
 
 
 def _tell_progress(runs: Sequence[Run]) -> None:

@@ -129,7 +129,10 @@ def show_command(run: RunId, home: Home = None, json: Json = False, seed: Seed =
     print(f"inputs {' '.join(map(str, record.inputs)) or 'none'}")
     print_table(
         ["file", "size", "sha256"],
-        [[item.path, str(item.size_bytes), item.sha256[:16]] for item in [*checkpoints, *artifacts]],
+        [
+            [item.path, str(item.size_bytes), item.sha256[:16]]
+            for item in [*checkpoints, *artifacts]
+        ],
     )
 
 
@@ -179,7 +182,9 @@ def metrics_command(
     ]
     if name and not series:
         known = sorted({one.name for one in list_series(database, run)})
-        raise RunError(f"run {run}: no metric {', '.join(name)}; it has {', '.join(known) or 'none'}")
+        raise RunError(
+            f"run {run}: no metric {', '.join(name)}; it has {', '.join(known) or 'none'}"
+        )
     if json:
         curves = []
         for one in series:

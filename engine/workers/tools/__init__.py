@@ -1,0 +1,1 @@
+"""One module a tool: ``run(**arguments)`` answers with a JSON document."""

@@ -1,0 +1,79 @@
+"""The root command: the cockpit without words, and every other command below it."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from engine.errors import HdtuiError, UsageError
+from hdtui.cli import bench, database, pipeline, robots, runs, stages, tables
+from hdtui.cli.options import Home, home_folder
+from hdtui.cli.output import say
+
+app = typer.Typer(
+    name="hdtui",
+    help="Train a teacher for many robots, distil it, and watch both: `hdtui` opens the cockpit.",
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("pipeline")(pipeline.pipeline_command)
+app.add_typer(robots.app, name="robots")
+app.add_typer(runs.app, name="runs")
+app.add_typer(bench.app, name="bench")
+app.add_typer(database.app, name="db")
+stages.register(app)
+tables.register(app)
+
+NO_TERMINAL = (
+    "hdtui: the cockpit needs a terminal, and this is none. Without one, use the commands: "
+    "`hdtui pipeline --preset quick` runs everything, `hdtui runs list` shows runs, "
+    "`hdtui --help` names the rest."
+)
+
+
+@app.callback(invoke_without_command=True)
+def cockpit(
+    context: typer.Context,
+    home: Home = None,
+    readonly: Annotated[
+        bool,
+        typer.Option("--readonly", help="Look, but change nothing: capitals answer read-only."),
+    ] = False,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Open a generated workspace full of finished runs.")
+    ] = False,
+) -> None:
+    """Open the cockpit."""
+    if context.invoked_subcommand is not None:
+        if home is not None:
+            raise UsageError(
+                f"--home stands after the command: hdtui {context.invoked_subcommand} --home {home}"
+            )
+        return
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        say(NO_TERMINAL)
+        raise typer.Exit(2)
+    from hdtui.app import run as run_cockpit
+
+    run_cockpit(home_folder(home), readonly=readonly, demo=demo)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line; the exit code: 0 done, 1 failed, 2 wrong use."""
+    command = typer.main.get_command(app)
+    try:
+        command(args=list(arguments), prog_name="hdtui")
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else int(bool(leaving.code))
+    except UsageError as error:
+        say(f"hdtui: {error}")
+        return 2
+    except HdtuiError as error:
+        say(f"hdtui: {error}")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 1
+    return 0
