@@ -18,6 +18,8 @@ from engine.morphology.geometry import rest_capsules
 from engine.morphology.tree import Morphology
 
 FORMAT = "hdtui poses 1"
+ARTIFACT_KIND = "poses"
+"""The kind of an artifact that is a poses file; its name is :func:`recording_name`."""
 _FLOATS = ("position", "axis", "radius", "half_length", "reward", "heights")
 _INTEGERS = ("limb", "pair")
 
@@ -69,6 +71,19 @@ class Poses:
     def num_steps(self) -> int:
         """T: moments of the episode."""
         return len(self.position)
+
+
+def recording_name(policy: str, robot_digest: str, task: str, episode: int) -> str:
+    """The name of a recorded episode among a run's artifacts: ``teacher:<digest>:flat:0``."""
+    return f"{policy}:{robot_digest}:{task}:{episode}"
+
+
+def parse_recording_name(name: str) -> tuple[str, str, str, int]:
+    """Policy, robot digest, task and episode of an artifact's name; DatasetError if it has none."""
+    policy, *rest = name.rsplit(":", 3)
+    if len(rest) != 3 or not rest[2].isdecimal():
+        raise DatasetError(f"{name!r} does not name a recorded episode (policy:digest:task:number)")
+    return policy, rest[0], rest[1], int(rest[2])
 
 
 def mirror_pairs(morphology: Morphology) -> npt.NDArray[np.int64]:
