@@ -18,9 +18,9 @@ SPATIAL_WIDTH = 6
 class ObservationWriter:
     """Writes the observations of one robot's simulations, in float64 until the last copy.
 
-    Velocities are the Jacobian of the positions (those of the last physics step's start) times the new
-    ``qvel``: motion axes times qvel summed over the degrees of freedom that move a limb, shifted from
-    the centre of mass to the limb's origin.
+    Velocities are the Jacobian of the positions (those of the last physics step's start) times the
+    new ``qvel``: motion axes times qvel summed over the degrees of freedom that move a limb, shifted
+    from the centre of mass to the limb's origin.
     """
 
     def __init__(self, simulations: Simulations) -> None:

@@ -8,9 +8,11 @@ import numpy.typing as npt
 
 from engine.environments.observation import ObservationWriter
 from engine.environments.starts import Starts
+from engine.environments.terrain_observation import TerrainWriter
 from engine.errors import SimulationError
 from engine.morphology.family import UNIMAL
-from engine.simulation.compiled import CompiledRobot, FloatArray, IntArray
+from engine.simulation.compiled import FloatArray, IntArray
+from engine.simulation.courses import CoursePool
 from engine.simulation.simulations import BoolArray, Simulations
 
 RealArray = npt.NDArray[np.floating]
@@ -20,12 +22,15 @@ RealArray = npt.NDArray[np.floating]
 class Senses:
     """Views of one robot's part of the packed arrays, written in place.
 
-    ``observation`` (N, L, 17); ``head_m`` (N, 3) position of the head; ``work_j`` (N,) the motors'
-    absolute work in the last control step.
+    ``observation`` (N, L, 17); ``terrain`` (N, 1410) where the ground has a shape; ``head_m``
+    (N, 3) position of the head; ``rise_m`` (N,) ground under it above that of the start; ``work_j``
+    (N,) the motors' absolute work in the last control step.
     """
 
     observation: RealArray
+    terrain: RealArray | None
     head_m: FloatArray
+    rise_m: FloatArray
     work_j: FloatArray
 
 
@@ -34,8 +39,13 @@ class RobotEnvironments:
 
     starts: Starts
 
-    def __init__(self, compiled: CompiledRobot, simulations: Simulations, senses: Senses) -> None:
+    def __init__(
+        self, simulations: Simulations, courses: CoursePool | None, senses: Senses
+    ) -> None:
+        compiled = simulations.compiled
         self.simulations = simulations
+        self.courses = courses
+        self._terrain_writer = TerrainWriter(simulations.num_simulations)
         self._senses = senses
         self._writer = ObservationWriter(simulations)
         self._name = compiled.robot.name
@@ -52,7 +62,9 @@ class RobotEnvironments:
     def start(self, ids: IntArray, episodes: IntArray) -> None:
         """Begin new episodes in simulations ``ids`` and sense their first moment."""
         began = perf_counter()
-        noise, _ = self.starts.draw(ids, episodes)
+        noise, picks = self.starts.draw(ids, episodes)
+        if self.courses is not None:
+            self.courses.pick(ids, picks)
         self.simulations.start(ids, noise)
         stepped = perf_counter()
         self._sense()
@@ -90,6 +102,14 @@ class RobotEnvironments:
     def _sense(self) -> None:
         self._writer.write(self._senses.observation)
         self._senses.head_m[:] = self.simulations.position_m[:, 0]
+        if self.courses is not None and self._senses.terrain is not None:
+            self._sense_ground(self.courses, self._senses.terrain)
+
+    def _sense_ground(self, courses: CoursePool, terrain: RealArray) -> None:
+        head = self._senses.head_m
+        self._senses.rise_m[:] = courses.height_m(head[:, 0], head[:, 1])
+        quaternion = self.simulations.quaternion[:, 0]
+        self._terrain_writer.write(terrain, courses.shapes.grid, courses.choice, head, quaternion)
 
     def _work(self, joints: FloatArray) -> None:
         """Torque is constant over a control step, so its work is torque times the angle turned."""
@@ -100,13 +120,14 @@ class RobotEnvironments:
 
     def _sense_survivors(self, joints: FloatArray, exploded: BoolArray) -> None:
         senses = self._senses
-        observation, head = senses.observation[exploded], senses.head_m[exploded]
+        kept = [senses.observation, senses.terrain, senses.head_m, senses.rise_m]
+        before = [(values, values[exploded]) for values in kept if values is not None]
         ids = np.flatnonzero(exploded)
         width = self.simulations.qpos.shape[1] + self.simulations.qvel.shape[1]
         # Back at the start all numbers are finite again; the episode ends with this step anyway.
         self.simulations.start(ids, np.zeros((len(ids), width)))
         self._sense()
         self._work(joints)
-        senses.observation[exploded] = observation
-        senses.head_m[exploded] = head
+        for values, valid in before:
+            values[exploded] = valid
         senses.work_j[exploded] = 0.0

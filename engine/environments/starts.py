@@ -15,7 +15,7 @@ class Starts(Protocol):
     """Draws for starting episodes of one robot."""
 
     def draw(self, ids: IntArray, episodes: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Noise (n, width) in [-scale, scale] and a uniform number in [0, 1) that picks the course (n,)."""
+        """Noise (n, width) in [-scale, scale) and numbers in [0, 1) that pick the courses (n,)."""
         ...
 
     def state(self) -> npt.NDArray[np.uint64]:

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,17 +14,21 @@ from engine.environments.episodes import EpisodeAccounts, EpisodeBatch
 from engine.environments.observation import LAYOUT
 from engine.environments.robot_environments import RealArray, RobotEnvironments, Senses
 from engine.environments.starts import EpisodeStarts, Starts, StreamedStarts
+from engine.environments.terrain_observation import TERRAIN_POINTS
 from engine.morphology.packing import Packing
 from engine.morphology.tree import Morphology
 from engine.random import generator
-from engine.simulation.compiled import CompiledRobot, FloatArray, compile_robot
-from engine.simulation.ground import CONTROL_TIMESTEP_S, FLOOR_TOP_M, slope_rad
+from engine.simulation.compiled import FloatArray
+from engine.simulation.courses import simulate
+from engine.simulation.ground import CONTROL_TIMESTEP_S, FLOOR_TOP_M, course, slope_rad
 from engine.simulation.simulations import BoolArray, Simulations
 
-State = dict[str, npt.NDArray[np.generic]]
+State = dict[str, npt.NDArray[Any]]
 
 FALL_RATIO = {"flat": 0.5, "variable": 0.3, "obstacles": 0.5, "incline": 0.5}
 """Share of the standing height at or below which the head has fallen."""
+EDGE_M = 1.0
+"""Coming this close to a side of a course ends the episode."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +49,9 @@ class VectorEnvironment:
     ``observation`` is then the new episode's first, ``final_observation`` (and ``final_terrain``)
     hold what the ended one saw last, in the rows of environments that ended this step.
 
-    Each robot draws from its own generator, named by its digest, so neither the company nor the order
-    of robots changes what happens to one. With ``seed_episodes`` each episode has its own seed, named by
-    digest, simulation and episode number: for evaluation.
+    Each robot draws from its own generator, named by its digest, so neither the company nor the
+    order of robots changes what happens to one. With ``seed_episodes`` each episode has its own
+    seed, named by digest, simulation and episode number: for evaluation.
     """
 
     def __init__(
@@ -68,11 +73,16 @@ class VectorEnvironment:
         self.final_observation = np.zeros_like(self.observation)
         self.terrain: RealArray | None = None
         self.final_terrain: RealArray | None = None
+        self._course = course(task)
+        if self._course is not None:
+            self.terrain = np.zeros((count, TERRAIN_POINTS), dtype)
+            self.final_terrain = np.zeros_like(self.terrain)
         self.reward = np.zeros(count, dtype)
         self.terminated = np.zeros(count, np.bool_)
         self.truncated = np.zeros(count, np.bool_)
         self._head_m = np.zeros((count, 3))
         self._head_x_before_m = np.zeros(count)
+        self._rise_m = np.zeros(count)
         self._work_j = np.zeros(count)
         self._reward = np.zeros(count)
         self._exploded = np.zeros(count, np.bool_)
@@ -83,18 +93,20 @@ class VectorEnvironment:
         self.seed(seed)
 
     def _robot(self, index: int) -> RobotEnvironments:
-        compiled = compile_robot(self._robots[index], self.task)
+        simulations, courses = simulate(self._robots[index], self.task, self.packing.per_robot)
+        compiled = simulations.compiled
         environments = self.packing.robot_environments[index]
-        self._fall_height_m[environments] = FALL_RATIO[self.task.name] * compiled.standing_height_m
-        rows = self.packing.robot_rows[index]
+        fall_height_m = FALL_RATIO[self.task.name] * compiled.standing_height_m
+        self._fall_height_m[environments] = fall_height_m
         shape = (self.packing.per_robot, compiled.num_limbs, LAYOUT.width)
         senses = Senses(
-            observation=self.observation[rows].reshape(shape),
+            observation=self.observation[self.packing.robot_rows[index]].reshape(shape),
+            terrain=None if self.terrain is None else self.terrain[environments],
             head_m=self._head_m[environments],
+            rise_m=self._rise_m[environments],
             work_j=self._work_j[environments],
         )
-        simulations = Simulations(compiled, self.packing.per_robot)
-        return RobotEnvironments(compiled, simulations, senses)
+        return RobotEnvironments(simulations, courses, senses)
 
     def seed(self, seed: int) -> None:
         """Begin all random streams anew from ``seed``; takes effect with the next episodes."""
@@ -104,6 +116,8 @@ class VectorEnvironment:
             name = f"{robot.digest}/{twins[robot.digest]}"
             twins[robot.digest] += 1
             environments.starts = self._starts(seed, name, environments.simulations)
+            if environments.courses is not None:
+                environments.courses.seed(seed, name)
 
     def _starts(self, seed: int, name: str, simulations: Simulations) -> Starts:
         width = simulations.qpos.shape[1] + simulations.qvel.shape[1]
@@ -143,6 +157,9 @@ class VectorEnvironment:
         self._score()
         np.less_equal(self._clearance_m(), self._fall_height_m, out=self.terminated)
         self.terminated |= exploded
+        if self._course is not None:
+            edge_m = self._course.half_width_m - np.abs(self._head_m[:, 1])
+            self.terminated |= edge_m <= EDGE_M
         accounts.length += 1
         accounts.episode_return += self._reward
         accounts.energy += self._work_j
@@ -160,7 +177,7 @@ class VectorEnvironment:
         self.reward[:] = self._reward
 
     def _clearance_m(self) -> FloatArray:
-        ground = FLOOR_TOP_M + math.tan(self._slope_rad) * self._head_m[:, 0]
+        ground = FLOOR_TOP_M + math.tan(self._slope_rad) * self._head_m[:, 0] + self._rise_m
         clearance: FloatArray = self._head_m[:, 2] - ground
         return clearance
 
@@ -168,6 +185,8 @@ class VectorEnvironment:
         """Store what ended environments saw last and start their next episodes."""
         rows = ended[self.packing.row_environment]
         self.final_observation[rows] = self.observation[rows]
+        if self.terrain is not None and self.final_terrain is not None:
+            self.final_terrain[ended] = self.terrain[ended]
         for index, environments in enumerate(self._environments):
             place = self.packing.robot_environments[index]
             ids = np.flatnonzero(ended[place])
@@ -181,32 +200,46 @@ class VectorEnvironment:
 
     def redraw_terrain(self) -> None:
         """Draw new courses where no running episode uses the old ones."""
+        for environments in self._environments:
+            if environments.courses is not None:
+                environments.courses.redraw()
 
     def state(self) -> State:
         """Copies of all that is needed to go on bit for bit, by name."""
         state: State = {
             "observation": self.observation.copy(),
             "head_m": self._head_m.copy(),
+            "rise_m": self._rise_m.copy(),
         }
+        if self.terrain is not None:
+            state["terrain"] = self.terrain.copy()
         for name, values in self._accounts.state().items():
             state[f"accounts.{name}"] = values
         for index, environments in enumerate(self._environments):
             state[f"robot.{index}.simulations"] = environments.simulations.state.copy()
             state[f"robot.{index}.starts"] = environments.starts.state()
+            if environments.courses is not None:
+                for name, values in environments.courses.state().items():
+                    state[f"robot.{index}.courses.{name}"] = values
         return state
 
-    def restore(self, state: Mapping[str, npt.NDArray[np.generic]]) -> None:
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Go on from ``state`` of an environment made with the same arguments."""
         self.observation[:] = state["observation"]
         self._head_m[:] = state["head_m"]
-        prefix = "accounts."
-        self._accounts.restore(
-            {
-                name[len(prefix) :]: values
-                for name, values in state.items()
-                if name.startswith(prefix)
-            }
-        )
+        self._rise_m[:] = state["rise_m"]
+        if self.terrain is not None:
+            self.terrain[:] = state["terrain"]
+        self._accounts.restore(_part(state, "accounts."))
         for index, environments in enumerate(self._environments):
+            if environments.courses is not None:
+                environments.courses.restore(_part(state, f"robot.{index}.courses."))
             environments.simulations.restore(state[f"robot.{index}.simulations"])
             environments.starts.restore(state[f"robot.{index}.starts"])
+
+
+def _part(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """The entries under ``prefix``, without it."""
+    return {
+        name[len(prefix) :]: values for name, values in state.items() if name.startswith(prefix)
+    }

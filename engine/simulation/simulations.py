@@ -9,6 +9,7 @@ from engine.simulation.compiled import CompiledRobot, FloatArray, IntArray
 from engine.simulation.ground import PHYSICS_STEPS
 
 BoolArray = npt.NDArray[np.bool_]
+Varied = npt.NDArray[np.float64] | npt.NDArray[np.int32]
 
 UNSTABLE = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADQACC) + 1)
 """Warnings after which MuJoCo has silently reset a simulation."""
@@ -19,13 +20,20 @@ SPEED_LIMIT = 1000.0
 class Simulations:
     """N simulations of a compiled robot with live views on what observations need.
 
-    Positions and motion axes belong to the start of the last physics step, ``qpos`` and ``qvel`` to its
-    end, as MuJoCo leaves them; after ``start`` everything is current.
+    Positions and motion axes belong to the start of the last physics step, ``qpos`` and ``qvel`` to
+    its end, as MuJoCo leaves them; after ``start`` everything is current.
     """
 
     def __init__(self, compiled: CompiledRobot, num_simulations: int) -> None:
         self.compiled = compiled
-        self._batch = Batch(compiled.model, num_simulations, num_threads=1)
+        self.num_simulations = num_simulations
+        self._varied: dict[str, Varied] = {}
+        self._start_time_s = np.zeros(num_simulations)
+        self._home = self._home_state()
+        self._open()
+
+    def _open(self) -> None:
+        self._batch = Batch(self.compiled.model, self.num_simulations, num_threads=1)
         bind = self._batch.bind
         self.state: FloatArray = bind("state")
         self.qpos: FloatArray = bind("qpos")
@@ -37,9 +45,19 @@ class Simulations:
         self.motion_axes: FloatArray = bind("cdof")
         self._time_s: FloatArray = bind("time")
         self._warnings: npt.NDArray[np.int32] = bind("warning")
-        self._everyone = np.arange(num_simulations)
-        self._start_time_s = np.zeros(num_simulations)
-        self._home = self._home_state()
+
+    def reload_model(self) -> None:
+        """Take over changes of the model (height fields); simulations go on where they are.
+
+        Views other than attributes of this object have to be bound again; positions and motion axes
+        are filled by the next step.
+        """
+        state, varied = self.state.copy(), self._varied
+        self._open()
+        self.state[:] = state
+        self._varied = {}
+        for field, values in varied.items():
+            self.vary(field)[:] = values
 
     def _home_state(self) -> FloatArray:
         model = self.compiled.model
@@ -49,22 +67,19 @@ class Simulations:
         mujoco.mj_getState(model, data, home, kind)
         return home
 
-    @property
-    def num_simulations(self) -> int:
-        return self._batch.num_sims
-
     def bind(self, field: str) -> FloatArray:
         """A live view on another field of MuJoCo's data (poses for pictures)."""
         view: FloatArray = self._batch.bind(field)
         return view
 
-    def vary(self, field: str) -> npt.NDArray[np.generic]:
+    def vary(self, field: str) -> Varied:
         """A field of the model with one value per simulation (which course, where boxes stand)."""
-        view: npt.NDArray[np.generic] = self._batch.expand(field)
-        return view
+        if field not in self._varied:
+            self._varied[field] = self._batch.expand(field)
+        return self._varied[field]
 
     def start(self, ids: IntArray, noise: FloatArray) -> None:
-        """Put simulations back at the start, offset by ``noise`` (n, nq + nv); nothing is stale after it."""
+        """Put simulations back at the start, offset by ``noise`` (n, nq + nv), and forward them."""
         num_positions = self.qpos.shape[1]
         self.state[ids] = self._home
         self.qpos[ids] += noise[:, :num_positions]

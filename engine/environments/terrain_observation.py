@@ -1,0 +1,107 @@
+"""The ground around a robot as it sees it: heights on a grid that turns with its heading."""
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.simulation.compiled import FloatArray, IntArray
+from engine.simulation.courses import Grid
+from engine.simulation.terrain import CELL_M
+
+AHEAD_M = 4.0
+BEHIND_M = 1.0
+SIDE_M = 4.0
+POINTS_AHEAD = 23
+POINTS_BEHIND = 6
+POINTS_A_SIDE = 23
+
+
+def _spread(reach_m: float, points: int) -> FloatArray:
+    """Distances up to ``reach_m``, exponentially denser near 0: (points,)."""
+    distances: FloatArray = np.expm1(np.arange(1, points + 1) / points) / np.expm1(1.0)
+    return reach_m * distances
+
+
+def _grid_points() -> tuple[FloatArray, FloatArray]:
+    """Forward and left offsets of the grid's points in metres, left varying slowest: (P,), (P,)."""
+    behind, ahead = -_spread(BEHIND_M, POINTS_BEHIND)[::-1], _spread(AHEAD_M, POINTS_AHEAD)
+    side = _spread(SIDE_M, POINTS_A_SIDE)
+    forward = np.concatenate([behind, [0.0], ahead])
+    left = np.concatenate([-side[::-1], [0.0], side])
+    lefts, forwards = np.meshgrid(left, forward, indexing="ij")
+    return forwards.ravel(), lefts.ravel()
+
+
+FORWARD_M, LEFT_M = _grid_points()
+TERRAIN_POINTS = len(FORWARD_M)
+"""P: width of the terrain observation."""
+
+
+class TerrainWriter:
+    """Writes the terrain observations of one robot's simulations, in preallocated float32."""
+
+    def __init__(self, num_simulations: int) -> None:
+        shape = (num_simulations, TERRAIN_POINTS)
+        self._forward = (FORWARD_M / CELL_M).astype(np.float32)
+        self._left = (LEFT_M / CELL_M).astype(np.float32)
+        self._column = np.empty(shape, np.float32)
+        self._row = np.empty(shape, np.float32)
+        self._part = np.empty(shape, np.float32)
+        self._index = np.empty(shape, np.int32)
+        self._heights = np.empty(shape, np.float32)
+
+    def write(
+        self,
+        out: npt.NDArray[np.floating],
+        grid: Grid,
+        choice: IntArray,
+        head_m: FloatArray,
+        quaternion: FloatArray,
+    ) -> None:
+        """Fill ``out`` (N, P) with heights relative to the ground under the head.
+
+        ``choice`` (N,) says which course, ``head_m`` (N, 3) and ``quaternion`` (N, 4) where the
+        head is and how it is turned. Each point takes the height of the nearest cell.
+        """
+        cosine, sine = _heading(quaternion)
+        place = ((head_m[:, :2] - grid.origin_m) / CELL_M).astype(np.float32)
+        rows, columns = grid.shape
+        self._turn(self._column, place[:, :1], cosine, -sine, columns)
+        self._turn(self._row, place[:, 1:], sine, cosine, rows)
+        # Indices stay below 2^24 only per course, so they are joined as integers.
+        np.copyto(self._index, self._row, casting="unsafe")
+        self._index *= columns
+        np.add(self._index, self._column, out=self._index, casting="unsafe")
+        self._index += (choice * (rows * columns)).astype(np.int32)[:, None]
+        grid.stored.reshape(-1).take(self._index, out=self._heights, mode="clip")
+        self._heights *= np.float32(grid.scale_m)
+        np.maximum(self._heights, np.float32(grid.sink_m), out=self._heights)
+        ground = grid.height_m(choice, head_m[:, 0], head_m[:, 1]) + grid.sink_m
+        np.subtract(self._heights, ground.astype(np.float32)[:, None], out=out)
+
+    def _turn(
+        self,
+        out: npt.NDArray[np.float32],
+        place: npt.NDArray[np.float32],
+        of_forward: npt.NDArray[np.float32],
+        of_left: npt.NDArray[np.float32],
+        size: int,
+    ) -> None:
+        """Cell numbers along one axis of the grid, kept on it: (N, P)."""
+        np.multiply(self._forward, of_forward, out=out)
+        np.multiply(self._left, of_left, out=self._part)
+        out += self._part
+        out += place
+        np.rint(out, out=out)
+        np.clip(out, 0, size - 1, out=out)
+
+
+def _heading(quaternion: FloatArray) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Cosine and sine of the head's yaw: (N, 1) each; a head that looks straight up faces x."""
+    w, x, y, z = quaternion.T
+    forward_x, forward_y = 1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y + w * z)
+    length = np.hypot(forward_x, forward_y)
+    upright = length < 1e-9
+    length[upright] = 1.0
+    cosine = np.where(upright, 1.0, forward_x / length)
+    sine = np.where(upright, 0.0, forward_y / length)
+    return cosine.astype(np.float32)[:, None], sine.astype(np.float32)[:, None]
