@@ -1,0 +1,96 @@
+"""Pipelines by name: what ``hdtui pipeline --preset`` and the launch form start from."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from engine.config.base import Config
+from engine.config.distillation import CollectionConfig, StudentConfig, named_student
+from engine.config.evaluation import DeploymentConfig, EvaluationConfig
+from engine.config.robots import GenerationConfig, MutationConfig
+from engine.config.teacher import TeacherConfig, named_teacher
+from engine.errors import ConfigError
+
+PresetName = Literal["smoke", "quick", "laptop", "paper"]
+
+
+class PipelineConfig(Config):
+    """Every stage of a pipeline; its seed is given to each stage that draws."""
+
+    seed: int = Field(1, ge=0, le=2**31 - 1, description="Seed of every stage.")
+    generation: GenerationConfig = GenerationConfig()
+    teacher: TeacherConfig = TeacherConfig()
+    mutation: MutationConfig = MutationConfig()
+    collection: CollectionConfig = CollectionConfig()
+    student: StudentConfig = StudentConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    deployment: DeploymentConfig = DeploymentConfig()
+
+    def seeded(self) -> "PipelineConfig":
+        """The same pipeline with its seed in every stage."""
+        stages = {
+            name: getattr(self, name).model_copy(update={"seed": self.seed})
+            for name in type(self).model_fields
+            if name != "seed"
+        }
+        return self.model_copy(update=stages)
+
+
+PRESETS: dict[PresetName, PipelineConfig] = {
+    "smoke": PipelineConfig(
+        generation=GenerationConfig(train_count=4, unseen_count=2),
+        teacher=named_teacher("smoke"),
+        mutation=MutationConfig(mutants_per_robot=2),
+        collection=CollectionConfig(samples_per_robot=512),
+        student=named_student("smoke"),
+        evaluation=EvaluationConfig(episodes=2, bootstrap_samples=500),
+    ),
+    "quick": PipelineConfig(
+        generation=GenerationConfig(train_count=8, unseen_count=4),
+        teacher=named_teacher("quick").model_copy(update={"total_env_steps": 750_000}),
+        mutation=MutationConfig(mutants_per_robot=5),
+        collection=CollectionConfig(samples_per_robot=4000),
+        student=named_student("quick"),
+        evaluation=EvaluationConfig(episodes=8),
+    ),
+    "laptop": PipelineConfig(
+        generation=GenerationConfig(train_count=8, unseen_count=4),
+        teacher=named_teacher("laptop"),
+        mutation=MutationConfig(mutants_per_robot=9),
+        collection=CollectionConfig(samples_per_robot=8000),
+        student=named_student("laptop"),
+        evaluation=EvaluationConfig(episodes=16),
+    ),
+    "paper": PipelineConfig(
+        generation=GenerationConfig(train_count=100, unseen_count=100),
+        teacher=named_teacher("paper"),
+        mutation=MutationConfig(mutants_per_robot=9),
+        collection=CollectionConfig(samples_per_robot=8000),
+        student=named_student("paper"),
+        evaluation=EvaluationConfig(episodes=16),
+    ),
+}
+
+
+def preset(name: str) -> PipelineConfig:
+    """The pipeline of a preset.
+
+    Raises:
+        ConfigError: There is no such preset.
+    """
+    for known, config in PRESETS.items():
+        if known == name:
+            return config
+    raise ConfigError(f"there is no preset {name!r}; the presets are {', '.join(PRESETS)}")
+
+
+def stage_preset(stage: str, name: str) -> Config:
+    """One stage's settings of a preset; a teacher on its own runs to its full length.
+
+    Raises:
+        ConfigError: There is no such preset.
+    """
+    config: Config = getattr(preset(name), stage)
+    if isinstance(config, TeacherConfig) and name == "quick":
+        return named_teacher("quick")
+    return config
