@@ -15,8 +15,8 @@ class EpisodeBatch:
     """Ended episodes, one entry each, in the order they ended.
 
     ``robot`` is the caller's robot index, ``simulation`` the index among that robot's simulations
-    and ``episode`` counts that simulation's episodes from 0. ``energy`` is the motors' absolute work
-    in joules. An exploded episode also counts as terminated.
+    and ``episode`` counts that simulation's episodes from 0. ``energy`` is the motors' absolute
+    work in joules. An exploded episode also counts as terminated.
     """
 
     robot: IntArray

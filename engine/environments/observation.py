@@ -19,8 +19,8 @@ class ObservationWriter:
     """Writes the observations of one robot's simulations, in float64 until the last copy.
 
     Velocities are the Jacobian of the positions (those of the last physics step's start) times the
-    new ``qvel``: motion axes times qvel summed over the degrees of freedom that move a limb, shifted
-    from the centre of mass to the limb's origin.
+    new ``qvel``: motion axes times qvel summed over the degrees of freedom that move a limb,
+    shifted from the centre of mass to the limb's origin.
     """
 
     def __init__(self, simulations: Simulations) -> None:

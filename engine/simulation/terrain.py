@@ -1,6 +1,5 @@
 """Courses drawn from a generator: heights of variable terrain, boxes of the obstacle course."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,7 @@ Heights = npt.NDArray[np.float32]
 CELL_M = 0.1
 """Distance of neighbouring heights of a course."""
 COURSE_SINK_M = 0.02
-"""How far below the slab a height field lies where the ground is flat: contact is then the slab's."""
+"""How far a height field lies below the slab where the ground is flat: only the slab touches."""
 MAX_HEIGHT_M = 1.2
 COURSE_SCALE_M = MAX_HEIGHT_M + COURSE_SINK_M
 
@@ -44,11 +43,7 @@ def variable_heights(rng: np.random.Generator) -> Heights:
     """
     rows, columns = course_shape(VARIABLE_COURSE)
     heights = np.zeros((rows, columns), dtype=np.float32)
-    shapes: tuple[Callable[[np.random.Generator, int, int], Heights], ...] = (
-        _hill,
-        _steps,
-        _rugged,
-    )
+    shapes = (_hill, _steps, _rugged)
     column = round(START_FLAT_M / CELL_M)
     while True:
         column += _cells(rng, FLAT_LENGTH_M)
