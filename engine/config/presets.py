@@ -27,13 +27,14 @@ class PipelineConfig(Config):
     deployment: DeploymentConfig = DeploymentConfig()
 
     def seeded(self) -> "PipelineConfig":
-        """The same pipeline with its seed in every stage."""
-        stages = {
-            name: getattr(self, name).model_copy(update={"seed": self.seed})
-            for name in type(self).model_fields
-            if name != "seed"
+        """The same pipeline with its seed in every stage that has not been given another."""
+        stages = {name: getattr(self, name) for name in type(self).model_fields if name != "seed"}
+        seeded = {
+            name: stage.model_copy(update={"seed": self.seed})
+            for name, stage in stages.items()
+            if stage.seed == type(stage).model_fields["seed"].default
         }
-        return self.model_copy(update=stages)
+        return self.model_copy(update=seeded)
 
 
 PRESETS: dict[PresetName, PipelineConfig] = {
