@@ -1,0 +1,379 @@
+"""Watch: teacher and student walking side by side, held, scrubbed and followed."""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+
+from engine.errors import DatasetError
+from hdtui.canvas.camera import VIEWS
+from hdtui.canvas.picture import Drawing
+from hdtui.formatting import measure, shorten
+from hdtui.messages import Failed, Loaded
+from hdtui.screens.shell import CockpitScreen
+from hdtui.services.player import FrameRate, Player
+from hdtui.services.watch import Film, Recording, Recordings, list_recordings, load_films
+from hdtui.widgets.meter import TokenBucket
+from hdtui.widgets.rule import Divider, Rule
+from hdtui.widgets.shell_rows import Key
+from hdtui.widgets.stage import Stage
+from hdtui.widgets.timeline import Timeline
+
+if TYPE_CHECKING:
+    from textual.timer import Timer
+
+_BYTES_PER_S = 11 * 1024
+_WORDS_EVERY_S = 0.5
+_LIST_EVERY_S = 5.0
+
+
+class WatchScreen(CockpitScreen):
+    """Plays the recorded episodes of a robot; same robot, same seed, same clock."""
+
+    TAB: ClassVar[int] = 3
+    TITLE_WORD: ClassVar[str] = "Watch"
+    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("space", "hold and go on"),
+        (", .", "one frame back, forward"),
+        ("← →", "one second back, forward"),
+        ("+ -", "faster, slower: 0.1 to 4x"),
+        ("f", "the camera follows, or stands"),
+        ("v", "side, three-quarter, front, top"),
+        ("d", "braille, blocks, ASCII"),
+        ("[ ]", "previous and next episode"),
+        ("j k", "next and previous robot"),
+        ("0", "from the start, camera as at first"),
+        ("R", "record this robot"),
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "hold"),
+        Binding("comma", "frame(-1)"),
+        Binding("full_stop", "frame(1)"),
+        Binding("left", "seconds(-1)"),
+        Binding("right", "seconds(1)"),
+        Binding("plus,equals_sign", "speed(1)"),
+        Binding("minus", "speed(-1)"),
+        Binding("f", "follow"),
+        Binding("v", "view"),
+        Binding("d", "drawing"),
+        Binding("left_square_bracket", "episode(-1)"),
+        Binding("right_square_bracket", "episode(1)"),
+        Binding("j,down", "robot(1)"),
+        Binding("k,up", "robot(-1)"),
+        Binding("0", "reset"),
+        Binding("tab", "other_stage"),
+        Binding("R", "record"),
+    ]
+
+    def __init__(self, cockpit: Any) -> None:
+        super().__init__(cockpit)
+        self.title_rule = Rule("Watch")
+        self.stages = (Stage(), Stage())
+        self.clock_rule = Rule()
+        self.timeline = Timeline()
+        self.player = Player()
+        self.rate = FrameRate(_BYTES_PER_S)
+        self.bucket = TokenBucket(_BYTES_PER_S, _BYTES_PER_S)
+        self.recordings: Recordings | None = None
+        self.robot_digest: str | None = None
+        self.wanted_robot_name = ""
+        self.episode = 0
+        self.films: tuple[Film, ...] = ()
+        self.follow = True
+        self.view = VIEWS[0]
+        self._shown: tuple[Recording, ...] = ()
+        self._timer: Timer | None = None
+        self._frames_per_s = 0
+        self._drawn_at = 0.0
+        self._words_at = 0.0
+        self._listed_at = -_LIST_EVERY_S
+        self._bytes_before = 0
+
+    def compose_body(self) -> ComposeResult:
+        self.title_rule.focused_pane = True
+        yield self.title_rule
+        with Horizontal(id="stages"):
+            yield self.stages[0]
+            yield Divider("│")
+            yield self.stages[1]
+        yield self.clock_rule
+        yield self.timeline
+
+    def keys(self) -> Sequence[Key]:
+        if not self.films:
+            return (Key("R", "record"), Key("jk", "robot", "j"))
+        return (
+            Key("space", "hold" if not self.player.held else "go on"),
+            Key(", .", "frame", "full_stop"),
+            Key("←→", "1s", "right"),
+            Key("+-", "speed", "plus"),
+            Key("f", "follow"),
+            Key("v", "camera"),
+            Key("jk", "robot", "j"),
+            Key("[ ]", "episode", "right_square_bracket"),
+            Key("d", "drawing"),
+        )
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self._pace()
+
+    def watch_robot(self, digest: str, name: str) -> None:
+        """Show this robot from now on; another screen asks for it."""
+        self.robot_digest, self.wanted_robot_name, self.episode = digest, name, 0
+        self.cockpit.watched_run = None
+        self._listed_at = -_LIST_EVERY_S
+        self.read()
+
+    def on_screen_resume(self) -> None:
+        self._listed_at = -_LIST_EVERY_S
+        self._drawn_at = time.monotonic()
+        super().on_screen_resume()
+
+    def read(self) -> None:
+        if time.monotonic() - self._listed_at < _LIST_EVERY_S:
+            return
+        self._listed_at = time.monotonic()
+        home = self.cockpit.home
+        self.ask("recordings", lambda database: list_recordings(database, home))
+
+    def show_facts(self, topic: str, facts: Any) -> None:
+        if topic == "recordings":
+            self._listed(facts)
+        elif topic == "films":
+            self._play(facts)
+
+    def _listed(self, recordings: Recordings) -> None:
+        watched_run = self.cockpit.watched_run
+        self.recordings = recordings if watched_run is None else recordings.of_run(watched_run)
+        if watched_run is not None and self.robot_digest not in self.recordings.robots():
+            self.robot_digest = None
+        self._choose()
+
+    def _choose(self) -> None:
+        """Load what stands at the chosen robot and episode, unless it plays already."""
+        if self.recordings is None:
+            return
+        if self.robot_digest is None:
+            self.robot_digest = next(iter(self.recordings.robots()), None)
+        pairs = self.recordings.pairs(self.robot_digest) if self.robot_digest else []
+        self.episode = max(0, min(self.episode, len(pairs) - 1))
+        chosen = pairs[self.episode] if pairs else ()
+        if chosen == self._shown and (chosen or self.films == ()):
+            if not chosen:
+                self._show_nothing()
+            return
+        self._shown = chosen
+        if not chosen:
+            self._show_nothing()
+            return
+        self.run_worker(lambda: self._load(chosen), group="films", exclusive=True, thread=True)
+
+    def _load(self, chosen: tuple[Recording, ...]) -> None:
+        try:
+            films = load_films(chosen)
+        except DatasetError as error:
+            self.post_message(Failed("films", str(error)))
+            return
+        self.post_message(Loaded("films", films))
+
+    def on_failed(self, message: Failed) -> None:
+        super().on_failed(message)
+        if message.topic == "films":
+            self._show_nothing(message.sentence)
+
+    def _show_nothing(self, sentence: str = "") -> None:
+        self.films = ()
+        name = self.wanted_robot_name
+        sentence = sentence or self._nothing_sentence()
+        self.title_rule.set(title=name or "Watch", facts="")
+        for stage in self.stages:
+            stage.display = stage is self.stages[0]
+            stage.show_film(None, sentence)
+        self.query_one(Divider).display = False
+        self.clock_rule.set(title="", facts="")
+        self.timeline.show([])
+        self.show_keys()
+
+    def _nothing_sentence(self) -> str:
+        run_id = self.cockpit.watched_run
+        if run_id is not None:
+            return f"No episode of {run_id} is recorded yet. Choose a robot on Robots (3), then e."
+        if self.robot_digest:
+            return "Nothing to watch on this robot yet. R records teacher and student on it."
+        return "Nothing to watch yet. Mark robots on Robots (3), then e evaluates and records."
+
+    def _play(self, films: tuple[Film, ...]) -> None:
+        self.films = films
+        self.player.start(max(film.duration_s for film in films))
+        self.player.held = False
+        two = len(films) == 2
+        self.stages[1].display = two
+        self.query_one(Divider).display = two
+        drawing = self._drawing()
+        for stage, film in zip(self.stages, films, strict=False):
+            stage.set_look(drawing, self.view)
+            stage.show_film(film)
+        self._drawn_at = time.monotonic()
+        self._pace()
+        self._draw()
+        self.show_words()
+        self.show_keys()
+
+    def _drawing(self) -> Drawing:
+        name = self.cockpit.preferences.get("drawing", "braille")
+        return Drawing(name) if name in list(Drawing) else Drawing.BRAILLE
+
+    def _highest_rate(self) -> int:
+        if self.app.theme in ("terminal", "mono"):
+            return 10 if len(self.films) < 2 else 8
+        return 8 if len(self.films) < 2 else 4
+
+    def _pace(self) -> None:
+        """Tick as often as the terminal can be sent frames."""
+        best = self.rate.best(self._highest_rate())
+        if best == self._frames_per_s and self._timer is not None:
+            return
+        if self._timer is not None:
+            self._timer.stop()
+        self._frames_per_s = best
+        self._timer = self.set_interval(1.0 / best, self._frame_due)
+
+    def _frame_due(self) -> None:
+        now = time.monotonic()
+        elapsed_s, self._drawn_at = now - self._drawn_at, now
+        hidden = self.app.screen is not self or not getattr(self.app, "app_focus", True)
+        if hidden or not self.films or self.player.held:
+            return
+        self.player.advance(min(elapsed_s, 1.0))
+        sent = getattr(getattr(self.app, "meter", None), "total_bytes", 0)
+        cost, self._bytes_before = sent - self._bytes_before, sent
+        self.rate.note(cost)
+        self.bucket.pay(cost)
+        if not self.bucket.can_pay():
+            return
+        self._draw()
+        if now - self._words_at >= _WORDS_EVERY_S or self.player.held:
+            self.show_words()
+            self._pace()
+
+    def _draw(self) -> None:
+        for stage, film in zip(self.stages, self.films, strict=False):
+            stage.show_moment(film.moment_at(self.player.time_s), self.follow)
+
+    def show_words(self) -> None:
+        """Write the numbers, the clock and the timeline; less often than frames."""
+        if not self.films or self.recordings is None:
+            return
+        self._words_at = time.monotonic()
+        player, first = self.player, self.films[0]
+        for stage, film in zip(self.stages, self.films, strict=False):
+            stage.show_words(film, player.time_s)
+        pairs = self.recordings.pairs(first.recording.robot_digest)
+        header = first.poses.header
+        self.wanted_robot_name = first.recording.robot_name
+        self.title_rule.set(
+            f"{shorten(header.robot_name, 40)} · {header.task} · seed {header.seed}",
+            f"episode {self.episode + 1} of {len(pairs)}",
+        )
+        place = f"{player.time_s:.1f} of {player.duration_s:.1f} s"
+        meter = getattr(self.app, "meter", None)
+        sent = f" · {meter.bytes_per_s() / 1024:.1f} KiB/s" if meter is not None else ""
+        camera = "" if self.follow else " · camera stands"
+        view = "" if self.view is VIEWS[0] else f" · {self.view.name}"
+        self.clock_rule.set(
+            f"{'held at' if player.held else '►'} {place}",
+            f"speed {measure_speed(player.speed)}{view}{camera} · {self._frames_per_s} fps{sent}",
+        )
+        share = player.time_s / player.duration_s if player.duration_s else 0.0
+        self.timeline.show_place(share, first.moment_at(player.time_s))
+
+    def _jump_to(self, time_s: float) -> None:
+        if not self.films:
+            return
+        self.player.seek(time_s)
+        self._draw()
+        self.show_words()
+
+    def on_timeline_sought(self, message: Timeline.Sought) -> None:
+        self._jump_to(message.share * self.player.duration_s)
+
+    def action_hold(self) -> None:
+        if self.films:
+            self.player.toggle()
+            self._drawn_at = time.monotonic()
+            self.show_words()
+            self.show_keys()
+
+    def action_frame(self, steps: int) -> None:
+        if self.films:
+            self.player.held = True
+            step_s = self.films[0].poses.header.control_timestep_s
+            self._jump_to(self.player.time_s + steps * step_s)
+            self.show_keys()
+
+    def action_seconds(self, seconds: int) -> None:
+        self._jump_to(self.player.time_s + seconds)
+
+    def action_speed(self, steps: int) -> None:
+        self.player.change_speed(steps)
+        self.show_words()
+
+    def action_follow(self) -> None:
+        self.follow = not self.follow
+        self._draw()
+        self.show_words()
+
+    def action_view(self) -> None:
+        self.view = VIEWS[(VIEWS.index(self.view) + 1) % len(VIEWS)]
+        self._relook()
+
+    def action_drawing(self) -> None:
+        self.cockpit.preferences.set("drawing", str(self._drawing().following))
+        self._relook()
+
+    def _relook(self) -> None:
+        for stage in self.stages:
+            stage.set_look(self._drawing(), self.view)
+        self._draw()
+        self.show_words()
+
+    def action_reset(self) -> None:
+        self.follow, self.view, self.player.speed = True, VIEWS[0], 1.0
+        self._relook()
+        self._jump_to(0.0)
+
+    def action_episode(self, step: int) -> None:
+        self.episode += step
+        self._choose()
+
+    def action_robot(self, step: int) -> None:
+        robots = self.recordings.robots() if self.recordings is not None else []
+        if not robots:
+            return
+        place = robots.index(self.robot_digest) + step if self.robot_digest in robots else 0
+        self.robot_digest, self.episode = robots[place % len(robots)], 0
+        self._choose()
+
+    def action_other_stage(self) -> None:
+        """Where only one picture fits, show the other one."""
+        self.toggle_class("-second")
+
+    def action_record(self) -> None:
+        if not self.may_act():
+            return
+        if self.robot_digest is None:
+            self.say("R records the robot you came from: choose one on Robots (3), then w")
+            return
+        digest, cockpit = self.robot_digest, self.cockpit
+        from hdtui.services.evaluate import record_robot
+
+        self.command(lambda: record_robot(cockpit, digest))
+
+
+def measure_speed(speed: float) -> str:
+    """A playing speed: 1x, 0.25x."""
+    return f"{measure(speed).rstrip('0').rstrip('.')}x"
