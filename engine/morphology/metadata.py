@@ -1,16 +1,20 @@
 """A robot's metadata file: degrees of freedom, limb count, symmetric pairs, and its lineage."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from engine.morphology.tree import Limb, Lineage, Morphology
-from engine.morphology.xml_reading import RejectedError
+from engine.morphology.xml_reading import MAX_SHOWN, RejectedError
 
 MIRROR_TOLERANCE_M = 0.0151
 """Published files round every position to 2 decimals, and a limb's is the sum of two."""
+
+_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_OPERATION = re.compile(r"[a-z_]{1,40}", re.ASCII)
 
 Pairs = tuple[tuple[int, int], ...]
 
@@ -31,7 +35,11 @@ def check_metadata(
         claimed = metadata.get(key)
         if type(claimed) is not int or claimed != found:
             raise RejectedError(f"metadata says {key} {_short(claimed)}, the XML has {found}")
-    return _parse_pairs(limbs, metadata.get("symmetric_limbs")), _parse_lineage(metadata)
+    pairs = _parse_pairs(limbs, metadata.get("symmetric_limbs"))
+    left_out = set(mirrored_pairs(limbs)) - {(min(pair), max(pair)) for pair in pairs}
+    if left_out:
+        raise RejectedError(f"metadata does not pair the mirrored limbs {sorted(left_out)}")
+    return pairs, _parse_lineage(metadata)
 
 
 def write_metadata(morphology: Morphology) -> str:
@@ -126,14 +134,15 @@ def _parse_lineage(metadata: Mapping[str, Any]) -> Lineage | None:
         raise RejectedError("metadata lineage is not an object")
     parent, operations, seed = (claimed.get(key) for key in ("parent_digest", "operations", "seed"))
     if not (
-        (parent is None or isinstance(parent, str))
+        (parent is None or (isinstance(parent, str) and _DIGEST.fullmatch(parent)))
         and isinstance(operations, list)
-        and all(isinstance(operation, str) for operation in operations)
+        and all(isinstance(name, str) and _OPERATION.fullmatch(name) for name in operations)
         and type(seed) is int
+        and abs(seed) < 2**63
     ):
         raise RejectedError(f"metadata lineage is {_short(claimed)}")
     return Lineage(parent, tuple(operations), seed)
 
 
 def _short(value: Any) -> str:
-    return repr(value)[:80]
+    return repr(value)[:MAX_SHOWN]

@@ -27,6 +27,7 @@ from engine.morphology.mjcf_defaults import (
 from engine.morphology.mjcf_writing import write_robot
 from engine.morphology.tree import HEAD_NAME, Joint, Limb, Morphology, Vector
 from engine.morphology.xml_reading import (
+    MAX_SHOWN,
     RejectedError,
     check_attributes,
     check_children,
@@ -34,6 +35,7 @@ from engine.morphology.xml_reading import (
     parse_json,
     parse_xml,
     read_file,
+    shown,
 )
 
 __all__ = [
@@ -86,7 +88,7 @@ def load_robot(path: Path | str) -> Morphology:
     """The robot of an XML file, named after it, with ``../metadata/NAME.json`` if that exists."""
     path = Path(path)
     if path.suffix != ".xml":
-        raise RobotError(f"{path}: is no robot file, expected a name ending in .xml")
+        raise RobotError(f"{shown(path)}: is no robot file, expected a name ending in .xml")
     xml = read_file(path)
     beside = path.absolute().parent.parent / "metadata" / f"{path.stem}.json"
     metadata = None
@@ -94,8 +96,8 @@ def load_robot(path: Path | str) -> Morphology:
         try:
             metadata = parse_json(read_file(beside))
         except RejectedError as reason:
-            raise RobotError(f"{beside}: {reason}") from reason
-    return parse_robot(xml, path.stem, metadata, source=str(path))
+            raise RobotError(f"{shown(beside)}: {reason}") from reason
+    return parse_robot(xml, path.stem, metadata, source=shown(path))
 
 
 def load_robots(folder: Path | str) -> list[Morphology]:
@@ -103,10 +105,10 @@ def load_robots(folder: Path | str) -> list[Morphology]:
     folder = Path(folder)
     xml_folder = folder / "xml" if (folder / "xml").is_dir() else folder
     if not xml_folder.is_dir():
-        raise RobotError(f"{folder}: is no folder of robots")
+        raise RobotError(f"{shown(folder)}: is no folder of robots")
     paths = sorted(xml_folder.glob("*.xml"))
     if not paths:
-        raise RobotError(f"{xml_folder}: holds no robot files (*.xml)")
+        raise RobotError(f"{shown(xml_folder)}: holds no robot files (*.xml)")
     return [load_robot(path) for path in paths]
 
 
@@ -118,14 +120,14 @@ def save_robot(morphology: Morphology, folder: Path | str) -> Path:
     for target, text in ((path, write_robot(morphology)), (beside, write_metadata(morphology))):
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_symlink():
-            raise RobotError(f"{target}: is a symbolic link, it is not written through")
+            raise RobotError(f"{shown(target)}: is a symbolic link, it is not written through")
         target.write_text(text, encoding="utf-8")
     return path
 
 
 def _parse_limbs(root: etree._Element) -> tuple[Limb, ...]:
     if root.tag != "mujoco":
-        raise RejectedError(f"the root element is <{root.tag}>, expected <mujoco>")
+        raise RejectedError("the root element is not <mujoco>")
     check_attributes(root, ("model",), "mujoco")
     check_children(root, _SECTIONS, "mujoco")
     check_settings(root)
@@ -136,13 +138,15 @@ def _parse_limbs(root: etree._Element) -> tuple[Limb, ...]:
     for world in root.findall("worldbody"):
         check_children(world, ("body", *_DECORATION), "worldbody")
     if len(heads) != 1 or heads[0].get("name") != HEAD_NAME:
-        names = ", ".join(str(head.get("name")) for head in heads[:3]) or "none"
+        names = ", ".join(repr(head.get("name", "")[:MAX_SHOWN]) for head in heads[:3]) or "none"
         raise RejectedError(f"worldbody must hold one body named {HEAD_NAME!r}, found: {names}")
     gears = _parse_gears(root, defaults)
     limbs: list[Limb] = []
     _parse_body(heads[0], -1, limbs, defaults, gears)
     if gears:
-        raise RejectedError(f"motor for {next(iter(gears))!r}, which is no hinge of the robot")
+        raise RejectedError(
+            f"motor for {next(iter(gears))[:MAX_SHOWN]!r}, which is no hinge of the robot"
+        )
     if len(limbs) < 2:
         raise RejectedError("the robot has no limbs")
     return tuple(limbs)
@@ -154,7 +158,7 @@ def _parse_gears(root: etree._Element, defaults: Defaults) -> dict[str, float]:
         check_children(section, ("motor",), "actuator")
         for motor in section:
             joint = motor.get("joint", "")
-            what = f"motor {joint!r}"
+            what = f"motor {joint[:MAX_SHOWN]!r}"
             attributes = defaults.attributes(motor, what)
             check_fixed(attributes, MOTOR, ("joint", "name", "gear"), what)
             if joint in gears:
@@ -196,7 +200,7 @@ def _identifier(name: str, parent: int, limbs: list[Limb]) -> int:
         return 0
     match = _LIMB_NAME.fullmatch(name)
     if match is None:
-        raise RejectedError(f"body {name[:80]!r} is not named limb/<number>")
+        raise RejectedError(f"body {name[:MAX_SHOWN]!r} is not named limb/<number>")
     identifier = int(match.group(1))
     if identifier in {limb.identifier for limb in limbs[1:]}:
         raise RejectedError(f"two bodies are named {name!r}")
@@ -254,7 +258,8 @@ def _parse_joints(
         raise RejectedError(f"limb/{identifier}: has {len(found)} hinges, expected 1 or 2")
     if found != [name for name in expected if name in found]:
         raise RejectedError(
-            f"limb/{identifier}: hinges are {found}, expected {' and/or '.join(expected)}"
+            f"limb/{identifier}: hinges are {str(found)[:MAX_SHOWN]}, "
+            f"expected {' and/or '.join(expected)}, in this order"
         )
     joints: dict[str, Joint] = {}
     for name, element in zip(found, elements, strict=True):

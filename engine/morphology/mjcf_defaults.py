@@ -4,7 +4,13 @@ from collections.abc import Mapping
 
 from lxml import etree
 
-from engine.morphology.xml_reading import RejectedError, check_attributes, check_children, numbers
+from engine.morphology.xml_reading import (
+    MAX_SHOWN,
+    RejectedError,
+    check_attributes,
+    check_children,
+    numbers,
+)
 
 Attributes = dict[str, str]
 
@@ -44,10 +50,11 @@ class Defaults:
         for element in root.findall("default"):
             self._read(element, "")
 
-    def _read(self, element: etree._Element, parent: str) -> None:
+    def _read(self, element: etree._Element, parent: str, nested: bool = False) -> None:
         check_children(element, (*_LEAVES, "default"), "default")
-        above = element.getparent()
-        name = element.get("class", "") if above is not None and above.tag == "default" else ""
+        name = element.get("class", "") if nested else ""
+        if nested and name in self._classes:
+            raise RejectedError(f"default class {name[:MAX_SHOWN]!r} has no name of its own")
         values = {tag: dict(own) for tag, own in self._classes[parent].items()}
         for child in element:
             if child.tag != "default":
@@ -55,14 +62,14 @@ class Defaults:
                 values.setdefault(str(child.tag), {}).update(own)
         self._classes[name] = values
         for child in element.findall("default"):
-            self._read(child, name)
+            self._read(child, name, nested=True)
 
     def attributes(self, element: etree._Element, what: str) -> Attributes:
         """All attributes of ``element`` as MuJoCo would see them, its class resolved."""
         tag = str(element.tag)
         name = element.get("class", "")
         if name not in self._classes:
-            raise RejectedError(f"{what}: default class {name!r} does not exist")
+            raise RejectedError(f"{what}: default class {name[:MAX_SHOWN]!r} does not exist")
         own = {str(key): str(value) for key, value in element.attrib.items() if key != "class"}
         return {**_IMPLIED.get(tag, {}), **self._classes[name].get(tag, {}), **own}
 
@@ -74,11 +81,14 @@ def check_fixed(
     for key, expected in fixed.items():
         found = attributes.get(key, "")
         if not _same(found, expected, f"{what}: {key}"):
-            raise RejectedError(f"{what}: {key} is {found[:80]!r}, the family fixes {expected!r}")
+            raise RejectedError(
+                f"{what}: {key} is {found[:MAX_SHOWN]!r}, the family fixes {expected!r}"
+            )
     for key in attributes:
         if key not in fixed and key not in free:
             raise RejectedError(
-                f"{what}: attribute {key!r} is not accepted, it overrides what the family fixes"
+                f"{what}: attribute {key[:MAX_SHOWN]!r} is not accepted, "
+                "it overrides what the family fixes"
             )
 
 
@@ -102,7 +112,7 @@ def check_settings(root: etree._Element) -> None:
 def _check_setting(element: etree._Element) -> None:
     tag = str(element.tag)
     if tag not in _SETTINGS:
-        raise RejectedError(f"element <{tag}> is not accepted")
+        raise RejectedError(f"element <{tag[:MAX_SHOWN]}> is not accepted")
     if tag == "size":
         check_attributes(element, ("njmax", "nconmax", "memory"), "size")
         return
@@ -115,4 +125,6 @@ def _check_setting(element: etree._Element) -> None:
             and found is not None
             and not _same(found, expected, f"{tag} {key}")
         ):
-            raise RejectedError(f"{tag}: {key} is {found[:80]!r}, the family fixes {expected!r}")
+            raise RejectedError(
+                f"{tag}: {key} is {found[:MAX_SHOWN]!r}, the family fixes {expected!r}"
+            )

@@ -16,8 +16,14 @@ from engine.errors import RobotError
 MAX_FILE_BYTES = 1_000_000
 """A robot of the family takes about 20 kB; nothing larger is read."""
 
-MAX_COORDINATE = 1e6
+MAX_ATTRIBUTES = 32
+"""No element of a robot file has more."""
+
+MAX_NUMBER = 1e6
 """No number of a robot is larger; keeps sums and products finite."""
+
+MAX_SHOWN = 80
+"""Characters of a file's text that a message repeats."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _FILE_ELEMENTS = {"include", "plugin", "extension", "model", "attach", "frame", "replicate"}
@@ -32,16 +38,24 @@ def read_file(path: Path) -> bytes:
     try:
         # NOFOLLOW: a link could name any file; NONBLOCK: opening a pipe must not wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        reason = "is a symbolic link, give the file itself" if path.is_symlink() else error.strerror
-        raise RobotError(f"{path}: {reason}") from error
+    except (OSError, ValueError) as error:
+        link = path.is_symlink()
+        reason = "is a symbolic link, give the file itself" if link else f"cannot be read: {error}"
+        raise RobotError(f"{shown(path)}: {reason}") from error
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise RobotError(f"{path}: is not a regular file")
+            raise RobotError(f"{shown(path)}: is not a regular file")
         content = file.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
-        raise RobotError(f"{path}: is larger than {MAX_FILE_BYTES} bytes, no robot needs that much")
+        raise RobotError(
+            f"{shown(path)}: is larger than {MAX_FILE_BYTES} bytes, no robot needs that much"
+        )
     return content
+
+
+def shown(path: Path) -> str:
+    """A path as a message may show it: names with control characters are quoted."""
+    return str(path) if str(path).isprintable() else repr(str(path))
 
 
 def parse_xml(content: bytes) -> etree._Element:
@@ -73,12 +87,18 @@ def parse_xml(content: bytes) -> etree._Element:
 
 def _refuse_other_files(root: etree._Element) -> None:
     for element in root.iter():
-        tag = etree.QName(element).localname if isinstance(element.tag, str) else "entity"
+        if not isinstance(element.tag, str):
+            raise RejectedError("uses entities, which robots do not need")
+        tag = etree.QName(element).localname[:MAX_SHOWN]
+        if len(element.attrib) > MAX_ATTRIBUTES:
+            raise RejectedError(f"<{tag}> has more than {MAX_ATTRIBUTES} attributes")
         if tag in _FILE_ELEMENTS or element.tag != tag:
             raise RejectedError(f"<{tag}> is not accepted: a robot is one file of its own")
         for attribute in map(str, element.attrib):
             if attribute.startswith("file"):
-                raise RejectedError(f"<{tag}> names another file ({attribute}), which is not read")
+                raise RejectedError(
+                    f"<{tag}> names another file ({attribute[:MAX_SHOWN]}), which is not read"
+                )
 
 
 def parse_json(content: bytes) -> Any:
@@ -97,7 +117,9 @@ def numbers(text: str | None, counts: Iterable[int], what: str) -> tuple[float, 
     tokens = text.split()
     if len(tokens) not in counts:
         expected = " or ".join(str(count) for count in counts)
-        raise RejectedError(f"{what} has {len(tokens)} numbers, expected {expected}: {text[:80]!r}")
+        raise RejectedError(
+            f"{what} has {len(tokens)} numbers, expected {expected}: {text[:MAX_SHOWN]!r}"
+        )
     return tuple(_number(token, what) for token in tokens)
 
 
@@ -105,11 +127,11 @@ def _number(token: str, what: str) -> float:
     if token.lower().lstrip("+-") in {"nan", "inf", "infinity"}:
         raise RejectedError(f"{what} is not a finite number: {token!r}")
     if not _NUMBER.fullmatch(token):
-        raise RejectedError(f"{what} is not a number: {token[:80]!r}")
+        raise RejectedError(f"{what} is not a number: {token[:MAX_SHOWN]!r}")
     value = float(token)
-    if not math.isfinite(value) or abs(value) > MAX_COORDINATE:
+    if not math.isfinite(value) or abs(value) > MAX_NUMBER:
         raise RejectedError(
-            f"{what} is not a finite number below {MAX_COORDINATE:g}: {token[:80]!r}"
+            f"{what} is not a finite number below {MAX_NUMBER:g}: {token[:MAX_SHOWN]!r}"
         )
     return value
 
@@ -119,7 +141,7 @@ def check_attributes(element: etree._Element, allowed: Iterable[str], what: str)
     for attribute in map(str, element.attrib):
         if attribute not in set(allowed):
             raise RejectedError(
-                f"{what}: attribute {attribute!r} is not accepted; "
+                f"{what}: attribute {attribute[:MAX_SHOWN]!r} is not accepted; "
                 "the robot family fixes what it would override"
             )
 
@@ -129,4 +151,4 @@ def check_children(element: etree._Element, allowed: Iterable[str], what: str) -
     for child in element:
         tag = str(child.tag)
         if tag not in set(allowed):
-            raise RejectedError(f"{what}: element <{tag}> is not accepted")
+            raise RejectedError(f"{what}: element <{tag[:MAX_SHOWN]}> is not accepted")
