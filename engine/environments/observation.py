@@ -1,9 +1,10 @@
 """What a robot senses of itself: one row per limb, from live simulations into given arrays."""
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.morphology.family import UNIMAL
-from engine.simulation.compiled import FloatArray
+from engine.simulation.compiled import FloatArray, IntArray
 from engine.simulation.simulations import Simulations
 
 LAYOUT = UNIMAL.observation_layout
@@ -11,6 +12,10 @@ POSITION = LAYOUT["position"]
 LINEAR_VELOCITY = LAYOUT["linear_velocity"]
 ANGULAR_VELOCITY = LAYOUT["angular_velocity"]
 ORIENTATION = LAYOUT["orientation"]
+RealArray = npt.NDArray[np.floating]
+Which = slice | IntArray
+"""Simulations to write: a slice or ids."""
+EVERYONE = slice(None)
 SPATIAL_WIDTH = 6
 """Columns of MuJoCo's motion axes: angular, then linear about the robot's centre of mass."""
 
@@ -43,24 +48,27 @@ class ObservationWriter:
         self._rows = np.zeros((n, num_limbs, LAYOUT.width))
         self._flat_rows = self._rows.reshape(n, -1)
 
-    def write(self, out: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> None:
-        """Fill ``out`` (N, L, 17)."""
-        simulations, rows = self._simulations, self._rows
-        position = simulations.position_m
+    def write(self, out: RealArray, which: Which) -> None:
+        """Fill rows ``which`` of ``out`` (N, L, 17)."""
+        simulations = self._simulations
+        position = simulations.position_m[which]
+        n = len(position)
+        rows, flat_rows = self._rows[:n], self._flat_rows[:n]
         rows[:, :, POSITION] = position
         rows[:, :, POSITION.start] -= position[:, :1, 0]
-        rows[:, :, ORIENTATION] = simulations.quaternion
-        self._write_velocities(rows)
-        joints = simulations.qpos[:, -self._num_joints :]
-        self._flat_rows[:, self._position_columns] = (joints - self._low_rad) / self._span_rad
-        self._flat_rows[:, self._velocity_columns] = simulations.qvel[:, -self._num_joints :]
-        out[:] = rows
+        rows[:, :, ORIENTATION] = simulations.quaternion[which]
+        self._write_velocities(rows, position, which)
+        joints = simulations.qpos[which, -self._num_joints :]
+        flat_rows[:, self._position_columns] = (joints - self._low_rad) / self._span_rad
+        flat_rows[:, self._velocity_columns] = simulations.qvel[which, -self._num_joints :]
+        out[which] = rows
 
-    def _write_velocities(self, rows: FloatArray) -> None:
-        simulations, motion, offset = self._simulations, self._motion, self._offset
-        np.multiply(simulations.motion_axes, simulations.qvel[:, :, None], out=self._flow)
-        np.matmul(self._moves, self._flow, out=motion)
-        np.subtract(simulations.position_m, simulations.center_of_mass_m, out=offset)
+    def _write_velocities(self, rows: FloatArray, position_m: FloatArray, which: Which) -> None:
+        simulations, n = self._simulations, len(rows)
+        flow, motion, offset = self._flow[:n], self._motion[:n], self._offset[:n]
+        np.multiply(simulations.motion_axes[which], simulations.qvel[which, :, None], out=flow)
+        np.matmul(self._moves, flow, out=motion)
+        np.subtract(position_m, simulations.center_of_mass_m[which], out=offset)
         angular, linear = motion[:, :, :3], motion[:, :, 3:]
         rows[:, :, ANGULAR_VELOCITY] = angular
         for axis, (left, right) in enumerate(((1, 2), (2, 0), (0, 1))):

@@ -4,18 +4,15 @@ from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
-import numpy.typing as npt
 
-from engine.environments.observation import ObservationWriter
+from engine.environments.observation import EVERYONE, ObservationWriter, RealArray, Which
 from engine.environments.starts import Starts
-from engine.environments.terrain_observation import TerrainWriter
+from engine.environments.terrain_observation import TerrainReader
 from engine.errors import SimulationError
 from engine.morphology.family import UNIMAL
 from engine.simulation.compiled import FloatArray, IntArray
 from engine.simulation.courses import CoursePool
 from engine.simulation.simulations import BoolArray, Simulations
-
-RealArray = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ class RobotEnvironments:
         compiled = simulations.compiled
         self.simulations = simulations
         self.courses = courses
-        self._terrain_writer = TerrainWriter(simulations.num_simulations)
+        self._terrain_reader = TerrainReader(simulations.num_simulations)
         self._senses = senses
         self._writer = ObservationWriter(simulations)
         self._name = compiled.robot.name
@@ -67,7 +64,7 @@ class RobotEnvironments:
             self.courses.pick(ids, picks)
         self.simulations.start(ids, noise)
         stepped = perf_counter()
-        self._sense()
+        self._sense(ids)
         self.physics_s += stepped - began
         self.observation_s += perf_counter() - stepped
 
@@ -91,7 +88,7 @@ class RobotEnvironments:
         exploded = simulations.step()
         stepped = perf_counter()
         if exploded is None:
-            self._sense()
+            self._sense(EVERYONE)
             self._work(joints)
         else:
             self._sense_survivors(joints, exploded)
@@ -99,17 +96,20 @@ class RobotEnvironments:
         self.observation_s += perf_counter() - stepped
         return exploded
 
-    def _sense(self) -> None:
-        self._writer.write(self._senses.observation)
-        self._senses.head_m[:] = self.simulations.position_m[:, 0]
-        if self.courses is not None and self._senses.terrain is not None:
-            self._sense_ground(self.courses, self._senses.terrain)
+    def _sense(self, which: Which) -> None:
+        senses = self._senses
+        self._writer.write(senses.observation, which)
+        senses.head_m[which] = self.simulations.position_m[which, 0]
+        if self.courses is not None and senses.terrain is not None:
+            self._sense_ground(self.courses, senses.terrain, which)
 
-    def _sense_ground(self, courses: CoursePool, terrain: RealArray) -> None:
-        head = self._senses.head_m
-        self._senses.rise_m[:] = courses.height_m(head[:, 0], head[:, 1])
-        quaternion = self.simulations.quaternion[:, 0]
-        self._terrain_writer.write(terrain, courses.shapes.grid, courses.choice, head, quaternion)
+    def _sense_ground(self, courses: CoursePool, terrain: RealArray, which: Which) -> None:
+        head = self._senses.head_m[which]
+        choice = courses.choice[which]
+        grid = courses.shapes.grid
+        self._senses.rise_m[which] = grid.height_m(choice, head[:, 0], head[:, 1])
+        quaternion = self.simulations.quaternion[which, 0]
+        terrain[which] = self._terrain_reader.heights(grid, choice, head, quaternion)
 
     def _work(self, joints: FloatArray) -> None:
         """Torque is constant over a control step, so its work is torque times the angle turned."""
@@ -126,7 +126,7 @@ class RobotEnvironments:
         width = self.simulations.qpos.shape[1] + self.simulations.qvel.shape[1]
         # Back at the start all numbers are finite again; the episode ends with this step anyway.
         self.simulations.start(ids, np.zeros((len(ids), width)))
-        self._sense()
+        self._sense(EVERYONE)
         self._work(joints)
         for values, valid in before:
             values[exploded] = valid

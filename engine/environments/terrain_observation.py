@@ -36,8 +36,8 @@ TERRAIN_POINTS = len(FORWARD_M)
 """P: width of the terrain observation."""
 
 
-class TerrainWriter:
-    """Writes the terrain observations of one robot's simulations, in preallocated float32."""
+class TerrainReader:
+    """Reads the terrain observations of one robot's simulations, in preallocated float32."""
 
     def __init__(self, num_simulations: int) -> None:
         shape = (num_simulations, TERRAIN_POINTS)
@@ -49,34 +49,42 @@ class TerrainWriter:
         self._index = np.empty(shape, np.int32)
         self._heights = np.empty(shape, np.float32)
 
-    def write(
+    def heights(
         self,
-        out: npt.NDArray[np.floating],
         grid: Grid,
         choice: IntArray,
         head_m: FloatArray,
         quaternion: FloatArray,
-    ) -> None:
-        """Fill ``out`` (N, P) with heights relative to the ground under the head.
+    ) -> npt.NDArray[np.float32]:
+        """Heights relative to the ground under the head: (n, P), valid until the next call.
 
-        ``choice`` (N,) says which course, ``head_m`` (N, 3) and ``quaternion`` (N, 4) where the
-        head is and how it is turned. Each point takes the height of the nearest cell.
+        ``choice`` (n,) says which course, ``head_m`` (n, 3) and ``quaternion`` (n, 4) where the
+        head is and how it is turned; n is at most N. Each point takes the height of the nearest
+        cell.
         """
         cosine, sine = _heading(quaternion)
         place = ((head_m[:, :2] - grid.origin_m) / CELL_M).astype(np.float32)
         rows, columns = grid.shape
-        self._turn(self._column, place[:, :1], cosine, -sine, columns)
-        self._turn(self._row, place[:, 1:], sine, cosine, rows)
-        # Indices stay below 2^24 only per course, so they are joined as integers.
-        np.copyto(self._index, self._row, casting="unsafe")
-        self._index *= columns
-        np.add(self._index, self._column, out=self._index, casting="unsafe")
-        self._index += (choice * (rows * columns)).astype(np.int32)[:, None]
-        grid.stored.reshape(-1).take(self._index, out=self._heights, mode="clip")
-        self._heights *= np.float32(grid.scale_m)
-        np.maximum(self._heights, np.float32(grid.sink_m), out=self._heights)
+        n = len(head_m)
+        column, row, index, heights = (
+            self._column[:n],
+            self._row[:n],
+            self._index[:n],
+            self._heights[:n],
+        )
+        self._turn(column, place[:, :1], cosine, -sine, columns)
+        self._turn(row, place[:, 1:], sine, cosine, rows)
+        # float32 holds no index into several courses exactly, so they are joined as integers.
+        np.copyto(index, row, casting="unsafe")
+        index *= columns
+        np.add(index, column, out=index, casting="unsafe")
+        index += (choice * (rows * columns)).astype(np.int32)[:, None]
+        grid.stored.reshape(-1).take(index, out=heights, mode="clip")
+        heights *= np.float32(grid.scale_m)
+        np.maximum(heights, np.float32(grid.sink_m), out=heights)
         ground = grid.height_m(choice, head_m[:, 0], head_m[:, 1]) + grid.sink_m
-        np.subtract(self._heights, ground.astype(np.float32)[:, None], out=out)
+        heights -= ground.astype(np.float32)[:, None]
+        return heights
 
     def _turn(
         self,
@@ -88,8 +96,9 @@ class TerrainWriter:
     ) -> None:
         """Cell numbers along one axis of the grid, kept on it: (N, P)."""
         np.multiply(self._forward, of_forward, out=out)
-        np.multiply(self._left, of_left, out=self._part)
-        out += self._part
+        part = self._part[: len(out)]
+        np.multiply(self._left, of_left, out=part)
+        out += part
         out += place
         np.rint(out, out=out)
         np.clip(out, 0, size - 1, out=out)

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from engine.config.base import TaskConfig
 from engine.environments.episodes import EpisodeAccounts, EpisodeBatch
-from engine.environments.observation import LAYOUT
-from engine.environments.robot_environments import RealArray, RobotEnvironments, Senses
+from engine.environments.observation import LAYOUT, RealArray
+from engine.environments.robot_environments import RobotEnvironments, Senses
 from engine.environments.starts import EpisodeStarts, Starts, StreamedStarts
 from engine.environments.terrain_observation import TERRAIN_POINTS
 from engine.morphology.packing import Packing

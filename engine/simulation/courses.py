@@ -156,10 +156,6 @@ class CoursePool:
         self.choice[ids] = available[(picks * len(available)).astype(np.int64)]
         self.shapes.place(self._simulations, ids, self.choice[ids])
 
-    def height_m(self, x_m: FloatArray, y_m: FloatArray) -> FloatArray:
-        """Ground above the start's, under a point of each simulation: (N,)."""
-        return self.shapes.grid.height_m(self.choice, x_m, y_m)
-
     def redraw(self) -> None:
         """Replace courses nobody is on, and close the oldest half of the others to new episodes."""
         used = np.zeros(len(self._version), np.bool_)
