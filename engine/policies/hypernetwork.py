@@ -34,6 +34,25 @@ def bias_head(width: int, size: int) -> nn.Linear:
     return head
 
 
+class ContextDropout(nn.Module):
+    """Dropout in task space: one mask per robot and encoding, not one per sample.
+
+    ``generator`` draws the masks where training must be repeatable; without it torch's own does.
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+        self.generator: torch.Generator | None = None
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """The embedding (rows, D) in evaluation mode, else with entries dropped and rescaled."""
+        if not self.training or self.rate == 0.0:
+            return embedding
+        drawn = torch.rand(embedding.shape, generator=self.generator, device=embedding.device)
+        return embedding * ((drawn >= self.rate) / (1.0 - self.rate))
+
+
 class Hypernetwork(nn.Module):
     """A controller whose encoding of a robot is its base MLP's weights."""
 
@@ -46,7 +65,7 @@ class Hypernetwork(nn.Module):
         self.input_encoder = self._encoder()
         self.hidden_encoder = self._encoder()
         self.output_encoder = self._encoder()
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = ContextDropout(config.dropout)
         self._build_heads()
         self.terrain = (
             terrain_encoder(widths.terrain_points, config.terrain_width)

@@ -1,0 +1,53 @@
+"""A policy in a checkpoint file: how it is described there, and how it comes back."""
+
+from pathlib import Path
+
+import torch
+from pydantic import Field, ValidationError
+
+from engine.checkpoints import load_checkpoint, select
+from engine.config.base import Config, TaskName
+from engine.config.network import NetworkConfig
+from engine.errors import CheckpointError
+from engine.policies.build import build_policy
+from engine.policies.policy import Policy
+
+POLICY_PREFIX = "controller"
+"""The policy's tensors are named ``controller.NAME`` in the file."""
+DOCUMENT_KEY = "policy"
+"""The document holds a ``PolicyDescription`` under this key."""
+
+
+class PolicyDescription(Config):
+    """Everything a policy is built from besides its weights."""
+
+    network: NetworkConfig
+    task: TaskName
+    terrain_points: int = Field(ge=0)
+    digests: tuple[str, ...]
+    """Training robots, by digest."""
+    action_std: float = Field(gt=0)
+
+    def build(self, seed: int = 0) -> Policy:
+        """A fresh policy of this description."""
+        return build_policy(self.network, self.task, self.terrain_points, self.digests, seed)
+
+
+def load_policy(path: Path, device: torch.device | str = "cpu") -> tuple[Policy, PolicyDescription]:
+    """The policy of a teacher's or student's file, in evaluation mode.
+
+    Raises:
+        CheckpointError: the file is missing, damaged or holds no policy of this version.
+    """
+    tensors, document = load_checkpoint(path, device)
+    try:
+        description = PolicyDescription.model_validate(document.get(DOCUMENT_KEY))
+        policy = description.build()
+        policy.load_state_dict(select(tensors, POLICY_PREFIX))
+    except (ValidationError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{path}: holds no policy that this version can build ({str(error).splitlines()[0]})"
+        ) from error
+    policy.to(device)
+    policy.eval()
+    return policy, description
