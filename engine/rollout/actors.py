@@ -7,6 +7,7 @@ travel to other processes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -75,7 +76,8 @@ class CheckpointActors:
 
     def actor(self, robots: Sequence[Morphology], per_robot: int, seed: int) -> ControllerActor:
         """The policy on these robots; it draws nothing, so ``seed`` does not matter."""
-        controller, description = _loaded(self.path, self.path.stat().st_mtime_ns)
+        modified_ns = self.path.stat().st_mtime_ns if self.path.is_file() else 0
+        controller, description = _loaded(self.path, modified_ns)
         return ControllerActor(controller, description.action_std, robots, per_robot)
 
 
