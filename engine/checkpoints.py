@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from engine.config.base import TaskConfig
+from engine.config.network import NetworkConfig
 from engine.errors import CheckpointError
+from engine.policies.build import build_policy
+from engine.policies.policy import Policy
 
 _DOCUMENT_KEY = "hdtui"
 
@@ -22,7 +26,8 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], document: Mapping
 
     ``document`` is JSON; tensors may live on any device.
     """
-    prepared = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # Clones, because parameters may be views of one vector, which safetensors refuses.
+    prepared = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     content = save(prepared, metadata={_DOCUMENT_KEY: json.dumps(document, allow_nan=False)})
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -51,7 +56,7 @@ def load_checkpoint(
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
             document = _parse_document(path, file.metadata())
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(
             f"{path}: not a complete safetensors file ({error}); use an older checkpoint"
@@ -89,3 +94,39 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def policy_document(
+    network: NetworkConfig,
+    task: TaskConfig,
+    terrain_points: int,
+    digests: Sequence[str],
+    action_std: float,
+) -> dict[str, Any]:
+    """The part of a document from which ``load_policy`` builds a policy again."""
+    return {
+        "kind": "policy",
+        "network": network.model_dump(mode="json"),
+        "task": task.model_dump(mode="json"),
+        "terrain_points": terrain_points,
+        "robots": list(digests),
+        "action_std": action_std,
+    }
+
+
+def load_policy(path: Path, device: torch.device | str = "cpu") -> tuple[Policy, dict[str, Any]]:
+    """A policy from a training checkpoint or from a policy alone, ready to act, and its document.
+
+    Raises:
+        CheckpointError: the file is missing, damaged or holds no policy.
+    """
+    tensors, document = load_checkpoint(path)
+    try:
+        task = TaskConfig.model_validate(document["task"])
+        network = NetworkConfig.model_validate(document["network"])
+        points, digests = int(document["terrain_points"]), list(document["robots"])
+        policy = build_policy(network, task.name, points, digests, seed=0)
+        policy.load_state_dict(select(tensors, "controller"))
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: holds no policy that can be built: {error}") from error
+    return policy.to(device).eval(), document

@@ -27,7 +27,7 @@ class ActionDeviation(nn.Module):
 
     def std(self) -> float:
         """The standard deviation as it stands."""
-        return math.exp(float(self.log_std))
+        return math.exp(float(self.log_std.detach()))
 
 
 def packed_joint_mask(robots: RobotBatch, packing: Packing) -> Tensor:

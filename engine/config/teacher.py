@@ -1,0 +1,134 @@
+"""How a teacher is trained: its task, networks, PPO and use of the machine."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from engine.config.base import Config, Device, TaskConfig, TaskName
+from engine.config.network import NetworkConfig, NetworkKind, named_network
+
+TeacherSize = Literal["smoke", "quick", "laptop", "paper"]
+
+
+class PpoConfig(Config):
+    """Proximal policy optimisation (arXiv 1707.06347) with generalised advantages (1506.02438)."""
+
+    horizon: int = Field(
+        64, ge=1, le=100_000, description="Control steps per environment and iteration."
+    )
+    epochs: int = Field(2, ge=1, le=100, description="Passes over a rollout.")
+    minibatches: int = Field(8, ge=1, le=10_000, description="Gradient steps per pass.")
+    discount: float = Field(0.99, gt=0, le=1, description="Discount of a reward per control step.")
+    gae_lambda: float = Field(0.95, ge=0, le=1, description="Decay of advantage estimates.")
+    clip_range: float = Field(0.2, gt=0, lt=1, description="Clip range of the probability ratio.")
+    value_clip_range: float | None = Field(
+        0.2, gt=0, description="Clip range of values, in units of scaled returns; none: no clipping."
+    )
+    advantage_scope: Literal["rollout", "robot"] = Field(
+        "rollout", description="Advantages are standardised over the rollout or per robot."
+    )
+    learning_rate: float = Field(
+        3e-4, gt=0, le=1, description="Adam's rate at the start, or at the top of the cosine."
+    )
+    schedule: Literal["adaptive", "cosine"] = Field(
+        "adaptive", description="Follow the KL target, or warm up and decay along a cosine."
+    )
+    target_kl: float = Field(
+        0.02, gt=0, le=10, description="KL a gradient step should keep to (adaptive schedule)."
+    )
+    learning_rate_limits: tuple[float, float] = Field(
+        (1e-5, 2e-3), description="Lowest and highest rate of the adaptive schedule."
+    )
+    warmup_iterations: int = Field(
+        0, ge=0, description="Iterations of linear warm-up (cosine schedule)."
+    )
+    stop_kl: float | None = Field(
+        None, gt=0, description="End an iteration's updates above this KL; none: never."
+    )
+    gradient_norm: float = Field(
+        1.0, gt=0, description="Gradients are clipped to this norm, actor and critic each."
+    )
+    action_std: float = Field(0.9, gt=0, le=10, description="Standard deviation at the start.")
+    learn_action_std: bool = Field(True, description="Learn one standard deviation for all joints.")
+
+
+class TeacherConfig(Config):
+    """One training run over a set of robots."""
+
+    total_env_steps: int = Field(
+        2_000_000, ge=1, description="Control steps, summed over all environments."
+    )
+    seed: int = Field(1, ge=0, le=2**63 - 1, description="Seed of weights, resets and actions.")
+    device: Device = Field("auto", description="Where networks run; physics runs on the CPU.")
+    processes: int = Field(
+        2,
+        ge=1,
+        le=256,
+        description="Processes of one thread each, fixed on resume; each owns a share of the robots.",
+    )
+    simulations_per_robot: int = Field(
+        16, ge=1, le=4096, description="Environments of every robot."
+    )
+    robots_at_once: int = Field(
+        0, ge=0, description="Robots simulated at a time, in rotation; 0: all of them."
+    )
+    rotation_iterations: int = Field(
+        32, ge=1, description="Iterations until the next robots take their turn."
+    )
+    checkpoint_every_s: float = Field(60.0, ge=0, description="Seconds between checkpoints.")
+    task: TaskConfig = Field(default_factory=TaskConfig, description="What the robots learn.")
+    network: NetworkConfig = Field(
+        default_factory=NetworkConfig, description="Actor and critic."
+    )
+    ppo: PpoConfig = Field(default_factory=PpoConfig, description="The learning rule.")
+
+
+def named_teacher(
+    size: TeacherSize, kind: NetworkKind = "transformer", task: TaskName = "flat"
+) -> TeacherConfig:
+    """The settings of a preset for a kind of network and a task."""
+    if size == "paper":
+        return _paper_teacher(kind, task)
+    base = TeacherConfig(
+        task=TaskConfig(name=task), network=named_network(kind, "small", task)
+    )
+    if size == "smoke":
+        return base.model_copy(
+            update={
+                "total_env_steps": 8_192,
+                "processes": 1,
+                "simulations_per_robot": 8,
+                "ppo": PpoConfig(minibatches=4),
+                "network": base.network.model_copy(
+                    update={"width": 32, "layers": 1, "feedforward_width": 64}
+                ),
+            }
+        )
+    steps = {"quick": 2_000_000, "laptop": 5_500_000}[size]
+    return base.model_copy(update={"total_env_steps": steps})
+
+
+def _paper_teacher(kind: NetworkKind, task: TaskName) -> TeacherConfig:
+    """The published settings (FT: 1e8 steps; VT and Obstacles: 2e8; single-robot MLPs: 1e7 each)."""
+    on_flat_ground = task in ("flat", "incline")
+    return TeacherConfig(
+        total_env_steps=100_000_000 if on_flat_ground else 200_000_000,
+        simulations_per_robot=1,
+        robots_at_once=32,
+        rotation_iterations=1,
+        checkpoint_every_s=600.0,
+        task=TaskConfig(name=task),
+        network=named_network(kind, "published", task),
+        ppo=PpoConfig(
+            horizon=2560,
+            epochs=8,
+            minibatches=16,
+            learning_rate=3e-4,
+            schedule="cosine",
+            warmup_iterations=5,
+            stop_kl=0.05 if on_flat_ground else 0.03,
+            gradient_norm=0.5,
+            action_std=0.9,
+            learn_action_std=False,
+        ),
+    )

@@ -1,0 +1,181 @@
+"""How the processes of one training run meet: sums of gradients, sums of statistics, one decision.
+
+A star of pipes around the first process, and one piece of shared memory for what is large. Unlike a
+network collective it needs no port, adds in a fixed order (same seed, same numbers), and a process
+that dies closes its pipe, so nobody waits for the dead.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.errors import SimulationError
+
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+_READY = b"."
+
+
+class Exchange(Protocol):
+    """What a process sees of the others; all processes call the same methods in the same order."""
+
+    rank: int
+    processes: int
+
+    def sum_vector(self, vector: Float32) -> None:
+        """Replace a long vector by its sum over all processes, in place."""
+        ...
+
+    def sum_statistics(self, statistics: Float64) -> Float64:
+        """The sum of a short array over all processes."""
+        ...
+
+    def gather(self, content: bytes) -> list[bytes]:
+        """Everybody's content by rank, on the first process; an empty list elsewhere."""
+        ...
+
+    def announce(self, decision: dict[str, Any] | None) -> dict[str, Any]:
+        """The first process's decision (JSON), on every process."""
+        ...
+
+
+class Alone:
+    """The exchange of a run with one process."""
+
+    rank = 0
+    processes = 1
+
+    def sum_vector(self, vector: Float32) -> None:
+        """Nothing to add."""
+
+    def sum_statistics(self, statistics: Float64) -> Float64:
+        """The statistics themselves."""
+        return statistics
+
+    def gather(self, content: bytes) -> list[bytes]:
+        """The one content there is."""
+        return [content]
+
+    def announce(self, decision: dict[str, Any] | None) -> dict[str, Any]:
+        """The decision itself."""
+        return decision or {}
+
+
+class SharedSlots:
+    """One float32 vector a process in memory that all processes of a run see: (P, size)."""
+
+    def __init__(self, path: Path, processes: int, size: int) -> None:
+        self.vectors: Float32 = np.memmap(path, np.float32, "r+", shape=(processes, size))
+
+
+def reserve_memory(processes: int, size: int) -> Path:
+    """A file for ``SharedSlots``, in memory where there is room; the caller unlinks it."""
+    needed = max(4 * processes * size, 4)
+    memory = Path("/dev/shm")
+    folders = [memory] if memory.is_dir() else []
+    for folder in [*folders, Path(tempfile.gettempdir())]:
+        descriptor, name = tempfile.mkstemp(prefix="hdtui-", dir=folder)
+        try:
+            # Without a reservation a full /dev/shm would kill the process at the first write.
+            os.posix_fallocate(descriptor, 0, needed)
+            return Path(name)
+        except OSError:
+            Path(name).unlink()
+        finally:
+            os.close(descriptor)
+    raise SimulationError(
+        f"no room for {needed / 2**20:.0f} MiB of gradients in /dev/shm or"
+        f" {tempfile.gettempdir()}; free some or use fewer processes"
+    )
+
+
+class Hub:
+    """The first process's end: adds up and answers."""
+
+    rank = 0
+
+    def __init__(self, connections: Sequence[Connection], slots: SharedSlots) -> None:
+        self._connections = connections
+        self._slots = slots
+        self.processes = len(connections) + 1
+
+    def sum_vector(self, vector: Float32) -> None:
+        """Add every process's vector in order of rank, then let everybody read the sum."""
+        for connection in self._connections:
+            self._receive(connection)
+        for rank in range(1, self.processes):
+            vector += self._slots.vectors[rank, : len(vector)]
+        self._slots.vectors[0, : len(vector)] = vector
+        self._send(_READY)
+
+    def sum_statistics(self, statistics: Float64) -> Float64:
+        """The sum over all processes."""
+        total = statistics.copy()
+        for connection in self._connections:
+            total += np.frombuffer(self._receive(connection)).reshape(total.shape)
+        self._send(total.tobytes())
+        return total
+
+    def gather(self, content: bytes) -> list[bytes]:
+        """Everybody's content by rank."""
+        return [content, *(self._receive(connection) for connection in self._connections)]
+
+    def announce(self, decision: dict[str, Any] | None) -> dict[str, Any]:
+        """Tell everybody."""
+        self._send(json.dumps(decision).encode())
+        return decision or {}
+
+    def _send(self, content: bytes) -> None:
+        for connection in self._connections:
+            connection.send_bytes(content)
+
+    def _receive(self, connection: Connection) -> bytes:
+        try:
+            return connection.recv_bytes()
+        except (EOFError, ConnectionError) as error:
+            rank = self._connections.index(connection) + 1
+            raise SimulationError(
+                f"training process {rank} of {self.processes} died; the log holds its last words,"
+                " and `hdtui runs resume` continues from the last checkpoint"
+            ) from error
+
+
+class Spoke:
+    """Another process's end."""
+
+    def __init__(
+        self, rank: int, processes: int, connection: Connection, slots: SharedSlots
+    ) -> None:
+        self.rank = rank
+        self.processes = processes
+        self._connection = connection
+        self._slots = slots
+
+    def sum_vector(self, vector: Float32) -> None:
+        """Show the vector, wait for the sum."""
+        self._slots.vectors[self.rank, : len(vector)] = vector
+        self._connection.send_bytes(_READY)
+        self._connection.recv_bytes()
+        vector[:] = self._slots.vectors[0, : len(vector)]
+
+    def sum_statistics(self, statistics: Float64) -> Float64:
+        """The sum over all processes."""
+        self._connection.send_bytes(statistics.tobytes())
+        return np.frombuffer(self._connection.recv_bytes()).reshape(statistics.shape)
+
+    def gather(self, content: bytes) -> list[bytes]:
+        """Hand the content in."""
+        self._connection.send_bytes(content)
+        return []
+
+    def announce(self, decision: dict[str, Any] | None) -> dict[str, Any]:
+        """Hear the decision."""
+        heard: dict[str, Any] = json.loads(self._connection.recv_bytes())
+        return heard

@@ -1,0 +1,207 @@
+"""One process's part of a training run: collect, estimate advantages, update."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.checkpoints import prefixed, select
+from engine.config.teacher import TeacherConfig
+from engine.morphology.tree import Morphology
+from engine.policies.build import build_critic, build_policy
+from engine.policies.controller import select_device
+from engine.policies.gaussian import ActionDeviation
+from engine.policies.moments import ObservationMoments
+from engine.ppo.advantages import generalized_advantages
+from engine.ppo.exchange import Exchange
+from engine.ppo.rates import adapted_rate, cosine_rate
+from engine.ppo.simulators import Arrays, CollectionSummary, Simulators
+from engine.ppo.update import Batch, Learner, Targets, UpdateSummary
+from engine.random import torch_seed
+from engine.rollout.collect import Actor
+
+_REWARD_CLIP = 10.0
+_VARIANCE_FLOOR = 1e-8
+
+
+@dataclass(frozen=True)
+class IterationSummary:
+    """What an iteration did; its collection is this process's own, the rest is common to all."""
+
+    collection: CollectionSummary
+    update: UpdateSummary
+    explained_variance: float
+    learning_rate: float
+
+
+class Share:
+    """Robots of one process and everything that learns from them.
+
+    The networks are the same in every process: they start from the same seed and take the same
+    steps, because gradients and statistics are summed before each one.
+    """
+
+    def __init__(
+        self, config: TeacherConfig, robots: Sequence[Morphology], rank: int
+    ) -> None:
+        self.config = config
+        self.rank = rank
+        self.device = select_device(config.device)
+        self.simulators = Simulators(config, robots, rank, self.device)
+        self.digests = tuple(robot.digest for robot in robots)
+        points = self.simulators.terrain_points
+        build = (config.network, config.task.name, points, self.digests)
+        self.policy = build_policy(*build, torch_seed(config.seed, "policy")).to(self.device)
+        self.critic = build_critic(*build, torch_seed(config.seed, "critic")).to(self.device)
+        self.deviation = ActionDeviation(
+            config.ppo.action_std, learned=config.ppo.learn_action_std
+        ).to(self.device)
+        self.return_moments = ObservationMoments(1)
+        self.learner = Learner(
+            config.ppo, self.policy, self.critic, self.deviation, seed=config.seed
+        )
+        self.learning_rate = config.ppo.learning_rate
+        self.iteration = 0
+        self.env_steps = 0
+
+    def measure(self, exchange: Exchange) -> None:
+        """Collect once before learning, so that moments exist when the first update needs them."""
+        self.simulators.collect(self._actor(), self.iteration)
+        self._merge_moments(exchange)
+        self._count_steps(exchange)
+
+    def iterate(self, exchange: Exchange) -> IterationSummary:
+        """Collect once, update once."""
+        self.simulators.begin(self.iteration)
+        actor = self._actor()
+        collection = self.simulators.collect(actor, self.iteration)
+        all_robots = self._count_steps(exchange)
+        targets, explained = self._targets(exchange)
+        self._set_cosine_rate()
+        batch = Batch(
+            self.simulators.rollout, targets, actor.robots, self.iteration, all_robots
+        )
+        update = self.learner.update(batch, self.learning_rate, exchange)
+        rate = self.learning_rate
+        self._adapt_rate(update)
+        # Only now: the update must see observations as the acting policy saw them.
+        self._merge_moments(exchange)
+        return IterationSummary(collection, update, explained, rate)
+
+    def _actor(self) -> Actor:
+        return Actor(
+            self.policy, self.critic, self.deviation, self.simulators.robots, self.device
+        )
+
+    def _count_steps(self, exchange: Exchange) -> int:
+        """Advance the counters; returns how many robots all processes simulated."""
+        robots = exchange.sum_statistics(np.array([float(self.simulators.robots_on_turn)]))
+        all_robots = int(robots[0])
+        self.env_steps += all_robots * self.simulators.rollout.packing.per_robot
+        self.iteration += 1
+        return all_robots
+
+    def _set_cosine_rate(self) -> None:
+        ppo = self.config.ppo
+        if ppo.schedule == "cosine":
+            steps = self.env_steps / self.iteration
+            iterations = max(round(self.config.total_env_steps / steps), 1)
+            self.learning_rate = cosine_rate(
+                ppo.learning_rate, self.iteration - 1, ppo.warmup_iterations, iterations
+            )
+
+    def _adapt_rate(self, update: UpdateSummary) -> None:
+        ppo = self.config.ppo
+        if ppo.schedule == "adaptive":
+            self.learning_rate = adapted_rate(
+                self.learning_rate, update.last_kl, ppo.target_kl, ppo.learning_rate_limits
+            )
+
+    def _targets(self, exchange: Exchange) -> tuple[Targets, float]:
+        """Standardised advantages and value targets, and the explained variance."""
+        rollout, ppo = self.simulators.rollout, self.config.ppo
+        device = self.device
+        scale = torch.rsqrt(self.return_moments.variance[0] + _VARIANCE_FLOOR).to(torch.float32)
+        rewards = (rollout.reward * scale).clamp(-_REWARD_CLIP, _REWARD_CLIP).to(device)
+        advantages = generalized_advantages(
+            rewards,
+            rollout.value,
+            rollout.final_value,
+            rollout.last_value,
+            rollout.terminated.to(device),
+            rollout.truncated.to(device),
+            (ppo.discount, ppo.gae_lambda),
+        )
+        value_targets = advantages + rollout.value
+        explained = _explained_variance(rollout.value, value_targets, exchange)
+        per_robot = rollout.per_sample(advantages)
+        targets = Targets(
+            advantages=self._standardized(per_robot, exchange),
+            old_log_probabilities=rollout.per_sample(rollout.log_probability),
+            old_values=rollout.per_sample(rollout.value),
+            value_targets=rollout.per_sample(value_targets),
+        )
+        return targets, explained
+
+    def _standardized(self, advantages: Tensor, exchange: Exchange) -> Tensor:
+        """Advantages (R, S) with mean 0 and standard deviation 1."""
+        if self.config.ppo.advantage_scope == "robot":
+            mean = advantages.mean(dim=1, keepdim=True)
+            return (advantages - mean) / (advantages.std(dim=1, keepdim=True) + _VARIANCE_FLOOR)
+        mean, variance = _mean_and_variance(advantages, exchange)
+        return (advantages - mean) / (variance**0.5 + _VARIANCE_FLOOR)
+
+    @torch.no_grad()
+    def _merge_moments(self, exchange: Exchange) -> None:
+        """Take the rollout into the moments of observations and returns."""
+        rollout, robots = self.simulators.rollout, self.simulators.robots
+        for network in (self.policy, self.critic):
+            deviations = network.deviations(rollout.observation, rollout.packing, robots)
+            network.moments.merge(_summed(deviations, exchange))
+        returns = self.simulators.discounted_returns().view(1, -1, 1)
+        self.return_moments.merge(_summed(self.return_moments.deviations(returns), exchange))
+
+    def common_state(self) -> dict[str, Tensor]:
+        """What is the same in every process: weights, moments, the optimiser."""
+        return {
+            **prefixed("controller", dict(self.policy.state_dict())),
+            **prefixed("critic", dict(self.critic.state_dict())),
+            **prefixed("deviation", dict(self.deviation.state_dict())),
+            **prefixed("returns", dict(self.return_moments.state_dict())),
+            **self.learner.state(),
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor], own: Arrays, progress: dict[str, float]) -> None:
+        """Continue from a ``common_state``, this process's own state and the counters."""
+        self.iteration = int(progress["iteration"])
+        self.env_steps = int(progress["env_steps"])
+        self.learning_rate = progress["learning_rate"]
+        self.policy.load_state_dict(select(tensors, "controller"))
+        self.critic.load_state_dict(select(tensors, "critic"))
+        self.deviation.load_state_dict(select(tensors, "deviation"))
+        self.return_moments.load_state_dict(select(tensors, "returns"))
+        self.learner.restore(tensors)
+        self.simulators.restore(own, self.iteration)
+
+
+def _summed(deviations: Tensor, exchange: Exchange) -> Tensor:
+    total = exchange.sum_statistics(deviations.cpu().numpy())
+    return torch.from_numpy(total.copy()).to(deviations.device)
+
+
+def _mean_and_variance(values: Tensor, exchange: Exchange) -> tuple[float, float]:
+    """Mean and variance of the values of all processes."""
+    wide = values.to(torch.float64)
+    sums = torch.stack([torch.ones_like(wide).sum(), wide.sum(), wide.square().sum()])
+    count, total, squares = exchange.sum_statistics(sums.cpu().numpy())
+    mean = total / count
+    return float(mean), float(max(squares / count - mean**2, 0.0))
+
+
+def _explained_variance(values: Tensor, targets: Tensor, exchange: Exchange) -> float:
+    """Share of the targets' variance that the values explain: 1 is perfect, 0 is the mean."""
+    _, variance = _mean_and_variance(targets, exchange)
+    _, unexplained = _mean_and_variance(targets - values, exchange)
+    return 1.0 - unexplained / variance if variance > 0.0 else 0.0

@@ -1,0 +1,96 @@
+"""A training run on disk: written by the first process for all, read by each for itself."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+import torch
+
+from engine.checkpoints import load_checkpoint, policy_document, prefixed, save_checkpoint, select
+from engine.errors import CheckpointError
+from engine.ppo.exchange import Exchange
+from engine.ppo.share import Share
+from engine.ppo.simulators import Arrays
+
+_FREE_TO_CHANGE = ("total_env_steps", "checkpoint_every_s", "device")
+
+
+def own_state(share: Share) -> bytes:
+    """This process's simulations and accounts, as sent to the first process."""
+    return safetensors.numpy.save(
+        {name: np.ascontiguousarray(array) for name, array in share.simulators.state().items()}
+    )
+
+
+def save_snapshot(share: Share, exchange: Exchange, path: Path) -> str:
+    """Write what all processes need to go on; the others answer with ``own_state``."""
+    tensors = share.common_state()
+    for rank, content in enumerate(exchange.gather(own_state(share))):
+        arrays = safetensors.numpy.load(content)
+        tensors |= prefixed(
+            f"share.{rank}", {name: torch.from_numpy(array) for name, array in arrays.items()}
+        )
+    return save_checkpoint(path, tensors, snapshot_document(share))
+
+
+def save_policy(share: Share, path: Path) -> str:
+    """Write the policy alone: all that later stages need."""
+    tensors = prefixed("controller", dict(share.policy.state_dict()))
+    return save_checkpoint(path, tensors, snapshot_document(share))
+
+
+def snapshot_document(share: Share) -> dict[str, Any]:
+    """What the tensors mean, as JSON."""
+    config = share.config
+    return {
+        **policy_document(
+            config.network,
+            config.task,
+            share.simulators.terrain_points,
+            share.digests,
+            share.deviation.std(),
+        ),
+        "config": config.model_dump(mode="json"),
+        "progress": {
+            "iteration": share.iteration,
+            "env_steps": share.env_steps,
+            "learning_rate": share.learning_rate,
+        },
+    }
+
+
+def restore_snapshot(share: Share, path: Path) -> None:
+    """Continue from a snapshot of the same run.
+
+    Raises:
+        CheckpointError: the file is damaged, holds a policy alone, or another configuration's run.
+    """
+    tensors, document = load_checkpoint(path)
+    _check_same_run(share, path, document)
+    own: Arrays = {
+        name: tensor.numpy() for name, tensor in select(tensors, f"share.{share.rank}").items()
+    }
+    if not own:
+        raise CheckpointError(
+            f"{path}: holds a policy, not a run; start a new run or resume from a checkpoint"
+        )
+    share.restore(tensors, own, document["progress"])
+
+
+def _check_same_run(share: Share, path: Path, document: Mapping[str, Any]) -> None:
+    present, stored = share.config.model_dump(mode="json"), document.get("config")
+    if not isinstance(stored, dict):
+        raise CheckpointError(f"{path}: does not hold a teacher's training run")
+    for key, value in present.items():
+        if key not in _FREE_TO_CHANGE and stored.get(key) != value:
+            raise CheckpointError(
+                f"{path}: was written with {key} = {stored.get(key)}, this run has {value};"
+                " a run resumes with the settings it started with"
+            )
+    if tuple(document["robots"]) != share.digests:
+        raise CheckpointError(
+            f"{path}: was written for {len(document['robots'])} other robots; resume with the same"
+            " robots in the same order"
+        )

@@ -1,0 +1,119 @@
+"""Starts the other processes of a training run and sees to it that they end with it."""
+
+import ctypes
+import json
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import TracebackType
+
+import torch
+
+from engine.config.teacher import TeacherConfig
+from engine.errors import HdtuiError
+from engine.morphology.tree import Morphology
+from engine.ppo.exchange import Alone, Exchange, Hub, SharedSlots, Spoke, reserve_memory
+from engine.ppo.loop import follow
+from engine.ppo.share import Share
+
+_PR_SET_PDEATHSIG = 1
+_GRACE_S = 5.0
+
+
+def set_up_process() -> None:
+    """One torch thread, and no time lost on numbers too small to matter."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+
+
+class Team:
+    """The processes of one run but the first; a context manager that leaves none behind."""
+
+    def __init__(
+        self, config: TeacherConfig, robots: Sequence[Morphology], resume_from: Path | None
+    ) -> None:
+        self._members: list[BaseProcess] = []
+        self._connections: list[Connection] = []
+        context = multiprocessing.get_context("spawn")
+        for rank in range(1, config.processes):
+            here, there = context.Pipe()
+            process = context.Process(
+                target=_member,
+                args=(rank, there, config, tuple(robots), resume_from, os.getpid()),
+                name=f"share-{rank}",
+                daemon=True,
+            )
+            process.start()
+            there.close()
+            self._members.append(process)
+            self._connections.append(here)
+
+    def meet(self, vector_size: int) -> Exchange:
+        """The first process's exchange, once every other process is there."""
+        if not self._members:
+            return Alone()
+        processes = len(self._members) + 1
+        path = reserve_memory(processes, vector_size)
+        try:
+            hub = Hub(self._connections, SharedSlots(path, processes, vector_size))
+            hub.announce({"memory": str(path)})
+            hub.gather(b"")
+        finally:
+            path.unlink()
+        return hub
+
+    def __enter__(self) -> "Team":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for connection in self._connections:
+            connection.close()
+        for process in self._members:
+            process.join(_GRACE_S)
+            if process.is_alive():
+                process.kill()
+                process.join()
+
+
+def _member(
+    rank: int,
+    connection: Connection,
+    config: TeacherConfig,
+    robots: tuple[Morphology, ...],
+    resume_from: Path | None,
+    parent: int,
+) -> None:
+    """The life of one process: meet the others, then do as the first one says."""
+    _die_with(parent)
+    # A stop reaches the whole process group; only the first process decides what it means.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    set_up_process()
+    try:
+        share = Share(config, robots, rank)
+        path = Path(json.loads(connection.recv_bytes())["memory"])
+        slots = SharedSlots(path, config.processes, share.learner.exchanged_numbers)
+        connection.send_bytes(b"")
+        follow(share, Spoke(rank, config.processes, connection, slots), resume_from)
+    except (EOFError, ConnectionError):
+        return  # The first process has left; it knows why.
+    except HdtuiError as error:
+        raise SystemExit(f"training process {rank}: {error}") from error
+
+
+def _die_with(parent: int) -> None:
+    """Ask the kernel to end this process when its parent dies (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        raise SystemExit("the first training process is gone")

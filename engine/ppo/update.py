@@ -1,0 +1,205 @@
+"""One iteration's updates: minibatches with equally many samples of every robot."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.checkpoints import prefixed, select
+from engine.config.teacher import PpoConfig
+from engine.errors import DivergenceError
+from engine.policies.controller import RobotBatch
+from engine.policies.gaussian import ActionDeviation, log_probability, packed_joint_mask
+from engine.policies.policy import Critic, Policy
+from engine.ppo.exchange import Exchange
+from engine.ppo.flat import FlatParameters
+from engine.ppo.losses import (
+    approximate_kl,
+    clipped_policy_losses,
+    clipped_value_losses,
+    squared_value_losses,
+)
+from engine.random import generator
+from engine.rollout.rollout import Rollout, Samples
+
+_STATISTICS = ("policy_loss", "value_loss", "approximate_kl", "clip_fraction")
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Per robot and sample, in packed order (R, T * N)."""
+
+    advantages: Tensor
+    old_log_probabilities: Tensor
+    old_values: Tensor
+    value_targets: Tensor
+
+    def select(self, samples: Tensor) -> "Targets":
+        """The same samples of every robot, flat: (R * B,)."""
+        return Targets(
+            *(
+                column.index_select(1, samples).reshape(-1)
+                for column in (
+                    self.advantages,
+                    self.old_log_probabilities,
+                    self.old_values,
+                    self.value_targets,
+                )
+            )
+        )
+
+
+@dataclass(frozen=True)
+class UpdateSummary:
+    """Means over the gradient steps of an iteration; ``last_kl`` over those of its last epoch."""
+
+    statistics: dict[str, float]
+    gradient_norm: float
+    last_kl: float
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What an iteration learns from; ``all_robots`` counts those of every process."""
+
+    rollout: Rollout
+    targets: Targets
+    robots: RobotBatch
+    iteration: int
+    all_robots: int
+
+
+class Learner:
+    """Steps policy and critic; processes sum their gradients before each step."""
+
+    def __init__(
+        self,
+        config: PpoConfig,
+        policy: Policy,
+        critic: Critic,
+        deviation: ActionDeviation,
+        seed: int,
+    ) -> None:
+        self._config = config
+        self._policy = policy
+        self._critic = critic
+        self._deviation = deviation
+        self._seed = seed
+        self._policy_parameters = FlatParameters([*policy.parameters(), *deviation.parameters()])
+        self._critic_parameters = FlatParameters(critic.parameters())
+
+    @property
+    def exchanged_numbers(self) -> int:
+        """Numbers the processes sum at each gradient step."""
+        parameters = (self._policy_parameters, self._critic_parameters)
+        return sum(flat.gradient.numel() for flat in parameters) + len(_STATISTICS)
+
+    def update(self, batch: Batch, rate: float, exchange: Exchange) -> UpdateSummary:
+        """All epochs of one iteration."""
+        sums = torch.zeros(len(_STATISTICS))
+        norms: list[float] = []
+        kls: list[float] = []
+        for epoch in range(self._config.epochs):
+            kls = []
+            for samples in self._minibatches(batch, epoch):
+                statistics = self._summed(self._gradients(batch, samples), exchange)
+                kl = float(statistics[_STATISTICS.index("approximate_kl")])
+                if self._config.stop_kl is not None and kl > self._config.stop_kl:
+                    return _summary(sums, norms, kls)
+                norms.append(self._step(rate, batch.iteration))
+                sums += statistics
+                kls.append(kl)
+        return _summary(sums, norms, kls)
+
+    def _minibatches(self, batch: Batch, epoch: int) -> Iterator[Tensor]:
+        """Sample indices, the same for every robot."""
+        rng = generator(self._seed, "minibatches", batch.iteration, epoch)
+        order = torch.from_numpy(rng.permutation(batch.rollout.packing.per_robot))
+        device = batch.rollout.observation.device
+        return iter(order.to(device).tensor_split(self._config.minibatches))
+
+    def _gradients(self, batch: Batch, samples: Tensor) -> Tensor:
+        """Leave this process's part of the mean losses' gradients; returns that of statistics."""
+        self._policy_parameters.gradient.zero_()
+        self._critic_parameters.gradient.zero_()
+        chosen, targets = batch.rollout.select(samples), batch.targets.select(samples)
+        count = len(samples) * batch.all_robots
+        policy_losses, kl, clipped = self._policy_losses(batch.robots, chosen, targets)
+        (policy_losses.sum() / count).backward()  # type: ignore[no-untyped-call]
+        value_losses = self._value_losses(batch.robots, chosen, targets)
+        (value_losses.sum() / count).backward()  # type: ignore[no-untyped-call]
+        columns = (policy_losses, value_losses, kl, clipped)
+        return torch.stack([column.detach().sum() / count for column in columns]).cpu()
+
+    def _policy_losses(
+        self, robots: RobotBatch, chosen: Samples, targets: Targets
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        encoding = self._policy.encode(robots)
+        mean = self._policy.mean(encoding, chosen.observation, chosen.packing, chosen.terrain)
+        joint_mask = packed_joint_mask(robots, chosen.packing)
+        log_probabilities = log_probability(
+            chosen.action, mean, self._deviation.log_std, joint_mask, chosen.packing
+        )
+        log_ratio = log_probabilities - targets.old_log_probabilities
+        ratio = log_ratio.exp()
+        losses = clipped_policy_losses(ratio, targets.advantages, self._config.clip_range)
+        with torch.no_grad():
+            kl = approximate_kl(ratio, log_ratio)
+            clipped = ((ratio - 1.0).abs() > self._config.clip_range).to(ratio.dtype)
+        return losses, kl, clipped
+
+    def _value_losses(self, robots: RobotBatch, chosen: Samples, targets: Targets) -> Tensor:
+        encoding = self._critic.encode(robots)
+        values = self._critic.value(
+            encoding, chosen.observation, chosen.packing, chosen.terrain
+        )
+        clip_range = self._config.value_clip_range
+        if clip_range is None:
+            return squared_value_losses(values, targets.value_targets)
+        return clipped_value_losses(values, targets.old_values, targets.value_targets, clip_range)
+
+    def _summed(self, statistics: Tensor, exchange: Exchange) -> Tensor:
+        """Sum gradients and statistics over the processes."""
+        if exchange.processes == 1:
+            return statistics
+        policy, critic = self._policy_parameters.gradient, self._critic_parameters.gradient
+        vector = torch.cat([policy.cpu(), critic.cpu(), statistics])
+        exchange.sum_vector(vector.numpy())
+        policy.copy_(vector[: policy.numel()])
+        critic.copy_(vector[policy.numel() : -len(_STATISTICS)])
+        return vector[-len(_STATISTICS) :].clone()
+
+    def _step(self, rate: float, iteration: int) -> float:
+        """Clip and step; returns the policy's gradient norm."""
+        norm = self._policy_parameters.clip_gradient(self._config.gradient_norm)
+        critic_norm = self._critic_parameters.clip_gradient(self._config.gradient_norm)
+        if not torch.isfinite(torch.tensor([norm, critic_norm])).all():
+            raise DivergenceError(
+                f"iteration {iteration}: the gradient is not finite (policy {norm}, critic"
+                f" {critic_norm}); the last checkpoint is good: resume with a lower learning rate"
+            )
+        self._policy_parameters.step(rate)
+        self._critic_parameters.step(rate)
+        return norm
+
+    def state(self) -> dict[str, Tensor]:
+        """Parameters and the optimiser's moments."""
+        return {
+            **prefixed("policy_parameters", self._policy_parameters.state()),
+            **prefixed("critic_parameters", self._critic_parameters.state()),
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Continue from a ``state``."""
+        self._policy_parameters.restore(select(tensors, "policy_parameters"))
+        self._critic_parameters.restore(select(tensors, "critic_parameters"))
+
+
+def _summary(sums: Tensor, norms: list[float], kls: list[float]) -> UpdateSummary:
+    steps = max(len(norms), 1)
+    return UpdateSummary(
+        statistics=dict(zip(_STATISTICS, (sums / steps).tolist(), strict=True)),
+        gradient_norm=sum(norms) / steps,
+        last_kl=sum(kls) / max(len(kls), 1),
+    )

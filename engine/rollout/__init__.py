@@ -1,0 +1,1 @@
+"""The only crossing from simulations (numpy) to networks (torch)."""
