@@ -91,6 +91,7 @@ class WatchScreen(CockpitScreen):
         self._words_at = 0.0
         self._listed_at = -_LIST_EVERY_S
         self._bytes_before = 0
+        self._first_frame = True
 
     def compose_body(self) -> ComposeResult:
         self.title_rule.focused_pane = True
@@ -217,11 +218,22 @@ class WatchScreen(CockpitScreen):
         for stage, film in zip(self.stages, films, strict=False):
             stage.set_look(drawing, self.view)
             stage.show_film(film)
+        self._lay_out()
         self._drawn_at = time.monotonic()
-        self._pace()
+        self.rate.restart()
+        self._first_frame = True
         self._draw()
         self.show_words()
         self.show_keys()
+
+    def on_resize(self) -> None:
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        """Two stages are equally wide, so that robots are equally large on both."""
+        two = len(self.films) == 2 and not self.has_class("-narrow")
+        for stage in self.stages:
+            stage.styles.width = max(1, (self.size.width - 1) // 2) if two else "100%"
 
     def _drawing(self) -> Drawing:
         name = self.cockpit.preferences.get("drawing", "braille")
@@ -251,8 +263,10 @@ class WatchScreen(CockpitScreen):
         self.player.advance(min(elapsed_s, 1.0))
         sent = getattr(getattr(self.app, "meter", None), "total_bytes", 0)
         cost, self._bytes_before = sent - self._bytes_before, sent
-        self.rate.note(cost)
-        self.bucket.pay(cost)
+        if not self._first_frame:  # the first one repaints the screen
+            self.rate.note(cost)
+            self.bucket.pay(cost)
+        self._first_frame = False
         if not self.bucket.can_pay():
             return
         self._draw()

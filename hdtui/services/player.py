@@ -1,9 +1,11 @@
 """The clock of a film, and how many frames a second a terminal can be sent."""
 
+from collections import deque
 from dataclasses import dataclass
 
 SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 RATES = (15, 10, 8, 6, 4)
+WINDOW_FRAMES = 24
 
 
 @dataclass
@@ -42,18 +44,22 @@ class Player:
 
 
 class FrameRate:
-    """Chooses frames a second by what frames cost lately."""
+    """Chooses frames a second by what the last frames cost."""
 
     def __init__(self, bytes_per_s: float) -> None:
         self._limit_bytes_per_s = bytes_per_s
-        self._frame_bytes = 0.0
+        self._costs: deque[float] = deque(maxlen=WINDOW_FRAMES)
+
+    def restart(self) -> None:
+        """Forget what other films cost."""
+        self._costs.clear()
 
     def note(self, frame_bytes: float) -> None:
-        """Remember what a frame cost; old frames fade."""
-        known = self._frame_bytes
-        self._frame_bytes = 0.9 * known + 0.1 * frame_bytes if known else frame_bytes
+        """Remember what a frame cost."""
+        self._costs.append(frame_bytes)
 
     def best(self, highest: int) -> int:
         """The highest of 15, 10, 8, 6 and 4 that is paid for and not above ``highest``."""
-        affordable = (rate for rate in RATES if rate * self._frame_bytes <= self._limit_bytes_per_s)
+        mean_bytes = sum(self._costs) / max(1, len(self._costs))
+        affordable = (rate for rate in RATES if rate * mean_bytes <= self._limit_bytes_per_s)
         return next((rate for rate in affordable if rate <= highest), RATES[-1])

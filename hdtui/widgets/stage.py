@@ -11,7 +11,7 @@ from hdtui.widgets.bars import sparkline
 from hdtui.widgets.lines import Lines, Span
 from hdtui.widgets.robot_canvas import RobotCanvas
 
-_SPARK_CELLS = 22
+_SPARK_CELLS = 20
 
 
 class Stage(Vertical):
@@ -77,6 +77,10 @@ class Stage(Vertical):
         spark = (
             Span(" speed ", "muted"),
             Span(sparkline(speeds, _SPARK_CELLS).ljust(_SPARK_CELLS), "accent"),
-            Span(f" {min(speeds):.1f} to {max(speeds):.1f}", "muted"),
+            Span(f" {_short(min(speeds))} to {_short(max(speeds))}", "muted"),
         )
         self.numbers.show([reached, head, spark])
+
+
+def _short(speed_m_s: float) -> str:
+    return f"{round(speed_m_s, 1) + 0.0:g}"
