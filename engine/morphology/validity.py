@@ -143,18 +143,16 @@ def _joint_problems(limb: Limb) -> Iterator[Problem]:
 
 def _symmetry_problems(morphology: Morphology) -> Iterator[Problem]:
     limbs = {limb.identifier: limb for limb in morphology.limbs[1:]}
-    parents = {limb.identifier: morphology.limbs[limb.parent].identifier for limb in limbs.values()}
-    partner = dict(morphology.symmetric_pairs)
+    pairs = {frozenset(pair) for pair in morphology.symmetric_pairs}
     for first, second in morphology.symmetric_pairs:
         if not {first, second} <= limbs.keys():
             yield Problem("symmetry", f"limbs {first} and {second} are not both in the body")
-        elif not is_mirror(limbs[first], limbs[second]) or _designs(limbs[first]) != _designs(
-            limbs[second]
-        ):
+            continue
+        one, other = limbs[first], limbs[second]
+        if not is_mirror(one, other) or _designs(one) != _designs(other):
             yield Problem("symmetry", f"limbs {first} and {second} are no mirror images")
-        elif limbs[first].parent != limbs[second].parent and (
-            partner.get(parents[first], parents[second]) != parents[second]
-        ):
+        above = frozenset(morphology.limbs[limb.parent].identifier for limb in (one, other))
+        if one.parent != other.parent and (0 in (one.parent, other.parent) or above not in pairs):
             yield Problem("symmetry", f"limbs {first} and {second} hang on unpaired limbs")
     offset_m = float(centre_of_mass(morphology)[1])
     if abs(offset_m) > 1e-6:

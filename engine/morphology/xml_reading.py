@@ -42,9 +42,10 @@ def read_file(path: Path) -> bytes:
         link = path.is_symlink()
         reason = "is a symbolic link, give the file itself" if link else f"cannot be read: {error}"
         raise RobotError(f"{shown(path)}: {reason}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise RobotError(f"{shown(path)}: is not a regular file")
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise RobotError(f"{shown(path)}: is not a regular file")
         content = file.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
         raise RobotError(
