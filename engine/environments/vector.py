@@ -12,6 +12,7 @@ import numpy.typing as npt
 from engine.config.base import TaskConfig
 from engine.environments.episodes import EpisodeAccounts, EpisodeBatch
 from engine.environments.observation import LAYOUT, RealArray
+from engine.environments.pose_recording import PoseRecorder
 from engine.environments.robot_environments import RobotEnvironments, Senses
 from engine.environments.starts import EpisodeStarts, Starts, StreamedStarts
 from engine.environments.terrain_observation import TERRAIN_POINTS
@@ -51,7 +52,10 @@ class VectorEnvironment:
 
     Each robot draws from its own generator, named by its digest, so neither the company nor the
     order of robots changes what happens to one. With ``seed_episodes`` each episode has its own
-    seed, named by digest, simulation and episode number: for evaluation.
+    seed, named by digest, simulation and episode number: for evaluation. Without ``restart_ended``
+    nothing starts anew by itself and no episode is counted: the flags say where one would end.
+
+    ``head_m`` (E, 3) is where heads are, ``exploded`` (E,) which simulations blew up in this step.
     """
 
     def __init__(
@@ -63,11 +67,14 @@ class VectorEnvironment:
         *,
         dtype: type[np.float32] | type[np.float64] = np.float32,
         seed_episodes: bool = False,
+        restart_ended: bool = True,
     ) -> None:
         self.task = task
         self.packing = Packing(tuple(robot.num_limbs for robot in robots), per_robot)
         self._robots = tuple(robots)
         self._seed_episodes = seed_episodes
+        self._restart_ended = restart_ended
+        self._recorders: list[tuple[int, PoseRecorder]] = []
         count = self.packing.num_environments
         self.observation = np.zeros((self.packing.num_rows, LAYOUT.width), dtype)
         self.final_observation = np.zeros_like(self.observation)
@@ -80,12 +87,12 @@ class VectorEnvironment:
         self.reward = np.zeros(count, dtype)
         self.terminated = np.zeros(count, np.bool_)
         self.truncated = np.zeros(count, np.bool_)
-        self._head_m = np.zeros((count, 3))
+        self.head_m = np.zeros((count, 3))
         self._head_x_before_m = np.zeros(count)
         self._rise_m = np.zeros(count)
         self._work_j = np.zeros(count)
         self._reward = np.zeros(count)
-        self._exploded = np.zeros(count, np.bool_)
+        self.exploded = np.zeros(count, np.bool_)
         self._fall_height_m = np.zeros(count)
         self._accounts = EpisodeAccounts(self.packing.environment_robot, per_robot)
         self._slope_rad = slope_rad(task)
@@ -102,7 +109,7 @@ class VectorEnvironment:
         senses = Senses(
             observation=self.observation[self.packing.robot_rows[index]].reshape(shape),
             terrain=None if self.terrain is None else self.terrain[environments],
-            head_m=self._head_m[environments],
+            head_m=self.head_m[environments],
             rise_m=self._rise_m[environments],
             work_j=self._work_j[environments],
         )
@@ -147,8 +154,8 @@ class VectorEnvironment:
         Raises:
             SimulationError: an action is not a number.
         """
-        accounts, exploded = self._accounts, self._exploded
-        self._head_x_before_m[:] = self._head_m[:, 0]
+        accounts, exploded = self._accounts, self.exploded
+        self._head_x_before_m[:] = self.head_m[:, 0]
         exploded[:] = False
         for index, environments in enumerate(self._environments):
             lost = environments.step(actions[self.packing.robot_rows[index]])
@@ -158,7 +165,7 @@ class VectorEnvironment:
         np.less_equal(self._clearance_m(), self._fall_height_m, out=self.terminated)
         self.terminated |= exploded
         if self._course is not None:
-            edge_m = self._course.half_width_m - np.abs(self._head_m[:, 1])
+            edge_m = self._course.half_width_m - np.abs(self.head_m[:, 1])
             self.terminated |= edge_m <= EDGE_M
         accounts.length += 1
         accounts.episode_return += self._reward
@@ -166,19 +173,24 @@ class VectorEnvironment:
         np.greater_equal(accounts.length, self.task.episode_steps, out=self.truncated)
         self.truncated &= ~self.terminated
         ended = self.terminated | self.truncated
-        if ended.any():
-            accounts.close(ended, self.terminated, exploded, self._head_m[:, 0])
+        for environment, recorder in self._recorders:
+            if accounts.episode[environment] == recorder.episode:
+                recorder.capture(
+                    float(self._reward[environment]), bool(self.terminated[environment])
+                )
+        if self._restart_ended and ended.any():
+            accounts.close(ended, self.terminated, exploded, self.head_m[:, 0])
             self._restart(ended)
 
     def _score(self) -> None:
         """Forward velocity of the head, along the slope where there is one."""
-        np.subtract(self._head_m[:, 0], self._head_x_before_m, out=self._reward)
+        np.subtract(self.head_m[:, 0], self._head_x_before_m, out=self._reward)
         self._reward /= CONTROL_TIMESTEP_S * math.cos(self._slope_rad)
         self.reward[:] = self._reward
 
     def _clearance_m(self) -> FloatArray:
-        ground = FLOOR_TOP_M + math.tan(self._slope_rad) * self._head_m[:, 0] + self._rise_m
-        clearance: FloatArray = self._head_m[:, 2] - ground
+        ground = FLOOR_TOP_M + math.tan(self._slope_rad) * self.head_m[:, 0] + self._rise_m
+        clearance: FloatArray = self.head_m[:, 2] - ground
         return clearance
 
     def _restart(self, ended: BoolArray) -> None:
@@ -192,7 +204,20 @@ class VectorEnvironment:
             ids = np.flatnonzero(ended[place])
             if ids.size:
                 environments.start(ids, self._accounts.episode[place][ids])
-        self._accounts.start_x_m[ended] = self._head_m[ended, 0]
+        self._accounts.start_x_m[ended] = self.head_m[ended, 0]
+
+    def watch(self, robot: int, simulation: int, episode: int = 0) -> PoseRecorder:
+        """A recorder of an episode that has not begun, of one of a robot's simulations."""
+        environment = self.packing.robot_environments[robot].start + simulation
+        fall_height_m = float(self._fall_height_m[environment])
+        recorder = PoseRecorder(self._environments[robot], simulation, episode, fall_height_m)
+        self._recorders.append((environment, recorder))
+        return recorder
+
+    def physics_state(self, robot: int) -> tuple[FloatArray, FloatArray]:
+        """Copies of qpos (N, nq) and qvel (N, nv) of a robot's simulations."""
+        simulations = self._environments[robot].simulations
+        return simulations.qpos.copy(), simulations.qvel.copy()
 
     def finished_episodes(self) -> EpisodeBatch:
         """Episodes that ended since the last call."""
@@ -208,7 +233,7 @@ class VectorEnvironment:
         """Copies of all that is needed to go on bit for bit, by name."""
         state: State = {
             "observation": self.observation.copy(),
-            "head_m": self._head_m.copy(),
+            "head_m": self.head_m.copy(),
             "rise_m": self._rise_m.copy(),
         }
         if self.terrain is not None:
@@ -226,7 +251,7 @@ class VectorEnvironment:
     def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Go on from ``state`` of an environment made with the same arguments."""
         self.observation[:] = state["observation"]
-        self._head_m[:] = state["head_m"]
+        self.head_m[:] = state["head_m"]
         self._rise_m[:] = state["rise_m"]
         if self.terrain is not None:
             self.terrain[:] = state["terrain"]
