@@ -55,7 +55,8 @@ class Run:
 
     ``blocked_by`` is the input whose failure stopped this run before it began. A queued run whose
     ``queued_boot_id`` is not the machine's waits for a word: the machine restarted. ``stale`` says
-    that an input has worked again since this run read it.
+    that an input has worked again since this run read it. ``worked_s`` counts seconds of work that
+    the curves stand for.
     """
 
     id: int
@@ -100,6 +101,7 @@ class Run:
     stop_requested_at: datetime | None = None
     kill_requested_at: datetime | None = None
     stale: bool = False
+    worked_s: float = 0.0
 
 
 @dataclass(frozen=True)

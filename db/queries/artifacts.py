@@ -1,11 +1,42 @@
 """Files that runs left: checkpoints to go on from, and results."""
 
-from sqlalchemy import select
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from db.models import ArtifactRow, CheckpointRow
+from db.queries.clock import now
 from db.records import Artifact, Checkpoint
 from db.session import Database
+
+
+@dataclass(frozen=True)
+class NewFile:
+    """A file (or folder) that is complete on disk; ``path`` is relative to the workspace."""
+
+    attempt: int
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+def insert_checkpoint(
+    session: Session, run_id: int, file: NewFile, step: int, value: float | None, worked_s: float
+) -> None:
+    """Make a checkpoint exist, inside a transaction; ``worked_s`` is the work it stands for."""
+    session.add(
+        CheckpointRow(
+            run_id=run_id, step=step, value=value, worked_s=worked_s, created_at=now(), **vars(file)
+        )
+    )
+
+
+def insert_artifact(session: Session, run_id: int, file: NewFile, kind: str, name: str) -> None:
+    """Make an artifact exist, inside a transaction; it replaces that of an earlier attempt."""
+    same = (ArtifactRow.run_id == run_id, ArtifactRow.kind == kind, ArtifactRow.name == name)
+    session.execute(delete(ArtifactRow).where(*same))
+    session.add(ArtifactRow(run_id=run_id, kind=kind, name=name, created_at=now(), **vars(file)))
 
 
 def list_artifacts(database: Database, run_id: int) -> list[Artifact]:

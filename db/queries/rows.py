@@ -98,5 +98,6 @@ def _record(
         queued_boot_id=row.queued_boot_id,
         stop_requested_at=row.stop_requested_at,
         kill_requested_at=row.kill_requested_at,
+        worked_s=row.worked_s,
         stale=any(stale for _, stale in inputs),
     )

@@ -1,0 +1,64 @@
+"""Who starts and watches the workers of a host."""
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from db.models import RunRow, SupervisorRow
+from db.queries.clock import now
+from db.records import RunState, Supervisor
+from db.session import Database
+
+ACTIVE = [str(state) for state in RunState if state.active]
+
+
+def get_supervisor(database: Database, host: str) -> Supervisor | None:
+    """The supervisor that registered last on a host; whether it lives is the reader's to judge."""
+    with database.read() as session:
+        row = session.get(SupervisorRow, host)
+        return None if row is None else _record(row)
+
+
+def register_supervisor(database: Database, supervisor: Supervisor) -> None:
+    """Take over a host; the caller holds the lock file."""
+    with database.write() as session:
+        session.execute(delete(SupervisorRow).where(SupervisorRow.host == supervisor.host))
+        session.add(SupervisorRow(**vars(supervisor)))
+
+
+def beat(session: Session, host: str) -> None:
+    """Say that the supervisor of ``host`` lives."""
+    session.execute(
+        update(SupervisorRow).where(SupervisorRow.host == host).values(heartbeat_at=now())
+    )
+
+
+def leave_if_idle(database: Database, host: str, pid: int, boot_id: str) -> bool:
+    """Sign off unless a run of this host works or could still start; True if signed off.
+
+    In one transaction: who queues a run after it finds no supervisor, and starts one.
+    """
+    waiting = (RunRow.state == RunState.QUEUED) & func.coalesce(
+        RunRow.queued_boot_id == boot_id, True
+    )
+    with database.write() as session:
+        busy = session.scalar(
+            select(func.count()).where(RunRow.host == host, RunRow.state.in_(ACTIVE) | waiting)
+        )
+        if busy:
+            return False
+        session.execute(
+            delete(SupervisorRow).where(SupervisorRow.host == host, SupervisorRow.pid == pid)
+        )
+        return True
+
+
+def _record(row: SupervisorRow) -> Supervisor:
+    return Supervisor(
+        host=row.host,
+        pid=row.pid,
+        pid_started_at=row.pid_started_at,
+        boot_id=row.boot_id,
+        slots=row.slots,
+        started_at=row.started_at,
+        heartbeat_at=row.heartbeat_at,
+    )

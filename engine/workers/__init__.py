@@ -1,0 +1,1 @@
+"""The process edge: run states, the supervisor, one job per stage, the recorder."""

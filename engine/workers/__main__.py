@@ -1,0 +1,57 @@
+"""``python -m engine.workers``: the supervisor, or one worker; both are started by this program."""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+
+def main() -> int:
+    """Be what the first word says; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m engine.workers")
+    roles = parser.add_subparsers(dest="role", required=True)
+    supervisor = roles.add_parser("supervisor", help="start and watch the workers of a workspace")
+    worker = roles.add_parser("run", help="do a claimed run's work (HDTUI_TOKEN owns it)")
+    worker.add_argument("run", type=int)
+    for role in (supervisor, worker):
+        role.add_argument("--home", type=Path, required=True)
+    chosen = parser.parse_args()
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)-7s %(message)s",
+        datefmt="%Y-%m-%d %H:%M:%S",
+    )
+    logging.captureWarnings(True)
+    if chosen.role == "supervisor":
+        return _supervise(chosen.home)
+    return _work(chosen.home, chosen.run)
+
+
+def _supervise(home: Path) -> int:
+    # The starter waits for the first process only; the second has no parent to outlive.
+    if os.fork():
+        return 0
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    from engine.workers.supervisor import supervise
+    from engine.workers.workspace import Workspace
+
+    try:
+        supervise(Workspace(home))
+    except Exception:
+        logging.getLogger("hdtui.supervisor").exception("the supervisor cannot go on")
+        return 1
+    return 0
+
+
+def _work(home: Path, run_id: int) -> int:
+    from engine.workers.worker import work
+    from engine.workers.workspace import Workspace
+
+    # Out of the environment: children of this process have no claim.
+    return work(Workspace(home), run_id, os.environ.pop("HDTUI_TOKEN", ""))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

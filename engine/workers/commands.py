@@ -1,0 +1,179 @@
+"""What people ask of runs: queue, stop, kill, resume, delete; refused with one sentence."""
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from db.queries import attempts, runs
+from db.records import NewRun, Run, RunState
+from db.session import Database
+from engine.errors import RunError
+from engine.workers.liveness import ProcessIdentity, boot_id, host_name
+from engine.workers.spawn import ensure_supervisor
+from engine.workers.states import sources
+from engine.workers.workspace import Workspace
+
+__all__ = [
+    "delete",
+    "ensure_supervisor",
+    "judge",
+    "judge_all",
+    "queue",
+    "release_queue",
+    "request_kill",
+    "request_stop",
+    "resume",
+]
+
+
+def queue(database: Database, new: NewRun) -> Run:
+    """Queue a run on this machine and see that somebody starts it."""
+    run = runs.queue_run(database, new, boot_id=boot_id())
+    ensure_supervisor(database.home)
+    return run
+
+
+def judge(run: Run) -> Run:
+    """The run as it really is: a record that says active although its process is gone is wrong.
+
+    Only this machine's processes can be judged; another's runs come back as they are.
+    """
+    if not run.state.active or run.host != host_name():
+        return run
+    if run.pid is None or run.pid_started_at is None or run.boot_id is None:
+        return run
+    if run.boot_id != boot_id():
+        return replace(run, state=RunState.INTERRUPTED, reason="the machine restarted")
+    if ProcessIdentity(run.pid, run.pid_started_at, run.boot_id).alive:
+        return run
+    reason = f"process {run.pid} is gone and left no exit record"
+    return replace(run, state=RunState.LOST, reason=reason)
+
+
+def judge_all(records: Iterable[Run]) -> list[Run]:
+    """All of them as they really are, in the same order."""
+    return [judge(run) for run in records]
+
+
+def request_stop(database: Database, run_id: int) -> Run:
+    """Ask a run to save and leave; one that only waits is stopped at once."""
+    run = _settled(database, run_id)
+    reason = "stopped before it started"
+    with database.write() as session:
+        if attempts.change_state(
+            session,
+            run_id,
+            RunState.STOPPED,
+            [RunState.QUEUED],
+            reason=reason,
+            ended_at=_now(),
+        ):
+            runs.insert_event(session, run_id, "info", "stopped", reason)
+        elif not attempts.change_state(
+            session,
+            run_id,
+            RunState.STOPPING,
+            sources(RunState.STOPPING),
+            stop_requested_at=_now(),
+        ):
+            raise RunError(f"Run {run_id} is {run.state}, nothing to stop.")
+    ensure_supervisor(database.home)
+    return runs.get_run(database, run_id)
+
+
+def request_kill(database: Database, run_id: int) -> Run:
+    """Kill a run's processes without waiting for a checkpoint."""
+    run = _settled(database, run_id)
+    active = [state for state in RunState if state.active]
+    with database.write() as session:
+        if not attempts.change_state(
+            session,
+            run_id,
+            RunState.STOPPING,
+            active,
+            stop_requested_at=run.stop_requested_at or _now(),
+            kill_requested_at=_now(),
+        ):
+            raise RunError(f"Run {run_id} is {run.state}, nothing to kill.")
+    ensure_supervisor(database.home)
+    return runs.get_run(database, run_id)
+
+
+def resume(database: Database, run_id: int) -> Run:
+    """Queue a run that ended unfinished again; it goes on from its last checkpoint.
+
+    A queued run that waits for a word after a restart gets it. What stopped for this run's sake is
+    queued with it. RunError where it has finished, still works, or waits for an unfinished input.
+    """
+    run = _settled(database, run_id)
+    for broken in runs.list_runs(database, ids=run.inputs):
+        if broken.state.ended and broken.state is not RunState.FINISHED:
+            raise RunError(
+                f"Run {run_id} waits for {broken.id} {broken.kind}, which is {broken.state}; "
+                f"resume {broken.id} and this one goes on after it."
+            )
+    with database.write() as session:
+        if not attempts.requeue(
+            session, run_id, [*sources(RunState.QUEUED), RunState.QUEUED], boot_id(), host_name()
+        ):
+            raise RunError(f"Run {run_id} is {run.state}, nothing to resume.")
+        runs.insert_event(session, run_id, "info", "queued", "queued again")
+    ensure_supervisor(database.home)
+    return runs.get_run(database, run_id)
+
+
+def release_queue(database: Database) -> list[Run]:
+    """Let the queue go on that waits since the machine restarted; the runs that waited."""
+    held = [
+        run
+        for run in runs.list_runs(database, states=[RunState.QUEUED], newest_first=False)
+        if run.host == host_name() and run.queued_boot_id not in (None, boot_id())
+    ]
+    with database.write() as session:
+        for run in held:
+            attempts.requeue(session, run.id, [RunState.QUEUED], boot_id(), host_name())
+    if held:
+        ensure_supervisor(database.home)
+    return held
+
+
+def delete(database: Database, workspace: Workspace, run_id: int) -> None:
+    """Remove a run that has ended, what it reported, and its folder."""
+    _settled(database, run_id)
+    folder = workspace.run_folder(run_id)
+    runs.delete_run(database, run_id)
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RunError(
+            f"Run {run_id} is deleted, its folder is not: {folder}: {error.strerror}."
+        ) from error
+
+
+def _settled(database: Database, run_id: int) -> Run:
+    """The run, with a dead process written down as what it is."""
+    run = runs.get_run(database, run_id)
+    judged = judge(run)
+    if judged.state is run.state:
+        return run
+    with database.write() as session:
+        if attempts.end(
+            session,
+            run_id,
+            judged.state,
+            sources(judged.state),
+            attempt=run.attempt,
+            reason=judged.reason,
+            exit_code=None,
+        ):
+            runs.insert_event(
+                session, run_id, "error", str(judged.state), f"{judged.state}: {judged.reason}"
+            )
+    return runs.get_run(database, run_id)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,73 @@
+"""What a job has to work with: its run, what it reads, and where its reports go."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from db.queries.artifacts import list_artifacts
+from db.records import Run, RunKind
+from db.session import Database
+from engine.config.base import Config
+from engine.errors import CheckpointError, ConfigError, RunError
+from engine.events import StageContext
+from engine.morphology.tree import Morphology
+from engine.workers import library
+from engine.workers.files import file_sha256
+from engine.workers.workspace import Workspace
+
+ConfigType = TypeVar("ConfigType", bound=Config)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One attempt at a run, with its inputs in the order they were queued."""
+
+    run: Run
+    inputs: tuple[Run, ...]
+    database: Database
+    workspace: Workspace
+    context: StageContext
+
+    def config(self, kind: type[ConfigType]) -> ConfigType:
+        """The run's configuration, checked; ConfigError where it is not valid."""
+        try:
+            return kind.model_validate(dict(self.run.config))
+        except ValueError as error:
+            raise ConfigError(f"The configuration of run {self.run.id}: {error}") from error
+
+    def input(self, kind: RunKind) -> Run:
+        """The input of this kind; RunError where the run has none."""
+        found = self.find_input(kind)
+        if found is None:
+            raise RunError(f"Run {self.run.id} {self.run.kind} has no {kind} among its inputs.")
+        return found
+
+    def find_input(self, kind: RunKind) -> Run | None:
+        """The input of this kind, or None."""
+        return next((run for run in self.inputs if run.kind is kind), None)
+
+    def artifact(self, run: Run, kind: str) -> Path:
+        """A result of an input, as it was when it was written down.
+
+        RunError where the run has none; CheckpointError where the file is gone or changed.
+        """
+        for artifact in list_artifacts(self.database, run.id):
+            if artifact.kind == kind:
+                path = self.workspace.resolve(artifact.path)
+                if path.is_file() and file_sha256(path) != artifact.sha256:
+                    raise CheckpointError(f"{path} of run {run.id} does not match its SHA-256.")
+                if not path.exists():
+                    raise CheckpointError(f"{path} of run {run.id} is missing.")
+                return path
+        raise RunError(f"Run {run.id} {run.kind} has left no {kind}; run it to its end first.")
+
+    def robots(self, role: str | None = None) -> list[Morphology]:
+        """The robots of the run's sets, each body once; RunError where there are none."""
+        found = {
+            robot.digest: robot
+            for name in self.run.robot_sets
+            for robot in library.load_set(self.database, self.workspace, name, role)
+        }
+        if not found and role is None:
+            raise RunError(f"Run {self.run.id} has no robots: {' '.join(self.run.robot_sets)}.")
+        return list(found.values())

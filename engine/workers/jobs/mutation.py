@@ -1,0 +1,38 @@
+"""Mutants of the training robots, for distillation."""
+
+from typing import TYPE_CHECKING
+
+from engine.config.robots import MutationConfig
+from engine.errors import RunError, StopRequestedError
+from engine.events import Progress, Result
+from engine.morphology.mutation import mutants
+from engine.workers.jobs.job import Job
+from engine.workers.library import TRAINING, make_set
+
+if TYPE_CHECKING:
+    from engine.morphology.tree import Morphology
+
+
+def run(job: Job) -> None:
+    """Mutants of the run's robots, as the set that ``extra`` names in ``mutant_set``."""
+    config = job.config(MutationConfig)
+    name = job.run.extra.get("mutant_set")
+    if not isinstance(name, str):
+        raise RunError(f"Run {job.run.id} mutation does not say which set to fill.")
+    parents = job.robots(TRAINING) or job.robots()
+    found: list[Morphology] = []
+    for done, parent in enumerate(parents, start=1):
+        if job.context.should_stop():
+            raise StopRequestedError("stopped between two robots")
+        found += mutants(
+            [parent],
+            config.mutants_per_robot,
+            config.seed,
+            config.min_operations,
+            config.max_operations,
+        )
+        job.context.report(Progress(done, len(parents), "robots"))
+    members: list[tuple[Morphology, str | None]] = [(robot, TRAINING) for robot in found]
+    made = make_set(job.database, job.workspace, name, members, replace=True)
+    text = f"{made.size} mutants of {len(parents)} robots, all valid"
+    job.context.report(Result(float(made.size), text))

@@ -1,0 +1,166 @@
+"""The workspace's robots: files by digest, rows beside them, sets by name.
+
+Loads neither torch nor mujoco: whether a robot can stand is for the generation stage to find out.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from db.queries import robots as queries
+from db.records import NewRobot, Robot, RobotSet
+from db.session import Database
+from engine.errors import RobotError, UnknownRobotSetError, UsageError
+from engine.morphology.geometry import limb_mass_kg
+from engine.morphology.metadata import write_metadata
+from engine.morphology.mjcf import load_robot, load_robots, parse_robot, save_robot
+from engine.morphology.mjcf_writing import write_robot
+from engine.morphology.tree import Morphology
+from engine.workers.files import write_text
+from engine.workers.workspace import Workspace
+
+TRAINING, UNSEEN = "training", "unseen"
+UNIMAL_VARIABLE = "HDTUI_UNIMAL_DIR"
+BUILT_IN_SETS = {
+    "unimal8": (
+        "floor-5506-3-10-01-14-19-06",
+        "mvt-5506-14-2-17-07-59-45",
+        "vt-1409-3-14-02-15-26-41",
+        "floor-1409-10-0-01-11-09-15",
+        "vt-5506-10-12-02-12-35-19",
+        "floor-1409-1-6-01-07-43-16",
+        "floor-1409-0-12-01-12-30-07",
+        "vt-1409-0-15-02-22-16-32",
+    )
+}
+"""Sets of UNIMAL robots that have a name without being imported."""
+
+
+def add_to_library(
+    database: Database, workspace: Workspace, robots: Iterable[Morphology]
+) -> list[Robot]:
+    """Write robots and their rows; a body that the library knows stays as it is."""
+    return queries.add_robots(database, [_stored(workspace, robot) for robot in robots])
+
+
+def make_set(
+    database: Database,
+    workspace: Workspace,
+    name: str,
+    members: Sequence[tuple[Morphology, str | None]],
+    *,
+    replace: bool = False,
+) -> RobotSet:
+    """A named set of robots with their roles; robots the library lacks are added."""
+    check_set_name(name)
+    add_to_library(database, workspace, [robot for robot, _ in members])
+    digests = [(robot.digest, role) for robot, role in members]
+    return queries.create_set(database, name, digests, replace=replace)
+
+
+def load_set(
+    database: Database, workspace: Workspace, name: str, role: str | None = None
+) -> list[Morphology]:
+    """The robots of a set, in order; those of a built-in set where the library lacks it."""
+    resolve_set(database, workspace, name)
+    return [load(workspace, robot) for robot in queries.list_robots(database, name, role=role)]
+
+
+def load(workspace: Workspace, robot: Robot) -> Morphology:
+    """A robot of the library; RobotError where its file is gone or holds another body."""
+    path = workspace.resolve(robot.path)
+    try:
+        xml, metadata = path.read_bytes(), json.loads(path.with_suffix(".json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise RobotError(f"{robot.name}: {path} or its .json cannot be read: {error}") from error
+    morphology = parse_robot(xml, robot.name, metadata, source=str(path))
+    if morphology.digest != robot.digest:
+        raise RobotError(f"{robot.name}: {path} holds another body than digest {robot.digest[:7]}")
+    return morphology
+
+
+def resolve_set(database: Database, workspace: Workspace, name: str) -> RobotSet:
+    """The set with this name; a built-in one is read from HDTUI_UNIMAL_DIR when first used.
+
+    UnknownRobotSetError where neither the library nor the built-in names know it.
+    """
+    try:
+        return queries.get_set(database, name)
+    except UnknownRobotSetError:
+        if name not in BUILT_IN_SETS:
+            raise
+    robots = built_in_robots(name)
+    return make_set(database, workspace, name, [(robot, TRAINING) for robot in robots])
+
+
+def built_in_robots(name: str) -> list[Morphology]:
+    """The robots of a built-in set, from the folder that HDTUI_UNIMAL_DIR names."""
+    folder = os.environ.get(UNIMAL_VARIABLE)
+    if not folder:
+        raise UnknownRobotSetError(
+            f'The robot set "{name}" is read from the folder that {UNIMAL_VARIABLE} names, and '
+            "that is not set; it holds xml/ and metadata/ of UNIMAL robots."
+        )
+    paths = [Path(folder) / "xml" / f"{robot}.xml" for robot in BUILT_IN_SETS[name]]
+    for path in paths:
+        if not path.is_file():
+            raise UnknownRobotSetError(
+                f'The robot set "{name}" needs {path}; {UNIMAL_VARIABLE} is {folder}.'
+            )
+    return [load_robot(path) for path in paths]
+
+
+def import_folder(
+    database: Database,
+    workspace: Workspace,
+    folder: Path,
+    set_name: str | None = None,
+    role: str | None = TRAINING,
+) -> RobotSet:
+    """A set of all robots of a folder, named after it unless told otherwise."""
+    robots = load_robots(folder)
+    name = set_name or folder.resolve().name
+    return make_set(database, workspace, name, [(robot, role) for robot in robots])
+
+
+def select_into_set(
+    database: Database, name: str, robots: Sequence[str], role: str | None = TRAINING
+) -> RobotSet:
+    """A set of robots of the library, by names or digests."""
+    check_set_name(name)
+    digests = [queries.get_robot(database, robot).digest for robot in robots]
+    return queries.create_set(database, name, [(digest, role) for digest in digests])
+
+
+def export_set(database: Database, workspace: Workspace, name: str, folder: Path) -> list[Path]:
+    """Write a set's robots as ``xml/`` and ``metadata/`` in ``folder``; the XML files."""
+    return [save_robot(robot, folder) for robot in load_set(database, workspace, name)]
+
+
+def check_set_name(name: str) -> None:
+    """UsageError for a name that a command line or a screen would trip over."""
+    allowed = name.replace("-", "").replace("_", "").replace(".", "")
+    if not (allowed.isascii() and allowed.isalnum() and len(name) <= 100):
+        raise UsageError(f'A robot set cannot be named "{name[:100]}": letters, digits, - _ and .')
+
+
+def _stored(workspace: Workspace, robot: Morphology) -> NewRobot:
+    path = workspace.robots_folder / f"{robot.digest}.xml"
+    if not path.is_file():
+        write_text(path.with_suffix(".json"), write_metadata(robot))
+        write_text(path, write_robot(robot))
+    lineage = robot.lineage
+    return NewRobot(
+        digest=robot.digest,
+        name=robot.name,
+        family=robot.family,
+        num_limbs=robot.num_limbs,
+        num_joints=robot.num_joints,
+        mass_kg=sum(limb_mass_kg(limb) for limb in robot.limbs),
+        head_height_m=robot.head_height_m,
+        path=workspace.relative(path),
+        parent_digest=lineage.parent_digest if lineage else None,
+        operations=lineage.operations if lineage else (),
+        seed=lineage.seed if lineage else None,
+    )

@@ -1,0 +1,71 @@
+"""Start the supervisor when there is work and none lives: like a tmux server, on demand."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from db.queries.supervisors import get_supervisor
+from db.records import Supervisor
+from db.session import Database
+from engine.errors import RunError
+from engine.workers.liveness import ProcessIdentity, host_name
+from engine.workers.workspace import Workspace
+
+START_TIMEOUT_S = 30
+
+
+def supervisor_alive(supervisor: Supervisor | None) -> bool:
+    """The registered supervisor of this host is a living process."""
+    return (
+        supervisor is not None
+        and ProcessIdentity(supervisor.pid, supervisor.pid_started_at, supervisor.boot_id).alive
+    )
+
+
+def ensure_supervisor(home: Path) -> bool:
+    """Start a supervisor for this workspace and host unless one lives; True if one was started.
+
+    Call it after the work was committed: a supervisor signs off only when it sees none.
+    RunError where it cannot be started; runs that work go on without it.
+    """
+    database = Database.open(home, create=False)
+    try:
+        if supervisor_alive(get_supervisor(database, host_name())):
+            return False
+    finally:
+        database.close()
+    start_supervisor(Workspace(home))
+    return True
+
+
+def start_supervisor(workspace: Workspace) -> None:
+    """Start a supervisor in its own session; a second one finds the lock taken and leaves."""
+    command = [sys.executable, "-m", "engine.workers", "supervisor", "--home"]
+    try:
+        with workspace.supervisor_log.open("ab") as log:
+            # It forks at once and the first process ends, so nobody has to wait for the second.
+            subprocess.run(
+                [*command, str(workspace.home.absolute())],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=workspace.home,
+                env=child_environment(),
+                start_new_session=True,
+                check=True,
+                timeout=START_TIMEOUT_S,
+            )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise RunError(
+            f"Nothing starts or is noticed as lost: the supervisor did not start ({error}); "
+            f"its log is {workspace.supervisor_log}. Runs go on."
+        ) from error
+
+
+def child_environment() -> dict[str, str]:
+    """This environment, with this program's own source found first whatever the folder is."""
+    source = str(Path(__file__).resolve().parents[2])
+    rest = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    paths = [source, *(path for path in rest if path and path != source)]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}

@@ -1,0 +1,22 @@
+"""Text from outside made safe, and the few sentences that workers write."""
+
+import unicodedata
+
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def printable(text: str, limit: int = 2000) -> str:
+    """One line without control characters, each replaced by a dot that can be seen."""
+    line = text if len(text) <= limit else text[: limit - 3] + "..."
+    if line.isascii() and line.isprintable():
+        return line
+    return "".join("·" if unicodedata.category(letter) in _HIDDEN else letter for letter in line)
+
+
+def amount(number: float) -> str:
+    """A count with a letter for its size: 912, 96k, 1.2M."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= 10 * size or (size > 1e3 and abs(number) >= size):
+            digits = 1 if letter != "k" else 0
+            return f"{number / size:.{digits}f}{letter}"
+    return f"{number:g}"

@@ -1,0 +1,187 @@
+"""A worker's life: take the run up, do its job, leave an exit record."""
+
+import json
+import logging
+import signal
+import time
+from dataclasses import dataclass
+from types import FrameType
+
+from db.queries import artifacts, attempts
+from db.queries.runs import get_run, insert_event, list_runs
+from db.records import Run, RunState
+from db.session import Database
+from engine.errors import DatabaseError, HdtuiError, StaleAttemptError, StopRequestedError
+from engine.events import StageContext
+from engine.workers.files import write_text
+from engine.workers.jobs.job import Job
+from engine.workers.jobs.kinds import run_job
+from engine.workers.liveness import this_process
+from engine.workers.provenance import provenance
+from engine.workers.recorder import Recorder
+from engine.workers.states import sources
+from engine.workers.wording import amount, printable
+from engine.workers.workspace import Workspace
+
+EXIT_FINISHED, EXIT_FAILED, EXIT_STALE, EXIT_STOPPED = 0, 1, 3, 4
+FAREWELL_TIMEOUT_S = 60.0
+
+logger = logging.getLogger("hdtui.worker")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended."""
+
+    state: RunState
+    reason: str | None
+    exit_code: int
+
+
+class StopFlag:
+    """Set by SIGTERM or SIGINT: save and leave."""
+
+    def __init__(self) -> None:
+        self.set = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self.set = True
+
+
+def work(workspace: Workspace, run_id: int, token: str) -> int:
+    """Do the run's job as the attempt that ``token`` names; the exit code.
+
+    A token that does not own the run writes nothing and leaves.
+    """
+    stop = StopFlag()
+    database = Database.open(workspace.home, create=False)
+    try:
+        run = _begin(database, run_id, token)
+        recorder = Recorder(database, workspace, run, token)
+        outcome = _outcome(_job(database, workspace, run, recorder, stop), stop)
+        _leave(database, run, recorder, outcome)
+    except StaleAttemptError as error:
+        logger.error("%s", error)
+        return EXIT_STALE
+    finally:
+        database.close()
+    return outcome.exit_code
+
+
+def _begin(database: Database, run_id: int, token: str) -> Run:
+    me = this_process()
+    process = attempts.Process(me.pid, me.started_at, me.boot_id)
+    with database.write() as session:
+        started = attempts.begin(session, run_id, token, process, provenance())
+    run = get_run(database, run_id)
+    attempt = f"pid {me.pid}, attempt {run.attempt}"
+    if started:
+        with database.write() as session:
+            insert_event(session, run_id, "info", "started", f"started: {attempt}")
+    logger.info("run %d %s %s: %s", run.id, run.kind, printable(run.name), attempt)
+    return run
+
+
+def _job(
+    database: Database, workspace: Workspace, run: Run, recorder: Recorder, stop: StopFlag
+) -> Job:
+    folder = workspace.run_folder(run.id)
+    folder.mkdir(parents=True, exist_ok=True)
+    inputs = {each.id: each for each in list_runs(database, ids=run.inputs)}
+    document = {
+        "run": run.id,
+        "kind": run.kind,
+        "name": run.name,
+        "seed": run.seed,
+        "inputs": run.inputs,
+        "robot_sets": run.robot_sets,
+        "config": run.config,
+        "extra": run.extra,
+        "versions": run.versions,
+    }
+    write_text(folder / "config.json", json.dumps(document, indent=1) + "\n")
+    checkpoint = artifacts.latest_checkpoint(database, run.id)
+
+    def should_stop() -> bool:
+        recorder.breathe()
+        return stop.set
+
+    context = StageContext(
+        folder=folder,
+        attempt=run.attempt,
+        report=recorder.report,
+        should_stop=should_stop,
+        resume_from=workspace.resolve(checkpoint.path) if checkpoint else None,
+    )
+    return Job(run, tuple(inputs[i] for i in run.inputs), database, workspace, context)
+
+
+def _outcome(job: Job, stop: StopFlag) -> Outcome:
+    try:
+        if stop.set or job.run.state is RunState.STOPPING:
+            raise StopRequestedError("stopped before its work began")
+        run_job(job)
+    except StopRequestedError as error:
+        logger.info("%s", error)
+        return Outcome(RunState.STOPPED, str(error), EXIT_STOPPED)
+    except StaleAttemptError:
+        raise
+    except HdtuiError as error:
+        logger.exception("failed")
+        return Outcome(RunState.FAILED, printable(str(error)), EXIT_FAILED)
+    except Exception as error:
+        logger.exception("failed")
+        reason = printable(f"{type(error).__name__}: {error}")
+        return Outcome(RunState.FAILED, reason, EXIT_FAILED)
+    return Outcome(RunState.FINISHED, None, EXIT_FINISHED)
+
+
+def _leave(database: Database, run: Run, recorder: Recorder, outcome: Outcome) -> None:
+    """Write what is left and the exit record; try for a while if the database is away."""
+    deadline = time.monotonic() + FAREWELL_TIMEOUT_S
+    while True:
+        try:
+            recorder.write()
+            _record_exit(database, run, outcome)
+        except DatabaseError as error:
+            if time.monotonic() > deadline:
+                raise
+            logger.warning("cannot leave yet: %s", error)
+            time.sleep(1.0)
+        else:
+            return
+
+
+def _record_exit(database: Database, run: Run, outcome: Outcome) -> None:
+    now = get_run(database, run.id)
+    reason, text = outcome.reason, now.result_text
+    if outcome.state is RunState.STOPPED:
+        reason = _stopped_at(now)
+    with database.write() as session:
+        ended = attempts.end(
+            session,
+            run.id,
+            outcome.state,
+            sources(outcome.state),
+            attempt=run.attempt,
+            reason=reason,
+            exit_code=outcome.exit_code,
+        )
+        if not ended:
+            raise StaleAttemptError(f"Run {run.id} was closed by somebody else.")
+        level = "error" if outcome.state is RunState.FAILED else "info"
+        detail = reason or text
+        line = f"{outcome.state}{f': {detail}' if detail else ''}"
+        insert_event(session, run.id, level, str(outcome.state), line)
+    logger.info("%s", line)
+
+
+def _stopped_at(run: Run) -> str:
+    if run.done is None or run.total is None:
+        return "stopped before its first report"
+    kept = ", checkpoint kept" if run.checkpoint_step is not None else ""
+    return f"stopped at {amount(run.done)} of {amount(run.total)} {run.unit}{kept}"
