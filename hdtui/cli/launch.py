@@ -41,11 +41,9 @@ def queue_and_follow(
 
     Leaves with exit code 1 where the run did not finish.
     """
-    from db.queries.runs import queue_run
-    from engine.workers.commands import ensure_supervisor
+    from engine.workers.commands import queue
 
-    run = queue_run(database, new_run)
-    ensure_supervisor(workspace.home)
+    run = queue(database, new_run)
     say(f"run {run.id}: {run.kind.value} {run.name} queued")
     if not detach:
         run = follow(database, workspace.home, [run.id])[-1]

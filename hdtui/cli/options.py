@@ -1,10 +1,13 @@
 """Options that many commands share, and the workspace they open."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from engine.errors import UsageError
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -46,21 +49,34 @@ def open_workspace(home: Path | None) -> tuple["Workspace", "Database"]:
     """The workspace to write to, created where absent, and its database.
 
     Raises:
-        WorkspaceError: The folder cannot be created or written.
+        WorkspaceError: The folder cannot be created or written; nothing was created.
         DatabaseError: The database is corrupt or newer than this program.
     """
     from db.session import Database
     from engine.workers.workspace import Workspace
 
     workspace = Workspace(home_folder(home))
-    workspace.create()
+    workspace.check_writable()
     return workspace, Database.open(workspace.home)
 
 
 def read_workspace(home: Path | None) -> tuple["Workspace", "Database | None"]:
     """The workspace to read, and its database or None where nothing was ever written."""
-    from db.session import Database
+    from db.session import URL_VARIABLE, Database
     from engine.workers.workspace import Workspace
 
     workspace = Workspace(home_folder(home))
-    return workspace, Database.open(workspace.home) if workspace.database_exists() else None
+    if URL_VARIABLE not in os.environ and not workspace.database_path.is_file():
+        return workspace, None
+    return workspace, Database.open(workspace.home, create=False)
+
+
+def known_name(value: str, known: Collection[str], what: str) -> str:
+    """``value`` where it is one of ``known``.
+
+    Raises:
+        UsageError: It is not; the sentence lists what there is.
+    """
+    if value not in known:
+        raise UsageError(f"there is no {what} {value!r}; choose from {', '.join(known)}")
+    return value

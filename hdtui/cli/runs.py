@@ -6,9 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from db.records import Run
+from db.records import Run, RunState
 from engine.errors import RunError
-from hdtui.cli.options import Detach, Home, Json, Seed, open_workspace, read_workspace
+from hdtui.cli.options import (
+    Detach,
+    Home,
+    Json,
+    Seed,
+    known_name,
+    open_workspace,
+    read_workspace,
+)
 from hdtui.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -70,6 +78,8 @@ def list_command(
     from db.queries.runs import list_runs
     from engine.workers.commands import judge_all
 
+    if state is not None:
+        known_name(state, [one.value for one in RunState], "state")
     _, database = read_workspace(home)
     runs = []
     if database is not None:

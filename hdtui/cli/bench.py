@@ -1,0 +1,53 @@
+"""``hdtui bench ...``: measure speed on this machine, against something in the same run."""
+
+from typing import Annotated, Any
+
+import typer
+
+from hdtui.cli.child import run_tool
+from hdtui.cli.options import Home, Json, Seed
+from hdtui.cli.output import print_json, print_table
+
+app = typer.Typer(no_args_is_help=True, help="Measure speed on this machine.")
+
+
+def show(result: dict[str, Any], json: bool) -> None:
+    """The figures as JSON or as a table."""
+    if json:
+        print_json(result)
+    else:
+        print_table(
+            ["figure", "value"],
+            [
+                [key, f"{value:.4g}" if isinstance(value, float) else str(value)]
+                for key, value in result.items()
+            ],
+        )
+
+
+@app.command("simulation")
+def simulation_command(
+    task: Annotated[str, typer.Option("--task", help="flat, variable, obstacles, incline.")] = (
+        "flat"
+    ),
+    robots: Annotated[int, typer.Option("--robots", min=1, help="Generated robots.")] = 16,
+    per_robot: Annotated[int, typer.Option("--simulations", min=1, help="Per robot.")] = 16,
+    home: Home = None,
+    json: Json = False,
+    seed: Seed = None,
+) -> None:
+    """Environment steps against pure physics and against single Gymnasium environments."""
+    arguments = {"task": task, "robots": robots, "per_robot": per_robot, "seed": seed or 1}
+    show(run_tool("bench-simulation", arguments), json)
+
+
+@app.command("ppo")
+def ppo_command(home: Home = None, json: Json = False, seed: Seed = None) -> None:
+    """The whole training loop against the environment alone."""
+    show(run_tool("bench-ppo", {"seed": seed or 1}), json)
+
+
+@app.command("distillation")
+def distillation_command(home: Home = None, json: Json = False, seed: Seed = None) -> None:
+    """Distilling by robot against distilling by sample."""
+    show(run_tool("bench-distillation", {"seed": seed or 1}), json)

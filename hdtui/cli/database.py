@@ -1,0 +1,63 @@
+"""``hdtui db ...``: upgrade, check and back up the workspace's database."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.errors import DatabaseError
+from hdtui.cli.options import Home, Json, Seed, open_workspace
+from hdtui.cli.output import print_json
+from hdtui.cli.runs import existing
+
+app = typer.Typer(no_args_is_help=True, help="The workspace's database.")
+
+
+@app.command("upgrade")
+def upgrade_command(home: Home = None, json: Json = False, seed: Seed = None) -> None:
+    """Bring the database to this program's schema; a copy of an older one is kept."""
+    _, database = open_workspace(home)
+    upgrade = database.upgrade
+    if json:
+        print_json(
+            {
+                "schema": database.schema(),
+                "from_schema": upgrade.from_schema if upgrade else None,
+                "copy": upgrade.copy if upgrade else None,
+            }
+        )
+    elif upgrade:
+        print(f"upgraded schema {upgrade.from_schema} to {upgrade.to_schema}, copy: {upgrade.copy}")
+    else:
+        print(f"schema {database.schema()}, nothing to upgrade")
+
+
+@app.command("check")
+def check_command(home: Home = None, json: Json = False, seed: Seed = None) -> None:
+    """Read the whole database and say what is wrong with it."""
+    _, database = existing(home)
+    problems = database.problems()
+    if json:
+        print_json({"problems": problems})
+    else:
+        print("\n".join(problems) or "the database is sound")
+    if problems:
+        raise DatabaseError(f"{len(problems)} problems; restore a backup, or keep what still reads")
+
+
+@app.command("backup")
+def backup_command(
+    to: Annotated[Path, typer.Argument(help="File to write; must not exist.")],
+    home: Home = None,
+    json: Json = False,
+    seed: Seed = None,
+) -> None:
+    """Copy the database while runs go on; restore it by putting it back as hdtui.db."""
+    _, database = existing(home)
+    if to.exists():
+        raise DatabaseError(f"{to} exists already; name a file that does not")
+    database.backup(to)
+    if json:
+        print_json({"backup": to.absolute(), "size_bytes": to.stat().st_size})
+    else:
+        print(f"{to}: {to.stat().st_size} bytes")

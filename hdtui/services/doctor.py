@@ -1,0 +1,199 @@
+"""What this machine may do to runs: files, SQLite, logout, disk, terminal, cores, GPU."""
+
+import importlib.metadata
+import locale
+import os
+import platform
+import re
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+SAFE_SQLITE = (3, 51, 3)
+LOW_DISK_BYTES = 2 * 1024**3
+GIB = 1024**3
+Verdict = Literal["good", "warn", "bad"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: what was found, and what to do where it is not good."""
+
+    name: str
+    verdict: Verdict
+    text: str
+
+
+def examine(home: Path, environment: Mapping[str, str] = os.environ) -> list[Finding]:
+    """Everything worth knowing before hours of work; changes and creates nothing."""
+    return [
+        _libraries(),
+        _cores(),
+        _memory(),
+        _gpu(),
+        _workspace(home),
+        _file_system(home),
+        _disk(home),
+        _sqlite(),
+        _database(home),
+        _logout(),
+        _terminal(environment),
+    ]
+
+
+def _libraries() -> Finding:
+    names = ("hdtui", "torch", "mujoco", "mjbatch", "textual", "sqlalchemy")
+    missing, found = [], []
+    for name in names:
+        try:
+            found.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(name)
+    text = f"Python {platform.python_version()}, {', '.join(found)}"
+    if missing:
+        return Finding("libraries", "bad", f"{text}; missing {', '.join(missing)}: run make setup")
+    return Finding("libraries", "good", text)
+
+
+def _cores() -> Finding:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    load = os.getloadavg()[0]
+    text = f"{usable} usable of {os.cpu_count()}, load {load:.1f}"
+    if load > 1.5 * (usable or 1):
+        return Finding("cores", "warn", f"{text}: others are at work, runs will be slower")
+    return Finding("cores", "good", text)
+
+
+def _memory() -> Finding:
+    memory = psutil.virtual_memory()
+    text = f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB available"
+    if memory.available < 2 * GIB:
+        return Finding("memory", "warn", f"{text}: a teacher of many robots needs 2 GiB")
+    return Finding("memory", "good", text)
+
+
+def _gpu() -> Finding:
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return Finding("GPU", "good", "none found; everything runs on the CPU")
+    listing = subprocess.run(
+        [program, "--query-gpu=name,memory.total", "--format=csv,noheader"],
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    )
+    if listing.returncode:
+        return Finding("GPU", "warn", "nvidia-smi fails; runs use the CPU")
+    return Finding("GPU", "good", "; ".join(listing.stdout.split("\n")).strip("; "))
+
+
+def _workspace(home: Path) -> Finding:
+    existing = home
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir():
+        return Finding("workspace", "bad", f"{home}: {existing} is a file; choose another --home")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return Finding("workspace", "bad", f"{home} cannot be written; choose another --home")
+    return Finding("workspace", "good", f"{home}{'' if home.exists() else ', not created yet'}")
+
+
+def _file_system(home: Path) -> Finding:
+    from db.filesystem import file_system
+
+    found = file_system(home)
+    where = f"{found.type} at {found.mount_point or 'an unknown mount'}"
+    if found.network:
+        return Finding(
+            "file system",
+            "warn",
+            f"{where} is a network file system: the database uses a rollback journal instead of "
+            "WAL, and only one machine should write; a local --home is faster and safer",
+        )
+    return Finding("file system", "good", f"{where}, local: write-ahead log")
+
+
+def _disk(home: Path) -> Finding:
+    existing = home
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free
+    text = f"{free / GIB:.1f} GiB free"
+    if free < LOW_DISK_BYTES:
+        return Finding("disk", "warn", f"{text}: a quick pipeline needs 0.2 GiB, long ones more")
+    return Finding("disk", "good", text)
+
+
+def _sqlite() -> Finding:
+    version = sqlite3.sqlite_version_info
+    text = f"SQLite {sqlite3.sqlite_version}"
+    if version < SAFE_SQLITE:
+        return Finding(
+            "SQLite",
+            "warn",
+            f"{text} is older than 3.51.3, which can corrupt a write-ahead log that two processes "
+            "reset; hdtui lets only the supervisor reset it",
+        )
+    return Finding("SQLite", "good", text)
+
+
+def _database(home: Path) -> Finding:
+    from db.session import Database
+    from engine.errors import DatabaseError
+
+    if not (home / "hdtui.db").is_file():
+        return Finding("database", "good", "none yet; the first run creates it")
+    try:
+        database = Database.open(home, readonly=True)
+        problems = database.problems()
+        schema = database.schema()
+        database.close()
+    except DatabaseError as error:
+        return Finding("database", "bad", str(error))
+    if problems:
+        return Finding("database", "bad", f"{len(problems)} problems, first: {problems[0]}")
+    return Finding("database", "good", f"sound, schema {schema}")
+
+
+def _logout(folder: Path = Path("/etc/systemd")) -> Finding:
+    """Whether systemd kills what a user leaves running at logout (KillUserProcesses, linger)."""
+    kills = False
+    files = [folder / "logind.conf", *sorted((folder / "logind.conf.d").glob("*.conf"))]
+    for file in files:
+        try:
+            text = file.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        for value in re.findall(r"(?m)^\s*KillUserProcesses\s*=\s*(\S+)", text):
+            kills = value.lower() in ("yes", "true", "1", "on")
+    user = os.environ.get("USER") or str(os.getuid())
+    lingers = Path("/var/lib/systemd/linger").joinpath(user).exists()
+    if kills and not lingers:
+        return Finding(
+            "logout",
+            "warn",
+            f"KillUserProcesses is on: runs die at logout; `loginctl enable-linger {user}` keeps "
+            "them",
+        )
+    return Finding("logout", "good", "runs survive logout")
+
+
+def _terminal(environment: Mapping[str, str]) -> Finding:
+    size = shutil.get_terminal_size((0, 0))
+    colours = "true colour" if environment.get("COLORTERM") in ("truecolor", "24bit") else "16/256"
+    term = environment.get("TERM", "none")
+    text = f"TERM {term}, {colours} colours, {size.columns}x{size.lines}"
+    if "NO_COLOR" in environment:
+        text += ", NO_COLOR"
+    if "utf" not in locale.getpreferredencoding(False).lower():
+        return Finding("terminal", "warn", f"{text}; no UTF-8: the cockpit draws in ASCII")
+    if 0 < size.columns < 80 or 0 < size.lines < 24:
+        return Finding("terminal", "warn", f"{text}; made for 80x24, works from 60x18")
+    return Finding("terminal", "good", text)

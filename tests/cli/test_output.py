@@ -1,0 +1,57 @@
+"""What commands print."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+import pytest
+
+from hdtui.cli.output import document, print_json, print_table
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+@dataclass(frozen=True)
+class Example:
+    when: datetime
+    where: Path
+    colour: Colour
+    numbers: tuple[float, ...]
+
+
+def test_records_become_plain_json() -> None:
+    example = Example(datetime(2026, 1, 2, tzinfo=UTC), Path("/a"), Colour.RED, (1.5, float("nan")))
+    plain = document({"one": example, 2: [example.colour]})
+    assert json.loads(json.dumps(plain, allow_nan=False)) == {
+        "one": {
+            "when": "2026-01-02T00:00:00+00:00",
+            "where": "/a",
+            "colour": "red",
+            "numbers": [1.5, None],
+        },
+        "2": ["red"],
+    }
+
+
+def test_json_is_the_only_thing_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"a": 1})
+    assert json.loads(capsys.readouterr().out) == {"a": 1}
+
+
+def test_tables_align_numbers_to_the_right(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(["name", "value"], [["a", "1"], ["long", "100"], ["b", "·"]])
+    assert capsys.readouterr().out.splitlines() == [
+        "name  value",
+        "a         1",
+        "long    100",
+        "b         ·",
+    ]
+
+
+def test_an_empty_table_still_has_its_headings(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(["name", "value"], [])
+    assert capsys.readouterr().out == "name  value\n"
