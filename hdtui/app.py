@@ -1,0 +1,223 @@
+"""The cockpit: bindings, modes and the pulse; screens load after the first paint."""
+
+import importlib
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual import work
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.screen import Screen
+
+from engine.errors import HdtuiError
+from hdtui.messages import Counts, WorldChanged
+from hdtui.screens.opening import OpeningScreen
+from hdtui.services.cockpit import Cockpit
+from hdtui.services.store import NoWorkspaceError
+from hdtui.widgets.meter import ByteMeter, MeteredDriver
+from hdtui.widgets.roles import themes
+
+MODE_SCREENS = {
+    "home": "hdtui.screens.home:HomeScreen",
+    "runs": "hdtui.screens.runs:RunsScreen",
+    "robots": "hdtui.screens.robots:RobotsScreen",
+    "watch": "hdtui.screens.watch:WatchScreen",
+    "compare": "hdtui.screens.compare:CompareScreen",
+    "efficiency": "hdtui.screens.efficiency:EfficiencyScreen",
+}
+PULSE_S = 0.5
+
+
+class CockpitApp(App[str]):
+    """The application; everything it knows about the world comes from services."""
+
+    CSS_PATH: ClassVar[list[Any]] = sorted((Path(__file__).parent / "styles").glob("*.tcss"))
+    ENABLE_COMMAND_PALETTE = False
+    HORIZONTAL_BREAKPOINTS = [
+        (0, "-tiny"),
+        (60, "-narrow"),
+        (80, "-normal"),
+        (120, "-wide"),
+        (180, "-huge"),
+    ]
+    VERTICAL_BREAKPOINTS = [
+        (0, "-flat"),
+        (18, "-low"),
+        (24, "-medium"),
+        (30, "-high"),
+        (45, "-tall"),
+    ]
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *[Binding(str(index + 1), f"mode('{mode}')") for index, mode in enumerate(MODE_SCREENS)],
+        Binding("n", "new_run"),
+        Binding("ctrl+p,colon", "palette"),
+        Binding("ctrl+l", "redraw"),
+        Binding("q", "leave"),
+        Binding("ctrl+c,ctrl+q", "leave", priority=True),
+    ]
+
+    class Opened(Message):
+        """The database was read for the first time, or could not be."""
+
+        def __init__(self, first_start: bool, problem: str = "") -> None:
+            super().__init__()
+            self.first_start = first_start
+            self.problem = problem
+
+    class Pulsed(Message):
+        """The pulse read the counts; ``changed`` says whether anybody wrote."""
+
+        def __init__(self, counts: Counts, changed: bool) -> None:
+            super().__init__()
+            self.counts = counts
+            self.changed = changed
+
+    def __init__(self, home: Path, readonly: bool = False, theme: str | None = None) -> None:
+        self.meter = ByteMeter()
+        super().__init__(driver_class=MeteredDriver)
+        self.cockpit = Cockpit(home, readonly)
+        self.counts: Counts | None = None
+        self.ascii_only = False
+        self._asked_theme = theme
+        self._revision: int | None = None
+        self._opened = False
+        for candidate in themes():
+            self.register_theme(candidate)
+        self.theme = theme or ("mono" if self.no_color else "terminal")
+
+    def get_default_screen(self) -> Screen[Any]:
+        return OpeningScreen(self.cockpit)
+
+    def on_mount(self) -> None:
+        self.call_after_refresh(self.open_workspace)
+
+    @work(thread=True, exclusive=True, group="open")
+    def open_workspace(self) -> None:
+        """After the first paint: import what is heavy, read the workspace, build the screens."""
+        first_start, problem = False, ""
+        try:
+            self.cockpit.load_preferences()
+            first_start = self._count().total == 0
+        except NoWorkspaceError:
+            first_start = True
+        except HdtuiError as error:
+            problem = str(error)
+        import importlib.util
+
+        for mode, target in list(MODE_SCREENS.items()):
+            if importlib.util.find_spec(target.partition(":")[0]) is None:
+                MODE_SCREENS.pop(mode)
+                continue
+            importlib.import_module(target.partition(":")[0])
+        self.post_message(self.Opened(first_start, problem))
+
+    def on_cockpit_app_opened(self, message: Opened) -> None:
+        if message.problem and not self._opened and "newer hdtui" in message.problem:
+            self.screen.query_one("AnswerRow").say(message.problem, "bad")  # type: ignore[attr-defined]
+            return
+        self._apply_preferences()
+        if not self._opened:
+            self._opened = True
+            for mode, target in MODE_SCREENS.items():
+                module, _, name = target.partition(":")
+                screen_class = getattr(importlib.import_module(module), name)
+                self.add_mode(mode, _factory(screen_class, self.cockpit))
+            self.set_interval(PULSE_S, self.pulse)
+        self.switch_mode("home")
+        if message.first_start:
+            from hdtui.screens.first import FirstScreen
+
+            self.push_screen(FirstScreen(self.cockpit))
+
+    def _apply_preferences(self) -> None:
+        preferences = self.cockpit.preferences
+        self.ascii_only = preferences.get("drawing", "braille") == "ascii"
+        if self._asked_theme is None and not self.no_color:
+            stored = preferences.get("theme", "terminal")
+            if stored in self.available_themes:
+                self.theme = stored
+
+    @work(thread=True, exclusive=True, group="pulse")
+    def pulse(self) -> None:
+        """Look whether anybody wrote, every half second; unchanged means no query."""
+        store = self.cockpit.store
+        try:
+            revision = store.revision()
+            changed = revision != self._revision
+            counts = self._count() if changed or self.counts is None else self.counts
+            self._revision = revision
+            self.cockpit.save_preferences()
+        except NoWorkspaceError:
+            counts, changed = Counts(), False
+        except HdtuiError:
+            lost_s = round(store.health.lost_for_s)
+            counts, changed = Counts(notice=f"database lost {lost_s}s"), True
+        self.post_message(self.Pulsed(counts, changed))
+
+    def _count(self) -> Counts:
+        from hdtui.services.runs import count_runs
+
+        return self.cockpit.store.ask(count_runs)
+
+    def on_cockpit_app_pulsed(self, message: Pulsed) -> None:
+        known, self.counts = self.counts, message.counts
+        if message.changed or known != message.counts:
+            self.screen.post_message(WorldChanged())
+
+    def action_mode(self, mode: str) -> None:
+        """Go to one of the six screens; the current one comes back to its top."""
+        if not self._opened:
+            return
+        if self.current_mode == mode:
+            while len(self.screen_stack) > 1:
+                self.pop_screen()
+            return
+        self.switch_mode(mode)
+
+    def action_new_run(self) -> None:
+        if self._opened:
+            from hdtui.screens.launch import LaunchScreen
+
+            self.push_screen(LaunchScreen(self.cockpit))
+
+    def action_palette(self) -> None:
+        if self._opened:
+            from hdtui.screens.palette import PaletteScreen
+
+            self.push_screen(PaletteScreen(self.cockpit))
+
+    def action_redraw(self) -> None:
+        self.refresh(repaint=True, layout=True)
+        self.screen.refresh(repaint=True, layout=True)
+
+    @work(thread=True, group="leave")
+    def action_leave(self) -> None:
+        """Leave at once and say which runs keep running."""
+        sentence = ""
+        try:
+            from hdtui.services.runs import leaving_sentence
+
+            if self._opened:
+                self.cockpit.save_preferences()
+                sentence = self.cockpit.store.ask(leaving_sentence)
+        except HdtuiError:
+            sentence = "Runs go on."
+        self.call_from_thread(self.exit, sentence)
+
+
+def _factory(screen_class: type[Screen[Any]], cockpit: Cockpit) -> Any:
+    def build() -> Screen[Any]:
+        return screen_class(cockpit)  # type: ignore[arg-type]
+
+    return build
+
+
+def run(home: Path, readonly: bool = False, theme: str | None = None) -> None:
+    """Show the cockpit of a workspace until the user leaves, then say what keeps running."""
+    app = CockpitApp(home, readonly, theme)
+    sentence = app.run()
+    app.cockpit.store.close()
+    if sentence:
+        print(sentence)  # noqa: T201

@@ -1,0 +1,224 @@
+"""Home: the pipeline, what works now, where time goes, the machine, the latest events."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+
+from hdtui.formatting import UNKNOWN, duration, percent, printable
+from hdtui.messages import Loaded
+from hdtui.screens.home_parts import (
+    ACTIVE_COLUMNS,
+    EVENT_COLUMNS,
+    active_row,
+    event_row,
+    machine_lines,
+    result_lines,
+    split_lines,
+    stage_columns,
+)
+from hdtui.screens.run_actions import RunActionsScreen
+from hdtui.services.cockpit import now
+from hdtui.services.home import HomeFacts, TimeSplit, read_home, read_time_split
+from hdtui.services.machine import MachineLoad, MachineReader
+from hdtui.widgets.lines import Lines, Span
+from hdtui.widgets.rule import Divider, Pane
+from hdtui.widgets.shell_rows import Key
+from hdtui.widgets.stage_strip import StageStrip
+from hdtui.widgets.table import Table
+
+LOAD_EVERY_S = 5.0
+
+
+class HomeScreen(RunActionsScreen):
+    """The first of the six screens."""
+
+    TAB = 0
+    TITLE_WORD = "Home"
+    READ_EVERY_S = 2.0
+    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("enter", "open the run of the cursor's row"),
+        ("← →", "choose a stage of the pipeline"),
+        ("[ ]", "newer, older pipeline"),
+        ("n", "new run"),
+        ("R", "start, resume or retry the run"),
+        ("X", "stop the run: asks, y stops"),
+        ("C", "clone the run and edit"),
+        ("w", "watch its policy walk"),
+        ("space", "mark the run"),
+    )
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left_square_bracket", "older(-1)", show=False),
+        Binding("right_square_bracket", "older(1)", show=False),
+    ]
+
+    def __init__(self, cockpit: Any) -> None:
+        super().__init__(cockpit)
+        self.facts: HomeFacts | None = None
+        self.split: TimeSplit | None = None
+        self.older = 0
+        self._machine_reader: MachineReader | None = None
+        self.strip = StageStrip(widget_id="strip")
+        self.active = Table(
+            ACTIVE_COLUMNS,
+            empty="Nothing runs. n starts something; Runs (2) has all that ran.",
+            widget_id="active",
+        )
+        self.events = Table(EVENT_COLUMNS, header=False, empty="No events yet.", widget_id="events")
+        self.split_body = Lines()
+        self.machine_body = Lines()
+        self.results_body = Lines()
+
+    def compose_body(self) -> ComposeResult:
+        yield Pane("Pipeline", self.strip, facts="reading", widget_id="pipeline-pane")
+        yield Pane("Active", self.active, widget_id="active-pane")
+        with Horizontal(id="middle"):
+            with Vertical(id="middle-left"):
+                yield Pane("Time", self.split_body, widget_id="split-pane")
+            yield Divider("┬")
+            with Vertical(id="middle-right"):
+                yield Pane(
+                    f"Machine {self.cockpit.host}", self.machine_body, widget_id="machine-pane"
+                )
+                yield Pane("Latest results", self.results_body, widget_id="results-pane")
+        yield Pane("Events", self.events, widget_id="events-pane")
+
+    def on_mount(self) -> None:
+        self.active.focus()
+        self.set_interval(LOAD_EVERY_S, self._read_machine)
+        self._read_machine()
+
+    def keys(self) -> Sequence[Key]:
+        wide = self.size.width >= 110
+        return (
+            Key("enter", "open"),
+            Key("n", "new"),
+            *self.acting_keys(),
+            Key("w", "watch"),
+            *((Key("[ ]", "pipeline", "right_square_bracket"),) if wide else ()),
+            Key("ctrl+p", "find"),
+            Key("q", "leave, runs go on" if wide else "leave"),
+        )
+
+    def read(self) -> None:
+        host, older = self.cockpit.host, self.older
+        self.ask("home", lambda database: read_home(database, host, now(), older))
+        run_id = self._split_run()
+        if run_id is not None:
+            self.ask("split", lambda database: read_time_split(database, run_id))
+
+    def _split_run(self) -> int | None:
+        """The active run whose time is shown: the cursor's, else the first."""
+        if self.facts is None:
+            return None
+        active = [each.run.id for each in self.facts.active]
+        key = self.active.cursor_key
+        return key if key in active else active[0] if active else None  # type: ignore[return-value]
+
+    def _read_machine(self) -> None:
+        if self.app.screen is self:
+            self.run_worker(self._machine, group="machine", exclusive=True, thread=True)
+
+    def _machine(self) -> None:
+        if self._machine_reader is None:
+            self._machine_reader = MachineReader(self.cockpit.home)
+        self.post_message(Loaded("machine", self._machine_reader.read()))
+
+    def show_facts(self, topic: str, facts: Any) -> None:
+        if isinstance(facts, HomeFacts):
+            self._show_home(facts)
+        elif isinstance(facts, TimeSplit):
+            self.split = facts
+            self._show_split()
+        elif isinstance(facts, MachineLoad):
+            self.machine_body.show(machine_lines(facts, self.machine_body.size.width))
+
+    def _show_home(self, facts: HomeFacts) -> None:
+        first = self.facts is None
+        self.facts = facts
+        self._show_pipeline(facts)
+        self._show_active(facts)
+        events = facts.events
+        self.events.set_rows(
+            [event.id for event in events],
+            lambda index: event_row(events[index], facts.states, now()),
+        )
+        alerts = f"{facts.num_alerts} alert{'s' if facts.num_alerts != 1 else ''}"
+        self.query_one("#events-pane", Pane).set_rule(facts=alerts if facts.num_alerts else "")
+        self.results_body.show(result_lines(facts, self.results_body.size.width))
+        if first and self._split_run() is not None:
+            self.read()
+
+    def _show_pipeline(self, facts: HomeFacts) -> None:
+        pane = self.query_one("#pipeline-pane", Pane)
+        pipeline = facts.pipeline
+        if pipeline is None:
+            pane.set_rule("Pipeline", "")
+            self.strip.show_columns([[(Span("No pipeline yet. n starts one.", "muted"),)]])
+            return
+        left = f" · about {duration(facts.left_s)} left" if facts.left_s is not None else ""
+        words = [f"Pipeline {pipeline.id}", pipeline.preset, pipeline.robot_set]
+        title = " · ".join(printable(word) for word in words if word)
+        pane.set_rule(
+            f"{title} · seed {pipeline.seed}",
+            f"{percent(facts.progress)}{left}" if facts.progress is not None else UNKNOWN,
+        )
+        roomy = self.size.height >= 30
+        self.strip.show_columns(stage_columns(facts, now(), roomy))
+
+    def _show_active(self, facts: HomeFacts) -> None:
+        waiting = facts.queued[: 1 if self.size.height < 30 else 4]
+        shown = [*facts.active, *waiting]
+        self.active.set_rows(
+            [each.run.id for each in shown],
+            lambda index: active_row(shown[index], self.cockpit, now()),
+        )
+        following = f" · next {facts.queued[0].run.id}" if facts.queued else ""
+        slots = f"slots {facts.slots_in_use} of {facts.slots}" if facts.slots else ""
+        pane = self.query_one("#active-pane", Pane)
+        pane.set_rule(f"Active {len(facts.active)}{following}", slots)
+        room = max(3, self.size.height - (17 if self.size.height < 30 else 28))
+        pane.styles.height = 2 + max(1, min(len(shown), room))
+
+    def _show_split(self) -> None:
+        pane = self.query_one("#split-pane", Pane)
+        split = self.split
+        if split is None or not split.shares:
+            pane.set_rule("Time")
+            return
+        pane.set_rule(f"Time in {split.run_id}, last minute")
+        self.split_body.show(split_lines(split, self.split_body.size.width))
+
+    def action_older(self, pipelines: int) -> None:
+        """Look at an older or newer pipeline."""
+        if self.facts is None:
+            return
+        if pipelines > 0 and self.facts.previous is None:
+            self.say("This is the oldest pipeline.")
+            return
+        self.older = max(0, self.older + pipelines)
+        self.read()
+
+    def current_run(self) -> int | None:
+        """The run that actions mean: the cursor's in the focused pane."""
+        if self.events.has_focus and self.facts is not None:
+            for event in self.facts.events:
+                if event.id == self.events.cursor_key:
+                    return event.run_id
+        if self.strip.has_focus and self.facts is not None and self.facts.stages:
+            return self.facts.stages[self.strip.cursor].runs[0].run.id
+        key = self.active.cursor_key
+        return key if isinstance(key, int) else None
+
+    def on_table_chosen(self, message: Table.Chosen) -> None:
+        self.open_run(self.current_run())
+
+    def on_stage_strip_chosen(self, message: StageStrip.Chosen) -> None:
+        if self.facts is not None and self.facts.stages:
+            self.open_run(self.facts.stages[message.index].runs[0].run.id)
+
+    def on_table_moved(self, message: Table.Moved) -> None:
+        self.show_keys()

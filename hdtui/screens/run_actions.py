@@ -1,0 +1,193 @@
+"""Keys that act on runs, the same on Home, Runs and Run: small letters look, capitals act."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from db.records import Run
+from hdtui.messages import Loaded
+from hdtui.screens.dialogs import ConfirmScreen, FieldsScreen, TypeToConfirmScreen
+from hdtui.screens.shell import CockpitScreen
+from hdtui.services import commands
+from hdtui.widgets.shell_rows import Key
+
+
+class RunActionsScreen(CockpitScreen):
+    """A screen with a current run; ``current_run`` names it, ``chosen_runs`` adds the marks."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "mark", show=False),
+        Binding("p", "pin", show=False),
+        Binding("w", "watch", show=False),
+        Binding("e", "evaluate", show=False),
+        Binding("c", "compare", show=False),
+        Binding("t", "annotate", show=False),
+        Binding("C", "clone", show=False),
+        Binding("R", "resume", show=False),
+        Binding("X", "stop", show=False),
+        Binding("A", "archive", show=False),
+        Binding("D", "delete", show=False),
+    ]
+
+    def current_run(self) -> int | None:
+        """The run under the cursor."""
+        return None
+
+    def chosen_runs(self) -> list[int]:
+        """The marked runs, or the current one where nothing is marked."""
+        marked = list(self.cockpit.marked_runs)
+        current = self.current_run()
+        return marked or ([current] if current is not None else [])
+
+    def marks_changed(self) -> None:
+        """Draw marks and pin again."""
+        self.read()
+
+    def acting_keys(self) -> Sequence[Key]:
+        """The keys that act on the current run."""
+        return (Key("R", "run"), Key("X", "stop"))
+
+    def _needs_run(self, key: str) -> int | None:
+        run_id = self.current_run()
+        if run_id is None:
+            self.say(f"{key}: no run under the cursor")
+        return run_id
+
+    def open_run(self, run_id: int | None) -> None:
+        """Go into a run."""
+        if run_id is None:
+            return
+        from hdtui.screens.run import RunScreen
+
+        self.app.push_screen(RunScreen(self.cockpit, run_id))
+
+    def action_mark(self) -> None:
+        run_id = self._needs_run("space")
+        if run_id is not None:
+            self.cockpit.toggle_mark(run_id)
+            self.marks_changed()
+
+    def action_pin(self) -> None:
+        """Pin the run as the baseline of curves and differences, or let it go."""
+        run_id = self._needs_run("p")
+        if run_id is None:
+            return
+        pinned = None if self.cockpit.pinned_run == run_id else run_id
+        self.cockpit.pinned_run = pinned
+        self.cockpit.preferences.set("pinned_run", pinned)
+        self.say(f"{run_id} is pinned as the baseline" if pinned else f"{run_id} is not pinned")
+        self.marks_changed()
+
+    def action_compare(self) -> None:
+        if not self.cockpit.marked_runs:
+            self.say("Nothing is marked. Mark runs with space on Runs (2), then c.")
+            return
+        self.app.action_mode("compare")  # type: ignore[attr-defined]
+
+    def action_watch(self) -> None:
+        run_id = self._needs_run("w")
+        if run_id is not None:
+            self.cockpit.watched_run = run_id
+            self.app.action_mode("watch")  # type: ignore[attr-defined]
+
+    def action_evaluate(self) -> None:
+        run_id = self._needs_run("e")
+        if run_id is not None:
+            from hdtui.screens.launch import LaunchScreen
+
+            self.app.push_screen(LaunchScreen(self.cockpit, kind="evaluation", input_run=run_id))
+
+    def action_clone(self) -> None:
+        run_id = self._needs_run("C")
+        if run_id is not None:
+            from hdtui.screens.launch import LaunchScreen
+
+            self.app.push_screen(LaunchScreen(self.cockpit, clone=run_id))
+
+    def action_resume(self) -> None:
+        run_id = self._needs_run("R")
+        if run_id is not None and self.may_act():
+            self.command(partial(commands.resume, self.cockpit, run_id))
+
+    def action_stop(self) -> None:
+        run_id = self._needs_run("X")
+        if run_id is not None and self.may_act():
+            cockpit = self.cockpit
+            self.ask("stop-warning", lambda _: commands.stop_warning(cockpit, run_id))
+
+    def action_archive(self) -> None:
+        run_ids = self.chosen_runs()
+        if run_ids and self.may_act():
+            self.command(partial(commands.archive, self.cockpit, run_ids))
+
+    def action_delete(self) -> None:
+        run_ids = self.chosen_runs()
+        if run_ids and self.may_act():
+            cockpit = self.cockpit
+            self.ask(
+                "delete-warning", lambda _: (run_ids, commands.delete_warning(cockpit, run_ids))
+            )
+
+    def action_annotate(self) -> None:
+        run_id = self._needs_run("t")
+        if run_id is not None and self.may_act():
+            from db.queries.runs import get_run
+
+            self.ask("annotate", lambda database: get_run(database, run_id))
+
+    def on_loaded(self, message: Loaded) -> None:
+        if message.topic == "stop-warning":
+            self._ask_stop(*message.facts)
+        elif message.topic == "delete-warning":
+            self._ask_delete(*message.facts)
+        elif message.topic == "annotate":
+            self._ask_annotation(message.facts)
+        else:
+            super().on_loaded(message)
+
+    def _ask_stop(self, run: Run, sentences: Sequence[str]) -> None:
+        name = f"{run.id} {run.kind} {run.name}"
+        if str(run.state) == "stopping":
+            kill_it = partial(self._killed, run.id)
+            words = [f"Kill {name} now? It had been asked to stop.", "Its last checkpoint stays."]
+            choices = [("K", "kill it now")]
+            self.app.push_screen(
+                ConfirmScreen("Kill", words, choices, "leave it stopping"), kill_it
+            )
+        elif run.state.active or str(run.state) == "queued":
+            words = [f"Stop {name}?", *sentences]
+            choices = [("y", "stop it")]
+            stop_it = partial(self._stopped, run.id)
+            self.app.push_screen(ConfirmScreen("Stop", words, choices, "leave it running"), stop_it)
+        else:
+            self.say(f"X: {run.id} is {run.state}, nothing to stop")
+
+    def _stopped(self, run_id: int, key: str | None) -> None:
+        if key == "y":
+            self.command(partial(commands.stop, self.cockpit, run_id))
+
+    def _killed(self, run_id: int, key: str | None) -> None:
+        if key == "K":
+            self.command(partial(commands.kill, self.cockpit, run_id))
+
+    def _ask_delete(self, run_ids: Sequence[int], sentences: Sequence[str]) -> None:
+        word, what = str(len(run_ids)), "the number of runs"
+        if len(run_ids) == 1:
+            word, what = str(run_ids[0]), "the id of the run"
+
+        def act(agreed: bool | None) -> None:
+            if agreed:
+                self.command(partial(commands.delete, self.cockpit, run_ids))
+
+        self.app.push_screen(TypeToConfirmScreen("Delete", sentences, word, what), act)
+
+    def _ask_annotation(self, run: Run) -> None:
+        def act(values: tuple[str, ...] | None) -> None:
+            if values is not None:
+                tags, note = values
+                self.command(partial(commands.annotate, self.cockpit, run.id, tags.split(), note))
+
+        fields = (("tags, parted by spaces", " ".join(run.tags)), ("note", run.note or ""))
+        self.app.push_screen(FieldsScreen(f"{run.id} {run.name}", fields), act)

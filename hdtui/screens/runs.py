@@ -1,0 +1,310 @@
+"""Runs: all of them, past and present; filter, sort, group, mark, and what stands behind one."""
+
+from collections.abc import Hashable, Sequence
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+
+from hdtui.screens.menu import MenuScreen
+from hdtui.screens.run_actions import RunActionsScreen
+from hdtui.screens.runs_parts import COLUMN_CHOICES, DEFAULT_COLUMNS, RowWriter, preview_lines
+from hdtui.services.cockpit import now
+from hdtui.services.filters import Filter, FilterError, completions, parse_filter
+from hdtui.services.run_list import (
+    FIELDS,
+    RunsFacts,
+    RunsReader,
+    best_sentence,
+    group_key,
+    passing,
+    sorted_runs,
+)
+from hdtui.services.states import RunView
+from hdtui.widgets.filter_row import FilterRow
+from hdtui.widgets.lines import Lines, Span
+from hdtui.widgets.rule import Divider, Pane
+from hdtui.widgets.shell_rows import Key
+from hdtui.widgets.table import Table
+
+GROUPINGS = ("", "pipeline", "config", "kind", "study")
+
+
+class RunsScreen(RunActionsScreen):
+    """The list of runs."""
+
+    TAB = 1
+    TITLE_WORD = "Runs"
+    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("space", "mark and step down"),
+        ("*", "mark all that pass, or none"),
+        ("s / S", "sort by, reverse"),
+        ("b", "group by pipeline, config, kind"),
+        ("v", "choose columns"),
+        ("c", "compare the marked"),
+        ("p", "pin as the baseline"),
+        ("e", "evaluate its policy"),
+        ("w", "watch its policy walk"),
+        ("t", "tags and note"),
+        ("C", "clone and edit"),
+        ("R", "start, resume, retry"),
+        ("X", "stop"),
+        ("A / D", "archive, delete"),
+    )
+    HELP_NOTES = (
+        "Filter\n"
+        "kind:teacher state:running return>1000 took<10m steps>1M started>2026-11-20\n"
+        'ppo.learning_rate>=1e-4 tag:paper "free text"   - before a term: not, | : or',
+    )
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "filter", show=False),
+        Binding("asterisk,ctrl+a", "mark_all", show=False),
+        Binding("s", "sort", show=False),
+        Binding("S", "reverse", show=False),
+        Binding("b", "group", show=False),
+        Binding("v", "columns", show=False),
+    ]
+
+    def __init__(self, cockpit: Any) -> None:
+        super().__init__(cockpit)
+        preferences = cockpit.preferences
+        self.facts: RunsFacts | None = None
+        self.shown: list[RunView] = []
+        self.filter = Filter("")
+        self.filter_text = preferences.get("runs.filter", "")
+        self.sort_key = preferences.get("runs.sort", "id")
+        self.descending = preferences.get("runs.descending", True)
+        self.grouping = preferences.get("runs.group", "")
+        self.columns = tuple(preferences.get("runs.columns", list(DEFAULT_COLUMNS)))
+        self.with_archived = False
+        self.reader = RunsReader()
+        self.writer = RowWriter(cockpit)
+        self.filter_row = FilterRow("filter: kind:teacher state:running return>1000")
+        self.table = Table(self.writer.columns(self.columns, "", True), widget_id="runs")
+        self.summary = Lines([()])
+        self.preview = Lines()
+        self.side = Lines()
+
+    def compose_body(self) -> ComposeResult:
+        with Horizontal():
+            with Vertical(id="runs-left"):
+                list_body = Vertical(self.filter_row, self.table, self.summary)
+                yield Pane("Runs", list_body, facts="reading", widget_id="runs-pane")
+                yield Pane("", self.preview, widget_id="preview-pane")
+            yield Divider("┬")
+            yield Pane("", self.side, widget_id="side-pane")
+
+    def on_mount(self) -> None:
+        self.filter_row.set_text(self.filter_text)
+        self.table.focus()
+
+    def keys(self) -> Sequence[Key]:
+        wide = self.size.width >= 110
+        first = (Key("space", "mark"), Key("c", "compare"), Key("s", "sort"), Key("b", "group"))
+        if not wide:
+            return (
+                *first,
+                Key("R", "run"),
+                Key("X", "stop"),
+                Key("C", "clone"),
+                Key("/", "filter", "slash"),
+            )
+        return (
+            *first,
+            Key("v", "columns"),
+            Key("R", "run"),
+            Key("X", "stop"),
+            Key("C", "clone"),
+            Key("t", "tags"),
+            Key("A", "archive"),
+            Key("D", "delete"),
+            Key("/", "filter", "slash"),
+        )
+
+    def read(self) -> None:
+        host, archived = self.cockpit.host, self.with_archived
+        wanted = {*self.filter.fields, self.sort_key, *self.columns}
+        with_metrics = bool(wanted - {*FIELDS, ""})
+        reader = self.reader
+        self.ask(
+            "runs", lambda database: reader.read(database, host, now(), archived, with_metrics)
+        )
+
+    def show_facts(self, topic: str, facts: Any) -> None:
+        if isinstance(facts, RunsFacts):
+            if self.facts is None and self.filter_text:
+                self.facts = facts
+                self._parse(self.filter_text)
+            self.facts = facts
+            self.show_runs()
+
+    def show_runs(self) -> None:
+        """Filter, sort, group and draw what was read last."""
+        facts = self.facts
+        if facts is None:
+            return
+        self.shown = sorted_runs(facts, passing(facts, self.filter), self.sort_key, self.descending)
+        keys = self._rows(facts)
+        self.table.set_columns(self.writer.columns(self.columns, self.sort_key, self.descending))
+        by_id = {each.run.id: each for each in self.shown}
+        self.writer.facts = facts
+        self.table.set_rows(keys, lambda index: self.writer.row(keys[index], by_id, self.columns))
+        self._show_words(facts)
+        self._show_preview()
+
+    def _rows(self, facts: RunsFacts) -> list[Hashable]:
+        """Run ids, with a title before every group."""
+        if not self.grouping:
+            return [each.run.id for each in self.shown]
+        groups: dict[str, list[Hashable]] = {}
+        for each in self.shown:
+            groups.setdefault(group_key(facts, each, self.grouping), []).append(each.run.id)
+        return [key for title, ids in groups.items() for key in (f"- {title}", *ids)]
+
+    def _show_words(self, facts: RunsFacts) -> None:
+        total = len(facts.views)
+        count = f"{len(self.shown)} of {total}" if self.filter.text else str(total)
+        grouped = f"grouped by {self.grouping}" if self.grouping else "not grouped"
+        arrow = "↓" if self.descending else "↑"
+        pane = self.query_one("#runs-pane", Pane)
+        pane.set_rule(f"Runs · {count}", f"{self.sort_key} {arrow} · {grouped}")
+        self.table.set_empty(self._empty_sentence(facts))
+        marked = len(self.cockpit.marked_runs)
+        words = [f"{marked} marked"] if marked else []
+        if self.cockpit.pinned_run is not None:
+            words.append(f"{self.cockpit.pinned_run} pinned")
+        hidden = total - len(self.shown)
+        if hidden:
+            words.append(f"{hidden} runs do not pass the filter")
+        self.summary.show([(Span(f"    {' · '.join(words)}", "muted"),)])
+
+    def _empty_sentence(self, facts: RunsFacts) -> str:
+        if not facts.views:
+            return "No runs yet. n opens a form."
+        return (
+            f"No run passes {self.filter.text}; {best_sentence(facts, 0)}. Esc clears the filter."
+        )
+
+    def _show_preview(self) -> None:
+        run_id = self.current_run()
+        each = next((item for item in self.shown if item.run.id == run_id), None)
+        title, facts, lines = preview_lines(each, self.facts, self.cockpit, self.size.width)
+        self.query_one("#preview-pane", Pane).set_rule(title, facts)
+        self.preview.show(lines)
+
+    def current_run(self) -> int | None:
+        key = self.table.cursor_key
+        return key if isinstance(key, int) else None
+
+    def marks_changed(self) -> None:
+        self.show_runs()
+
+    def action_mark(self) -> None:
+        run_id = self.current_run()
+        if run_id is not None:
+            self.cockpit.toggle_mark(run_id)
+            self.table.action_move(1)
+            self.show_runs()
+
+    def action_mark_all(self) -> None:
+        ids = [each.run.id for each in self.shown]
+        everything = all(run_id in self.cockpit.marked_runs for run_id in ids)
+        for run_id in ids:
+            if everything:
+                self.cockpit.marked_runs.pop(run_id, None)
+            else:
+                self.cockpit.marked_runs[run_id] = None
+        self.show_runs()
+
+    def action_filter(self) -> None:
+        self.filter_row.edit()
+
+    def on_filter_row_changed(self, message: FilterRow.Changed) -> None:
+        self._parse(message.text)
+        if message.final:
+            self.table.focus()
+            self.cockpit.preferences.set("runs.filter", self.filter.text)
+            self.filter_row.set_text(self.filter.text)
+        self.read()
+        self.show_runs()
+
+    def _parse(self, text: str) -> None:
+        fields = self.facts.fields if self.facts else FIELDS
+        try:
+            self.filter = parse_filter(text, fields)
+            offers = completions(text, fields)
+            self.say(f"Filter: {'  '.join(offers)}" if offers else "")
+        except FilterError as error:
+            self.say(f"Filter: {error}", "warn")
+
+    def action_sort(self) -> None:
+        fields = self.facts.fields if self.facts else FIELDS
+        choices = [(name, "") for name in fields]
+        self.app.push_screen(MenuScreen("Sort by", choices, self.sort_key), self._sort_by)
+
+    def _sort_by(self, key: str | None) -> None:
+        if key is None:
+            return
+        self.sort_key = key
+        self.descending = key not in {"name", "kind", "state"}
+        self._keep_sort()
+
+    def action_reverse(self) -> None:
+        self.descending = not self.descending
+        self._keep_sort()
+
+    def _keep_sort(self) -> None:
+        self.cockpit.preferences.set("runs.sort", self.sort_key)
+        self.cockpit.preferences.set("runs.descending", self.descending)
+        self.table.cursor = 0
+        self.read()
+        self.show_runs()
+
+    def on_table_heading(self, message: Table.Heading) -> None:
+        if message.column == self.sort_key:
+            self.action_reverse()
+        elif message.column:
+            self._sort_by("id" if message.column == "glyph" else message.column)
+
+    def action_group(self) -> None:
+        place = GROUPINGS.index(self.grouping) if self.grouping in GROUPINGS else 0
+        self.grouping = GROUPINGS[(place + 1) % len(GROUPINGS)]
+        self.cockpit.preferences.set("runs.group", self.grouping)
+        self.show_runs()
+
+    def action_columns(self) -> None:
+        known = {*COLUMN_CHOICES}
+        fields = [
+            *COLUMN_CHOICES,
+            *[n for n in (self.facts.fields if self.facts else ()) if n not in known],
+        ]
+        choices = [(name, "shown" if name in self.columns else "") for name in fields]
+        self.app.push_screen(MenuScreen("Columns: choose to show or hide", choices), self._column)
+
+    def _column(self, name: str | None) -> None:
+        if name is None:
+            return
+        if name in self.columns:
+            self.columns = tuple(column for column in self.columns if column != name)
+        else:
+            self.columns = (*self.columns, name)
+        self.cockpit.preferences.set("runs.columns", list(self.columns))
+        self.read()
+        self.show_runs()
+
+    def on_table_moved(self, message: Table.Moved) -> None:
+        self._show_preview()
+
+    def on_table_chosen(self, message: Table.Chosen) -> None:
+        self.open_run(self.current_run())
+
+    def action_out(self) -> None:
+        """Clear the filter, then the marks."""
+        if self.filter.text:
+            self.filter_row.set_text("")
+            self.on_filter_row_changed(FilterRow.Changed("", final=True))
+        elif self.cockpit.marked_runs:
+            self.cockpit.marked_runs.clear()
+            self.show_runs()

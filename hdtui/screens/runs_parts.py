@@ -1,0 +1,154 @@
+"""How the list of runs writes its columns, its groups and what stands behind a run."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from datetime import datetime
+
+from hdtui.formatting import (
+    UNKNOWN,
+    date_and_time,
+    duration,
+    measure,
+    moment,
+    percent,
+    printable,
+    setting,
+    shorten,
+    steps,
+)
+from hdtui.services.cockpit import Cockpit, now
+from hdtui.services.run_list import RunsFacts, field_value
+from hdtui.services.states import RunView, elapsed_s
+from hdtui.widgets.lines import Line, Span
+from hdtui.widgets.run_cells import glyph_cell, number, result_words
+from hdtui.widgets.table import Column, TableRow
+
+DEFAULT_COLUMNS = ("kind", "name", "result", "state", "took")
+COLUMN_CHOICES = (
+    "kind",
+    "name",
+    "result",
+    "state",
+    "took",
+    "steps",
+    "progress",
+    "started",
+    "seed",
+    "tag",
+    "study",
+    "pipeline",
+    "robots",
+    "host",
+    "device",
+)
+_WIDTHS: Mapping[str, tuple[int, bool, int]] = {
+    "kind": (10, False, 4),
+    "name": (18, False, 0),
+    "result": (14, True, 0),
+    "state": (11, False, 0),
+    "took": (7, True, 1),
+    "started": (11, False, 5),
+    "tag": (14, False, 6),
+    "robots": (12, False, 6),
+    "study": (12, False, 6),
+}
+
+
+class RowWriter:
+    """Writes rows of the list for the columns that are shown."""
+
+    def __init__(self, cockpit: Cockpit) -> None:
+        self.cockpit = cockpit
+        self.facts: RunsFacts | None = None
+
+    def columns(self, names: Sequence[str], sort_key: str, descending: bool) -> list[Column]:
+        """Glyph and number, then the chosen columns; the sorted one carries its arrow."""
+        arrow = " ↓" if descending else " ↑"
+        columns = [
+            Column("glyph", "", 1, gap=1),
+            Column("id", f"id{arrow}" if sort_key == "id" else "id", 4, gap=1),
+        ]
+        for place, name in enumerate(names):
+            width, right, leaves = _WIDTHS.get(name, (9, True, 3 + place))
+            title = f"{name}{arrow}" if name == sort_key else name
+            width = max(width, min(16, len(title)))
+            columns.append(
+                Column(name, title[:width], width, right, grow=name == "name", leaves_first=leaves)
+            )
+        return columns
+
+    def row(self, key: Hashable, by_id: Mapping[int, RunView], names: Sequence[str]) -> TableRow:
+        """A run, or the title of a group."""
+        if not isinstance(key, int):
+            title: Line = (Span(printable(str(key)), "muted"),)
+            empty = tuple(() for _ in range(len(names) + 2))
+            return TableRow(cells=empty, instead=title, selectable=False)
+        each = by_id[key]
+        cells = [glyph_cell(each), number(str(each.run.id))]
+        cells += [self._cell(each, name) for name in names]
+        mark = "P" if key == self.cockpit.pinned_run else " "
+        return TableRow(tuple(cells), mark="*" if key in self.cockpit.marked_runs else mark)
+
+    def _cell(self, each: RunView, name: str) -> Line:
+        run, at = each.run, now()
+        if name == "name":
+            return (Span(printable(run.name)),)
+        if name == "state":
+            return (Span(each.shown, each.role if each.shown != "finished" else "text"),)
+        if name == "result":
+            return number(shorten(result_words(run), 14))
+        if name == "took":
+            return number(duration(elapsed_s(run, at)))
+        return number(self._words(each, name, at))
+
+    def _words(self, each: RunView, name: str, at: datetime) -> str:
+        value = field_value(self.facts, each, name) if self.facts else None
+        if value is None:
+            return UNKNOWN
+        if isinstance(value, datetime):
+            return moment(value, at)
+        if name in {"steps"}:
+            return steps(each.run.done)
+        if name == "progress":
+            return percent(each.run.progress)
+        if isinstance(value, float):
+            return measure(value)
+        return setting(value)
+
+
+def preview_lines(
+    each: RunView | None, facts: RunsFacts | None, cockpit: Cockpit, width: int
+) -> tuple[str, str, list[Line]]:
+    """Title, facts and two lines about the run under the cursor: its state, and its relatives."""
+    if each is None or facts is None:
+        return "", "", []
+    run = each.run
+    title = f"{run.id} {run.kind} {printable(run.name)}"
+    state: Line = (Span(f" {each.glyph} ", each.role), Span(printable(each.sentence)))
+    relatives = _relatives(each, facts)
+    notes = []
+    if run.tags:
+        notes.append(f"tags {' '.join(printable(tag) for tag in run.tags)}")
+    if run.note:
+        notes.append(f"note {printable(run.note)}")
+    if run.result_text:
+        notes.append(printable(run.result_text))
+    second: Line = (*relatives, Span("   " + " · ".join(notes), "muted"))
+    return title, date_and_time(run.started_at or run.created_at, now()), [state, second]
+
+
+def _relatives(each: RunView, facts: RunsFacts) -> Line:
+    """``unimal8 → 184 teacher → [187] → 188 189``: what it reads and who reads it."""
+    run = each.run
+    spans: list[Span] = [Span(" ")]
+    kinds = {other.run.id: str(other.run.kind) for other in facts.views}
+    sets = " ".join(printable(name) for name in run.robot_sets)
+    if sets:
+        spans += [Span(sets), Span(" → ", "muted")]
+    if run.inputs:
+        spans.append(Span(" ".join(f"{i} {kinds.get(i, '')}".strip() for i in run.inputs)))
+        spans.append(Span(" → ", "muted"))
+    spans.append(Span(f"[{run.id}]", "accent"))
+    children = [other.run.id for other in facts.views if run.id in other.run.inputs]
+    if children:
+        spans += [Span(" → ", "muted"), Span(" ".join(str(child) for child in sorted(children)))]
+    return tuple(spans)

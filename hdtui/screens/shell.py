@@ -1,0 +1,196 @@
+"""What every screen has: row 1, the answer row, the key row, reading in threads and its failures."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import Screen
+from textual.worker import get_current_worker
+
+from engine.errors import HdtuiError
+from hdtui.formatting import duration
+from hdtui.messages import Answer, Counts, Failed, Loaded, WorldChanged
+from hdtui.services.cockpit import Cockpit, now
+from hdtui.services.store import NoWorkspaceError
+from hdtui.widgets.lines import Lines, Span
+from hdtui.widgets.rule import Pane
+from hdtui.widgets.shell_rows import AnswerRow, Key, KeyRow, TabRow
+
+if TYPE_CHECKING:
+    from db.session import Database
+
+MINIMUM = (60, 18)
+
+
+class TooSmall(Lines):
+    """The one sentence of a terminal that is too small."""
+
+    def on_resize(self) -> None:
+        width, height = self.app.size
+        self.show(
+            [
+                (Span(f"hdtui needs {MINIMUM[0]}x{MINIMUM[1]},"),),
+                (Span(f"this is {width}x{height}. Runs go on."),),
+            ]
+        )
+
+
+class CockpitScreen(Screen[None]):
+    """A screen of the cockpit. Subclasses compose a body, name keys, read and show."""
+
+    TAB: ClassVar[int] = 0
+    TITLE_WORD: ClassVar[str] = ""
+    READ_EVERY_S: ClassVar[float] = 2.0
+    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = ()
+    HELP_NOTES: ClassVar[tuple[str, ...]] = ()
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "out", show=False),
+        Binding("question_mark", "help", show=False),
+    ]
+
+    def __init__(self, cockpit: Cockpit) -> None:
+        super().__init__()
+        self.cockpit = cockpit
+        self.tab_row = TabRow(self.TAB)
+        self.answer_row = AnswerRow()
+        self.key_row = KeyRow()
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="shell"):
+            yield self.tab_row
+            with Vertical(id="body"):
+                yield from self.compose_body()
+            yield self.answer_row
+            yield self.key_row
+        yield TooSmall()
+
+    def compose_body(self) -> ComposeResult:
+        """The widgets between row 1 and the answer row."""
+        yield from ()
+
+    def keys(self) -> Sequence[Key]:
+        """The keys that can act now, most important first."""
+        return ()
+
+    def read(self) -> None:
+        """Ask the services for what the screen shows; called on show and every few seconds."""
+
+    def show_facts(self, topic: str, facts: Any) -> None:
+        """Show the answer to a question asked with ``ask``."""
+
+    def set_stale(self, stale: bool) -> None:
+        """Draw the content muted while the database is lost."""
+        for widget in self.query("Table, Lines"):
+            setter = getattr(widget, "set_stale", None)
+            if setter is not None and widget not in (self.tab_row, self.answer_row, self.key_row):
+                setter(stale)
+
+    def on_mount(self) -> None:
+        self.set_interval(self.READ_EVERY_S, self._tick)
+        self.key_row.set_keys(self.keys())
+        self.read()
+
+    def on_screen_resume(self) -> None:
+        self.show_keys()
+        self.show_counts()
+        if self.is_mounted:
+            self.read()
+
+    def show_keys(self) -> None:
+        """Draw the key row for what can act now."""
+        self.key_row.set_keys(self.keys())
+
+    def show_counts(self) -> None:
+        """Draw the counts of row 1 as the application last read them."""
+        counts = getattr(self.app, "counts", None) or Counts()
+        self.tab_row.set_counts(counts, f"{self.cockpit.host}|{now():%H:%M}")
+
+    def say(self, text: str, role: str = "text") -> None:
+        """Answer the last key in the row above the keys."""
+        self.answer_row.say(text, role)
+        if text:
+            self.cockpit.messages.append(text)
+
+    def _tick(self) -> None:
+        if self.app.screen is self and getattr(self.app, "app_focus", True):
+            self.read()
+
+    def on_world_changed(self, message: WorldChanged) -> None:
+        self.show_counts()
+        self.read()
+
+    def ask(self, topic: str, question: "Callable[[Database], Any]") -> None:
+        """Ask the database in a thread; a newer question on the topic replaces an older one."""
+        self.run_worker(
+            lambda: self._answer(topic, question), group=topic, exclusive=True, thread=True
+        )
+
+    def _answer(self, topic: str, question: "Callable[[Database], Any]") -> None:
+        worker = get_current_worker()
+        try:
+            facts = self.cockpit.store.ask(question)
+        except NoWorkspaceError:
+            return
+        except HdtuiError as error:
+            if not worker.is_cancelled:
+                self.post_message(Failed(topic, str(error)))
+            return
+        if not worker.is_cancelled:
+            self.post_message(Loaded(topic, facts))
+
+    @work(thread=True, group="command")
+    def command(self, act: Callable[[], str]) -> None:
+        """Change the world in a thread; the sentence it returns answers the key."""
+        try:
+            sentence = act()
+        except HdtuiError as error:
+            self.post_message(Answer(str(error), "warn"))
+            return
+        self.post_message(Answer(sentence))
+        self.app.call_from_thread(self.read)
+
+    def may_act(self) -> bool:
+        """False, with an answer, where the cockpit only reads."""
+        if self.cockpit.readonly:
+            self.say("read-only")
+            return False
+        return True
+
+    def on_answer(self, message: Answer) -> None:
+        self.say(message.text, message.role)
+
+    def on_loaded(self, message: Loaded) -> None:
+        self.set_stale(False)
+        self.show_facts(message.topic, message.facts)
+        self.show_keys()
+
+    def on_failed(self, message: Failed) -> None:
+        health = self.cockpit.store.health
+        if not health.lost:
+            self.say(message.sentence, "warn")
+            return
+        self.set_stale(True)
+        wait = duration(round(health.next_try_in_s))
+        self.answer_row.say(f"{message.sentence} Runs go on. Next try in {wait}.", "bad")
+
+    def on_key_row_pressed(self, message: KeyRow.Pressed) -> None:
+        self.app.simulate_key(message.key)
+
+    def on_tab_row_chosen(self, message: TabRow.Chosen) -> None:
+        self.app.simulate_key(str(message.index + 1))
+
+    def action_out(self) -> None:
+        """Go one layer out; a top screen stays."""
+
+    def action_help(self) -> None:
+        from hdtui.screens.help import HelpScreen
+
+        self.app.push_screen(HelpScreen(self.TITLE_WORD, self.KEY_HELP, self.HELP_NOTES))
+
+    def panes(self) -> list[Pane]:
+        """The panes of the body, in reading order."""
+        return list(self.query(Pane))

@@ -1,0 +1,1 @@
+"""Services fetch and command: the only part of the cockpit that knows db and engine.workers."""

@@ -1,0 +1,133 @@
+"""What the cockpit can do to runs; every function returns the sentence that answers the key."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from db.queries import runs as run_queries
+from db.records import NewRun, Run, RunState
+from engine.workers import commands as worker_commands
+from engine.workers.workspace import Workspace
+from hdtui.formatting import duration, size, steps
+from hdtui.services.cockpit import Cockpit, now
+from hdtui.services.machine import folder_sizes
+from hdtui.services.states import elapsed_s
+
+if TYPE_CHECKING:
+    from db.session import Database
+
+
+def resume(cockpit: Cockpit, run_id: int) -> str:
+    """Let a stopped, failed, lost or interrupted run go on, or the queue after a restart."""
+    run = _judged(cockpit, run_id)
+    if run.state.active:
+        return f"R: {run_id} is {run.state}, nothing to start"
+    if run.state is RunState.FINISHED:
+        return f"R: {run_id} is finished, C clones it"
+    cockpit.store.ask(lambda database: worker_commands.resume(database, run_id))
+    if run.state is RunState.QUEUED:
+        return f"{run_id} {run.kind} is queued and may start"
+    where = f" at {steps(run.checkpoint_step)}" if run.checkpoint_step else " from its start"
+    return f"{run_id} {run.kind} is queued, it resumes{where}"
+
+
+def stop(cockpit: Cockpit, run_id: int) -> str:
+    """Ask a run to write a checkpoint and leave."""
+    cockpit.store.ask(lambda database: worker_commands.request_stop(database, run_id))
+    return f"{run_id} is asked to stop; it writes a checkpoint and leaves. X again offers to kill"
+
+
+def kill(cockpit: Cockpit, run_id: int) -> str:
+    """Kill a run now."""
+    cockpit.store.ask(lambda database: worker_commands.request_kill(database, run_id))
+    return f"{run_id} is killed now; its last checkpoint stays"
+
+
+def archive(cockpit: Cockpit, run_ids: Sequence[int]) -> str:
+    """Hide runs from lists, or bring them back where all are archived."""
+
+    def change(database: "Database") -> bool:
+        found = run_queries.list_runs(database, ids=run_ids)
+        back = all(run.archived for run in found)
+        for run in found:
+            run_queries.archive(database, run.id, archived=not back)
+        return back
+
+    back = cockpit.store.ask(change)
+    names = " ".join(str(run_id) for run_id in run_ids)
+    return f"{names} {'back in the lists' if back else 'archived; A again brings back'}"
+
+
+def delete(cockpit: Cockpit, run_ids: Sequence[int]) -> str:
+    """Delete runs, newest first, with their folders."""
+    workspace = Workspace(cockpit.home)
+    for run_id in sorted(run_ids, reverse=True):
+        cockpit.store.ask(partial(_delete_one, workspace=workspace, run_id=run_id))
+        cockpit.marked_runs.pop(run_id, None)
+    return f"deleted {' '.join(str(run_id) for run_id in run_ids)}"
+
+
+def _delete_one(database: "Database", workspace: Workspace, run_id: int) -> None:
+    worker_commands.delete(database, workspace, run_id)
+
+
+def delete_warning(cockpit: Cockpit, run_ids: Sequence[int]) -> tuple[str, ...]:
+    """The sentences of the delete dialog: size on disk and what depends on the runs."""
+    workspace = Workspace(cockpit.home)
+    runs = cockpit.store.ask(lambda database: run_queries.list_runs(database, ids=run_ids))
+    num_bytes = sum(folder_sizes(workspace.home / run.folder)[0] for run in runs)
+    depending: dict[int, Run] = {}
+    for run_id in run_ids:
+        for other in cockpit.store.ask(partial(run_queries.dependants, run_id=run_id)):
+            if other.id not in run_ids:
+                depending[other.id] = other
+    names = ", ".join(f"{run.id} {run.kind} {run.name}" for run in runs[:3])
+    more = f" and {len(runs) - 3} more" if len(runs) > 3 else ""
+    sentences = [f"Delete {names}{more}?", f"{size(num_bytes)} on disk go with it."]
+    if depending:
+        ids = " ".join(str(run_id) for run_id in sorted(depending))
+        sentences.append(f"{ids} were made from it; delete those first.")
+    return tuple(sentences)
+
+
+def stop_warning(cockpit: Cockpit, run_id: int) -> tuple[Run, tuple[str, ...]]:
+    """The run, and what stopping it means."""
+
+    run = _judged(cockpit, run_id)
+    depending = cockpit.store.ask(lambda database: run_queries.dependants(database, run_id))
+    done = f", {steps(run.done)} of {steps(run.total)} {run.unit or ''}" if run.total else ""
+    sentences = [f"Running {duration(elapsed_s(run, now()))}{done}, pid {run.pid}."]
+    sentences.append("It writes a checkpoint and leaves; R resumes from there.")
+    waiting = [str(other.id) for other in depending if other.state is RunState.QUEUED]
+    if waiting:
+        verb = "keeps" if len(waiting) == 1 else "keep"
+        sentences.append(f"{' '.join(waiting)} {verb} waiting for it.")
+    return run, tuple(sentences)
+
+
+def annotate(cockpit: Cockpit, run_id: int, tags: Sequence[str], note: str) -> str:
+    """Replace tags and note of a run."""
+    cockpit.store.ask(lambda database: run_queries.set_tags(database, run_id, tags))
+    cockpit.store.ask(lambda database: run_queries.set_note(database, run_id, note or None))
+    return f"{run_id}: tags {' '.join(tags) or 'none'}" + (f" · note {note}" if note else "")
+
+
+def queue(cockpit: Cockpit, new_run: NewRun) -> int:
+    """Queue one run and see to it that a supervisor starts it."""
+    prepare_workspace(cockpit)
+    return cockpit.store.ask(lambda database: worker_commands.queue(database, new_run)).id
+
+
+def prepare_workspace(cockpit: Cockpit) -> None:
+    """Create the workspace where there is none.
+
+    Raises:
+        WorkspaceError: It cannot be created or written.
+    """
+    Workspace(cockpit.home).create()
+    cockpit.store.open(create=True)
+
+
+def _judged(cockpit: Cockpit, run_id: int) -> Run:
+    run = cockpit.store.ask(lambda database: run_queries.get_run(database, run_id))
+    return worker_commands.judge_all([run])[0]

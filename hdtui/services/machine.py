@@ -1,0 +1,86 @@
+"""How busy this machine is: cores, memory, disk, GPU, and what the runs take on disk."""
+
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+FOLDERS_EVERY_S = 60.0
+
+
+@dataclass(frozen=True)
+class MachineLoad:
+    """Load of the machine; sizes in bytes, shares between 0 and 1."""
+
+    cpu_share: float
+    num_cores: int
+    memory_used: int
+    memory_total: int
+    disk_free: int
+    disk_share: float
+    gpu: str
+    runs_bytes: int
+    num_folders: int
+
+
+class MachineReader:
+    """Reads the load; folder sizes are summed at most once a minute."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._folders_at = -FOLDERS_EVERY_S
+        self._folders = (0, 0)
+        psutil.cpu_percent(None)
+
+    def read(self) -> MachineLoad:
+        """The load since the last call."""
+        memory = psutil.virtual_memory()
+        disk = shutil.disk_usage(self._home if self._home.exists() else Path.home())
+        if time.monotonic() - self._folders_at >= FOLDERS_EVERY_S:
+            self._folders_at = time.monotonic()
+            self._folders = folder_sizes(self._home / "runs")
+        return MachineLoad(
+            cpu_share=psutil.cpu_percent(None) / 100,
+            num_cores=os.cpu_count() or 1,
+            memory_used=memory.total - memory.available,
+            memory_total=memory.total,
+            disk_free=disk.free,
+            disk_share=disk.used / disk.total if disk.total else 0.0,
+            gpu=gpu_sentence(),
+            runs_bytes=self._folders[0],
+            num_folders=self._folders[1],
+        )
+
+
+def folder_sizes(runs: Path) -> tuple[int, int]:
+    """Bytes below the runs folder, and how many folders it has."""
+    if not runs.is_dir():
+        return 0, 0
+    num_folders = sum(1 for entry in os.scandir(runs) if entry.is_dir(follow_symlinks=False))
+    num_bytes = 0
+    for folder, _, files in os.walk(runs):
+        for name in files:
+            try:
+                num_bytes += (Path(folder) / name).lstat().st_size
+            except OSError:  # a worker renamed it meanwhile
+                continue
+    return num_bytes, num_folders
+
+
+def gpu_sentence() -> str:
+    """Load and memory of the first GPU, or ``none``."""
+    try:
+        import pynvml
+    except ImportError:
+        return "none"
+    try:
+        pynvml.nvmlInit()
+        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+        load = pynvml.nvmlDeviceGetUtilizationRates(handle).gpu
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+    except pynvml.NVMLError:
+        return "none"
+    return f"{load} %, {memory.used / 2**30:.1f} of {memory.total / 2**30:.0f} GiB"

@@ -1,0 +1,215 @@
+"""The list of runs: read, looked into by filters, sorted, grouped."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from db.queries.metrics import list_series
+from db.queries.runs import list_pipelines, list_runs
+from db.records import Pipeline, Run
+from hdtui.services.filters import Filter, Value
+from hdtui.services.runs import views
+from hdtui.services.states import RunView, elapsed_s
+
+if TYPE_CHECKING:
+    from db.session import Database
+
+FIELDS = (
+    "id",
+    "kind",
+    "name",
+    "state",
+    "return",
+    "result",
+    "took",
+    "steps",
+    "progress",
+    "started",
+    "created",
+    "seed",
+    "tag",
+    "note",
+    "pipeline",
+    "preset",
+    "study",
+    "robots",
+    "host",
+    "device",
+    "attempt",
+)
+
+
+@dataclass(frozen=True)
+class RunsFacts:
+    """All runs, newest first, with what their rows and filters need."""
+
+    views: tuple[RunView, ...]
+    pipelines: Mapping[int, Pipeline]
+    now: datetime
+    metrics: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Columns, metrics and configuration keys that filters, sorting and columns know."""
+        config: dict[str, None] = {}
+        for each in self.views[:200]:
+            for key in flat_config(each.run.config):
+                config[key] = None
+        names = {name: None for values in self.metrics.values() for name in values}
+        return (*FIELDS, *names, *config)
+
+
+class RunsReader:
+    """Reads the list; the last values of ended runs' metrics are kept."""
+
+    def __init__(self) -> None:
+        self._metrics: dict[int, tuple[int, dict[str, float]]] = {}
+
+    def read(
+        self, database: "Database", host: str, now: datetime, archived: bool, with_metrics: bool
+    ) -> RunsFacts:
+        """The runs of the workspace; metrics only where something asks for them."""
+        runs = list_runs(database, archived=archived)
+        pipelines = {pipeline.id: pipeline for pipeline in list_pipelines(database)}
+        metrics = {run.id: self._last_values(database, run) for run in runs} if with_metrics else {}
+        return RunsFacts(tuple(views(database, runs, host, now)), pipelines, now, metrics)
+
+    def _last_values(self, database: "Database", run: Run) -> dict[str, float]:
+        known = self._metrics.get(run.id)
+        if known is not None and run.state.ended and known[0] == run.attempt:
+            return known[1]
+        values = {
+            series.name: series.last_value
+            for series in list_series(database, run.id)
+            if series.robot_digest is None and series.last_value is not None
+        }
+        if run.state.ended:
+            self._metrics[run.id] = (run.attempt, values)
+        return values
+
+
+def flat_config(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings by dotted key."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            flat.update(flat_config(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def field_value(facts: RunsFacts, each: RunView, name: str) -> Value:
+    """The value of a column, metric or setting of a run; None where unknown."""
+    run = each.run
+    simple = _SIMPLE.get(name)
+    if simple is not None:
+        return simple(facts, each)
+    metric = facts.metrics.get(run.id, {}).get(name)
+    if metric is not None:
+        return metric
+    setting: Any = run.config
+    for part in name.split("."):
+        setting = setting.get(part) if isinstance(setting, Mapping) else None
+    if isinstance(setting, bool):
+        return "yes" if setting else "no"
+    if setting is None or isinstance(setting, str | int | float):
+        return setting
+    return str(setting)
+
+
+def _pipeline(facts: RunsFacts, each: RunView) -> Pipeline | None:
+    return facts.pipelines.get(each.run.pipeline) if each.run.pipeline is not None else None
+
+
+def _preset(facts: RunsFacts, each: RunView) -> Value:
+    pipeline = _pipeline(facts, each)
+    return pipeline.preset if pipeline else None
+
+
+_SIMPLE: Mapping[str, Callable[[RunsFacts, RunView], Value]] = {
+    "": lambda facts, each: (each.run.name, each.run.note or "", *each.run.tags),
+    "id": lambda facts, each: each.run.id,
+    "kind": lambda facts, each: str(each.run.kind),
+    "name": lambda facts, each: each.run.name,
+    "state": lambda facts, each: each.shown,
+    "return": lambda facts, each: each.run.result,
+    "result": lambda facts, each: each.run.result,
+    "took": lambda facts, each: elapsed_s(each.run, facts.now),
+    "steps": lambda facts, each: each.run.done,
+    "progress": lambda facts, each: each.run.progress,
+    "started": lambda facts, each: each.run.started_at,
+    "created": lambda facts, each: each.run.created_at,
+    "seed": lambda facts, each: each.run.seed,
+    "tag": lambda facts, each: each.run.tags,
+    "note": lambda facts, each: each.run.note,
+    "pipeline": lambda facts, each: each.run.pipeline,
+    "preset": _preset,
+    "study": lambda facts, each: each.run.group,
+    "robots": lambda facts, each: each.run.robot_sets,
+    "host": lambda facts, each: each.run.host,
+    "device": lambda facts, each: each.run.device,
+    "attempt": lambda facts, each: each.run.attempt,
+}
+
+
+def passing(facts: RunsFacts, wanted: Filter) -> list[RunView]:
+    """The runs that pass a filter."""
+    return [
+        each
+        for each in facts.views
+        if wanted.passes(lambda name, each=each: field_value(facts, each, name))  # type: ignore[misc]
+    ]
+
+
+def sorted_runs(
+    facts: RunsFacts, shown: Sequence[RunView], key: str, descending: bool
+) -> list[RunView]:
+    """Sorted by a field's number or text; unknown values come last either way."""
+    known: list[tuple[Any, RunView]] = []
+    unknown: list[RunView] = []
+    for each in shown:
+        value = field_value(facts, each, key)
+        if value is None or value == "":
+            unknown.append(each)
+        else:
+            known.append((_sortable(value), each))
+    known.sort(key=lambda item: (item[0], item[1].run.id), reverse=descending)
+    return [each for _, each in known] + unknown
+
+
+def _sortable(value: Value) -> tuple[int, float, str]:
+    if isinstance(value, datetime):
+        return (0, value.timestamp(), "")
+    if isinstance(value, int | float):
+        return (0, float(value), "")
+    return (1, 0.0, value if isinstance(value, str) else " ".join(value or ()))
+
+
+def best_sentence(facts: RunsFacts, shown: int) -> str:
+    """Why a filter leaves nothing: how many there are and the best return among them."""
+    results = [each.run.result for each in facts.views if each.run.result is not None]
+    best = f"; the best result of {len(results)} is {max(results):.0f}" if results else ""
+    return f"{len(facts.views) - shown} runs do not pass{best}"
+
+
+def group_key(facts: RunsFacts, each: RunView, by: str) -> str:
+    """The title of the group a run belongs to."""
+    if by == "pipeline":
+        pipeline = _pipeline(facts, each)
+        if pipeline is None:
+            return "no pipeline"
+        words = (f"pipeline {pipeline.id}", pipeline.preset, pipeline.robot_set)
+        return f"{' · '.join(word for word in words if word)} · seed {pipeline.seed}"
+    if by == "study":
+        return f"study {each.run.group}" if each.run.group else "no study"
+    if by == "config":
+        return config_without_seed(each.run)
+    return str(field_value(facts, each, by) or "unknown")
+
+
+def config_without_seed(run: Run) -> str:
+    """Names a configuration: runs that differ by their seed alone share it."""
+    name = run.name.rsplit("-s", 1)[0] if run.name.rsplit("-s", 1)[-1].isdigit() else run.name
+    return f"{run.kind} {name}"

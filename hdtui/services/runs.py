@@ -1,0 +1,87 @@
+"""Runs as records and views: counted, listed, judged alive; and what leaving says."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from db.queries.runs import count_states, get_run, list_runs
+from db.records import Run, RunState
+from engine.workers.commands import judge_all
+from engine.workers.liveness import boot_id
+from hdtui.formatting import percent
+from hdtui.messages import Counts
+from hdtui.services.states import RunView, Surroundings, view
+
+if TYPE_CHECKING:
+    from db.session import Database
+
+ACTIVE = (RunState.STARTING, RunState.RUNNING, RunState.STOPPING)
+
+
+def count_runs(database: "Database") -> Counts:
+    """How many runs wait, work and need eyes, for row 1; liveness is judged, not believed."""
+    states = count_states(database)
+    active = judge_all(list_runs(database, states=ACTIVE)) if _any(states, ACTIVE) else []
+    gone = sum(1 for run in active if run.state is RunState.LOST)
+    broken = sum(1 for run in active if run.state is RunState.INTERRUPTED)
+    return Counts(
+        queued=states[RunState.QUEUED],
+        active=len(active) - gone - broken,
+        failed=states[RunState.FAILED],
+        lost=states[RunState.LOST] + gone,
+        total=sum(states.values()),
+    )
+
+
+def _any(states: dict[RunState, int], wanted: Sequence[RunState]) -> bool:
+    return any(states[state] for state in wanted)
+
+
+def surroundings(database: "Database", host: str, now: datetime) -> Surroundings:
+    """What the sentences of a list of runs need: who waits for whom, and the slots."""
+    from db.queries.supervisors import get_supervisor
+
+    unfinished = list_runs(database, states=[s for s in RunState if s is not RunState.FINISHED])
+    supervisor = get_supervisor(database, host)
+    return Surroundings(
+        now=now,
+        host=host,
+        boot_id=boot_id(),
+        waits_for={run.id: run for run in unfinished},
+        slots=supervisor.slots if supervisor else None,
+        slots_in_use=sum(1 for run in unfinished if run.state in ACTIVE and run.host == host),
+    )
+
+
+def views(database: "Database", runs: Sequence[Run], host: str, now: datetime) -> list[RunView]:
+    """Runs as their reader sees them now."""
+    around = surroundings(database, host, now)
+    return [view(run, around) for run in judge_all(runs)]
+
+
+def read_run(database: "Database", run_id: int, host: str, now: datetime) -> RunView:
+    """One run as its reader sees it now.
+
+    Raises:
+        RunError: There is none with this number.
+    """
+    return views(database, [get_run(database, run_id)], host, now)[0]
+
+
+def leaving_sentence(database: "Database") -> str:
+    """What ``q`` prints: which runs keep running; empty where none does."""
+    active = [
+        run
+        for run in judge_all(list_runs(database, states=ACTIVE, newest_first=False))
+        if run.state in ACTIVE
+    ]
+    queued = count_states(database)[RunState.QUEUED]
+    if not active:
+        return f"{queued} runs wait. `hdtui` shows them again." if queued else ""
+    named = [
+        f"{run.id} {run.kind}" + (f" {percent(run.progress)}" if run.progress is not None else "")
+        for run in active
+    ]
+    verb = "1 run keeps" if len(active) == 1 else f"{len(active)} runs keep"
+    waits = f" {queued} more wait." if queued else ""
+    return f"{verb} running: {', '.join(named)}.{waits} `hdtui` shows them again."

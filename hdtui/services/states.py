@@ -1,0 +1,189 @@
+"""States as the cockpit shows them: glyph, role, and the sentence that proves each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from db.records import Run, RunState
+from hdtui.formatting import duration, moment, steps
+
+STALLED = "stalled"
+STALLED_AFTER_S = 30.0
+STALLED_GAPS = 5.0
+STOP_GRACE_S = 30.0
+
+GLYPHS: Mapping[str, tuple[str, str]] = {
+    "queued": ("∙", "muted"),
+    "starting": ("◦", "accent"),
+    "running": ("►", "accent"),
+    STALLED: ("~", "warn"),
+    "stopping": ("◄", "warn"),
+    "finished": ("✓", "good"),
+    "stopped": ("▪", "text"),
+    "failed": ("✗", "bad"),
+    "lost": ("†", "bad bold"),
+    "interrupted": ("◊", "odd"),
+}
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a sentence needs to know besides its run."""
+
+    now: datetime
+    host: str = ""
+    boot_id: str | None = None
+    waits_for: Mapping[int, Run] = field(default_factory=dict)
+    slots: int | None = None
+    slots_in_use: int | None = None
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run as a reader judges it now."""
+
+    run: Run
+    shown: str
+    sentence: str
+
+    @property
+    def glyph(self) -> str:
+        """The one-cell sign of the state."""
+        return GLYPHS[self.shown][0]
+
+    @property
+    def role(self) -> str:
+        """The colour role of the state."""
+        return GLYPHS[self.shown][1]
+
+
+def view(run: Run, around: Surroundings) -> RunView:
+    """The run with the state to show and its sentence."""
+    shown = shown_state(run, around.now)
+    return RunView(run, shown, sentence(run, shown, around))
+
+
+def shown_state(run: Run, now: datetime) -> str:
+    """The stored state, or ``stalled`` for a running one that is silent for unusually long."""
+    if run.state is not RunState.RUNNING:
+        return str(run.state)
+    silent_s = silence_s(run, now)
+    usual_s = run.report_gap_s or 0.0
+    if silent_s >= STALLED_AFTER_S and silent_s >= STALLED_GAPS * usual_s:
+        return STALLED
+    return str(run.state)
+
+
+def silence_s(run: Run, now: datetime) -> float:
+    """Seconds since the last report, or since the start where there was none."""
+    last = run.reported_at or run.started_at or run.created_at
+    return max(0.0, (now - last).total_seconds())
+
+
+def elapsed_s(run: Run, now: datetime) -> float | None:
+    """Seconds of the current or last attempt."""
+    if run.started_at is None:
+        return None
+    return max(0.0, ((run.ended_at or now) - run.started_at).total_seconds())
+
+
+def left_s(run: Run) -> float | None:
+    """Seconds to the end at the present rate, None where total or rate is unknown."""
+    if run.total is None or run.done is None or not run.rate or not run.state.active:
+        return None
+    return max(0.0, (run.total - run.done) / run.rate)
+
+
+def sentence(run: Run, shown: str, around: Surroundings) -> str:
+    """The sentence that goes with a state."""
+    if shown in {"queued"}:
+        return _queued(run, around)
+    if shown in {"starting", "running", STALLED, "stopping"}:
+        return _active(run, shown, around)
+    return _ended(run, shown, around)
+
+
+def _queued(run: Run, around: Surroundings) -> str:
+    if run.blocked_by is not None:
+        return f"waits: {run.blocked_by} did not finish; R there lets this go on"
+    if run.queued_boot_id and around.boot_id and run.queued_boot_id != around.boot_id:
+        return "not started: the machine restarted, R lets the queue go on"
+    waits = [around.waits_for[run_id] for run_id in run.inputs if run_id in around.waits_for]
+    if waits:
+        names = " and ".join(f"{other.id} {other.kind}" for other in waits)
+        return f"waits for {names}"
+    if around.slots is not None and around.slots_in_use is not None:
+        return f"waits for a slot, {around.slots_in_use} of {around.slots} in use"
+    return "waits for a slot"
+
+
+def _active(run: Run, shown: str, around: Surroundings) -> str:
+    now = around.now
+    elsewhere = run.host != around.host and around.host
+    if shown == "starting":
+        pid = f", pid {run.pid}" if run.pid else ""
+        return f"starting for {duration(_since(run.started_at or run.created_at, now))}{pid}"
+    if shown == "stopping":
+        return _stopping(run, now)
+    ago = duration(silence_s(run, now))
+    if shown == STALLED:
+        usual = f", usually every {duration(run.report_gap_s)}" if run.report_gap_s else ""
+        if elsewhere:
+            return f"seen {ago} ago from {run.host}{usual}"
+        return f"process {run.pid} is alive, last report {ago} ago{usual}"
+    if elsewhere:
+        return f"running {duration(elapsed_s(run, now))}, seen {ago} ago from {run.host}"
+    if run.reported_at is None:
+        return f"running {duration(elapsed_s(run, now))}, no report yet"
+    return f"running {duration(elapsed_s(run, now))}, last report {ago} ago"
+
+
+def _stopping(run: Run, now: datetime) -> str:
+    for_s = _since(run.stop_requested_at or run.reported_at or run.created_at, now)
+    if run.kill_requested_at is not None:
+        return f"stopping for {duration(for_s)}: being killed"
+    left = max(0.0, STOP_GRACE_S - for_s)
+    return (
+        f"stopping for {duration(for_s)}: writes a checkpoint; killed in {duration(left)} "
+        "if still there, X offers to kill it now"
+    )
+
+
+def _ended(run: Run, shown: str, around: Surroundings) -> str:
+    resumes = f"R resumes at {steps(run.checkpoint_step)}" if run.checkpoint_step else "R resumes"
+    if shown == "finished":
+        stale = ". Stale: an input has worked again since" if run.stale else ""
+        return f"finished in {duration(elapsed_s(run, around.now))}{stale}"
+    if shown == "stopped":
+        return _stopped(run)
+    if shown == "failed":
+        return _failed(run)
+    if shown == "lost":
+        gone = f"process {run.pid} is gone and left no exit record" if run.pid else "no process"
+        return f"lost: {gone}, noticed {moment(run.ended_at, around.now)}. {resumes}"
+    return f"interrupted: {run.reason or 'the machine restarted'}. {resumes}"
+
+
+def _stopped(run: Run) -> str:
+    if run.done is None:
+        return "stopped before its first report. R resumes"
+    of_total = f" of {steps(run.total)}" if run.total else ""
+    kept = ", checkpoint kept" if run.checkpoint_step is not None else ""
+    return f"stopped at {steps(run.done)}{of_total} {run.unit or ''}{kept}. R resumes".replace(
+        " .", "."
+    )
+
+
+def _failed(run: Run) -> str:
+    code = f"exit code {run.exit_code}, " if run.exit_code is not None else ""
+    reason = run.reason or "no reason was left; its log may say more"
+    again = (
+        f" Last good checkpoint at {steps(run.checkpoint_step)}. R retries from it"
+        if run.checkpoint_step
+        else " R retries"
+    )
+    return f"failed: {code}{reason.rstrip('.')}.{again}"
+
+
+def _since(at: datetime, now: datetime) -> float:
+    return max(0.0, (now - at).total_seconds())

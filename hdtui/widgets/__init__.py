@@ -1,0 +1,1 @@
+"""Widgets draw one thing each."""

@@ -1,0 +1,109 @@
+"""The filter's row: shows the filter, becomes a text field on ``/``."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.widgets import Input
+
+from hdtui.widgets.lines import Lines, Span
+
+
+class FilterField(Input):
+    """The text field; esc leaves it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
+
+    class Left(Message):
+        """Esc was pressed in the field."""
+
+    def action_leave(self) -> None:
+        self.post_message(self.Left())
+
+
+class FilterRow(Horizontal):
+    """`` / kind:student`` with facts at its right; the field is there only while it is edited."""
+
+    DEFAULT_CSS = """
+    FilterRow { height: 1; }
+    FilterRow Lines { height: 1; }
+    FilterRow #slash { width: 3; }
+    FilterRow FilterField { display: none; width: 1fr; }
+    FilterRow #words { width: 1fr; }
+    FilterRow #facts { width: auto; min-width: 1; }
+    FilterRow.-editing FilterField { display: block; }
+    FilterRow.-editing #words { display: none; }
+    """
+
+    class Changed(Message):
+        """The text changed; ``final`` when Enter left the field."""
+
+        def __init__(self, text: str, final: bool) -> None:
+            super().__init__()
+            self.text = text
+            self.final = final
+
+    def __init__(self, hint: str = "filter") -> None:
+        super().__init__()
+        self.hint = hint
+        self.text = ""
+        self.slash = Lines([(Span(" / ", "accent"),)], widget_id="slash")
+        self.words = Lines(widget_id="words")
+        self.field = FilterField()
+        self.facts = Lines(widget_id="facts")
+
+    def compose(self) -> ComposeResult:
+        yield self.slash
+        yield self.words
+        yield self.field
+        yield self.facts
+
+    def on_mount(self) -> None:
+        self._show_words()
+
+    def set_text(self, text: str) -> None:
+        """Show a filter without asking anybody."""
+        self.text = text
+        self._show_words()
+
+    def set_facts(self, facts: str, role: str = "muted") -> None:
+        """Words at the right end of the row."""
+        self.facts.styles.width = max(1, len(facts) + 1)
+        self.facts.show([(Span(f"{facts} ", role),)])
+
+    def edit(self) -> None:
+        """Put the cursor into the field."""
+        self.field.value = self.text
+        self.add_class("-editing")
+        self.field.focus()
+        self.field.cursor_position = len(self.text)
+
+    @property
+    def editing(self) -> bool:
+        """The field has the focus."""
+        return self.has_class("-editing")
+
+    def _show_words(self) -> None:
+        words = Span(self.text) if self.text else Span(self.hint, "muted")
+        self.words.show([(words,)])
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if self.editing:
+            self.text = event.value
+            self.post_message(self.Changed(self.text, final=False))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self._close()
+
+    def on_filter_field_left(self, event: FilterField.Left) -> None:
+        event.stop()
+        self._close()
+
+    def _close(self) -> None:
+        self.remove_class("-editing")
+        self._show_words()
+        self.post_message(self.Changed(self.text, final=True))

@@ -1,0 +1,76 @@
+"""How many bytes go to the terminal, and what a live widget may still spend."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from textual.drivers.linux_driver import LinuxDriver
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+Clock = Callable[[], float]
+
+
+class ByteMeter:
+    """Counts bytes written and remembers those of the last seconds."""
+
+    def __init__(self, window_s: float = 5.0, clock: Clock = time.monotonic) -> None:
+        self.total_bytes = 0
+        self._window_s = window_s
+        self._clock = clock
+        self._writes: deque[tuple[float, int]] = deque()
+
+    def count(self, num_bytes: int) -> None:
+        """Note a write."""
+        self.total_bytes += num_bytes
+        self._writes.append((self._clock(), num_bytes))
+        self._forget()
+
+    def bytes_per_s(self) -> float:
+        """The mean rate over the window."""
+        self._forget()
+        return sum(num_bytes for _, num_bytes in self._writes) / self._window_s
+
+    def _forget(self) -> None:
+        oldest = self._clock() - self._window_s
+        while self._writes and self._writes[0][0] < oldest:
+            self._writes.popleft()
+
+
+class TokenBucket:
+    """Lets through what a rate allows; a frame that cannot be paid is skipped."""
+
+    def __init__(
+        self, bytes_per_s: float, burst_bytes: float, clock: Clock = time.monotonic
+    ) -> None:
+        self._rate = bytes_per_s
+        self._burst = burst_bytes
+        self._clock = clock
+        self._tokens = burst_bytes
+        self._at = clock()
+
+    def can_pay(self) -> bool:
+        """Whether the last frames are paid for."""
+        now = self._clock()
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        self._at = now
+        return self._tokens > 0
+
+    def pay(self, num_bytes: float) -> None:
+        """Take the cost of a frame; it may leave a debt that later frames wait for."""
+        self._tokens -= num_bytes
+
+
+class MeteredDriver(LinuxDriver):
+    """The terminal driver with a meter on its writes."""
+
+    def __init__(self, app: "App[Any]", **options: Any) -> None:
+        super().__init__(app, **options)
+        self._meter: ByteMeter | None = getattr(app, "meter", None)
+
+    def write(self, data: str) -> None:
+        if self._meter is not None:
+            self._meter.count(len(data.encode("utf-8", "replace")))
+        super().write(data)

@@ -1,0 +1,177 @@
+"""The rows that every screen has: tabs and counts, the answer to the last key, the keys."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from textual.events import Click
+from textual.message import Message
+
+from hdtui.messages import Counts
+from hdtui.widgets.lines import Line, Lines, Span, left_and_right, wrapped
+
+TABS = ("Home", "Runs", "Robots", "Watch", "Compare", "Efficiency")
+
+
+class Key(NamedTuple):
+    """A key of the last row: what to press, what it does, and the key name that a click sends."""
+
+    label: str
+    words: str
+    press: str = ""
+
+
+class TabRow(Lines):
+    """Row 1: the six screens, the current one in brackets, and how many runs do what."""
+
+    class Chosen(Message):
+        """A tab was clicked."""
+
+        def __init__(self, index: int) -> None:
+            super().__init__()
+            self.index = index
+
+    DEFAULT_CSS = "TabRow { dock: top; height: 1; }"
+
+    def __init__(self, current: int) -> None:
+        super().__init__()
+        self.current = current
+        self.counts = Counts()
+        self.extra = ""
+
+    def set_counts(self, counts: Counts, extra: str = "") -> None:
+        """Show how many runs are active, waiting and in need of eyes."""
+        self.counts = counts
+        self.extra = extra
+        self.redraw()
+
+    def on_resize(self) -> None:
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw the row for the width of the terminal."""
+        self.show([left_and_right(self._tabs(), self._facts(), self.size.width)])
+
+    def _tabs(self) -> Line:
+        spans = [Span("hdtui ", "text bold")]
+        for index, name in enumerate(TABS):
+            if index == self.current:
+                spans.append(Span(f"[{index + 1} {name}]", "accent bold"))
+            else:
+                spans.append(Span(f" {index + 1} {name} "))
+        return tuple(spans)
+
+    def _facts(self) -> Line:
+        counts = self.counts
+        if counts.notice:
+            return (Span(f"{counts.notice} ", "warn"),)
+        if not counts.total:
+            return (Span("no runs yet ", "muted"),)
+        shown = [
+            (counts.active, "►", "accent"),
+            (counts.queued, "∙", "muted"),
+            (counts.failed, "✗", "bad"),
+            (counts.lost, "†", "bad bold"),
+        ]
+        spans = [Span(f"{glyph}{number} ", role) for number, glyph, role in shown if number]
+        if self.size.width >= 110 and self.extra:
+            host, _, clock = self.extra.partition("|")
+            return (Span(f"{host}  ", "muted"), *spans, Span(f" {clock} ", "muted"))
+        return tuple(spans)
+
+    def on_click(self, event: Click) -> None:
+        column = len("hdtui ")
+        for index, name in enumerate(TABS):
+            column += len(name) + 4
+            if event.x < column:
+                self.post_message(self.Chosen(index))
+                return
+
+
+class AnswerRow(Lines):
+    """Row 23: the answer to the last key; it stays until the next one."""
+
+    DEFAULT_CSS = "AnswerRow { height: 1; }"
+
+    def say(self, text: str, role: str = "text") -> None:
+        """Show an answer; an empty one clears the row."""
+        self.show([(Span(f" {text}", role),) if text else ()])
+
+
+class KeyRow(Lines):
+    """Row 24: the keys that can act now, help last."""
+
+    class Pressed(Message):
+        """A key of the row was clicked."""
+
+        def __init__(self, key: str) -> None:
+            super().__init__()
+            self.key = key
+
+    DEFAULT_CSS = "KeyRow { height: 1; }"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys: tuple[Key, ...] = ()
+
+    def set_keys(self, keys: Sequence[Key]) -> None:
+        """The keys to show, most important first; those that do not fit are left out."""
+        if tuple(keys) != self.keys:
+            self.keys = tuple(keys)
+            self.redraw()
+
+    def on_resize(self) -> None:
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw as many keys as fit."""
+        width = self.size.width
+        spans: list[Span] = []
+        for key in self._fitting(width):
+            spans += [
+                Span(" ", "muted"),
+                Span(key.label, "accent"),
+                Span(f" {key.words} ", "muted"),
+            ]
+        help_words: Line = (Span("?", "accent"), Span(" help ", "muted"))
+        self.show([left_and_right(tuple(spans), help_words, width)])
+
+    def _fitting(self, width: int) -> list[Key]:
+        room = width - len("? help  ")
+        fitting = []
+        for key in self.keys:
+            room -= len(key.label) + len(key.words) + 3
+            if room < 0:
+                break
+            fitting.append(key)
+        return fitting
+
+    def on_click(self, event: Click) -> None:
+        column = 0
+        for key in self._fitting(self.size.width):
+            column += len(key.label) + len(key.words) + 3
+            if event.x < column:
+                self.post_message(self.Pressed(key.press or key.label))
+                return
+        if event.x >= self.size.width - len("? help "):
+            self.post_message(self.Pressed("question_mark"))
+
+
+class Paragraph(Lines):
+    """Sentences wrapped to the width, with one column of margin."""
+
+    DEFAULT_CSS = "Paragraph { height: auto; width: 1fr; }"
+
+    def __init__(self, text: str = "", role: str = "text", *, widget_id: str | None = None) -> None:
+        super().__init__(id=widget_id)
+        self.text = text
+        self.role = role
+
+    def set_text(self, text: str, role: str = "text") -> None:
+        """Show other sentences."""
+        self.text, self.role = text, role
+        self.on_resize()
+
+    def on_resize(self) -> None:
+        self.show(
+            [(Span(f" {row}", self.role),) for row in wrapped(self.text, self.size.width - 2)]
+        )

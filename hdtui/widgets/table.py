@@ -1,0 +1,327 @@
+"""A list with columns, a cursor and marks that sends only the cells that changed."""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.events import Blur, Click, Focus, MouseScrollDown, MouseScrollUp
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from hdtui.widgets.lines import (
+    BLANK,
+    Line,
+    Span,
+    emboldened,
+    fit,
+    line_width,
+    refresh_changes,
+    restyled,
+    strip_of,
+    wrapped,
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table. Without ``grow`` it is ``width`` cells wide and ``gap`` more.
+
+    Where the table is too narrow, columns with the highest ``leaves_first`` go first; 0 stays.
+    """
+
+    key: str
+    title: str
+    width: int
+    right: bool = False
+    grow: bool = False
+    gap: int = 2
+    leaves_first: int = 0
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """A row: one line per column, or ``instead`` from ``instead_from`` on (a sentence)."""
+
+    cells: tuple[Line, ...]
+    mark: str = " "
+    instead: Line = BLANK
+    instead_from: int = 0
+    selectable: bool = True
+
+
+RowSource = Callable[[int], TableRow]
+
+
+def fitting_columns(columns: Sequence[Column], width: int) -> list[tuple[int, Column, int]]:
+    """Index, column and width of the columns that fit into ``width`` cells."""
+    kept = list(enumerate(columns))
+    while len(kept) > 1 and _needed(kept) > width:
+        leaver = max(kept, key=lambda item: (item[1].leaves_first, item[0]))
+        if leaver[1].leaves_first == 0:
+            break
+        kept.remove(leaver)
+    spare = max(0, width - _needed(kept))
+    growing = [index for index, column in kept if column.grow]
+    fitted = []
+    for index, column in kept:
+        extra = spare if growing and index == growing[0] else 0
+        fitted.append((index, column, column.width + extra))
+    return fitted
+
+
+def _needed(columns: Sequence[tuple[int, Column]]) -> int:
+    if not columns:
+        return 0
+    return sum(column.width + column.gap for _, column in columns) - columns[-1][1].gap
+
+
+def cell_line(content: Line, column: Column, width: int) -> Line:
+    """A cell's content cut or padded to its column, to the right where the column says so."""
+    if column.right:
+        pad = width - line_width(content)
+        content = (Span(" " * pad), *content) if pad > 0 else content
+    return fit(content, width)
+
+
+class Table(Widget, can_focus=True):
+    """Rows by key; the cursor stays with its row when rows move."""
+
+    DEFAULT_CSS = "Table { height: 1fr; width: 1fr; }"
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "move(1)", show=False),
+        Binding("up,k", "move(-1)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("home", "jump(0)", show=False),
+        Binding("end", "jump(-1)", show=False),
+        Binding("enter", "choose", show=False),
+    ]
+
+    class Moved(Message):
+        """The cursor is on another row, or on None where there is none."""
+
+        def __init__(self, table: "Table", key: Hashable) -> None:
+            super().__init__()
+            self.table = table
+            self.key = key
+
+        @property
+        def control(self) -> "Table":
+            return self.table
+
+    class Chosen(Message):
+        """Enter, or a click on the cursor's row."""
+
+        def __init__(self, table: "Table", key: Hashable) -> None:
+            super().__init__()
+            self.table = table
+            self.key = key
+
+        @property
+        def control(self) -> "Table":
+            return self.table
+
+    class Heading(Message):
+        """A heading was clicked."""
+
+        def __init__(self, table: "Table", column: str) -> None:
+            super().__init__()
+            self.table = table
+            self.column = column
+
+        @property
+        def control(self) -> "Table":
+            return self.table
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        *,
+        header: bool = True,
+        empty: str = "",
+        widget_id: str | None = None,
+    ) -> None:
+        super().__init__(id=widget_id)
+        self.columns = tuple(columns)
+        self.header = header
+        self.empty = empty
+        self.keys: list[Hashable] = []
+        self.cursor = 0
+        self.top_row = 0
+        self.stale = False
+        self._row_of: RowSource = _no_rows
+        self._drawn: list[Line] = []
+
+    @property
+    def cursor_key(self) -> Hashable:
+        """The key of the cursor's row, None in an empty table."""
+        return self.keys[self.cursor] if 0 <= self.cursor < len(self.keys) else None
+
+    @property
+    def num_visible(self) -> int:
+        """How many rows fit below the heading."""
+        return max(1, self.size.height - int(self.header))
+
+    def set_columns(self, columns: Sequence[Column]) -> None:
+        """Use other columns from the next rows on."""
+        self.columns = tuple(columns)
+
+    def set_rows(self, keys: Sequence[Hashable], row_of: RowSource) -> None:
+        """Show rows; ``row_of`` draws the row at an index and is asked for visible rows only."""
+        old_key = self.cursor_key
+        self.keys = list(keys)
+        self._row_of = row_of
+        if old_key is not None and old_key in self.keys:
+            self.cursor = self.keys.index(old_key)
+        self.cursor = max(0, min(self.cursor, len(self.keys) - 1))
+        if self.cursor_key != old_key:
+            self.post_message(self.Moved(self, self.cursor_key))
+        self.redraw()
+
+    def set_empty(self, sentence: str) -> None:
+        """The sentence that stands in place of rows."""
+        if sentence != self.empty:
+            self.empty = sentence
+            self.redraw()
+
+    def set_stale(self, stale: bool) -> None:
+        """Draw everything muted: the data is old."""
+        if stale != self.stale:
+            self.stale = stale
+            self.redraw()
+
+    def move_to(self, key: Hashable) -> bool:
+        """Put the cursor on the row with this key; False where there is none."""
+        if key not in self.keys:
+            return False
+        self._go(self.keys.index(key))
+        return True
+
+    def redraw(self) -> None:
+        """Compose the visible rows and send the cells that differ from the last picture."""
+        old, self._drawn = self._drawn, self._compose_lines()
+        refresh_changes(self, old, self._drawn)
+
+    def render_line(self, y: int) -> Strip:
+        spans = self._drawn[y] if y < len(self._drawn) else BLANK
+        return strip_of(self, spans, self.size.width)
+
+    def _compose_lines(self) -> list[Line]:
+        self._scroll_to_cursor()
+        width = self.size.width
+        fitted = fitting_columns(self.columns, width - 2)
+        lines = [self._heading(fitted)] if self.header else []
+        if not self.keys:
+            return [*lines, *_sentence_rows(self.empty, width)]
+        for index in range(self.top_row, min(len(self.keys), self.top_row + self.num_visible)):
+            lines.append(self._row_line(index, fitted, width))
+        return lines
+
+    def _heading(self, fitted: Sequence[tuple[int, Column, int]]) -> Line:
+        spans: list[Span] = [Span("  ")]
+        for _, column, width in fitted:
+            spans += cell_line((Span(column.title, "muted"),), column, width)
+            spans.append(Span(" " * column.gap))
+        return tuple(spans)
+
+    def _row_line(self, index: int, fitted: Sequence[tuple[int, Column, int]], width: int) -> Line:
+        row = self._row_of(index)
+        spans: list[Span] = []
+        for place, column, cell_width in fitted:
+            if row.instead and place >= row.instead_from:
+                spans += row.instead
+                break
+            spans += cell_line(row.cells[place], column, cell_width)
+            spans.append(Span(" " * column.gap))
+        body = fit(tuple(spans), max(0, width - 2))
+        at_cursor = index == self.cursor
+        if at_cursor:
+            body = emboldened(body)
+        if self.stale:
+            body = restyled(body, "muted")
+        cursor = " " if not at_cursor else "▌" if self.has_focus else "▏"
+        return (Span(cursor, "accent bold"), Span(row.mark, "accent bold"), *body)
+
+    def _scroll_to_cursor(self) -> None:
+        visible = self.num_visible
+        self.top_row = max(0, min(self.top_row, len(self.keys) - visible))
+        if self.cursor < self.top_row:
+            self.top_row = self.cursor
+        elif self.cursor >= self.top_row + visible:
+            self.top_row = self.cursor - visible + 1
+
+    def _go(self, index: int) -> None:
+        if not self.keys:
+            return
+        target = max(0, min(index, len(self.keys) - 1))
+        step = 1 if target >= self.cursor else -1
+        while not self._row_of(target).selectable and 0 <= target + step < len(self.keys):
+            target += step
+        if target == self.cursor or not self._row_of(target).selectable:
+            return
+        self.cursor = target
+        self.redraw()
+        self.post_message(self.Moved(self, self.cursor_key))
+
+    def action_move(self, rows: int) -> None:
+        self._go(self.cursor + rows)
+
+    def action_page(self, pages: int) -> None:
+        self._go(self.cursor + pages * self.num_visible)
+
+    def action_jump(self, where: int) -> None:
+        self._go(0 if where == 0 else len(self.keys) - 1)
+
+    def action_choose(self) -> None:
+        if self.cursor_key is not None:
+            self.post_message(self.Chosen(self, self.cursor_key))
+
+    def on_resize(self) -> None:
+        self.redraw()
+
+    def on_focus(self, event: Focus) -> None:
+        self.redraw()
+
+    def on_blur(self, event: Blur) -> None:
+        self.redraw()
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        event.stop()
+        self._go(self.cursor + 3)
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        event.stop()
+        self._go(self.cursor - 3)
+
+    def on_click(self, event: Click) -> None:
+        if self.header and event.y == 0:
+            self._click_heading(event.x)
+            return
+        index = self.top_row + event.y - int(self.header)
+        if index >= len(self.keys):
+            return
+        if index == self.cursor:
+            self.action_choose()
+        else:
+            self._go(index)
+
+    def _click_heading(self, x: int) -> None:
+        left = 2
+        for _, column, width in fitting_columns(self.columns, self.size.width - 2):
+            left += width + column.gap
+            if x < left:
+                self.post_message(self.Heading(self, column.key))
+                return
+
+
+def _no_rows(index: int) -> TableRow:
+    raise IndexError(index)
+
+
+def _sentence_rows(sentence: str, width: int) -> list[Line]:
+    if not sentence:
+        return []
+    return [BLANK, *[(Span(f"  {row}", "muted"),) for row in wrapped(sentence, width - 4)]]
