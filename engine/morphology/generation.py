@@ -19,6 +19,9 @@ LIMB_COUNT_WEIGHTS = {4: 1, 5: 3, 6: 6, 7: 12, 8: 18, 9: 18, 10: 12}
 """How often a limb count is aimed at: like evolved UNIMAL robots, mostly 7 to 10."""
 
 MIN_JOINTS, MAX_JOINTS = 5, 15
+MAX_HEAD_HEIGHT_M = UNIMAL.bounds["body_position"][1][2] - UNIMAL.floor_top_m
+"""Taller robots leave the range contexts are normalised by, and fall over."""
+
 MAX_GROWTHS = 30
 MAX_MUTATIONS = 2
 
@@ -51,7 +54,8 @@ def candidate(seed: int, index: int) -> Morphology:
         if grown is None:
             continue
         robot, operations = grown
-        if MIN_JOINTS <= robot.num_joints <= MAX_JOINTS:
+        stands_low = robot.head_height_m <= MAX_HEAD_HEIGHT_M
+        if stands_low and MIN_JOINTS <= robot.num_joints <= MAX_JOINTS:
             name = f"g{seed}-{index}-{robot.digest[:6]}"
             return replace(robot, name=name, lineage=Lineage(None, operations, seed))
 

@@ -1,6 +1,6 @@
 """Mutants of robots, by seed: every one valid, symmetric and unlike all others."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -67,14 +67,26 @@ def mutants(
 
     Raises RobotError when a robot has not that many different mutants.
     """
+    return list(each_mutant(parents, per_parent, seed, min_operations, max_operations))
+
+
+def each_mutant(
+    parents: Sequence[Morphology],
+    per_parent: int,
+    seed: int,
+    min_operations: int = 1,
+    max_operations: int = 3,
+) -> Iterator[Morphology]:
+    """The robots of :func:`mutants` one after the other, for callers that report progress.
+
+    Only a call with all parents keeps all mutants different: equal parents have equal first draws.
+    """
     seen = {parent.digest for parent in parents}
-    found: list[Morphology] = []
     for parent in parents:
         for number in range(1, per_parent + 1):
             mutant = _unseen_mutant(parent, seed, number, (min_operations, max_operations), seen)
             seen.add(mutant.digest)
-            found.append(mutant)
-    return found
+            yield mutant
 
 
 def _unseen_mutant(

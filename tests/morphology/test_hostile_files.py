@@ -10,13 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import RobotError
-from engine.morphology.generation import candidate
+from engine.morphology.generation import candidates
 from engine.morphology.metadata import write_metadata
 from engine.morphology.mjcf import load_robot, load_robots, parse_robot, save_robot, write_robot
 from engine.morphology.tree import Morphology
 from engine.morphology.xml_reading import MAX_FILE_BYTES
 
-ROBOT = candidate(0, 1)
+ROBOT = next(
+    robot
+    for robot in candidates(0)
+    if 0 < 2 * len(robot.symmetric_pairs) < robot.num_limbs - 1 and robot.limbs[1].joints[0]
+)
+"""A robot with mirrored limbs and a single one."""
 XML = write_robot(ROBOT)
 METADATA = json.loads(write_metadata(ROBOT))
 LIMB = ROBOT.limbs[1].identifier

@@ -90,6 +90,13 @@ def test_a_mutant_does_not_depend_on_the_other_parents() -> None:
     assert mutants(robots, 3, 5)[6:9] == mutants([robots[2]], 3, 5)
 
 
+def test_equal_bodies_under_two_names_get_different_mutants() -> None:
+    robot = candidate(0, 0)
+    found = mutants([robot, replace(robot, name="twin")], 9, 0)
+    check_mutants(found, [robot])
+    assert sum(mutant.name.startswith("twin-") for mutant in found) == 9
+
+
 def test_nine_mutants_each_are_distinct_and_use_all_seven_operations() -> None:
     parents = generate(20, 0)
     found = mutants(parents, 9, 1)
