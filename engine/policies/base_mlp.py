@@ -5,12 +5,12 @@ takes the weights, whoever wrote them (HyperDistill, arXiv 2402.06570, section 4
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from engine.morphology.packing import Packing
+from engine.policies.widths import NetworkWidths
 
 
 @dataclass(frozen=True)
@@ -104,36 +104,32 @@ def terrain_encoder(terrain_points: int, width: int) -> nn.Sequential:
 class BaseMLP(nn.Module):
     """One robot's base MLP as a plain module: what is deployed, and what efficiency counts.
 
-    Moments and the average over limbs are folded into the weights, so a step is: clip, flatten
-    (N, L * F), linear, ReLU, hidden layers with ReLU, linear to (N, L, J), mask.
+    Moments, joint mask and the average over limbs are folded into the weights, so a step is: clip,
+    flatten (N, L * F), linear, ReLU, hidden layers with ReLU, linear to (N, L, J).
     """
 
     observation_low: Tensor
     observation_high: Tensor
-    joint_mask: Tensor
 
     def __init__(
         self,
-        joint_mask: Tensor,
+        widths: NetworkWidths,
+        limbs: int,
         *,
-        observation_width: int,
         hidden_width: int,
         hidden_layers: int,
-        terrain_points: int = 0,
-        terrain_width: int = 64,
+        terrain_width: int,
     ) -> None:
         super().__init__()
-        limbs, slots = joint_mask.shape
-        self.input = nn.Linear(limbs * observation_width, hidden_width)
-        self.terrain = terrain_encoder(terrain_points, terrain_width) if terrain_points else None
-        joined = hidden_width + (terrain_width if terrain_points else 0)
-        widths = [joined, *[hidden_width] * hidden_layers]
-        self.hidden = nn.ModuleList(
-            nn.Linear(fan_in, fan_out) for fan_in, fan_out in pairwise(widths)
-        )
-        self.output = nn.Linear(widths[-1], limbs * slots)
-        self.register_buffer("joint_mask", joint_mask.clone())
-        infinite = torch.full((observation_width,), float("inf"))
+        self.output_shape = (limbs, widths.joint_slots)
+        self.input = nn.Linear(limbs * widths.observation, hidden_width)
+        points = widths.terrain_points
+        self.terrain = terrain_encoder(points, terrain_width) if points else None
+        joined = hidden_width + (terrain_width if points else 0)
+        fan_ins = [joined, *[hidden_width] * hidden_layers][:hidden_layers]
+        self.hidden = nn.ModuleList(nn.Linear(fan_in, hidden_width) for fan_in in fan_ins)
+        self.output = nn.Linear(hidden_width, limbs * widths.joint_slots)
+        infinite = torch.full((widths.observation,), float("inf"))
         self.register_buffer("observation_low", -infinite)
         self.register_buffer("observation_high", infinite)
 
@@ -145,5 +141,5 @@ class BaseMLP(nn.Module):
             features = torch.cat([features, self.terrain(terrain)], dim=-1)
         for layer in self.hidden:
             features = torch.relu(layer(features))
-        mean: Tensor = self.output(features).view(-1, *self.joint_mask.shape)
-        return mean * self.joint_mask
+        means: Tensor = self.output(features).view(-1, *self.output_shape)
+        return means

@@ -24,13 +24,17 @@ class ObservationMoments(nn.Module):
         self.register_buffer("variance", torch.ones(slots, width, dtype=torch.float64))
         self.register_buffer("count", torch.zeros(slots, dtype=torch.float64))
 
+    def scale(self) -> Tensor:
+        """What deviations from the mean are multiplied by: (K, F)."""
+        return torch.rsqrt(self.variance + _VARIANCE_FLOOR)
+
     def normalize(self, features: Tensor, columns: slice = slice(None)) -> Tensor:
         """Standardised and clipped ``columns`` of the moments' features.
 
         Moments of one slot apply to (..., F); those of K slots to (R, L, N, F), limb by limb.
         """
         mean = self.mean[:, columns].to(features.dtype)
-        scale = torch.rsqrt(self.variance[:, columns] + _VARIANCE_FLOOR).to(features.dtype)
+        scale = self.scale()[:, columns].to(features.dtype)
         if self.mean.shape[0] > 1:
             limbs = features.shape[1]
             mean, scale = mean[:limbs].unsqueeze(1), scale[:limbs].unsqueeze(1)

@@ -1,0 +1,155 @@
+"""Write one small policy file per robot from a student, and check that it acts the same."""
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from engine.config.base import TaskConfig
+from engine.config.evaluation import DeploymentConfig
+from engine.deployment.document import deployed_document
+from engine.deployment.folding import Arrays, fold, hypernetwork_of
+from engine.deployment.runtime import DeployedMLP
+from engine.errors import DeploymentError, StopRequestedError
+from engine.events import ArtifactWritten, Progress, Result, StageContext
+from engine.morphology.tree import Morphology
+from engine.policies.hypernetwork import Hypernetwork
+from engine.policies.robots import robot_batch
+from engine.random import generator
+from engine.rollout.saved_policy import load_policy
+from engine.simulation.scene import scene_xml
+
+FOLDER_NAME = "deployed"
+TOLERANCE = 1e-5
+_CHECKED_OBSERVATIONS = 1000
+
+
+def deploy_student(
+    config: DeploymentConfig,
+    student_path: Path,
+    robots: Sequence[Morphology],
+    context: StageContext,
+) -> list[Path]:
+    """A policy file per robot, each beside a JSON and, on flat ground, a MuJoCo scene to try it in.
+
+    Raises:
+        DeploymentError: the student is no hypernetwork, acts differently once folded, or a file
+            cannot be written.
+        StopRequestedError: a stop was asked for between two robots.
+    """
+    policy, description = load_policy(student_path)
+    student = hypernetwork_of(policy, student_path.name)
+    digest = hashlib.sha256(student_path.read_bytes()).hexdigest()
+    origin = {"file": student_path.name, "sha256": digest, "task": description.task}
+    paths = []
+    for index, robot in enumerate(robots):
+        if context.should_stop():
+            raise StopRequestedError(f"stopped after {index} of {len(robots)} robots")
+        arrays = fold(student, robot)
+        document = deployed_document(robot, arrays, origin, description.terrain_points)
+        document["largest_difference"] = _check(config, student, robot, arrays, document)
+        path = _write(config, context.folder / FOLDER_NAME, robot, arrays, document)
+        paths.append(path)
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        context.report(ArtifactWritten("deployed_policy", path.name, path, sha256))
+        context.report(Progress(index + 1, len(robots), "robots"))
+    sizes = [path.stat().st_size for path in paths]
+    context.report(
+        Result(None, f"{len(paths)} policies, {max(sizes, default=0) / 1000:.0f} kB at most")
+    )
+    return paths
+
+
+def _check(
+    config: DeploymentConfig,
+    student: Hypernetwork,
+    robot: Morphology,
+    arrays: Arrays,
+    document: dict[str, object],
+) -> float:
+    """Largest difference of actions to the student's on random observations; refuse a large one."""
+    observation, terrain = random_inputs(config.seed, student, robot, _CHECKED_OBSERVATIONS)
+    batch = robot_batch([robot], "cpu")
+    packing = batch.packing(len(observation))
+    with torch.inference_mode():
+        heights = None if terrain is None else torch.from_numpy(terrain)
+        rows = torch.from_numpy(observation.reshape(-1, observation.shape[-1]))
+        expected = student.mean(student.encode(batch), rows, packing, heights).numpy()
+    found = DeployedMLP(arrays, document).means(observation, terrain)
+    difference = float(np.abs(found.reshape(expected.shape) - expected).max())
+    if not difference <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
+        raise DeploymentError(
+            f"{robot.name}: the folded policy's actions differ by {difference:.1e} from the"
+            f" student's, more than {TOLERANCE:.0e}; the student's weights may have diverged"
+        )
+    return difference
+
+
+def random_inputs(
+    seed: int, student: Hypernetwork, robot: Morphology, count: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Observations (N, L, F) spread as the student's moments say, and terrain (N, P) or None."""
+    rng = generator(seed, "deployment-check", robot.digest)
+    mean, variance = student.moments.mean[0].numpy(), student.moments.variance[0].numpy()
+    shape = (count, robot.num_limbs, len(mean))
+    observation = mean + np.sqrt(variance) * rng.normal(scale=3.0, size=shape)
+    terrain = None
+    if student.terrain is not None:
+        terrain = rng.normal(size=(count, student.widths.terrain_points)).astype(np.float32)
+    return observation.astype(np.float32), terrain
+
+
+def _write(
+    config: DeploymentConfig,
+    folder: Path,
+    robot: Morphology,
+    arrays: Arrays,
+    document: dict[str, object],
+) -> Path:
+    path = folder / f"{robot.name}.{config.format}"
+    if config.format == "onnx":
+        content = _onnx_content(arrays, document)
+    else:
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **arrays)
+        content = buffer.getvalue()
+    write_file(path, content)
+    write_file(path.with_suffix(".json"), json.dumps(document, indent=1).encode())
+    if document["terrain"] is None:
+        write_file(path.with_suffix(".xml"), scene_xml(robot, TaskConfig()))
+    return path
+
+
+def _onnx_content(arrays: Arrays, document: dict[str, object]) -> bytes:
+    try:
+        from engine.deployment.onnx_export import onnx_model  # noqa: PLC0415 (an optional extra)
+    except ImportError as error:
+        raise DeploymentError(
+            f"ONNX export needs the package {error.name}; install hdtui[deploy] or use format=npz"
+        ) from error
+    return onnx_model(arrays, document)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write, flush to disk and rename, so that ``path`` is complete or as it was before.
+
+    Raises:
+        DeploymentError: the disk is full or the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise DeploymentError(f"{path}: cannot be written ({error.strerror})") from error
+    finally:
+        temporary.unlink(missing_ok=True)

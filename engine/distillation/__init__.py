@@ -1,0 +1,1 @@
+"""Expert data of a teacher on many robots, and a student that learns from it."""

@@ -1,0 +1,198 @@
+"""Roll a teacher out on one batch of robots and write their shards."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.config.distillation import CollectionConfig
+from engine.distillation.manifest import (
+    DroppedRobot,
+    EpisodeStatistics,
+    Moments,
+    Shard,
+    Source,
+)
+from engine.distillation.shards import ShardArrays, write_shard
+from engine.environments import EpisodeBatch, VectorEnvironment
+from engine.errors import StopRequestedError
+from engine.morphology.mjcf import save_robot
+from engine.morphology.packing import Packing
+from engine.morphology.tree import Morphology
+from engine.random import generator
+from engine.rollout.actors import Actor, CheckpointActors
+from engine.rollout.processes import ShouldStop
+
+Array = npt.NDArray[np.floating]
+RobotOutcome = Shard | DroppedRobot
+
+
+@dataclass(frozen=True)
+class BatchJob:
+    """Robots that are rolled out together, and all a process needs to do so."""
+
+    robots: tuple[Morphology, ...]
+    config: CollectionConfig
+    teacher_path: Path
+    folder: Path
+    source: Source
+
+
+@dataclass(frozen=True)
+class _Recording:
+    """Samples of all robots of a batch: (T, rows, F), (T, rows, J), (T, E, P) or None."""
+
+    packing: Packing
+    observation: Array
+    action: Array
+    action_mean: Array
+    terrain: Array | None
+    unfinished_return: Array  # (E,) rewards of episodes that had not ended
+    episodes: EpisodeBatch
+
+    def of_robot(self, robot: int, samples: int) -> ShardArrays:
+        """The first ``samples`` samples of a robot, step by step."""
+        rows = self.packing.robot_rows[robot]
+        limbs = self.packing.limb_counts[robot]
+        environments = self.packing.robot_environments[robot]
+
+        def per_sample(array: Array) -> Array:
+            flat: Array = array[:, rows].reshape(-1, limbs, array.shape[-1])[:samples]
+            return flat
+
+        terrain = None
+        if self.terrain is not None:
+            terrain = self.terrain[:, environments].reshape(-1, self.terrain.shape[-1])[:samples]
+        return ShardArrays(
+            per_sample(self.observation),
+            per_sample(self.action),
+            per_sample(self.action_mean),
+            terrain,
+        )
+
+    def statistics(self, robot: int) -> EpisodeStatistics:
+        """Of the ended episodes; where none ended, the return so far of the running ones."""
+        own = self.episodes.robot == robot
+        count = int(own.sum())
+        if count == 0:
+            running = self.unfinished_return[self.packing.robot_environments[robot]]
+            return EpisodeStatistics(
+                episodes=0,
+                mean_return=float(running.mean()),
+                mean_length=float(len(self.observation)),
+                fall_fraction=0.0,
+            )
+        return EpisodeStatistics(
+            episodes=count,
+            mean_return=float(self.episodes.episode_return[own].mean()),
+            mean_length=float(self.episodes.length[own].mean()),
+            fall_fraction=float(self.episodes.terminated[own].mean()),
+        )
+
+
+def record_batch(job: BatchJob, should_stop: ShouldStop) -> list[RobotOutcome]:
+    """Roll the teacher out on a batch and write the shards of the robots it is good enough on."""
+    config = job.config
+    actor = CheckpointActors(job.teacher_path).actor(
+        job.robots, config.simulations_per_robot, config.seed
+    )
+    recording = _record(job, actor, should_stop)
+    outcomes: list[RobotOutcome] = []
+    for index, robot in enumerate(job.robots):
+        statistics = recording.statistics(index)
+        if config.minimum_return is not None and statistics.mean_return < config.minimum_return:
+            outcomes.append(
+                DroppedRobot(name=robot.name, robot_digest=robot.digest, statistics=statistics)
+            )
+            continue
+        arrays = recording.of_robot(index, config.samples_per_robot)
+        outcomes.append(_write(job, robot, arrays, statistics))
+    return outcomes
+
+
+def _record(job: BatchJob, actor: Actor, should_stop: ShouldStop) -> _Recording:
+    config = job.config
+    environment = VectorEnvironment(
+        job.robots, config.task, config.simulations_per_robot, config.seed
+    )
+    environment.reset()
+    packing = environment.packing
+    noise = _Noise(job.robots, packing, config.seed, actor.std if config.stochastic else 0.0)
+    slots = job.robots[0].joint_mask.shape[1]
+    shape = (config.steps, packing.num_rows)
+    observation = np.empty((*shape, environment.observation.shape[1]), np.float32)
+    action = np.empty((*shape, slots), np.float32)
+    action_mean = np.empty_like(action)
+    terrain = None
+    if environment.terrain is not None:
+        terrain = np.empty((config.steps, *environment.terrain.shape), np.float16)
+    running = np.zeros(packing.num_environments)
+    for step in range(config.steps):
+        if should_stop():
+            raise StopRequestedError("stopped while a batch of robots was rolled out")
+        observation[step] = environment.observation
+        action_mean[step] = actor.means(environment.observation, environment.terrain)
+        np.add(action_mean[step], noise.draw(), out=action[step])
+        if terrain is not None and environment.terrain is not None:
+            terrain[step] = environment.terrain
+        environment.step(action[step])
+        running += environment.reward
+        running[environment.terminated | environment.truncated] = 0.0
+    episodes = environment.finished_episodes()
+    return _Recording(packing, observation, action, action_mean, terrain, running, episodes)
+
+
+class _Noise:
+    """What sampling adds to action means, from one stream per robot; zero without a hinge."""
+
+    def __init__(
+        self, robots: tuple[Morphology, ...], packing: Packing, seed: int, std: float
+    ) -> None:
+        self._streams = [
+            (rows, robot, generator(seed, "collection-noise", robot.digest))
+            for robot, rows in zip(robots, packing.robot_rows, strict=True)
+        ]
+        self._std = std
+        self._per_robot = packing.per_robot
+        slots = robots[0].joint_mask.shape[1]
+        self._noise = np.zeros((packing.num_rows, slots), np.float32)
+
+    def draw(self) -> Array:
+        """The noise of the next step: (rows, J), overwritten by the following one."""
+        if self._std == 0.0:
+            return self._noise
+        for rows, robot, rng in self._streams:
+            shape = (self._per_robot, *robot.joint_mask.shape)
+            drawn = self._std * rng.standard_normal(shape) * robot.joint_mask
+            self._noise[rows] = drawn.reshape(-1, shape[-1])
+        return self._noise
+
+
+def _write(
+    job: BatchJob, robot: Morphology, arrays: ShardArrays, statistics: EpisodeStatistics
+) -> Shard:
+    path = f"shards/{robot.name}.safetensors"
+    sha256 = write_shard(job.folder / path, arrays, robot.digest, job.source.teacher_sha256)
+    save_robot(robot, job.folder / "robots")
+    return Shard(
+        name=robot.name,
+        robot_digest=robot.digest,
+        num_limbs=robot.num_limbs,
+        path=path,
+        robot_path=f"robots/xml/{robot.name}.xml",
+        sha256=sha256,
+        samples=arrays.samples,
+        moments=row_moments(arrays.observation),
+        statistics=statistics,
+    )
+
+
+def row_moments(observation: Array) -> Moments:
+    """Moments of limb rows (S, L, F) in float64."""
+    rows = observation.reshape(-1, observation.shape[-1]).astype(np.float64)
+    return Moments(
+        count=len(rows),
+        mean=tuple(rows.mean(axis=0).tolist()),
+        variance=tuple(rows.var(axis=0).tolist()),
+    )

@@ -1,0 +1,141 @@
+"""A student while it learns: its snapshots to resume from, and its file when it is done."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from engine.checkpoints import load_checkpoint, prefixed, save_checkpoint, select
+from engine.config.distillation import StudentConfig
+from engine.distillation.manifest import Source
+from engine.errors import CheckpointError
+from engine.policies.policy import Policy
+from engine.rollout.saved_policy import DOCUMENT_KEY, POLICY_PREFIX, PolicyDescription
+
+_BEST_PREFIX = "best"
+_OPTIMIZER_PREFIX = "optimizer"
+_FREE_ON_RESUME = {"threads", "device", "checkpoint_every_s"}
+"""Settings that may change on resume, because they do not change what is learned."""
+
+
+@dataclass
+class Student:
+    """The network, its optimiser and how far it is; ``best`` holds the best weights so far."""
+
+    policy: Policy
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    epoch: int = 0
+    best_loss: float = math.inf
+    best_step: int = 0
+    epochs_since_best: int = 0
+    best: dict[str, Tensor] = field(default_factory=dict)
+
+    def remember(self, held_out_loss: float | None) -> None:
+        """Keep the weights if they are the best; without anything held out, always."""
+        if held_out_loss is not None and held_out_loss >= self.best_loss:
+            self.epochs_since_best += 1
+            return
+        self.best_loss = math.inf if held_out_loss is None else held_out_loss
+        self.best_step = self.step
+        self.epochs_since_best = 0
+        self.best = {name: t.detach().clone() for name, t in self.policy.state_dict().items()}
+
+
+def save_snapshot(path: Path, student: Student, config: StudentConfig, data_sha256: str) -> str:
+    """Write everything training needs to go on bit for bit; the file's SHA-256."""
+    state = student.optimizer.state_dict()["state"]
+    moments = {
+        f"{index}.{name}": value
+        for index, entries in state.items()
+        for name, value in entries.items()
+    }
+    tensors = {
+        **prefixed(POLICY_PREFIX, student.policy.state_dict()),
+        **prefixed(_BEST_PREFIX, student.best),
+        **prefixed(_OPTIMIZER_PREFIX, moments),
+    }
+    document = {
+        "kind": "student_snapshot",
+        "config": config.model_dump(mode="json"),
+        "data_sha256": data_sha256,
+        "step": student.step,
+        "epoch": student.epoch,
+        "best_loss": None if math.isinf(student.best_loss) else student.best_loss,
+        "best_step": student.best_step,
+        "epochs_since_best": student.epochs_since_best,
+    }
+    return save_checkpoint(path, tensors, document)
+
+
+def load_snapshot(path: Path, student: Student, config: StudentConfig, data_sha256: str) -> None:
+    """Put ``student`` where the snapshot was.
+
+    Raises:
+        CheckpointError: the file is damaged, or made with other data or settings.
+    """
+    tensors, document = load_checkpoint(path)
+    if document.get("kind") != "student_snapshot":
+        raise CheckpointError(f"{path}: is no snapshot of a student in training")
+    _check_same(path, document, config, data_sha256)
+    student.policy.load_state_dict(select(tensors, POLICY_PREFIX))
+    _load_optimizer(student, select(tensors, _OPTIMIZER_PREFIX))
+    student.best = select(tensors, _BEST_PREFIX)
+    student.step, student.epoch = int(document["step"]), int(document["epoch"])
+    best_loss = document["best_loss"]
+    student.best_loss = math.inf if best_loss is None else float(best_loss)
+    student.best_step = int(document["best_step"])
+    student.epochs_since_best = int(document["epochs_since_best"])
+
+
+def _check_same(
+    path: Path, document: dict[str, object], config: StudentConfig, data_sha256: str
+) -> None:
+    if document.get("data_sha256") != data_sha256:
+        raise CheckpointError(f"{path}: was trained on other expert data; start a new run")
+    before, now = document.get("config"), config.model_dump(mode="json")
+    if not isinstance(before, dict):
+        raise CheckpointError(f"{path}: holds no configuration; the file is damaged")
+    changed = {name for name in now if before.get(name) != now[name]} - _FREE_ON_RESUME
+    if changed:
+        raise CheckpointError(
+            f"{path}: {', '.join(sorted(changed))} differ from when it was written; a resumed"
+            " run keeps its settings"
+        )
+
+
+def _load_optimizer(student: Student, moments: dict[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in moments.items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    groups = student.optimizer.state_dict()["param_groups"]
+    student.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def save_student(
+    path: Path,
+    student: Student,
+    config: StudentConfig,
+    source: Source,
+    digests: list[str],
+) -> str:
+    """Write the best weights as a policy that evaluation and deployment load."""
+    description = PolicyDescription(
+        network=config.network,
+        task=source.task.name,
+        terrain_points=source.terrain_points,
+        digests=tuple(digests),
+        action_std=source.action_std,
+    )
+    best = student.best or dict(student.policy.state_dict())
+    document = {
+        "kind": "student",
+        DOCUMENT_KEY: description.model_dump(mode="json"),
+        "config": config.model_dump(mode="json"),
+        "teacher_sha256": source.teacher_sha256,
+        "best_step": student.best_step,
+    }
+    return save_checkpoint(path, prefixed(POLICY_PREFIX, best), document)

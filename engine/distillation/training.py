@@ -1,0 +1,233 @@
+"""Train a student on expert data: minibatches grouped by robot, early stop, bit-exact resume."""
+
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from engine.config.distillation import StudentConfig
+from engine.distillation.dataset import (
+    ExpertDataset,
+    Split,
+    Subset,
+    load_dataset,
+    pooled_moments,
+    split_dataset,
+)
+from engine.distillation.manifest import MANIFEST_NAME
+from engine.distillation.minibatches import (
+    Choice,
+    Minibatch,
+    MinibatchReader,
+    epoch_choices,
+    validation_choices,
+)
+from engine.distillation.objective import (
+    held_out_loss,
+    learning_rate,
+    minibatch_loss,
+    seed_dropout,
+)
+from engine.distillation.shards import file_sha256
+from engine.distillation.snapshots import (
+    Student,
+    load_snapshot,
+    save_snapshot,
+    save_student,
+)
+from engine.errors import DivergenceError, StopRequestedError
+from engine.events import (
+    ArtifactWritten,
+    CheckpointWritten,
+    Metrics,
+    Note,
+    Progress,
+    Result,
+    StageContext,
+)
+from engine.policies.build import build_policy
+from engine.policies.controller import select_device
+from engine.random import torch_seed
+
+_REPORTS_PER_RUN = 200
+_VALIDATION_SAMPLES_PER_ROBOT = 256
+
+
+def train_student(config: StudentConfig, expert_folder: Path, context: StageContext) -> Path:
+    """Clone a teacher's behaviour into one student; the path of the best student's file.
+
+    Raises:
+        DatasetError: the expert data is missing, damaged or not usable.
+        DivergenceError: the loss is no longer a number.
+        StopRequestedError: a stop was asked for; a checkpoint was written.
+    """
+    torch.set_num_threads(config.threads)
+    torch.set_flush_denormal(True)
+    run = _started(config, expert_folder, context)
+    while run.student.epoch < config.epochs and not run.is_stale():
+        run.train_epoch()
+    return run.finish()
+
+
+def _started(config: StudentConfig, expert_folder: Path, context: StageContext) -> "_Run":
+    dataset = load_dataset(expert_folder)
+    split = split_dataset(dataset, config)
+    device = select_device(config.device)
+    source = dataset.manifest.source
+    digests = [data.robot.digest for data in split.training.robots]
+    policy = build_policy(
+        config.network,
+        source.task.name,
+        source.terrain_points,
+        digests,
+        torch_seed(config.seed, "student"),
+    )
+    mean, variance, count = pooled_moments(split.training.robots)
+    policy.moments.assign(torch.from_numpy(mean), torch.from_numpy(variance), count)
+    policy.to(device)
+    student = Student(policy, torch.optim.Adam(policy.parameters(), fused=True))
+    data_sha256 = file_sha256(expert_folder / MANIFEST_NAME)
+    if context.resume_from is not None:
+        load_snapshot(context.resume_from, student, config, data_sha256)
+    return _Run(config, context, dataset, split, student, data_sha256, device)
+
+
+@dataclass
+class _Run:
+    """One training run: the student, its data, and when it last reported and saved."""
+
+    config: StudentConfig
+    context: StageContext
+    dataset: ExpertDataset
+    split: Split
+    student: Student
+    data_sha256: str
+    device: torch.device
+    started_s: float = field(default_factory=time.monotonic)
+    saved_s: float = field(default_factory=time.monotonic)
+    steps_before: int = 0
+    losses: list[torch.Tensor] = field(default_factory=list)
+    snapshots: list[Path] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.reader = MinibatchReader(self.split.training.robots, self.device)
+        self.steps_before = self.student.step
+        first = self._choices(0)
+        self.steps_per_epoch = len(first)
+        self.samples_per_step = sum(choice.samples.size for choice in first) / len(first)
+        self.total_steps = self.steps_per_epoch * self.config.epochs
+        self.report_every = max(self.total_steps // _REPORTS_PER_RUN, 1)
+
+    def _choices(self, epoch: int) -> list[Choice]:
+        config = self.config
+        return epoch_choices(
+            self.split.training,
+            config.robots_per_minibatch,
+            config.samples_per_minibatch_robot,
+            config.seed,
+            epoch,
+        )
+
+    def is_stale(self) -> bool:
+        """No better held-out loss for as many epochs as the configuration is patient."""
+        patience = self.config.patience_epochs
+        return patience is not None and self.student.epochs_since_best >= patience
+
+    def train_epoch(self) -> None:
+        """Take the epoch's remaining gradient steps, then judge the student."""
+        done = self.student.step - self.student.epoch * self.steps_per_epoch
+        for minibatch in self.reader.read_all(self._choices(self.student.epoch)[done:]):
+            self._step(minibatch)
+            if self.context.should_stop():
+                self._save()
+                raise StopRequestedError(f"stopped after gradient step {self.student.step}")
+            if time.monotonic() - self.saved_s >= self.config.checkpoint_every_s:
+                self._save()
+        self._judge()
+        self.student.epoch += 1
+
+    def _step(self, minibatch: Minibatch) -> None:
+        student, config = self.student, self.config
+        rate = learning_rate(config, student.step, self.total_steps)
+        for group in student.optimizer.param_groups:
+            group["lr"] = rate
+        seed_dropout(student.policy, torch_seed(config.seed, "dropout", student.step), self.device)
+        student.policy.train()
+        student.optimizer.zero_grad(set_to_none=True)
+        loss = minibatch_loss(config, student.policy, minibatch)
+        torch.autograd.backward(loss)
+        norm = nn.utils.clip_grad_norm_(student.policy.parameters(), config.gradient_norm)
+        student.optimizer.step()
+        student.step += 1
+        self.losses.append(loss.detach())
+        if student.step % self.report_every == 0:
+            self._report(rate, float(norm))
+
+    def _report(self, rate: float, gradient_norm: float) -> None:
+        loss = float(torch.stack(self.losses).mean())
+        self.losses.clear()
+        if not math.isfinite(loss):
+            raise DivergenceError(
+                f"the loss is {loss} after gradient step {self.student.step}; lower the learning"
+                " rate and start again, or resume from the last checkpoint"
+            )
+        step = self.student.step
+        elapsed = max(time.monotonic() - self.started_s, 1e-9)
+        speed = (step - self.steps_before) / elapsed
+        self.context.report(Progress(step, self.total_steps, "gradient steps", speed))
+        values = {"loss": loss, "learning_rate": rate, "gradient_norm": gradient_norm}
+        values["samples_per_s"] = speed * self.samples_per_step
+        self.context.report(Metrics(step, self.student.epoch, values))
+
+    def _judge(self) -> None:
+        """Held-out losses, and the student kept aside where it is the best so far."""
+        student = self.student
+        values = {}
+        if self.split.held_out_samples.robots:
+            values["held_out_sample_loss"] = self._held_out_loss(self.split.held_out_samples)
+        if self.split.held_out_robots.robots:
+            values["held_out_robot_loss"] = self._held_out_loss(self.split.held_out_robots)
+        judged = values.get("held_out_robot_loss", values.get("held_out_sample_loss"))
+        student.remember(judged)
+        self.context.report(Metrics(student.step, student.epoch, values))
+
+    def _held_out_loss(self, subset: Subset) -> float:
+        reader = MinibatchReader(subset.robots, self.device)
+        choices = validation_choices(
+            subset, self.config.robots_per_minibatch, _VALIDATION_SAMPLES_PER_ROBOT
+        )
+        return held_out_loss(self.student.policy, reader, choices)
+
+    def _save(self) -> None:
+        student, folder = self.student, self.context.folder
+        path = folder / f"checkpoint-a{self.context.attempt}-{student.step:08d}.safetensors"
+        sha256 = save_snapshot(path, student, self.config, self.data_sha256)
+        self.saved_s = time.monotonic()
+        best = None if math.isinf(student.best_loss) else student.best_loss
+        self.context.report(CheckpointWritten(student.step, path, sha256, best))
+
+    def finish(self) -> Path:
+        """Write the best student and say how good it is."""
+        student = self.student
+        path = self.context.folder / f"student-a{self.context.attempt}.safetensors"
+        source = self.dataset.manifest.source
+        robots = [data.robot.digest for data in self.split.training.robots]
+        sha256 = save_student(path, student, self.config, source, robots)
+        self.context.report(ArtifactWritten("student", path.name, path, sha256))
+        if self.is_stale():
+            text = f"no better held-out loss for {student.epochs_since_best} epochs: stopped early"
+            self.context.report(Note("info", text))
+        self.context.report(self._result())
+        return path
+
+    def _result(self) -> Result:
+        student = self.student
+        if math.isinf(student.best_loss):
+            return Result(None, f"{student.step} gradient steps, nothing held out to judge by")
+        return Result(
+            student.best_loss,
+            f"held-out loss {student.best_loss:.4f} after {student.best_step} gradient steps",
+        )
