@@ -25,6 +25,8 @@ from engine.simulation.ground import CONTROL_TIMESTEP_S
 
 ENVIRONMENT_ID = "hdtui/Locomotion-v0"
 SEEDS = 2**63 - 1
+LIMIT = 1e5
+"""No observation is larger: faster simulations count as exploded."""
 
 Observation = npt.NDArray[np.float32]
 Action = npt.NDArray[np.float32]
@@ -45,7 +47,7 @@ class FlatFace:
         terrain = self.environment.terrain
         width = self.environment.observation.size // count
         width += 0 if terrain is None else terrain.shape[1]
-        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (width,), np.float32)
+        self.observation_space = gymnasium.spaces.Box(-LIMIT, LIMIT, (width,), np.float32)
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (len(self._hinges),), np.float32)
         self._count = count
 

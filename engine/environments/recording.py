@@ -65,8 +65,12 @@ def record(
 
 
 def _moment(environment: VectorEnvironment) -> dict[str, npt.NDArray[Any]]:
-    qpos, qvel = environment.physics_state(0)
-    moment = {"observation": environment.observation.copy(), "qpos": qpos[0], "qvel": qvel[0]}
+    simulations = environment.simulations(0)
+    moment = {
+        "observation": environment.observation.copy(),
+        "qpos": simulations.qpos[0].copy(),
+        "qvel": simulations.qvel[0].copy(),
+    }
     if environment.terrain is not None:
         moment["terrain"] = environment.terrain[0].copy()
     return moment

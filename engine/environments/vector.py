@@ -214,10 +214,9 @@ class VectorEnvironment:
         self._recorders.append((environment, recorder))
         return recorder
 
-    def physics_state(self, robot: int) -> tuple[FloatArray, FloatArray]:
-        """Copies of qpos (N, nq) and qvel (N, nv) of a robot's simulations."""
-        simulations = self._environments[robot].simulations
-        return simulations.qpos.copy(), simulations.qvel.copy()
+    def simulations(self, robot: int) -> Simulations:
+        """The simulations of a robot, to read from."""
+        return self._environments[robot].simulations
 
     def finished_episodes(self) -> EpisodeBatch:
         """Episodes that ended since the last call."""

@@ -27,7 +27,7 @@ class Simulations:
     def __init__(self, compiled: CompiledRobot, num_simulations: int) -> None:
         self.compiled = compiled
         self.num_simulations = num_simulations
-        self._varied: dict[str, Varied] = {}
+        self.varied: dict[str, Varied] = {}
         self._start_time_s = np.zeros(num_simulations)
         self._home = self._home_state()
         self._open()
@@ -52,10 +52,10 @@ class Simulations:
         Views other than attributes of this object have to be bound again; positions and motion axes
         are filled by the next step.
         """
-        state, varied = self.state.copy(), self._varied
+        state, varied = self.state.copy(), self.varied
         self._open()
         self.state[:] = state
-        self._varied = {}
+        self.varied = {}
         for field, values in varied.items():
             self.vary(field)[:] = values
 
@@ -74,9 +74,9 @@ class Simulations:
 
     def vary(self, field: str) -> Varied:
         """A field of the model with one value per simulation (which course, where boxes stand)."""
-        if field not in self._varied:
-            self._varied[field] = self._batch.expand(field)
-        return self._varied[field]
+        if field not in self.varied:
+            self.varied[field] = self._batch.expand(field)
+        return self.varied[field]
 
     def start(self, ids: IntArray, noise: FloatArray) -> None:
         """Put simulations back at the start, offset by ``noise`` (n, nq + nv), and forward them."""
