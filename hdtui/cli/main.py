@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from engine.errors import HdtuiError, UsageError
-from hdtui.cli import bench, database, pipeline, robots, runs, stages, tables
+from hdtui.cli import bench, database, doctor, pipeline, robots, runs, stages
 from hdtui.cli.options import Home, home_folder
 from hdtui.cli.output import say
 
@@ -23,7 +23,7 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(bench.app, name="bench")
 app.add_typer(database.app, name="db")
 stages.register(app)
-tables.register(app)
+app.command("doctor")(doctor.doctor_command)
 
 NO_TERMINAL = (
     "hdtui: the cockpit needs a terminal, and this is none. Without one, use the commands: "
@@ -40,9 +40,6 @@ def cockpit(
         bool,
         typer.Option("--readonly", help="Look, but change nothing: capitals answer read-only."),
     ] = False,
-    demo: Annotated[
-        bool, typer.Option("--demo", help="Open a generated workspace full of finished runs.")
-    ] = False,
 ) -> None:
     """Open the cockpit."""
     if context.invoked_subcommand is not None:
@@ -56,7 +53,7 @@ def cockpit(
         raise typer.Exit(2)
     from hdtui.app import run as run_cockpit
 
-    run_cockpit(home_folder(home), readonly=readonly, demo=demo)
+    run_cockpit(home_folder(home), readonly=readonly)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -1,6 +1,7 @@
 """``hdtui runs ...``: list, look at, stop, resume, describe and delete runs."""
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -114,17 +115,18 @@ def show_command(run: RunId, home: Home = None, json: Json = False, seed: Seed =
     from db.queries.artifacts import list_artifacts, list_checkpoints
     from db.queries.runs import dependants, get_run
     from engine.workers.commands import judge_all
-    from engine.workers.liveness import sentence
+    from hdtui.services.states import Surroundings, view
 
     workspace, database = existing(home)
     record = judge_all([get_run(database, run)])[0]
+    sentence = view(record, Surroundings(now=datetime.now(UTC))).sentence
     checkpoints = list_checkpoints(database, run)
     artifacts = list_artifacts(database, run)
     if json:
         print_json(
             {
                 **run_summary(record),
-                "sentence": sentence(record),
+                "sentence": sentence,
                 "folder": workspace.home / record.folder,
                 "config": dict(record.config),
                 "versions": dict(record.versions),
@@ -134,15 +136,13 @@ def show_command(run: RunId, home: Home = None, json: Json = False, seed: Seed =
             }
         )
         return
-    print(f"{record.id} {record.kind.value} {record.name}: {sentence(record)}")
+    print(f"{record.id} {record.kind.value} {record.name}: {sentence}")
     print(f"folder {workspace.home / record.folder}")
     print(f"inputs {' '.join(map(str, record.inputs)) or 'none'}")
+    files = [(item.path, item.size_bytes, item.sha256) for item in checkpoints]
+    files += [(item.path, item.size_bytes, item.sha256) for item in artifacts]
     print_table(
-        ["file", "size", "sha256"],
-        [
-            [item.path, str(item.size_bytes), item.sha256[:16]]
-            for item in [*checkpoints, *artifacts]
-        ],
+        ["file", "size", "sha256"], [[path, str(size), sha256[:16]] for path, size, sha256 in files]
     )
 
 

@@ -1,0 +1,342 @@
+"""``hdtui robots ...``: make, read, look at and group robots."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from db.records import NewRun, Robot, RunKind
+from engine.config.robots import GenerationConfig, MutationConfig
+from engine.errors import RobotError, UsageError
+from hdtui.cli.launch import configured, queue_and_follow
+from hdtui.cli.options import (
+    Detach,
+    Home,
+    Json,
+    Seed,
+    Settings,
+    known_name,
+    open_workspace,
+    read_workspace,
+)
+from hdtui.cli.output import print_json, print_table, say
+from hdtui.cli.runs import existing
+
+if TYPE_CHECKING:
+    from engine.morphology.tree import Morphology
+
+app = typer.Typer(no_args_is_help=True, help="Robots: generate, import, mutate, look at, group.")
+TASKS = ("flat", "variable", "obstacles", "incline")
+Into = Annotated[str, typer.Option("--into", metavar="SET", help="Name of the new set.")]
+RobotName = Annotated[
+    str, typer.Argument(metavar="ROBOT|FILE.xml", help="Name, digest, or a robot's XML file.")
+]
+
+
+def robot_summary(robot: Robot) -> dict[str, Any]:
+    """A robot for scripts."""
+    return {
+        "name": robot.name,
+        "digest": robot.digest,
+        "family": robot.family,
+        "limbs": robot.num_limbs,
+        "joints": robot.num_joints,
+        "mass_kg": robot.mass_kg,
+        "head_height_m": robot.head_height_m,
+        "parent": robot.parent_digest,
+        "operations": robot.operations,
+        "seed": robot.seed,
+    }
+
+
+@app.command("generate")
+def generate_command(
+    into: Into,
+    count: Annotated[int, typer.Option("--count", min=1, max=10_000, help="Robots.")] = 16,
+    role: Annotated[str, typer.Option("--role", help="training or unseen.")] = "training",
+    detach: Detach = False,
+    home: Home = None,
+    json: Json = False,
+    seed: Seed = None,
+) -> None:
+    """Grow new robots that can stand and move, by seed, into a set."""
+    from engine.workers.library import check_set_name
+
+    check_set_name(into)
+    known_name(role, ("training", "unseen"), "role")
+    counts = {"train_count": count} if role == "training" else {"unseen_count": count}
+    config = GenerationConfig.model_validate({**counts, "seed": 1 if seed is None else seed})
+    workspace, database = open_workspace(home)
+    new_run = NewRun(
+        kind=RunKind.GENERATION,
+        name=into,
+        config=config.model_dump(mode="json"),
+        seed=config.seed,
+        device="cpu",
+        extra={f"{role}_set": into},
+    )
+    queue_and_follow(workspace, database, new_run, detach=detach, json=json)
+
+
+@app.command("import")
+def import_command(
+    folder: Annotated[Path, typer.Argument(help="A folder with xml/ and metadata/.")],
+    into: Annotated[
+        str | None, typer.Option("--into", metavar="SET", help="Else the folder's name.")
+    ] = None,
+    role: Annotated[str, typer.Option("--role", help="training or unseen.")] = "training",
+    home: Home = None,
+    json: Json = False,
+    seed: Seed = None,
+) -> None:
+    """Read all robots of a folder into a set; none is added where one is not valid."""
+    from engine.morphology.mjcf import load_robots
+    from engine.workers.library import check_set_name, make_set
+
+    known_name(role, ("training", "unseen"), "role")
+    name = into or folder.resolve().name
+    check_set_name(name)
+    robots = load_robots(folder)
+    workspace, database = open_workspace(home)
+    made = make_set(database, workspace, name, [(robot, role) for robot in robots])
+    say(f"{made.size} robots in set {made.name}")
+    if json:
+        print_json({"set": made})
+
+
+@app.command("mutate")
+def mutate_command(
+    robots: Annotated[str, typer.Argument(metavar="SET", help="Set of the parents.")],
+    into: Into,
+    per_robot: Annotated[
+        int | None, typer.Option("--per-robot", min=1, help="Mutants of each robot.")
+    ] = None,
+    settings: Settings = None,
+    detach: Detach = False,
+    home: Home = None,
+    json: Json = False,
+    seed: Seed = None,
+) -> None:
+    """Mutants of a set's robots, each by one to three operations, into a set."""
+    from engine.workers.library import check_set_name
+    from hdtui.cli.pipeline import check_robot_set
+
+    check_set_name(into)
+    if per_robot is not None:
+        settings = [*(settings or []), f"mutants_per_robot={per_robot}"]
+    config = configured(MutationConfig(), None, settings, seed)
+    check_robot_set(robots, home)
+    workspace, database = open_workspace(home)
+    new_run = NewRun(
+        kind=RunKind.MUTATION,
+        name=into,
+        config=config.model_dump(mode="json"),
+        seed=config.seed,
+        robot_sets=(robots,),
+        device="cpu",
+        extra={"mutant_set": into},
+    )
+    queue_and_follow(workspace, database, new_run, detach=detach, json=json)
+
+
+@app.command("select")
+def select_command(
+    from_set: Annotated[str, typer.Argument(metavar="SET")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Robots of the set.")],
+    into: Into,
+    role: Annotated[str, typer.Option("--role", help="training or unseen.")] = "training",
+    home: Home = None,
+    json: Json = False,
+    seed: Seed = None,
+) -> None:
+    """A set of some robots of another."""
+    from db.queries.robots import create_set, list_robots
+    from engine.workers.library import check_set_name, resolve_set
+
+    check_set_name(into)
+    known_name(role, ("training", "unseen"), "role")
+    workspace, database = existing(home)
+    resolve_set(database, workspace, from_set)
+    members = {robot.name: robot for robot in list_robots(database, from_set)}
+    missing = [name for name in names if name not in members]
+    if missing:
+        raise UsageError(f"set {from_set} has no robot {', '.join(missing)}")
+    made = create_set(database, into, [(members[name].digest, role) for name in names])
+    say(f"{made.size} robots in set {made.name}")
+    if json:
+        print_json({"set": made})
+
+
+@app.command("list")
+def list_command(
+    from_set: Annotated[str | None, typer.Argument(metavar="SET")] = None,
+    home: Home = None,
+    json: Json = False,
+    seed: Seed = None,
+) -> None:
+    """The sets, or the robots of one."""
+    from db.queries.robots import get_set, list_robots, list_sets
+
+    _, database = read_workspace(home)
+    sets = [] if database is None else list_sets(database)
+    if from_set is None:
+        if json:
+            print_json({"sets": sets})
+        else:
+            print_table(
+                ["set", "robots", "role", "digest"],
+                [[one.name, str(one.size), one.role or "·", one.digest[:7]] for one in sets],
+            )
+        return
+    if database is None:
+        existing(home)
+        return
+    robots = list_robots(database, get_set(database, from_set).name)
+    if json:
+        print_json({"set": from_set, "robots": [robot_summary(robot) for robot in robots]})
+        return
+    print_table(
+        ["name", "limbs", "joints", "mass", "head", "digest"],
+        [
+            [
+                robot.name,
+                str(robot.num_limbs),
+                str(robot.num_joints),
+                f"{robot.mass_kg:.1f}",
+                f"{robot.head_height_m:.2f}",
+                robot.digest[:7],
+            ]
+            for robot in robots
+        ],
+    )
+
+
+def find_robot(name: str, home: Path | None) -> "Morphology":
+    """A robot of the library by name or digest, or that of an XML file.
+
+    Raises:
+        RobotError: There is no such robot, or the file is not valid.
+    """
+    from db.queries.robots import get_robot
+    from engine.morphology.mjcf import load_robot
+    from engine.workers.library import load
+
+    path = Path(name)
+    if name.endswith(".xml"):
+        if not path.is_file():
+            raise RobotError(f"{name}: there is no such file")
+        return load_robot(path)
+    workspace, database = read_workspace(home)
+    if database is None:
+        raise RobotError(f'there is no robot "{name}": the workspace {workspace.home} is empty')
+    return load(workspace, get_robot(database, name))
+
+
+@app.command("show")
+def show_command(
+    robot: RobotName, home: Home = None, json: Json = False, seed: Seed = None
+) -> None:
+    """One robot: limbs, joints, mass, lineage."""
+    morphology = find_robot(robot, home)
+    if json:
+        print_json(
+            {
+                "name": morphology.name,
+                "digest": morphology.digest,
+                "family": morphology.family,
+                "lineage": morphology.lineage,
+                "symmetric_pairs": morphology.symmetric_pairs,
+                "limb_names": morphology.limb_names,
+                "limbs": morphology.limbs,
+            }
+        )
+        return
+    print(f"{morphology.name}  {morphology.num_limbs} limbs with the head, ", end="")
+    print(f"{morphology.num_joints} joints, digest {morphology.digest[:7]}")
+    rows = []
+    for limb, name in zip(morphology.limbs, morphology.limb_names, strict=True):
+        joints = [
+            f"{joint.range_deg[0]:g}..{joint.range_deg[1]:g} gear {joint.gear:g}"
+            for joint in limb.joints
+            if joint is not None
+        ]
+        parent = "·" if limb.parent < 0 else morphology.limb_names[limb.parent]
+        rows.append([name, parent, "  ".join(joints)])
+    print_table(["limb", "parent", "joints"], rows)
+
+
+@app.command("draw")
+def draw_command(
+    robot: RobotName,
+    width: Annotated[int, typer.Option("--width", min=8, max=300)] = 60,
+    height: Annotated[int, typer.Option("--height", min=4, max=100)] = 20,
+    mode: Annotated[str, typer.Option("--mode", help="braille, blocks or ascii.")] = "braille",
+    yaw_deg: Annotated[float, typer.Option("--yaw", help="Camera's turn, degrees.")] = -20.0,
+    home: Home = None,
+    json: Json = False,
+    seed: Seed = None,
+) -> None:
+    """Draw a robot as it stands."""
+    from hdtui.canvas.picture import Drawing, draw
+
+    known_name(mode, [drawing.value for drawing in Drawing], "drawing mode")
+    lines = draw(find_robot(robot, home), width, height, Drawing(mode), yaw_deg)
+    if json:
+        print_json({"robot": robot, "lines": lines})
+    else:
+        print("\n".join(lines))
+
+
+@app.command("export")
+def export_command(
+    from_set: Annotated[str, typer.Argument(metavar="SET")],
+    folder: Annotated[Path, typer.Argument(help="Folder to write xml/ and metadata/ into.")],
+    home: Home = None,
+    json: Json = False,
+    seed: Seed = None,
+) -> None:
+    """Write a set's robots as files that MuJoCo and others read."""
+    from engine.workers.library import export_set
+
+    workspace, database = existing(home)
+    paths = export_set(database, workspace, from_set, folder)
+    say(f"{len(paths)} robots written to {folder}")
+    if json:
+        print_json({"files": paths})
+
+
+@app.command("rollout")
+def rollout_command(
+    robot: RobotName,
+    actions: Annotated[Path, typer.Option("--actions", help="FILE.npy of (T, L, 2).")],
+    out: Annotated[Path, typer.Option("--out", help="FILE.npz to write.")],
+    task: Annotated[str, typer.Option("--task", help="flat, variable, obstacles, incline.")] = (
+        "flat"
+    ),
+    noise: Annotated[bool, typer.Option("--noise/--no-noise", help="Reset noise.")] = True,
+    home: Home = None,
+    json: Json = False,
+    seed: Seed = None,
+) -> None:
+    """Play recorded actions and write what the robot saw, earned and did."""
+    from engine.morphology.mjcf_writing import write_robot
+    from hdtui.cli.child import run_tool
+
+    known_name(task, TASKS, "task")
+    morphology = find_robot(robot, home)
+    result = run_tool(
+        "rollout",
+        {
+            "name": morphology.name,
+            "xml": write_robot(morphology),
+            "task": task,
+            "actions": str(actions.absolute()),
+            "out": str(out.absolute()),
+            "seed": 1 if seed is None else seed,
+            "noise": noise,
+        },
+    )
+    if json:
+        print_json(result)
+    else:
+        say(f"{out}: {result['steps']} steps, return {result['return']:.3f}")
