@@ -48,7 +48,7 @@ def summaries(
     if robot_digests is not None:
         query = query.where(episode.robot_digest.in_(robot_digests))
     with database.read() as session:
-        return [_summary(*row) for row in session.execute(query).tuples()]
+        return [_summary(*row) for row in session.execute(query)]
 
 
 def _summary(

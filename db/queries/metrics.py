@@ -67,7 +67,7 @@ def read_points(
         if remaining > EXACT_FACTOR * max_points:
             # The first block may begin before the step that was asked for.
             rows = _grouped_points(session, series_id, (after_step, block_end), ROLLUP_SIZE)
-            rows += _grouped_blocks(session, series_id, block, max_points - 1)
+            rows += _grouped_blocks(session, series_id, block, max(1, max_points - 1))
         else:
             width = math.ceil(remaining / max_points)
             rows = _grouped_points(session, series_id, (after_step, series.last_step or 0), width)
@@ -86,7 +86,7 @@ def _block_after(session: Session, series_id: int, step: int) -> tuple[int, int]
         .order_by(RollupRow.block)
         .limit(1)
     )
-    found = session.execute(query).tuples().first()
+    found = session.execute(query).first()
     return found or (0, step)
 
 
@@ -119,7 +119,7 @@ def _grouped_points(
         .group_by(part.part)
         .order_by(part.part)
     )
-    return list(session.execute(query).tuples())
+    return list(session.execute(query))
 
 
 def _grouped_blocks(
@@ -141,7 +141,7 @@ def _grouped_blocks(
         .group_by(part)
         .order_by(part)
     )
-    return list(session.execute(query).tuples())
+    return list(session.execute(query))
 
 
 def append_points(session: Session, run_id: int, points: Sequence[NewPoint]) -> None:

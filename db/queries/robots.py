@@ -160,7 +160,7 @@ def insert_set(
     row.digest, row.run_id, row.created_at = digest.hexdigest(), run_id, now()
     session.flush()
     robots = select(RobotRow.digest, RobotRow.id).where(RobotRow.digest.in_(dict(members)))
-    ids: dict[str, int] = dict(session.execute(robots).tuples().all())
+    ids: dict[str, int] = dict(session.execute(robots).all())
     for position, (robot, role) in enumerate(members):
         if robot not in ids:
             raise RobotError(f"Robot {robot[:7]} is not in the library; set {name} was not made.")
@@ -180,9 +180,7 @@ def _set_record(session: Session, row: RobotSetRow) -> RobotSet:
     roles = dict(
         session.execute(
             select(member.role, func.count()).where(member.set_id == row.id).group_by(member.role)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     role = next(iter(roles)) if len(roles) == 1 else None
     return RobotSet(row.id, row.name, role, sum(roles.values()), row.digest, row.created_at)

@@ -19,12 +19,12 @@ def run_records(session: Session, rows: Sequence[RunRow]) -> list[Run]:
             select(RunRobotSetRow.run_id, RunRobotSetRow.name)
             .where(RunRobotSetRow.run_id.in_(ids))
             .order_by(RunRobotSetRow.run_id, RunRobotSetRow.position)
-        ).tuples()
+        )
     )
     tags = _grouped(
         session.execute(
             select(TagRow.run_id, TagRow.tag).where(TagRow.run_id.in_(ids)).order_by(TagRow.tag)
-        ).tuples()
+        )
     )
     return [_record(row, inputs[row.id], names[row.id], tags[row.id]) for row in rows]
 
@@ -38,7 +38,7 @@ def _inputs(session: Session, ids: Sequence[int]) -> dict[int, list[tuple[int, b
         .where(RunInputRow.run_id.in_(ids))
         .order_by(RunInputRow.run_id, RunInputRow.position)
     )
-    for run_id, input_id, read_attempt, attempt in session.execute(query).tuples():
+    for run_id, input_id, read_attempt, attempt in session.execute(query):
         found[run_id].append((input_id, read_attempt is not None and read_attempt != attempt))
     return found
 

@@ -163,7 +163,7 @@ def count_states(database: Database) -> dict[RunState, int]:
         select(RunRow.state, func.count()).where(RunRow.archived.is_(False)).group_by(RunRow.state)
     )
     with database.read() as session:
-        counts: dict[str, int] = dict(session.execute(query).tuples().all())
+        counts: dict[str, int] = dict(session.execute(query).all())
     return {state: counts.get(str(state), 0) for state in RunState}
 
 

@@ -1,0 +1,70 @@
+"""The library's rows: robots by digest, sets with order and roles."""
+
+import pytest
+
+from db.queries import robots
+from db.records import NewRobot
+from db.session import Database
+from engine.errors import RobotError, UnknownRobotSetError, UsageError
+
+
+def new(letter: str, name: str | None = None) -> NewRobot:
+    return NewRobot(
+        digest=letter * 64,
+        name=name or f"robot-{letter}",
+        family="unimal",
+        num_limbs=5,
+        num_joints=7,
+        mass_kg=12.5,
+        head_height_m=0.65,
+        path=f"robots/{letter * 64}.xml",
+        parent_digest="f" * 64,
+        operations=("grow_limb",),
+        seed=3,
+    )
+
+
+def test_equal_bodies_are_one_robot_and_the_first_name_stays(database: Database) -> None:
+    first = robots.add_robots(database, [new("a"), new("b")])
+    again = robots.add_robots(database, [new("b", "other"), new("c")])
+    assert [robot.name for robot in again] == ["robot-b", "robot-c"]
+    assert again[0] == first[1]
+    assert len(robots.list_robots(database)) == 3
+    assert robots.get_robot(database, "robot-a") == first[0]
+    assert robots.get_robot(database, "b" * 7) == first[1]
+    assert first[0].operations == ("grow_limb",)
+
+
+def test_unknown_robots_and_sets_are_one_sentence(database: Database) -> None:
+    with pytest.raises(RobotError, match='no robot "%"'):
+        robots.get_robot(database, "%")
+    with pytest.raises(UnknownRobotSetError, match='no robot set "nobody"'):
+        robots.list_robots(database, "nobody")
+
+
+def test_a_set_keeps_order_and_roles(database: Database) -> None:
+    robots.add_robots(database, [new(letter) for letter in "abc"])
+    members = [("c" * 64, "training"), ("a" * 64, "unseen"), ("b" * 64, "training")]
+    made = robots.create_set(database, "mixed", members)
+    assert (made.size, made.role) == (3, None)
+    assert [r.digest[0] for r in robots.list_robots(database, "mixed")] == ["c", "a", "b"]
+    assert [r.digest[0] for r in robots.list_robots(database, "mixed", role="training")] == list(
+        "cb"
+    )
+    assert [r.digest[0] for r in robots.list_robots(database, "mixed", limit=1, offset=1)] == ["a"]
+    assert robots.create_set(database, "pure", members[:1]).role == "training"
+    assert [s.name for s in robots.list_sets(database)] == ["mixed", "pure"]
+    assert [s.name for s in robots.robot_sets_of(database, "a" * 64)] == ["mixed"]
+
+
+def test_a_set_is_replaced_only_when_asked(database: Database) -> None:
+    robots.add_robots(database, [new("a"), new("b")])
+    made = robots.create_set(database, "s", [("a" * 64, None)])
+    assert robots.create_set(database, "s", [("a" * 64, None)]) == made
+    with pytest.raises(UsageError, match="with other robots exists"):
+        robots.create_set(database, "s", [("b" * 64, None)])
+    replaced = robots.create_set(database, "s", [("b" * 64, None)], replace=True)
+    assert replaced.digest != made.digest
+    assert [r.digest[0] for r in robots.list_robots(database, "s")] == ["b"]
+    with pytest.raises(RobotError, match="not in the library"):
+        robots.create_set(database, "t", [("d" * 64, None)])
