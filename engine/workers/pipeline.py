@@ -121,6 +121,7 @@ def _stages(config: PipelineConfig, sets: RobotSets) -> list[_Stage]:
             config.evaluation,
             [kind.TEACHER, kind.STUDENT, *last],
             seen_and_unseen,
+            {"baselines": ["random"]},
         ),
         _Stage(kind.DEPLOYMENT, config.deployment, [kind.STUDENT], [sets.training]),
     ]
