@@ -16,8 +16,12 @@ RealArray = npt.NDArray[np.floating]
 Which = slice | IntArray
 """Simulations to write: a slice or ids."""
 EVERYONE = slice(None)
-SPATIAL_WIDTH = 6
-"""Columns of MuJoCo's motion axes: angular, then linear about the robot's centre of mass."""
+AXES_ANGULAR, AXES_LINEAR = slice(0, 3), slice(3, 6)
+"""Components of MuJoCo's motion axes, about the robot's centre of mass."""
+LINEAR, ANGULAR = slice(0, 3), slice(3, 8)
+XYZ, XY, AGAIN = slice(3, 6), slice(3, 5), slice(6, 8)
+MOTION_WIDTH = 8
+"""Components of our motions: linear x y z, angular x y z x y."""
 
 
 class ObservationWriter:
@@ -32,7 +36,7 @@ class ObservationWriter:
         self._simulations = simulations
         compiled = simulations.compiled
         n, num_limbs = simulations.num_simulations, compiled.num_limbs
-        self._moves = compiled.moves
+        self._moved_by = np.ascontiguousarray(compiled.moves.T)
         self._low_rad = compiled.joint_low_rad
         self._span_rad = compiled.joint_span_rad
         self._num_joints = len(compiled.action_index)
@@ -42,9 +46,10 @@ class ObservationWriter:
         velocity = [LAYOUT[f"joint_velocity_{index}"].start for index in slot]
         self._position_columns = limb * LAYOUT.width + np.array(position, dtype=np.int64)
         self._velocity_columns = limb * LAYOUT.width + np.array(velocity, dtype=np.int64)
-        self._flow = np.empty((n, compiled.model.nv, SPATIAL_WIDTH))
-        self._motion = np.empty((n, num_limbs, SPATIAL_WIDTH))
-        self._offset = np.empty((n, num_limbs, 3))
+        # Components first, so that each operation runs over all limbs of all simulations.
+        self._flow = np.empty((n, MOTION_WIDTH, compiled.model.nv))
+        self._motion = np.empty((MOTION_WIDTH, n, num_limbs))
+        self._offset = np.empty((5, n, num_limbs))
         self._rows = np.zeros((n, num_limbs, LAYOUT.width))
         self._flat_rows = self._rows.reshape(n, -1)
 
@@ -65,13 +70,20 @@ class ObservationWriter:
 
     def _write_velocities(self, rows: FloatArray, position_m: FloatArray, which: Which) -> None:
         simulations, n = self._simulations, len(rows)
-        flow, motion, offset = self._flow[:n], self._motion[:n], self._offset[:n]
-        np.multiply(simulations.motion_axes[which], simulations.qvel[which, :, None], out=flow)
-        np.matmul(self._moves, flow, out=motion)
-        np.subtract(position_m, simulations.center_of_mass_m[which], out=offset)
-        angular, linear = motion[:, :, :3], motion[:, :, 3:]
-        rows[:, :, ANGULAR_VELOCITY] = angular
-        for axis, (left, right) in enumerate(((1, 2), (2, 0), (0, 1))):
-            linear[:, :, axis] += angular[:, :, left] * offset[:, :, right]
-            linear[:, :, axis] -= angular[:, :, right] * offset[:, :, left]
-        rows[:, :, LINEAR_VELOCITY] = linear
+        flow, motion, offset = self._flow[:n], self._motion[:, :n], self._offset[:, :n]
+        axes = simulations.motion_axes[which].transpose(0, 2, 1)
+        speed = simulations.qvel[which, None, :]
+        np.multiply(axes[:, AXES_LINEAR], speed, out=flow[:, LINEAR])
+        np.multiply(axes[:, AXES_ANGULAR], speed, out=flow[:, XYZ])
+        flow[:, AGAIN] = flow[:, XY]
+        # One small product per simulation: its bits do not depend on how many there are.
+        np.matmul(flow, self._moved_by, out=motion.transpose(1, 0, 2))
+        position, center = position_m.transpose(2, 0, 1), simulations.center_of_mass_m[which]
+        np.subtract(position, center.transpose(2, 0, 1), out=offset[:3])
+        offset[3:] = offset[:2]
+        # Angular velocity x offset: with x and y repeated after z, both products are slices.
+        linear, angular = motion[LINEAR], motion[ANGULAR]
+        linear += angular[1:4] * offset[2:5]
+        linear -= angular[2:5] * offset[1:4]
+        rows[:, :, LINEAR_VELOCITY] = linear.transpose(1, 2, 0)
+        rows[:, :, ANGULAR_VELOCITY] = angular[:3].transpose(1, 2, 0)

@@ -8,7 +8,6 @@ import numpy.typing as npt
 from engine.environments.robot_environments import RobotEnvironments
 from engine.morphology.poses import Poses, PosesHeader, mirror_pairs
 from engine.simulation.ground import CONTROL_TIMESTEP_S, FLOOR_TOP_M, slope_rad
-from engine.simulation.terrain import CELL_M
 
 SLOPE_START_M = -5.0
 SLOPE_SPACING_M = 1.0
@@ -91,7 +90,8 @@ class PoseRecorder:
 def _profile_grid(environments: RobotEnvironments) -> tuple[float, float]:
     """Where heights along x start and how far apart they are; zeros on flat ground."""
     if environments.courses is not None:
-        return float(environments.courses.shapes.grid.origin_m[0]), CELL_M
+        grid = environments.courses.shapes.grid
+        return float(grid.origin_m[0]), grid.cell_m[0]
     if slope_rad(environments.simulations.compiled.task):
         return SLOPE_START_M, SLOPE_SPACING_M
     return 0.0, 0.0
@@ -102,7 +102,7 @@ def _profile(environments: RobotEnvironments, simulation: int) -> npt.NDArray[np
     courses = environments.courses
     if courses is not None:
         grid = courses.shapes.grid
-        x_m = grid.origin_m[0] + CELL_M * np.arange(grid.shape[1])
+        x_m = grid.origin_m[0] + grid.cell_m[0] * np.arange(grid.shape[1])
         choice = np.full(len(x_m), courses.choice[simulation])
         return grid.height_m(choice, x_m, np.zeros_like(x_m)).astype(np.float32)
     slope = math.tan(slope_rad(environments.simulations.compiled.task))

@@ -5,7 +5,6 @@ import numpy.typing as npt
 
 from engine.simulation.compiled import FloatArray, IntArray
 from engine.simulation.courses import Grid
-from engine.simulation.terrain import CELL_M
 
 AHEAD_M = 4.0
 BEHIND_M = 1.0
@@ -41,8 +40,8 @@ class TerrainReader:
 
     def __init__(self, num_simulations: int) -> None:
         shape = (num_simulations, TERRAIN_POINTS)
-        self._forward = (FORWARD_M / CELL_M).astype(np.float32)
-        self._left = (LEFT_M / CELL_M).astype(np.float32)
+        self._forward = FORWARD_M.astype(np.float32)
+        self._left = LEFT_M.astype(np.float32)
         self._column = np.empty(shape, np.float32)
         self._row = np.empty(shape, np.float32)
         self._part = np.empty(shape, np.float32)
@@ -63,7 +62,8 @@ class TerrainReader:
         cell.
         """
         cosine, sine = _heading(quaternion)
-        place = ((head_m[:, :2] - grid.origin_m) / CELL_M).astype(np.float32)
+        place = ((head_m[:, :2] - grid.origin_m) / grid.cell_m).astype(np.float32)
+        along_x, along_y = (np.float32(1.0 / cell) for cell in grid.cell_m)
         rows, columns = grid.shape
         n = len(head_m)
         column, row, index, heights = (
@@ -72,8 +72,8 @@ class TerrainReader:
             self._index[:n],
             self._heights[:n],
         )
-        self._turn(column, place[:, :1], cosine, -sine, columns)
-        self._turn(row, place[:, 1:], sine, cosine, rows)
+        self._turn(column, place[:, :1], cosine * along_x, -sine * along_x, columns)
+        self._turn(row, place[:, 1:], sine * along_y, cosine * along_y, rows)
         # float32 holds no index into several courses exactly, so they are joined as integers.
         np.copyto(index, row, casting="unsafe")
         index *= columns

@@ -15,11 +15,12 @@ from engine.simulation.compiled import FloatArray, IntArray, compile_alone, comp
 from engine.simulation.ground import FLOOR_TOP_M, OBSTACLE_COURSE, VARIABLE_COURSE, Course
 from engine.simulation.simulations import BoolArray, Simulations
 from engine.simulation.terrain import (
-    CELL_M,
     COURSE_SCALE_M,
     COURSE_SINK_M,
     NUM_OBSTACLES,
+    OBSTACLE_CELL_M,
     OBSTACLE_HEIGHT_M,
+    VARIABLE_CELL_M,
     Heights,
     course_shape,
     height_field,
@@ -32,7 +33,15 @@ from engine.simulation.terrain import (
 class Grid:
     """Heights of K courses: metres = ``stored`` (K, rows, columns) x ``scale_m`` - ``sink_m``."""
 
-    def __init__(self, course: Course, stored: Heights, scale_m: float, sink_m: float) -> None:
+    def __init__(
+        self,
+        course: Course,
+        cell_m: tuple[float, float],
+        stored: Heights,
+        scale_m: float = 1.0,
+        sink_m: float = 0.0,
+    ) -> None:
+        self.cell_m = cell_m
         self.stored = stored
         self.scale_m = scale_m
         self.sink_m = sink_m
@@ -47,8 +56,10 @@ class Grid:
     def height_m(self, choice: IntArray, x_m: FloatArray, y_m: FloatArray) -> FloatArray:
         """Height above the start's ground at the nearest cell of each simulation's course: (N,)."""
         rows, columns = self.shape
-        column = np.clip(np.rint((x_m - self.origin_m[0]) / CELL_M), 0, columns - 1).astype(int)
-        row = np.clip(np.rint((y_m - self.origin_m[1]) / CELL_M), 0, rows - 1).astype(int)
+        column = np.clip(np.rint((x_m - self.origin_m[0]) / self.cell_m[0]), 0, columns - 1).astype(
+            int
+        )
+        row = np.clip(np.rint((y_m - self.origin_m[1]) / self.cell_m[1]), 0, rows - 1).astype(int)
         stored = self.stored[choice, row, column].astype(np.float64)
         height: FloatArray = np.maximum(stored * self.scale_m - self.sink_m, 0.0)
         return height
@@ -77,9 +88,9 @@ class VariableCourses:
 
     def __init__(self, simulations: Simulations, num_courses: int) -> None:
         model = simulations.compiled.model
-        rows, columns = course_shape(VARIABLE_COURSE)
+        rows, columns = course_shape(VARIABLE_COURSE, VARIABLE_CELL_M)
         stored = model.hfield_data.reshape(num_courses, rows, columns)
-        self.grid = Grid(VARIABLE_COURSE, stored, COURSE_SCALE_M, COURSE_SINK_M)
+        self.grid = Grid(VARIABLE_COURSE, VARIABLE_CELL_M, stored, COURSE_SCALE_M, COURSE_SINK_M)
         self._geom = model.geom("course").id
 
     def draw(self, slot: int, rng: np.random.Generator) -> None:
@@ -97,9 +108,9 @@ class ObstacleCourses:
 
     def __init__(self, simulations: Simulations, num_courses: int) -> None:
         model = simulations.compiled.model
-        rows, columns = course_shape(OBSTACLE_COURSE)
+        rows, columns = course_shape(OBSTACLE_COURSE, OBSTACLE_CELL_M)
         stored = np.zeros((num_courses, rows, columns), np.float32)
-        self.grid = Grid(OBSTACLE_COURSE, stored, 1.0, 0.0)
+        self.grid = Grid(OBSTACLE_COURSE, OBSTACLE_CELL_M, stored)
         self._geoms = np.array([model.geom(f"obstacle/{box}").id for box in range(NUM_OBSTACLES)])
         self._position_m = np.empty((num_courses, NUM_OBSTACLES, 3))
         self._half_size_m = np.empty((num_courses, NUM_OBSTACLES, 3))

@@ -23,6 +23,7 @@ from engine.simulation.terrain import (
     COURSE_SCALE_M,
     COURSE_SINK_M,
     NUM_OBSTACLES,
+    VARIABLE_CELL_M,
     course_shape,
 )
 
@@ -105,7 +106,7 @@ def _add_courses(world: etree._Element, asset: etree._Element, num_courses: int)
     course = VARIABLE_COURSE
     center_x, half_length = course.center_x_m, course.length_m / 2
     _add_box(world, "floor", (center_x, 0.0, 0.0), (half_length, course.half_width_m, FLOOR_TOP_M))
-    rows, columns = course_shape(course)
+    rows, columns = course_shape(course, VARIABLE_CELL_M)
     for index in range(num_courses):
         etree.SubElement(
             asset,

@@ -9,8 +9,9 @@ from engine.simulation.ground import OBSTACLE_COURSE, START_FLAT_M, VARIABLE_COU
 
 Heights = npt.NDArray[np.float32]
 
-CELL_M = 0.1
-"""Distance of neighbouring heights of a course."""
+VARIABLE_CELL_M = (0.1, 0.25)
+"""Distance of neighbouring heights of a course along x and y; shapes change little along y."""
+OBSTACLE_CELL_M = (0.1, 0.1)
 COURSE_SINK_M = 0.02
 """How far a height field lies below the slab where the ground is flat: only the slab touches."""
 MAX_HEIGHT_M = 1.2
@@ -22,7 +23,7 @@ HILL_HEIGHT_M = (0.6, 1.2)
 STEPS_LENGTH_M = (24.0, 32.0)
 STEP_TREADS_M = (0.0, 0.2, 0.4, 0.6, 0.6, 0.4, 0.2, 0.0)
 RUGGED_CLIP_M = (0.2, 0.3)
-RUGGED_BAND_CELLS = (10, 20)
+RUGGED_BAND_M = (1.0, 2.0)
 RUGGED_HALF_WAVES = (10, 15)
 
 NUM_OBSTACLES = 50
@@ -30,9 +31,10 @@ OBSTACLE_HALF_SIZE_M = (0.5, 1.0)
 OBSTACLE_HEIGHT_M = 4.0
 
 
-def course_shape(course: Course) -> tuple[int, int]:
+def course_shape(course: Course, cell_m: tuple[float, float]) -> tuple[int, int]:
     """Rows (along y) and columns (along x) of a course's height grid, ends included."""
-    return round(2 * course.half_width_m / CELL_M) + 1, round(course.length_m / CELL_M) + 1
+    along_x, along_y = cell_m
+    return round(2 * course.half_width_m / along_y) + 1, round(course.length_m / along_x) + 1
 
 
 def variable_heights(rng: np.random.Generator) -> Heights:
@@ -41,22 +43,22 @@ def variable_heights(rng: np.random.Generator) -> Heights:
     After the flat start, flat stretches alternate with hills, steps and rugged squares until the
     course is full; what no longer fits is left flat.
     """
-    rows, columns = course_shape(VARIABLE_COURSE)
+    rows, columns = course_shape(VARIABLE_COURSE, VARIABLE_CELL_M)
     heights = np.zeros((rows, columns), dtype=np.float32)
     shapes = (_hill, _steps, _rugged)
-    column = round(START_FLAT_M / CELL_M)
+    column = round(START_FLAT_M / VARIABLE_CELL_M[0])
     while True:
-        column += _cells(rng, FLAT_LENGTH_M)
+        column += _columns(rng, FLAT_LENGTH_M)
         shape = shapes[int(rng.integers(len(shapes)))]
-        width = _cells(rng, STEPS_LENGTH_M if shape is _steps else HILL_LENGTH_M)
+        width = _columns(rng, STEPS_LENGTH_M if shape is _steps else HILL_LENGTH_M)
         if column + width > columns:
             return heights
         heights[:, column : column + width] = shape(rng, rows, width)
         column += width
 
 
-def _cells(rng: np.random.Generator, length_range_m: tuple[float, float]) -> int:
-    return round(float(rng.uniform(*length_range_m)) / CELL_M)
+def _columns(rng: np.random.Generator, length_range_m: tuple[float, float]) -> int:
+    return round(float(rng.uniform(*length_range_m)) / VARIABLE_CELL_M[0])
 
 
 def _hill(rng: np.random.Generator, rows: int, columns: int) -> Heights:
@@ -75,7 +77,7 @@ def _rugged(rng: np.random.Generator, rows: int, columns: int) -> Heights:
     heights = np.empty((rows, columns), dtype=np.float32)
     row = 0
     while row < rows:
-        band = int(rng.integers(*RUGGED_BAND_CELLS))
+        band = round(float(rng.uniform(*RUGGED_BAND_M)) / VARIABLE_CELL_M[1])
         half_waves = RUGGED_HALF_WAVES[int(rng.integers(len(RUGGED_HALF_WAVES)))]
         phase = np.linspace(0.0, half_waves / 2, columns) % 1.0
         wave = 2.0 * (1.0 - np.abs(2.0 * phase - 1.0))
@@ -111,11 +113,11 @@ def obstacles(rng: np.random.Generator) -> Obstacles:
 def obstacle_heights(boxes: Obstacles) -> Heights:
     """The height grid of an obstacle course: 0 on the floor, the boxes' height on boxes."""
     course = OBSTACLE_COURSE
-    rows, columns = course_shape(course)
+    rows, columns = course_shape(course, OBSTACLE_CELL_M)
     heights = np.zeros((rows, columns), dtype=np.float32)
     origin = np.array([-course.start_m, -course.half_width_m])
-    low = np.ceil((boxes.center_m - boxes.half_size_m - origin) / CELL_M).astype(int)
-    high = np.floor((boxes.center_m + boxes.half_size_m - origin) / CELL_M).astype(int) + 1
+    low = np.ceil((boxes.center_m - boxes.half_size_m - origin) / OBSTACLE_CELL_M).astype(int)
+    high = np.floor((boxes.center_m + boxes.half_size_m - origin) / OBSTACLE_CELL_M).astype(int) + 1
     for (left, bottom), (right, top) in zip(low, high, strict=True):
         heights[bottom:top, left:right] = OBSTACLE_HEIGHT_M
     return heights
