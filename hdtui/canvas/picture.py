@@ -123,8 +123,17 @@ class Picture:
         timestep_s = self.poses.header.control_timestep_s
         moments = round(_FOLLOW_S / timestep_s) if timestep_s > 0 else 1
         path = smoothed_path(self._heads, moments)
+        path[:, :2] += self._middle - self._heads[0, :2]
         path[:, 2] = self._ground_heights(path[:, 0])
         return follow_offsets(path, self._camera)
+
+    @property
+    def _middle(self) -> npt.NDArray[np.float64]:
+        """Where the middle of the body is as the episode starts: (x, y)."""
+        reach = self.poses.half_length[:, None] * self.poses.axis[0]
+        ends = np.concatenate([self.poses.position[0] + reach, self.poses.position[0] - reach])
+        middle: npt.NDArray[np.float64] = 0.5 * (ends[:, :2].min(axis=0) + ends[:, :2].max(axis=0))
+        return middle
 
     def _ground_heights(self, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         heights, header = self.poses.heights, self.poses.header

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from db.models import ArtifactRow, RunRow
-from db.queries import evaluations, robots, runs
-from db.records import NewEpisode, NewRobot, NewRun, RunKind
+from db.queries import evaluations, runs
+from db.records import NewEpisode, NewRun, RunKind
 from db.session import Database
-from engine.morphology.geometry import limb_mass_kg
-from engine.morphology.mjcf import write_robot
 from engine.morphology.poses import Poses, recording_name, rest_poses, save_poses
 from engine.morphology.tree import Morphology
+from engine.workers.library import make_set
+from engine.workers.workspace import Workspace
 
 TIMESTEP_S = 0.02
 
@@ -59,26 +59,8 @@ def walking(
 
 def add_robots(database: Database, morphologies: Sequence[Morphology], set_name: str) -> None:
     """Put robots into the library and into a set."""
-    folder = database.home / "robots"
-    folder.mkdir(exist_ok=True)
-    new = []
-    for morphology in morphologies:
-        path = folder / f"{morphology.digest}.xml"
-        path.write_text(write_robot(morphology))
-        new.append(
-            NewRobot(
-                digest=morphology.digest,
-                name=morphology.name,
-                family=morphology.family,
-                num_limbs=morphology.num_limbs,
-                num_joints=morphology.num_joints,
-                mass_kg=sum(limb_mass_kg(limb) for limb in morphology.limbs),
-                head_height_m=morphology.head_height_m,
-                path=f"robots/{path.name}",
-            )
-        )
-    robots.add_robots(database, new)
-    robots.create_set(database, set_name, [(robot.digest, "training") for robot in new])
+    members = [(morphology, "training") for morphology in morphologies]
+    make_set(database, Workspace(database.home), set_name, members)
 
 
 def add_run(

@@ -1,0 +1,121 @@
+"""The evaluate dialog: which policies, on how many episodes of which task; R starts it."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+
+from hdtui.formatting import printable, shorten
+from hdtui.services.evaluate import (
+    TASKS,
+    Choices,
+    Evaluation,
+    command_words,
+    estimate_words,
+)
+from hdtui.widgets.lines import Lines, Span, muted
+from hdtui.widgets.table import Column, Table, TableRow
+
+_EPISODES = (1, 4, 16, 64)
+_SETTINGS = ("task", "episodes", "seed")
+
+
+class EvaluateScreen(ModalScreen[Evaluation | None]):
+    """Space or Enter changes the row under the cursor; the result is None when left."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", show=False),
+        Binding("space", "change(1)", show=False),
+        Binding("right,plus", "change(1)", show=False),
+        Binding("left,minus", "change(-1)", show=False),
+        Binding("y", "copy", show=False),
+        Binding("R", "start", show=False),
+    ]
+
+    def __init__(self, wanted: Evaluation, choices: Choices, names: Sequence[str]) -> None:
+        super().__init__()
+        self.wanted = wanted
+        self.choices = choices
+        self.names = tuple(names)
+        columns = (Column("what", "", 10, gap=1), Column("value", "", 20, grow=True, gap=0))
+        self.table = Table(columns, header=False)
+        self.words = Lines()
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as box:
+            box.border_title = "Evaluate"
+            yield self.table
+            yield self.words
+
+    def on_mount(self) -> None:
+        self.table.styles.height = max(1, len(self.choices.policies)) + 4
+        self._show()
+        self.table.focus()
+
+    def _show(self) -> None:
+        keys: list[Hashable] = [run.id for run in self.choices.policies]
+        keys += [*_SETTINGS, "robots"]
+        self.table.set_rows(keys, lambda index: self._row(keys[index], first=index == 0))
+        words = [
+            (Span(f" {estimate_words(self.wanted, self.choices)}"),),
+            (muted(f" {shorten(command_words(self.wanted, self.names), 56)}"),),
+            (),
+            (
+                *(Span(" R", "accent bold"), Span(" start   ")),
+                *(Span("space ← →", "accent bold"), Span(" change   ")),
+                *(Span("y", "accent bold"), Span(" copy command   ")),
+                *(Span("esc", "accent bold"), Span(" close")),
+            ),
+        ]
+        self.words.show(words)
+
+    def _row(self, key: Hashable, first: bool) -> TableRow:
+        if isinstance(key, int):
+            run = next(run for run in self.choices.policies if run.id == key)
+            box = "[*]" if key in self.wanted.policies else "[ ]"
+            label = "policies" if first else ""
+            words = f"{box} {run.id} {run.kind} {shorten(printable(run.name), 30)}"
+            return TableRow(((Span(label),), (Span(words),)))
+        values = {
+            "task": self.wanted.task,
+            "episodes": f"{self.wanted.episodes} a robot",
+            "seed": str(self.wanted.seed),
+            "robots": f"{len(self.wanted.robots)}: {shorten(' '.join(self.names), 40)}",
+        }
+        selectable = key != "robots"
+        return TableRow(((Span(str(key)),), (Span(values[str(key)]),)), selectable=selectable)
+
+    def action_change(self, step: int) -> None:
+        key, wanted = self.table.cursor_key, self.wanted
+        if isinstance(key, int):
+            kept = tuple(policy for policy in wanted.policies if policy != key)
+            policies = kept if key in wanted.policies else (*wanted.policies, key)
+            self.wanted = replace(wanted, policies=policies)
+        elif key == "task":
+            place = TASKS.index(wanted.task) + step
+            self.wanted = replace(wanted, task=TASKS[place % len(TASKS)])
+        elif key == "episodes":
+            known = wanted.episodes if wanted.episodes in _EPISODES else _EPISODES[0]
+            place = _EPISODES.index(known) + step
+            self.wanted = replace(wanted, episodes=_EPISODES[place % len(_EPISODES)])
+        elif key == "seed":
+            self.wanted = replace(wanted, seed=max(0, wanted.seed + step))
+        self._show()
+
+    def on_table_chosen(self, message: Table.Chosen) -> None:
+        message.stop()
+        self.action_change(1)
+
+    def action_copy(self) -> None:
+        self.app.copy_to_clipboard(command_words(self.wanted, self.names))
+
+    def action_start(self) -> None:
+        if self.wanted.policies and self.wanted.robots:
+            self.dismiss(self.wanted)
+
+    def action_leave(self) -> None:
+        self.dismiss(None)

@@ -1,0 +1,90 @@
+"""The dialogs behind ``n`` on Robots: generate, mutate, import, select into a set."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from hdtui.screens.dialogs import FieldsScreen
+from hdtui.screens.menu import MenuScreen
+from hdtui.services import robot_commands
+
+if TYPE_CHECKING:
+    from hdtui.screens.robots import RobotsScreen
+
+_CHOICES = (
+    ("generate", "new robots from a seed"),
+    ("mutate", "mutants of a set"),
+    ("import", "a folder with xml/ and metadata/"),
+    ("select", "the marked into a set"),
+)
+
+
+class NewRobots:
+    """Asks what is wanted, then for its fields, then acts."""
+
+    def __init__(self, screen: "RobotsScreen") -> None:
+        self._screen = screen
+
+    def choose(self) -> None:
+        """Open the menu."""
+        if self._screen.may_act():
+            self._screen.app.push_screen(MenuScreen("New robots", _CHOICES), self._chosen)
+
+    def _chosen(self, word: str | None) -> None:
+        forms = {
+            "generate": self._generate,
+            "mutate": self._mutate,
+            "import": self._import,
+            "select": self._select,
+        }
+        if word in forms:
+            forms[word]()
+
+    def _fields(
+        self,
+        title: str,
+        fields: Sequence[tuple[str, str]],
+        act: Callable[..., str],
+        numbers: Sequence[int] = (),
+    ) -> None:
+        """Ask for fields; those at ``numbers`` must be whole numbers; then act in a thread."""
+        cockpit, names = self._screen.cockpit, [name for name, _ in fields]
+
+        def check(values: Sequence[str]) -> str:
+            return robot_commands.number_problem(
+                [values[place] for place in numbers], [names[place] for place in numbers]
+            )
+
+        def done(values: tuple[str, ...] | None) -> None:
+            if values is not None:
+                self._screen.command(lambda: act(cockpit, *values))
+
+        self._screen.app.push_screen(FieldsScreen(title, fields, check), done)
+
+    def _generate(self) -> None:
+        fields = (("how many robots", "16"), ("seed", "1"), ("into the set", "generated16"))
+        self._fields("Generate robots", fields, robot_commands.generate, (0, 1))
+
+    def _mutate(self) -> None:
+        source = self._screen.set_name or ""
+        fields = (
+            ("mutants of the set", source),
+            ("mutants of each robot", "5"),
+            ("seed", "1"),
+            ("into the set", f"{source}-mutants" if source else "mutants"),
+        )
+        self._fields("Mutate robots", fields, robot_commands.mutate, (1, 2))
+
+    def _import(self) -> None:
+        fields = (("folder with xml/ in it", ""), ("into the set (empty: named as the folder)", ""))
+        self._fields("Import robots", fields, robot_commands.import_robots)
+
+    def _select(self) -> None:
+        digests = [digest for digest, _ in self._screen.chosen_robots()]
+        if not digests:
+            self._screen.say("Nothing is marked. space marks a robot.")
+            return
+
+        def act(cockpit: object, name: str) -> str:
+            return robot_commands.select(self._screen.cockpit, digests, name)
+
+        self._fields(f"Select {len(digests)} robots", (("into the set", "selected"),), act)

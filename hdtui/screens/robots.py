@@ -1,0 +1,356 @@
+"""Robots: sets, the list with returns of teacher and student, a picture, marks, new robots."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+
+from hdtui.canvas.camera import View
+from hdtui.canvas.picture import Drawing
+from hdtui.formatting import printable
+from hdtui.screens.menu import MenuScreen
+from hdtui.screens.new_robots import NewRobots
+from hdtui.screens.robot_actions import RobotActionsScreen
+from hdtui.screens.robots_parts import (
+    COLUMN_CHOICES,
+    DEFAULT_COLUMNS,
+    long_lines,
+    robot_columns,
+    robot_row,
+    short_lines,
+)
+from hdtui.services.filters import Filter, FilterError, completions, parse_filter
+from hdtui.services.robots import (
+    FIELDS,
+    Entry,
+    RobotDetail,
+    RobotsFacts,
+    field_value,
+    passing,
+    read_robot,
+    read_robots,
+    sorted_entries,
+)
+from hdtui.widgets.filter_row import FilterRow
+from hdtui.widgets.lines import Lines, Span, muted
+from hdtui.widgets.robot_canvas import RobotCanvas
+from hdtui.widgets.rule import Divider, Pane
+from hdtui.widgets.shell_rows import Key
+from hdtui.widgets.table import Table, fitting_columns
+
+_WIDE = 110
+
+
+class RobotsScreen(RobotActionsScreen):
+    """The library: which robots there are and what was reached on them."""
+
+    TAB = 2
+    TITLE_WORD = "Robots"
+    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("space", "mark and step down"),
+        ("*", "mark all that pass, or none"),
+        ("e", "evaluate the marked"),
+        ("w", "watch, teacher and student"),
+        ("s / S", "sort by, reverse"),
+        ("v", "choose columns"),
+        ("r", "turn the robot by 45 degrees"),
+        ("d", "braille, blocks, ASCII"),
+        ("[ ]", "previous and next set"),
+        ("n", "generate, import, mutate, select"),
+        ("y", "copy the digest"),
+        ("enter", "limbs, joints, parents"),
+    )
+    HELP_NOTES = (
+        "Filter\n"
+        "limbs>=6 joints<12 mass<30 teacher>500 student/teacher>=0.9\n"
+        'op:grow_limb "12-30"   - before a term: not, | : or',
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "filter", show=False),
+        Binding("space", "mark", show=False),
+        Binding("asterisk,ctrl+a", "mark_all", show=False),
+        Binding("s", "sort", show=False),
+        Binding("S", "reverse", show=False),
+        Binding("v", "columns", show=False),
+        Binding("left_square_bracket", "set(-1)", show=False),
+        Binding("right_square_bracket", "set(1)", show=False),
+        Binding("n", "new_robots", show=False),
+        Binding("tab", "other_page", show=False),
+    ]
+
+    def __init__(self, cockpit: Any) -> None:
+        super().__init__(cockpit)
+        preferences = cockpit.preferences
+        self.facts: RobotsFacts | None = None
+        self.shown: list[Entry] = []
+        self.detail: RobotDetail | None = None
+        self.filter = Filter("")
+        self.set_name: str | None = preferences.get("robots.set", "") or None
+        self.sort_key = preferences.get("robots.sort", "teacher")
+        self.descending = preferences.get("robots.descending", True)
+        self.columns = tuple(preferences.get("robots.columns", list(DEFAULT_COLUMNS)))
+        self.filter_row = FilterRow("filter: limbs>=6 teacher>500 student/teacher>=0.9")
+        self.table = Table(robot_columns(self.columns), widget_id="robots")
+        self.footer = Lines([(), ()])
+        self.canvas = RobotCanvas()
+        self.about = Lines()
+        self.marked = Lines([()])
+
+    def compose_body(self) -> ComposeResult:
+        with Horizontal(id="robots-body"):
+            body = Horizontal(
+                Vertical(self.table, self.footer, id="robots-left"),
+                Divider("│"),
+                Vertical(self.canvas, self.about, id="robots-right"),
+            )
+            content = Vertical(self.filter_row, body)
+            yield Pane("Robots", content, facts="reading", widget_id="robots-pane")
+        yield Pane("Marked 0", self.marked, widget_id="marked-pane")
+
+    def on_mount(self) -> None:
+        text = self.cockpit.preferences.get("robots.filter", "")
+        self.filter_row.set_text(text)
+        self._parse(text)
+        self.set_look(self.drawing(), self.view)
+        self.table.focus()
+
+    def keys(self) -> Sequence[Key]:
+        first = (Key("space", "mark"), Key("e", "evaluate"), Key("w", "watch"), Key("s", "sort"))
+        look = (Key("r", "turn"), Key("d", "drawing"), Key("n", "new"))
+        if self.size.width < _WIDE:
+            return (*first, *look)
+        return (*first, Key("v", "columns"), *look, Key("[ ]", "set", "right_square_bracket"))
+
+    def read(self) -> None:
+        set_name, pinned = self.set_name, self.cockpit.pinned_run
+        self.ask("robots", lambda database: read_robots(database, set_name, pinned))
+
+    def show_facts(self, topic: str, facts: Any) -> None:
+        if isinstance(facts, RobotsFacts):
+            self.facts = facts
+            self.show_robots()
+        elif isinstance(facts, RobotDetail):
+            self.detail = facts
+            self._show_detail()
+
+    def show_robots(self) -> None:
+        """Filter, sort and draw what was read last."""
+        facts = self.facts
+        if facts is None:
+            return
+        self.shown = sorted_entries(passing(facts, self.filter), self.sort_key, self.descending)
+        columns = robot_columns(self.columns)
+        self.table.set_columns(columns)
+        fitted = fitting_columns(columns, self.table.size.width - 2)
+        name_cells = fitted[0][2] if fitted else 27
+        marks, names, shown = self.cockpit.marked_robots, self.columns, self.shown
+        self.table.set_rows(
+            [entry.robot.digest for entry in shown],
+            lambda index: robot_row(
+                shown[index], names, name_cells, shown[index].robot.digest in marks
+            ),
+        )
+        self._show_words(facts)
+        self._read_detail()
+
+    def on_resize(self) -> None:
+        self.show_robots()
+        self._show_detail()
+        self.show_keys()
+
+    def _show_words(self, facts: RobotsFacts) -> None:
+        total, hidden = len(facts.entries), len(facts.entries) - len(self.shown)
+        marked = len(self.cockpit.marked_robots)
+        count = f"{len(self.shown)} of {total}" if hidden else str(total)
+        words = ["Robots", printable(facts.set_name or "all"), count]
+        words += [f"{marked} marked"] if marked else []
+        arrow = "↓" if self.descending else "↑"
+        policies = " and ".join(str(i) for i in (facts.teacher_id, facts.student_id) if i)
+        sort = f"{self.sort_key} {arrow}"
+        pane = self.query_one("#robots-pane", Pane)
+        pane.set_rule(" · ".join(words), f"{sort} · {policies}" if policies else sort)
+        self.table.set_empty(self._empty_sentence(facts))
+        below = [f"{hidden} more do not pass the filter"] if hidden else []
+        below += [facts.filling] if facts.filling else []
+        self.footer.show([(muted(f"  {words}"),) for words in [*below, "", ""][:2]])
+        self._show_marked(facts)
+
+    def _empty_sentence(self, facts: RobotsFacts) -> str:
+        if not facts.entries:
+            return "No robots yet. n generates them or imports a folder."
+        return f"No robot passes {self.filter.text}. Esc clears the filter."
+
+    def _show_marked(self, facts: RobotsFacts) -> None:
+        marked = self._marked_names(facts)
+        self.query_one("#marked-pane", Pane).set_rule(f"Marked {len(marked)}")
+        if not marked:
+            sentence = " Nothing is marked. space marks a robot, e evaluates the marked."
+            self.marked.show([(muted(sentence),)])
+            return
+        room, words = self.size.width - 16, ""
+        for place, name in enumerate(marked):
+            if len(words) + len(name) + 2 > room:
+                words += f"  and {len(marked) - place} more"
+                break
+            words += f"  {name}"
+        self.marked.show([(Span(words[1:]),)])
+
+    def _marked_names(self, facts: RobotsFacts) -> list[str]:
+        names = {entry.robot.digest: printable(entry.robot.name) for entry in facts.entries}
+        return [names.get(digest, digest[:7]) for digest in self.cockpit.marked_robots]
+
+    def _read_detail(self) -> None:
+        current, home = self.current_robot(), self.cockpit.home
+        if current is None:
+            self.detail = None
+            self._show_detail()
+            return
+        digest = current[0]
+        self.ask("robot", lambda database: read_robot(database, home, digest))
+
+    def _show_detail(self) -> None:
+        detail = self.detail
+        if detail is None:
+            self.canvas.set_poses(None)
+            self.about.show([])
+            return
+        if self.canvas.poses is None or (
+            self.canvas.poses.header.robot_digest != detail.robot.digest
+        ):
+            self.canvas.set_poses(detail.poses, detail.problem)
+        entry = next((e for e in self.shown if e.robot.digest == detail.robot.digest), None)
+        width = self.about.size.width
+        wide = self.size.width >= _WIDE
+        self.about.show(long_lines(detail, width) if wide else [(), *short_lines(detail, entry)])
+
+    def set_look(self, drawing: Drawing, view: View) -> None:
+        self.canvas.set_look(drawing, view)
+
+    def current_robot(self) -> tuple[str, str] | None:
+        entry = next((e for e in self.shown if e.robot.digest == self.table.cursor_key), None)
+        return (entry.robot.digest, entry.robot.name) if entry else None
+
+    def chosen_robots(self) -> list[tuple[str, str]]:
+        marked = list(self.cockpit.marked_robots)
+        if not marked or self.facts is None:
+            return super().chosen_robots()
+        return list(zip(marked, self._marked_names(self.facts), strict=True))
+
+    def policies_first(self) -> Sequence[int]:
+        facts = self.facts
+        return [i for i in (facts.student_id, facts.teacher_id) if i] if facts else []
+
+    def action_mark(self) -> None:
+        current, marks = self.current_robot(), self.cockpit.marked_robots
+        if current is None:
+            return
+        if marks.pop(current[0], False) is False:
+            marks[current[0]] = None
+        self.table.action_move(1)
+        self.show_robots()
+
+    def action_mark_all(self) -> None:
+        digests, marks = [e.robot.digest for e in self.shown], self.cockpit.marked_robots
+        everything = all(digest in marks for digest in digests)
+        for digest in digests:
+            if everything:
+                marks.pop(digest, None)
+            else:
+                marks[digest] = None
+        self.show_robots()
+
+    def action_filter(self) -> None:
+        self.filter_row.edit()
+
+    def on_filter_row_changed(self, message: FilterRow.Changed) -> None:
+        self._parse(message.text)
+        if message.final:
+            self.table.focus()
+            self.cockpit.preferences.set("robots.filter", self.filter.text)
+            self.filter_row.set_text(self.filter.text)
+        self.show_robots()
+
+    def _parse(self, text: str) -> None:
+        try:
+            self.filter = parse_filter(text, FIELDS)
+            offers = completions(text, FIELDS)
+            self.say(f"Filter: {'  '.join(offers)}" if offers else "")
+        except FilterError as error:
+            self.say(f"Filter: {error}", "warn")
+
+    def action_sort(self) -> None:
+        choices = [(name, "") for name in FIELDS if name != "set"]
+        self.app.push_screen(MenuScreen("Sort by", choices, self.sort_key), self._sort_by)
+
+    def _sort_by(self, key: str | None) -> None:
+        if key is None:
+            return
+        values = (field_value(entry, key) for entry in self.shown)
+        self.descending = any(isinstance(value, int | float) for value in values)
+        self.sort_key = key
+        self._keep_sort()
+
+    def action_reverse(self) -> None:
+        self.descending = not self.descending
+        self._keep_sort()
+
+    def _keep_sort(self) -> None:
+        self.cockpit.preferences.set("robots.sort", self.sort_key)
+        self.cockpit.preferences.set("robots.descending", self.descending)
+        self.table.cursor = 0
+        self.show_robots()
+
+    def on_table_heading(self, message: Table.Heading) -> None:
+        if message.column == self.sort_key:
+            self.action_reverse()
+        else:
+            self._sort_by(message.column)
+
+    def action_columns(self) -> None:
+        choices = [(name, "shown" if name in self.columns else "") for name in COLUMN_CHOICES]
+        self.app.push_screen(MenuScreen("Columns: choose to show or hide", choices), self._column)
+
+    def _column(self, name: str | None) -> None:
+        if name is None:
+            return
+        shown = {*self.columns} ^ {name}
+        self.columns = tuple(column for column in COLUMN_CHOICES if column in shown)
+        self.cockpit.preferences.set("robots.columns", list(self.columns))
+        self.show_robots()
+
+    def action_set(self, step: int) -> None:
+        names: list[str | None] = (
+            [None, *(each.name for each in self.facts.sets)] if self.facts else []
+        )
+        if names:
+            place = names.index(self.set_name) if self.set_name in names else 0
+            self.set_name = names[(place + step) % len(names)]
+            self.cockpit.preferences.set("robots.set", self.set_name or "")
+            self.read()
+
+    def action_new_robots(self) -> None:
+        NewRobots(self).choose()
+
+    def action_other_page(self) -> None:
+        """Where only one pane fits, show the other one."""
+        self.toggle_class("-second")
+
+    def on_table_moved(self, message: Table.Moved) -> None:
+        self._read_detail()
+
+    def on_table_chosen(self, message: Table.Chosen) -> None:
+        current = self.current_robot()
+        if current is not None:
+            from hdtui.screens.robot import RobotScreen
+
+            self.app.push_screen(RobotScreen(self.cockpit, current[0]))
+
+    def action_out(self) -> None:
+        """Clear the filter, then the marks."""
+        if self.filter.text:
+            self.on_filter_row_changed(FilterRow.Changed("", final=True))
+        elif self.cockpit.marked_robots:
+            self.cockpit.marked_robots.clear()
+            self.show_robots()

@@ -1,0 +1,177 @@
+"""How the list of robots writes its columns, and what it says about one robot."""
+
+from collections.abc import Sequence
+
+from db.records import Robot, Run
+from engine.morphology.geometry import limb_mass_kg
+from engine.morphology.tree import Morphology
+from hdtui.formatting import UNKNOWN, episode_return, printable, ratio, shorten
+from hdtui.services.robots import Entry, RobotDetail, Score
+from hdtui.widgets.lines import Line, Span, muted
+from hdtui.widgets.rule import rule_line
+from hdtui.widgets.table import Column, TableRow
+
+DEFAULT_COLUMNS = (
+    *("limbs", "joints", "mass", "head"),
+    *("teacher", "student", "student/teacher"),
+)
+COLUMN_CHOICES = (*DEFAULT_COLUMNS, "falls", "digest", "parent", "op", "seed")
+_NAME_CELLS = 27
+_WIDTHS = {
+    "limbs": (5, 0),
+    "joints": (6, 5),
+    "mass": (6, 6),
+    "head": (4, 7),
+    "teacher": (7, 0),
+    "student": (7, 0),
+    "student/teacher": (5, 4),
+    "falls": (5, 8),
+    "digest": (7, 9),
+    "parent": (7, 9),
+    "op": (18, 9),
+    "seed": (8, 9),
+}
+
+
+def robot_columns(names: Sequence[str]) -> list[Column]:
+    """The name, then the chosen columns; those that matter least leave first."""
+    columns = [Column("name", "name", _NAME_CELLS, grow=True, gap=1)]
+    for name in names:
+        width, leaves = _WIDTHS.get(name, (8, 9))
+        title = "ratio" if name == "student/teacher" else name
+        columns.append(Column(name, title, width, name != "op", gap=1, leaves_first=leaves))
+    return columns
+
+
+def robot_row(entry: Entry, names: Sequence[str], name_cells: int, marked: bool) -> TableRow:
+    """A robot of the list."""
+    name = (Span(shorten(printable(entry.robot.name), name_cells)),)
+    cells = [name, *((Span(cell_words(entry, column)),) for column in names)]
+    return TableRow(tuple(cells), mark="*" if marked else " ")
+
+
+def cell_words(entry: Entry, column: str) -> str:
+    """What stands in a column."""
+    robot = entry.robot
+    if column in ("teacher", "student"):
+        found = entry.teacher if column == "teacher" else entry.student
+        return episode_return(found.mean if found else None)
+    words = {
+        "limbs": str(entry.num_limbs),
+        "joints": str(robot.num_joints),
+        "mass": f"{robot.mass_kg:.1f}",
+        "head": f"{robot.head_height_m:.2f}",
+        "student/teacher": ratio(entry.ratio),
+        "falls": f"{entry.student.falls:.2f}" if entry.student else UNKNOWN,
+        "digest": robot.digest[:7],
+        "parent": robot.parent_digest[:7] if robot.parent_digest else "none",
+        "op": printable(" ".join(robot.operations)) or "none",
+        "seed": str(robot.seed) if robot.seed is not None else UNKNOWN,
+    }
+    return words[column]
+
+
+def body_words(robot: Robot) -> str:
+    """Limbs, joints and mass in one phrase."""
+    return f"{robot.num_limbs - 1} limbs, {robot.num_joints} joints, {robot.mass_kg:.1f} kg"
+
+
+def short_lines(detail: RobotDetail, entry: Entry | None) -> list[Line]:
+    """Five lines for a narrow pane: body, kin, and the scores of the two columns."""
+    robot = detail.robot
+    parent = f"parent {shorten(_parent_name(detail), 19)}" if robot.parent_digest else "no parent"
+    trained = (
+        f", trained on by {' '.join(map(str, detail.trained_by))}" if detail.trained_by else ""
+    )
+    lines: list[Line] = [
+        (Span(f" {body_words(robot)}"),),
+        (Span(f" head {robot.head_height_m:.2f} m, digest {robot.digest[:7]}"),),
+        (Span(f" {parent}{trained}"),),
+    ]
+    if detail.problem:
+        lines.append((Span(f" {printable(detail.problem)}", "bad"),))
+    for label, found in (("teacher", _teacher(entry)), ("student", _student(entry))):
+        lines.append(_score_line(label, found))
+    return lines
+
+
+def _teacher(entry: Entry | None) -> Score | None:
+    return entry.teacher if entry else None
+
+
+def _student(entry: Entry | None) -> Score | None:
+    return entry.student if entry else None
+
+
+def _score_line(label: str, found: Score | None) -> Line:
+    if found is None:
+        return (Span(f" {label:<8} "), muted(UNKNOWN))
+    words = episode_return(found.mean, found.half_width)
+    return (Span(f" {label:<8} {words:<12}"), muted(f"n {found.episodes}"))
+
+
+def _parent_name(detail: RobotDetail) -> str:
+    parent = detail.ancestors[0].name if detail.ancestors else detail.robot.parent_digest or ""
+    return printable(parent) if detail.ancestors else parent[:7]
+
+
+def long_lines(detail: RobotDetail, width: int) -> list[Line]:
+    """Facts, limbs and returns under their own rules, for a pane with room."""
+    robot = detail.robot
+    sets = " ".join(printable(each.name) for each in detail.sets) or "none"
+    kin = f"parent {_parent_name(detail)}" if robot.parent_digest else "parent none"
+    mutants = f" · {len(detail.children)} mutants" if detail.children else ""
+    trained = " ".join(map(str, detail.trained_by)) or "none"
+    lines: list[Line] = [
+        rule_line(shorten(printable(robot.name), width - 5), "", width, focused=False),
+        (Span(f" {body_words(robot)}, {robot.head_height_m:.2f} m"),),
+        (Span(f" digest {robot.digest[:7]} · set {sets}"),),
+        (Span(f" {kin}{mutants}"),),
+        (Span(f" trained on by {trained}"),),
+    ]
+    if detail.problem:
+        lines.append((Span(f" {printable(detail.problem)}", "bad"),))
+    if detail.body is not None:
+        lines.append(rule_line("Limb   length  mass joint gear", "", width, focused=False))
+        lines += limb_lines(detail.body, detail.poses.pair.tolist() if detail.poses else [])
+    counts = {found.episodes for _, found in detail.scores}
+    episodes = f", {counts.pop()} episodes" if len(counts) == 1 else ""
+    lines.append(rule_line(f"Returns on this robot{episodes}", "", width, focused=False))
+    lines += score_lines(detail) or [(muted(" No evaluation of this robot yet. e evaluates it."),)]
+    return lines
+
+
+def limb_lines(body: Morphology, pairs: Sequence[int]) -> list[Line]:
+    """One line per limb, mirrored ones on one: number, letter, length, mass, joints, gear."""
+    by_pair: dict[int, list[int]] = {}
+    for row in range(1, body.num_limbs):
+        by_pair.setdefault(pairs[row], []).append(row)
+    lines: list[Line] = []
+    for pair, rows in by_pair.items():
+        limb = body.limbs[rows[0]]
+        identifiers = " ".join(str(body.limbs[row].identifier) for row in rows)
+        end = limb.end_m or limb.start_m
+        squared = sum((b - a) ** 2 for a, b in zip(limb.start_m, end, strict=True))
+        axes = " ".join("xy"[slot] for slot, joint in enumerate(limb.joints) if joint)
+        gears = " ".join(f"{joint.gear:.0f}" for joint in limb.joints if joint)
+        letter = chr(ord("a") + (pair - 1) % 26)
+        words = f" {identifiers:<6}{letter} {squared**0.5:5.2f}{limb_mass_kg(limb):6.1f}"
+        mirrored = muted("pair" if len(rows) > 1 else "")
+        lines.append((Span(f"{words}  {axes:<4} {gears:<8}"), mirrored))
+    return lines
+
+
+def score_lines(detail: RobotDetail) -> list[Line]:
+    """What each policy reached here, the best first."""
+    return [
+        (
+            Span(f" {_policy_words(run, found):<12}"),
+            Span(f"{episode_return(found.mean, found.half_width):>13}"),
+            muted(f"   falls {found.falls:.2f}"),
+        )
+        for run, found in detail.scores
+    ]
+
+
+def _policy_words(run: Run | None, found: Score) -> str:
+    return f"{run.id} {run.kind}" if run else printable(found.policy)

@@ -1,0 +1,268 @@
+"""Robots of the library with what teachers and students reached on them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from db.queries.evaluations import summaries
+from db.queries.robots import get_robot, list_robots, list_sets, robot_sets_of
+from db.queries.runs import list_runs
+from db.records import EpisodeSummary, Robot, RobotSet, Run, RunKind, RunState
+from engine.errors import HdtuiError
+from engine.morphology.poses import Poses, rest_poses
+from engine.morphology.tree import Morphology
+from engine.workers.library import load
+from engine.workers.workspace import Workspace
+from hdtui.formatting import duration
+from hdtui.services.filters import Filter, Value
+from hdtui.services.statistics import half_width
+
+if TYPE_CHECKING:
+    from db.session import Database
+
+FIELDS = (
+    *("name", "limbs", "joints", "mass", "head", "teacher", "student", "student/teacher"),
+    *("falls", "parent", "op", "digest", "set", "seed"),
+)
+_ACTIVE = (RunState.STARTING, RunState.RUNNING, RunState.STOPPING)
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a policy reached on a robot: mean return, half its interval, share of falls."""
+
+    policy_run_id: int | None
+    policy: str
+    task: str
+    mean: float
+    half_width: float | None
+    episodes: int
+    falls: float
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A robot of the list with the scores of the chosen teacher and student."""
+
+    robot: Robot
+    teacher: Score | None
+    student: Score | None
+
+    @property
+    def ratio(self) -> float | None:
+        """The student's return as a share of the teacher's, where that is above zero."""
+        if self.teacher is None or self.student is None or self.teacher.mean <= 0:
+            return None
+        return self.student.mean / self.teacher.mean
+
+    @property
+    def num_limbs(self) -> int:
+        """Limbs without the head, as robots are described."""
+        return self.robot.num_limbs - 1
+
+
+@dataclass(frozen=True)
+class RobotsFacts:
+    """A set of robots, the policies its columns are about, and who is filling them."""
+
+    entries: tuple[Entry, ...]
+    sets: tuple[RobotSet, ...]
+    set_name: str | None
+    teacher_id: int | None
+    student_id: int | None
+    filling: str
+
+
+def read_robots(database: "Database", set_name: str | None, pinned: int | None) -> RobotsFacts:
+    """The robots of a set (or all) with the returns of one teacher and one student."""
+    sets = list_sets(database)
+    if set_name not in [each.name for each in sets]:
+        set_name = None
+    found = summaries(database)
+    kinds = _policy_kinds(database, found)
+    teacher_id, student_id = choose_policies(found, kinds, pinned)
+    scores = _latest_scores(found)
+    entries = [
+        Entry(
+            robot,
+            scores.get((teacher_id, robot.digest)) if teacher_id else None,
+            scores.get((student_id, robot.digest)) if student_id else None,
+        )
+        for robot in list_robots(database, set_name)
+    ]
+    return RobotsFacts(
+        tuple(entries), tuple(sets), set_name, teacher_id, student_id, _filling(database)
+    )
+
+
+def _policy_kinds(database: "Database", found: Sequence[EpisodeSummary]) -> dict[int, RunKind]:
+    ids = {each.policy_run_id for each in found if each.policy_run_id is not None}
+    return {run.id: run.kind for run in list_runs(database, ids=ids)} if ids else {}
+
+
+def choose_policies(
+    found: Sequence[EpisodeSummary], kinds: Mapping[int, RunKind], pinned: int | None
+) -> tuple[int | None, int | None]:
+    """Teacher and student for the columns: the pinned one, else the latest evaluated.
+
+    A teacher evaluated together with the student is preferred to a later one.
+    """
+    students = {each.policy_run_id for each in found if _is(each, kinds, RunKind.STUDENT)}
+    teachers = {each.policy_run_id for each in found if _is(each, kinds, RunKind.TEACHER)}
+    student = pinned if pinned in students else max((i for i in students if i), default=None)
+    together = {each.run_id for each in found if each.policy_run_id == student}
+    beside = {
+        each.policy_run_id
+        for each in found
+        if each.policy_run_id in teachers and each.run_id in together
+    }
+    choice = beside or teachers
+    teacher = pinned if pinned in teachers else max((i for i in choice if i), default=None)
+    return teacher, student
+
+
+def _is(each: EpisodeSummary, kinds: Mapping[int, RunKind], kind: RunKind) -> bool:
+    return each.policy_run_id is not None and kinds.get(each.policy_run_id) is kind
+
+
+def _latest_scores(found: Sequence[EpisodeSummary]) -> dict[tuple[int | None, str], Score]:
+    """By policy run and robot, the score of the latest evaluation."""
+    latest = sorted(found, key=lambda each: each.run_id)
+    return {(each.policy_run_id, each.robot_digest): score(each) for each in latest}
+
+
+def score(summary: EpisodeSummary) -> Score:
+    """A summary with the interval of its mean."""
+    return Score(
+        summary.policy_run_id,
+        summary.policy,
+        summary.task,
+        summary.mean_return,
+        half_width(summary.std_return, summary.episodes),
+        summary.episodes,
+        summary.falls,
+    )
+
+
+def _filling(database: "Database") -> str:
+    """The sentence about evaluations at work; empty where there is none."""
+    active = [run for run in list_runs(database, states=_ACTIVE) if run.kind is RunKind.EVALUATION]
+    if not active:
+        return ""
+    run = active[0]
+    left = ""
+    if run.rate and run.total is not None and run.done is not None:
+        left = f", {duration((run.total - run.done) / run.rate)} left"
+    more = f" and {len(active) - 1} more" if len(active) > 1 else ""
+    return f"{run.id} evaluation{more} is filling these columns{left}"
+
+
+_VALUES: Mapping[str, Any] = {
+    "name": lambda entry: entry.robot.name,
+    "limbs": lambda entry: entry.num_limbs,
+    "joints": lambda entry: entry.robot.num_joints,
+    "mass": lambda entry: entry.robot.mass_kg,
+    "head": lambda entry: entry.robot.head_height_m,
+    "teacher": lambda entry: entry.teacher.mean if entry.teacher else None,
+    "student": lambda entry: entry.student.mean if entry.student else None,
+    "student/teacher": lambda entry: entry.ratio,
+    "falls": lambda entry: entry.student.falls if entry.student else None,
+    "parent": lambda entry: entry.robot.parent_digest,
+    "op": lambda entry: entry.robot.operations,
+    "digest": lambda entry: entry.robot.digest,
+    "seed": lambda entry: entry.robot.seed,
+    "": lambda entry: entry.robot.name,
+}
+
+
+def field_value(entry: Entry, name: str, set_name: str | None = None) -> Value:
+    """The value of a column for filters and sorting; None where unknown."""
+    if name == "set":
+        return set_name
+    value: Value = _VALUES[name](entry)
+    return value
+
+
+def passing(facts: RobotsFacts, wanted: Filter) -> list[Entry]:
+    """The robots that pass a filter."""
+    return [entry for entry in facts.entries if wanted.passes(_lookup(facts, entry))]
+
+
+def _lookup(facts: RobotsFacts, entry: Entry) -> Any:
+    return lambda name: field_value(entry, name, facts.set_name)
+
+
+def sorted_entries(entries: Sequence[Entry], key: str, descending: bool) -> list[Entry]:
+    """Sorted by a column's number or text; unknown values come last either way."""
+    known: list[tuple[Any, Entry]] = []
+    unknown: list[Entry] = []
+    for entry in entries:
+        value = field_value(entry, key)
+        if value is None or value in ("", ()):
+            unknown.append(entry)
+        else:
+            known.append((value, entry))
+    known.sort(key=lambda item: item[0], reverse=descending)
+    return [entry for _, entry in known] + unknown
+
+
+@dataclass(frozen=True)
+class RobotDetail:
+    """Everything about one robot; ``body`` is None where its file cannot be read, with a reason."""
+
+    robot: Robot
+    body: Morphology | None
+    poses: Poses | None
+    problem: str
+    sets: tuple[RobotSet, ...]
+    trained_by: tuple[int, ...]
+    ancestors: tuple[Robot, ...]
+    children: tuple[Robot, ...]
+    scores: tuple[tuple[Run | None, Score], ...]
+
+
+def read_robot(database: "Database", home: Path, digest: str) -> RobotDetail:
+    """A robot with its body, sets, kin, and all returns, best policies first."""
+    robot = get_robot(database, digest)
+    sets = robot_sets_of(database, digest)
+    names = {each.name for each in sets}
+    everyone = list_runs(database)
+    trained_by = [
+        run.id
+        for run in everyone
+        if run.kind is RunKind.TEACHER and names.intersection(run.robot_sets)
+    ]
+    library = {each.digest: each for each in list_robots(database)}
+    scores = _latest_scores(summaries(database, robot_digests=[digest]))
+    runs = {run.id: run for run in everyone}
+    listed = sorted(scores.values(), key=lambda each: -each.mean)
+    body, problem = _body(home, robot)
+    return RobotDetail(
+        robot=robot,
+        body=body,
+        poses=rest_poses(body) if body else None,
+        problem=problem,
+        sets=tuple(sets),
+        trained_by=tuple(sorted(trained_by)),
+        ancestors=tuple(_ancestors(robot, library)),
+        children=tuple(each for each in library.values() if each.parent_digest == digest),
+        scores=tuple((runs.get(each.policy_run_id or 0), each) for each in listed),
+    )
+
+
+def _body(home: Path, robot: Robot) -> tuple[Morphology | None, str]:
+    try:
+        return load(Workspace(home), robot), ""
+    except HdtuiError as error:
+        return None, str(error)
+
+
+def _ancestors(robot: Robot, library: Mapping[str, Robot]) -> list[Robot]:
+    """Parent, grandparent and so on, as far as the library knows them."""
+    chain: list[Robot] = []
+    parent = library.get(robot.parent_digest or "")
+    while parent is not None and parent not in chain:
+        chain.append(parent)
+        parent = library.get(parent.parent_digest or "")
+    return chain
