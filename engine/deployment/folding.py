@@ -77,15 +77,28 @@ def load_arrays(module: BaseMLP, arrays: Arrays) -> None:
         "observation_low": arrays["observation_low"],
         "observation_high": arrays["observation_high"],
     }
-    names = {"input": "input", "output": "output"}
-    names |= {f"hidden.{index}": f"hidden_{index}" for index in range(len(module.hidden))}
-    if module.terrain is not None:
-        names |= {"terrain.0": "terrain_0", "terrain.2": "terrain_1"}
-    for target, source in names.items():
-        kind, _, index = source.partition("_")
-        suffix = f"_{index}" if index else ""
-        state[f"{target}.weight"] = arrays[f"{kind}_weight{suffix}"].T
-        state[f"{target}.bias"] = arrays[f"{kind}_bias{suffix}"]
+    for target, source in _array_names(module).items():
+        state[f"{target}.weight"] = arrays[source.format("weight")].T
+        state[f"{target}.bias"] = arrays[source.format("bias")]
     module.load_state_dict(
         {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in state.items()}
     )
+
+
+def plain_arrays(module: BaseMLP) -> Arrays:
+    """The arrays of a plain torch module: the inverse of ``load_arrays``."""
+    state = {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
+    arrays = {name: state[name] for name in ("observation_low", "observation_high")}
+    for target, source in _array_names(module).items():
+        arrays[source.format("weight")] = np.ascontiguousarray(state[f"{target}.weight"].T)
+        arrays[source.format("bias")] = state[f"{target}.bias"]
+    return arrays
+
+
+def _array_names(module: BaseMLP) -> dict[str, str]:
+    """Array names of each torch layer, with a place for ``weight`` or ``bias``."""
+    names = {"input": "input_{}", "output": "output_{}"}
+    names |= {f"hidden.{index}": f"hidden_{{}}_{index}" for index in range(len(module.hidden))}
+    if module.terrain is not None:
+        names |= {"terrain.0": "terrain_{}_0", "terrain.2": "terrain_{}_1"}
+    return names

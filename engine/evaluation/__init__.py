@@ -1,0 +1,1 @@
+"""Policies are judged: episodes, statistics over robots, size and speed."""

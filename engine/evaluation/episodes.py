@@ -1,0 +1,109 @@
+"""Episodes of one policy on one robot, the same whatever else is evaluated.
+
+A robot is always evaluated alone: the last bits of a matrix product depend on the size of the
+batch it is part of, and a walking robot is chaotic. Resets depend on seed, robot and episode.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.config.evaluation import EvaluationConfig
+from engine.environments import EpisodeBatch, VectorEnvironment
+from engine.errors import StopRequestedError
+from engine.events import Episode
+from engine.morphology.tree import Morphology
+from engine.random import generator
+from engine.rollout.actors import Actor, ActorFactory
+from engine.rollout.processes import ShouldStop
+
+_MAX_SIMULATIONS = 64
+
+
+@dataclass(frozen=True)
+class EpisodesJob:
+    """One policy on one robot; picklable."""
+
+    label: str
+    actors: ActorFactory
+    robot: Morphology
+    config: EvaluationConfig
+
+
+def run_episodes(job: EpisodesJob, should_stop: ShouldStop) -> list[Episode]:
+    """All episodes of a job, in order of simulation and episode number."""
+    simulations, rounds = _division(job.config.episodes)
+    environment = VectorEnvironment(
+        [job.robot], job.config.task, simulations, job.config.seed, seed_episodes=True
+    )
+    environment.reset()
+    actor = job.actors.actor([job.robot], simulations, job.config.seed)
+    noise = _noise(job, actor)
+    ended: list[EpisodeBatch] = []
+    remaining = np.full(simulations, rounds)
+    while remaining.any():
+        if should_stop():
+            raise StopRequestedError("stopped while episodes were running")
+        means = actor.means(environment.observation, environment.terrain)
+        environment.step(means if noise is None else means + noise.draw(means))
+        over = environment.terminated | environment.truncated
+        if over.any():
+            ended.append(environment.finished_episodes())
+            remaining[over] = np.maximum(remaining[over] - 1, 0)
+    return _episodes(job, ended, rounds)
+
+
+def _division(episodes: int) -> tuple[int, int]:
+    """Simulations side by side, and episodes in a row each: the fewest simulations that fit."""
+    rounds = -(-episodes // _MAX_SIMULATIONS)
+    return -(-episodes // rounds), rounds
+
+
+class _Noise:
+    """Sampling noise of one robot's actions, from its own stream."""
+
+    def __init__(self, rng: np.random.Generator, std: float) -> None:
+        self._rng = rng
+        self._std = std
+
+    def draw(self, means: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+        """Noise for the next step, of the shape of ``means``."""
+        drawn = self._std * self._rng.standard_normal(means.shape)
+        noise: npt.NDArray[np.floating] = drawn.astype(means.dtype)
+        return noise
+
+
+def _noise(job: EpisodesJob, actor: Actor) -> _Noise | None:
+    if job.config.deterministic or actor.std == 0.0:
+        return None
+    return _Noise(generator(job.config.seed, "evaluation-noise", job.robot.digest), actor.std)
+
+
+def _episodes(job: EpisodesJob, ended: Sequence[EpisodeBatch], rounds: int) -> list[Episode]:
+    """The wanted episodes; a simulation that was done early went on to ones that do not count."""
+    found = {}
+    for batch in ended:
+        for index in range(len(batch)):
+            simulation, number = int(batch.simulation[index]), int(batch.episode[index])
+            if number < rounds:
+                place = simulation * rounds + number
+                found[place] = _episode(job, batch, index, place)
+    return [found[place] for place in sorted(found)][: job.config.episodes]
+
+
+def _episode(job: EpisodesJob, batch: EpisodeBatch, index: int, place: int) -> Episode:
+    return Episode(
+        policy=job.label,
+        robot_digest=job.robot.digest,
+        task=job.config.task.name,
+        seed=job.config.seed,
+        episode=place,
+        episode_return=float(batch.episode_return[index]),
+        length=int(batch.length[index]),
+        terminated=bool(batch.terminated[index]),
+        distance_m=float(batch.distance_m[index]),
+        mean_speed_m_s=float(batch.mean_speed_m_s[index]),
+        energy_j=float(batch.energy[index]),
+    )

@@ -1,0 +1,181 @@
+"""Evaluate policies on robots on all cores: episodes as they finish, statistics at the end."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.config.evaluation import EvaluationConfig
+from engine.errors import UsageError
+from engine.evaluation.episodes import EpisodesJob, run_episodes
+from engine.evaluation.statistics import (
+    Estimate,
+    bootstrap,
+    interquartile_mean,
+    mean,
+    paired_difference,
+    ratio_of_means,
+    robot_means,
+)
+from engine.events import Episode, EpisodesFinished, Metrics, Progress, Result, StageContext
+from engine.morphology.tree import Morphology
+from engine.random import generator
+from engine.rollout.actors import ActorFactory
+from engine.rollout.processes import map_in_processes
+
+
+@dataclass(frozen=True)
+class PolicySummary:
+    """One policy over all robots."""
+
+    label: str
+    mean_return: Estimate
+    interquartile_mean_return: Estimate
+    fall_fraction: float
+    mean_length: float
+    mean_speed_m_s: float
+    robot_returns: Mapping[str, float]
+    """Mean return by robot digest."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found: summaries, and paired differences of policies to the first one."""
+
+    episodes: tuple[Episode, ...]
+    policies: tuple[PolicySummary, ...]
+    differences: Mapping[str, Estimate]
+    """First policy's return minus this one's, paired by robot."""
+    ratios: Mapping[str, Estimate]
+    """This policy's mean return over the first one's, where that is surely above zero."""
+
+
+def evaluate_policies(
+    config: EvaluationConfig,
+    policies: Mapping[str, ActorFactory],
+    robots: Sequence[Morphology],
+    context: StageContext,
+) -> Evaluation:
+    """Every policy on every robot, with the same resets; ``policies`` are named by their labels.
+
+    Raises:
+        UsageError: there is no policy or no robot.
+        StopRequestedError: a stop was asked for; reported episodes stay.
+    """
+    if not policies or not robots:
+        raise UsageError("an evaluation needs at least one policy and one robot")
+    jobs = [
+        EpisodesJob(label, actors, robot, config)
+        for robot in robots
+        for label, actors in policies.items()
+    ]
+    total = len(jobs) * config.episodes
+    results: dict[int, list[Episode]] = {}
+    started = time.monotonic()
+    for index, episodes in map_in_processes(
+        run_episodes, jobs, config.processes, context.should_stop
+    ):
+        results[index] = episodes
+        done = len(results) * config.episodes
+        rate = done / max(time.monotonic() - started, 1e-9)
+        context.report(EpisodesFinished(tuple(episodes)))
+        context.report(Progress(done, total, "episodes", rate))
+    ordered = tuple(episode for index in sorted(results) for episode in results[index])
+    evaluation = summarize(config, ordered, list(policies), robots)
+    _report(evaluation, context)
+    return evaluation
+
+
+def summarize(
+    config: EvaluationConfig,
+    episodes: Sequence[Episode],
+    labels: Sequence[str],
+    robots: Sequence[Morphology],
+) -> Evaluation:
+    """Statistics of finished episodes; every policy has episodes on every robot."""
+    digests = list(dict.fromkeys(robot.digest for robot in robots))
+    summaries = tuple(_summary(config, episodes, label, digests) for label in labels)
+    first = list(summaries[0].robot_returns.values())
+    differences = {
+        other.label: paired_difference(
+            first,
+            list(other.robot_returns.values()),
+            generator(config.seed, "bootstrap-difference", other.label),
+            samples=config.bootstrap_samples,
+            confidence=config.confidence,
+        )
+        for other in summaries[1:]
+    }
+    return Evaluation(tuple(episodes), summaries, differences, _ratios(config, summaries))
+
+
+def _ratios(config: EvaluationConfig, summaries: Sequence[PolicySummary]) -> dict[str, Estimate]:
+    if summaries[0].mean_return.low <= 0.0:
+        return {}
+    first = list(summaries[0].robot_returns.values())
+    return {
+        other.label: ratio_of_means(
+            list(other.robot_returns.values()),
+            first,
+            generator(config.seed, "bootstrap-ratio", other.label),
+            samples=config.bootstrap_samples,
+            confidence=config.confidence,
+        )
+        for other in summaries[1:]
+    }
+
+
+def _summary(
+    config: EvaluationConfig, episodes: Sequence[Episode], label: str, digests: Sequence[str]
+) -> PolicySummary:
+    own = [episode for episode in episodes if episode.policy == label]
+    by_robot = {digest: [e for e in own if e.robot_digest == digest] for digest in digests}
+    returns = robot_means([[e.episode_return for e in by_robot[digest]] for digest in digests])
+    estimates = [
+        bootstrap(
+            returns,
+            statistic,
+            generator(config.seed, "bootstrap", label, statistic.__name__),
+            samples=config.bootstrap_samples,
+            confidence=config.confidence,
+        )
+        for statistic in (mean, interquartile_mean)
+    ]
+    return PolicySummary(
+        label=label,
+        mean_return=estimates[0],
+        interquartile_mean_return=estimates[1],
+        fall_fraction=float(np.mean([e.terminated for e in own])),
+        mean_length=float(np.mean([e.length for e in own])),
+        mean_speed_m_s=float(np.mean([e.mean_speed_m_s for e in own])),
+        robot_returns=dict(zip(digests, returns.tolist(), strict=True)),
+    )
+
+
+def _report(evaluation: Evaluation, context: StageContext) -> None:
+    values: dict[str, float] = {}
+    robots: dict[str, dict[str, float]] = {}
+    for summary in evaluation.policies:
+        values[f"{summary.label}.mean_return"] = summary.mean_return.value
+        values[f"{summary.label}.mean_return_low"] = summary.mean_return.low
+        values[f"{summary.label}.mean_return_high"] = summary.mean_return.high
+        values[f"{summary.label}.interquartile_mean_return"] = (
+            summary.interquartile_mean_return.value
+        )
+        values[f"{summary.label}.fall_fraction"] = summary.fall_fraction
+        for digest, value in summary.robot_returns.items():
+            robots.setdefault(digest, {})[f"{summary.label}.episode_return"] = value
+    for name, estimates in (("difference", evaluation.differences), ("ratio", evaluation.ratios)):
+        for label, estimate in estimates.items():
+            values[f"{label}.{name}"] = estimate.value
+            values[f"{label}.{name}_low"] = estimate.low
+            values[f"{label}.{name}_high"] = estimate.high
+    step = len(evaluation.episodes)
+    context.report(Metrics(step=step, iteration=0, values=values, robots=robots))
+    best = evaluation.policies[0]
+    text = ", ".join(
+        f"{s.label} {s.mean_return.value:.0f} ± {s.mean_return.half_width:.0f}"
+        for s in evaluation.policies
+    )
+    context.report(Result(best.mean_return.value, f"mean return: {text}"))
