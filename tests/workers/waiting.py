@@ -1,0 +1,58 @@
+"""Wait for facts about real processes, and kill them."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import psutil
+
+from db.queries.runs import get_run
+from db.records import NewRun, Run, RunKind, RunState
+from db.session import Database
+from engine.workers.commands import queue
+
+PATIENCE_S = 60.0
+
+
+def kill(pid: int) -> None:
+    """SIGKILL, and wait until the process is no more."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: not psutil.pid_exists(pid) or is_zombie(pid))
+
+
+def is_zombie(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait for a fact; the test fails when it does not come."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def until_state(database: Database, run_id: int, *states: RunState) -> Run:
+    """The run once it is in one of these states."""
+    until(lambda: get_run(database, run_id).state in states)
+    return get_run(database, run_id)
+
+
+def generation(train_count: int, *inputs: int, name: str = "robots") -> NewRun:
+    """A real and cheap job: so many robots; thousands take minutes."""
+    config = {"train_count": train_count, "unseen_count": 0}
+    extra = {"training_set": name}
+    return NewRun(RunKind.GENERATION, name, config, seed=1, inputs=inputs, extra=extra)
+
+
+def start_long_run(database: Database) -> Run:
+    """A run that works until it is stopped, after its first report."""
+    run = queue(database, generation(10_000))
+    until(lambda: (get_run(database, run.id).done or 0) > 0)
+    return get_run(database, run.id)
