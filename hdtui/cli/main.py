@@ -1,6 +1,5 @@
 """The root command: the cockpit without words, and every other command below it."""
 
-import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from engine.errors import HdtuiError, UsageError
 from hdtui.cli import bench, database, doctor, pipeline, robots, runs, stages
+from hdtui.cli.cockpit import open_cockpit
 from hdtui.cli.options import Home, home_folder
 from hdtui.cli.output import say
 
@@ -25,13 +25,6 @@ app.add_typer(database.app, name="db")
 stages.register(app)
 app.command("doctor")(doctor.doctor_command)
 
-NO_TERMINAL = (
-    "hdtui: the cockpit needs a terminal, and this is none. Without one, use the commands: "
-    "`hdtui pipeline --preset quick` runs everything, `hdtui runs list` shows runs, "
-    "`hdtui --help` names the rest."
-)
-
-
 @app.callback(invoke_without_command=True)
 def cockpit(
     context: typer.Context,
@@ -48,12 +41,7 @@ def cockpit(
                 f"--home stands after the command: hdtui {context.invoked_subcommand} --home {home}"
             )
         return
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        say(NO_TERMINAL)
-        raise typer.Exit(2)
-    from hdtui.app import run as run_cockpit
-
-    run_cockpit(home_folder(home), readonly=readonly)
+    raise typer.Exit(open_cockpit(home_folder(home), readonly=readonly))
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -99,7 +99,7 @@ def pipeline_document(
             document["deployed"] = [
                 workspace.home / artifact.path
                 for artifact in list_artifacts(database, run.id)
-                if artifact.kind == "deployed"
+                if artifact.kind == "deployed_policy"
             ]
     return document
 

@@ -1,0 +1,23 @@
+"""``hdtui`` without words: the cockpit, or what to use where there is no terminal."""
+
+import sys
+from pathlib import Path
+
+from hdtui.cli.output import say
+
+NO_TERMINAL = (
+    "hdtui: the cockpit needs a terminal, and this is none. Without one, use the commands: "
+    "`hdtui pipeline --preset quick` runs everything, `hdtui runs list` shows runs, "
+    "`hdtui --help` names the rest."
+)
+
+
+def open_cockpit(home: Path, *, readonly: bool = False) -> int:
+    """Run the cockpit until it is left; the exit code, 2 without a terminal."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        say(NO_TERMINAL)
+        return 2
+    from hdtui.app import run
+
+    run(home, readonly=readonly)
+    return 0
