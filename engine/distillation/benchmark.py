@@ -1,0 +1,190 @@
+"""Grouped distillation against one hypernetwork pass per sample, in one run on this machine.
+
+The per-sample step is the published way, written here on the same modules: every sample has its
+robot's context row by row through encoders and heads, and a base MLP of its own through ``bmm``.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from engine.config.distillation import student_network
+from engine.config.network import NetworkConfig
+from engine.distillation.imitation import balanced_weights, imitation_loss
+from engine.morphology.packing import Packing
+from engine.policies.build import build_policy
+from engine.policies.controller import BucketContext, Controller, RobotBatch
+from engine.policies.policy import Policy
+from engine.policies.widths import network_widths
+
+_SEED = 0
+_GRADIENT_NORM = 0.5
+_GEMM_SIZE = 1024
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Random samples of made-up robots: speed and gradients depend on shapes alone."""
+
+    robots: RobotBatch
+    packing: Packing
+    observation: Tensor
+    targets: Tensor
+
+    def per_sample(self) -> "Batch":
+        """The same samples, each as a robot of its own."""
+        copies = self.packing.per_robot
+        buckets = []
+        for own in self.robots.buckets:
+            count = len(own.robots) * copies
+            context, raw, mask = (
+                tensor.repeat_interleave(copies, dim=0)
+                for tensor in (own.context, own.normalized_raw_context, own.joint_mask)
+            )
+            buckets.append(BucketContext(tuple(range(count)), context, raw, raw, mask))
+        limb_counts = tuple(
+            own.context.shape[1] for own in buckets for _ in range(len(own.context))
+        )
+        names = tuple(str(index) for index in range(len(limb_counts)))
+        robots = RobotBatch(limb_counts, names, names, tuple(buckets))
+        return replace(self, robots=robots, packing=robots.packing(1))
+
+
+def random_batch(
+    num_robots: int, samples_per_robot: int, dtype: torch.dtype = torch.float32
+) -> Batch:
+    """Robots of 5 to 11 limbs (UNIMAL-100's range) with random contexts, samples and targets."""
+    rng = np.random.default_rng(_SEED)
+    draw = torch.Generator().manual_seed(_SEED)
+    widths = network_widths(0)
+    limb_counts = tuple(rng.integers(5, 12, size=num_robots).tolist())
+    packing = Packing(limb_counts, samples_per_robot)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=draw, dtype=dtype)
+
+    buckets = []
+    for bucket in packing.buckets:
+        shape = (len(bucket.robots), bucket.limb_count)
+        raw = normal(*shape, widths.raw_context)
+        mask = torch.rand(*shape, widths.joint_slots, generator=draw) < 0.7
+        mask[:, 0] = False
+        mask[:, 1, 0] = True
+        buckets.append(BucketContext(bucket.robots, normal(*shape, widths.context), raw, raw, mask))
+    names = tuple(str(index) for index in range(num_robots))
+    return Batch(
+        robots=RobotBatch(limb_counts, names, names, tuple(buckets)),
+        packing=packing,
+        observation=normal(packing.num_rows, widths.observation),
+        targets=normal(packing.num_rows, widths.joint_slots),
+    )
+
+
+def batch_loss(policy: Controller, batch: Batch) -> Tensor:
+    """The balanced loss of a batch; whether it groups samples by robot is the batch's matter."""
+    means = policy.mean(policy.encode(batch.robots), batch.observation, batch.packing, None)
+    weights = balanced_weights(batch.robots, batch.packing)
+    return imitation_loss(means, batch.targets, weights.to(means.dtype))
+
+
+def gradient_relative_error(config: NetworkConfig, batch: Batch) -> float:
+    """Largest difference of a parameter's grouped and per-sample gradients over its norm, float64.
+
+    Both gradients are those of a fresh student without dropout whose heads were moved off zero.
+    """
+    policy = _student(config.model_copy(update={"dropout": 0.0})).double()
+    draw = torch.Generator().manual_seed(_SEED)
+    with torch.no_grad():
+        for parameter in policy.parameters():
+            noise = torch.randn(parameter.shape, generator=draw, dtype=torch.float64)
+            parameter.add_(noise, alpha=0.02)
+    grouped = _gradients(policy, batch)
+    single = _gradients(policy, batch.per_sample())
+    errors = [
+        float((one - other).norm() / other.norm().clamp(min=1e-12))
+        for one, other in zip(grouped, single, strict=True)
+    ]
+    return max(errors)
+
+
+def benchmark_distillation(seconds: float = 8.0) -> dict[str, float]:
+    """The published student at 64 robots x 80 samples: speeds per CPU-second, and agreement."""
+    config = student_network("published")
+    grouped = random_batch(64, 80)
+    single = random_batch(64, 4).per_sample()
+    policy = _student(config)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        gemm_flops = _gemm_flops_per_cpu_s()
+        steps = {"grouped": _step(policy, grouped), "per_sample": _step(policy, single)}
+        per_step = {name: _cpu_seconds(step, seconds / 2) for name, step in steps.items()}
+        gemm_flops = max(gemm_flops, _gemm_flops_per_cpu_s())
+    finally:
+        torch.set_num_threads(threads)
+    grouped_rate = grouped.packing.num_environments / per_step["grouped"]
+    single_rate = single.packing.num_environments / per_step["per_sample"]
+    error = gradient_relative_error(config, random_batch(8, 4, torch.float64))
+    return {
+        "grouped_samples_per_cpu_s": grouped_rate,
+        "per_sample_samples_per_cpu_s": single_rate,
+        "speedup": grouped_rate / single_rate,
+        "gradient_relative_error": error,
+        "gemm_fraction": step_flops(policy, grouped) / per_step["grouped"] / gemm_flops,
+    }
+
+
+def step_flops(policy: Policy, batch: Batch) -> float:
+    """Floating-point operations of the matrix products of one gradient step."""
+    with FlopCounterMode(display=False) as counter:
+        torch.autograd.backward(batch_loss(policy, batch))
+    return float(counter.get_total_flops())
+
+
+def _student(config: NetworkConfig) -> Policy:
+    return build_policy(config, "flat", 0, (), _SEED).train()
+
+
+def _gradients(policy: Policy, batch: Batch) -> list[Tensor]:
+    loss = batch_loss(policy, batch)
+    return list(torch.autograd.grad(loss, list(policy.parameters())))
+
+
+def _step(policy: Policy, batch: Batch) -> Callable[[], None]:
+    optimizer = torch.optim.Adam(policy.parameters(), lr=1e-4, fused=True)
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(batch_loss(policy, batch))
+        torch.nn.utils.clip_grad_norm_(policy.parameters(), _GRADIENT_NORM)
+        optimizer.step()
+
+    return step
+
+
+def _cpu_seconds(step: Callable[[], None], seconds: float) -> float:
+    """Median CPU time of a step over at least ``seconds``, after one to warm up."""
+    step()
+    durations: list[float] = []
+    until = time.monotonic() + seconds
+    while time.monotonic() < until or len(durations) < 3:
+        start = time.process_time()
+        step()
+        durations.append(time.process_time() - start)
+    return float(np.median(durations))
+
+
+def _gemm_flops_per_cpu_s() -> float:
+    """What this machine's matrix product reaches on one thread."""
+    left, right = torch.randn(2, _GEMM_SIZE, _GEMM_SIZE)
+    out = torch.empty(_GEMM_SIZE, _GEMM_SIZE)
+
+    def step() -> None:
+        torch.mm(left, right, out=out)
+
+    return 2.0 * _GEMM_SIZE**3 / _cpu_seconds(step, 0.5)
