@@ -1,0 +1,149 @@
+"""Marked runs in groups that differ by their seed alone: means, intervals and differences."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from db.queries.runs import list_runs
+from db.records import Run
+from hdtui.services.curves import CurveReader, RunCurve, XAxis, seeds_as_band
+from hdtui.services.metric_names import metric_order
+from hdtui.services.run_list import config_without_seed
+from hdtui.services.smoothing import Path, value_at
+from hdtui.services.statistics import Difference, Interval, interval, welch_difference
+
+if TYPE_CHECKING:
+    from db.session import Database
+
+GROUPINGS = ("config", "study", "kind", "run")
+_FIRST_CHOICES = ("return", "episode_return", "held_out_sample_loss", "loss")
+_SEEDS = ("seed",)
+
+
+@dataclass(frozen=True)
+class CompareFacts:
+    """The marked runs, the metrics any of them reported, and the curves of the chosen one."""
+
+    runs: tuple[Run, ...]
+    metrics: tuple[str, ...]
+    metric: str
+    curves: tuple[RunCurve, ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that belong together, in the order of their marks, and the curves they have."""
+
+    letter: str
+    title: str
+    runs: tuple[Run, ...]
+    curves: tuple[RunCurve, ...]
+
+    def path(self, x_axis: XAxis) -> Path:
+        """The mean over the runs with its interval, or the one run's curve."""
+        if len(self.curves) == 1:
+            return self.curves[0].path(x_axis)
+        return seeds_as_band(self.curves, x_axis)
+
+    def values_at(self, x_axis: XAxis, x: float) -> list[float]:
+        """Each run's value at x."""
+        paths = [curve.path(x_axis) for curve in self.curves]
+        return [value_at(path, x) for path in paths if len(path)]
+
+
+@dataclass(frozen=True)
+class GroupRow:
+    """A group's numbers half-way and where all runs end, and its difference to the baseline."""
+
+    group: Group
+    half_way: Interval | None
+    at_end: Interval | None
+    difference: Difference | None
+
+
+def read_comparison(
+    database: "Database", reader: CurveReader, run_ids: Sequence[int], metric: str
+) -> CompareFacts:
+    """The marked runs that still exist with the curves of a metric (the first where unknown)."""
+    found = {run.id: run for run in list_runs(database, ids=run_ids)} if run_ids else {}
+    runs = tuple(found[run_id] for run_id in run_ids if run_id in found)
+    names: dict[str, None] = {}
+    for run in runs:
+        for series in reader.read(database, [run.id], ()).series:
+            names[series.name] = None
+    metrics = tuple(sorted(names, key=metric_order))
+    if metric not in names:
+        metric = next((name for name in _FIRST_CHOICES if name in names), "")
+        metric = metric or next(iter(metrics), "")
+    if not metric:
+        return CompareFacts(runs, metrics, "", ())
+    curves = reader.read(database, [run.id for run in runs], [metric]).curves[metric]
+    return CompareFacts(runs, metrics, metric, curves)
+
+
+def grouped(facts: CompareFacts, by: str) -> list[Group]:
+    """The runs in groups, lettered in the order of their first marks."""
+    curves = {curve.run.id: curve for curve in facts.curves if curve.points.step}
+    groups: dict[str, list[Run]] = {}
+    for run in facts.runs:
+        groups.setdefault(_key(run, by), []).append(run)
+    return [
+        Group(
+            chr(ord("a") + place % 26),
+            _title(runs, by),
+            tuple(runs),
+            tuple(curves[run.id] for run in runs if run.id in curves),
+        )
+        for place, runs in enumerate(groups.values())
+    ]
+
+
+def _key(run: Run, by: str) -> str:
+    if by == "run":
+        return str(run.id)
+    if by == "study":
+        return run.group or "no study"
+    if by == "kind":
+        return str(run.kind)
+    settings = json.dumps(without_seeds(run.config), sort_keys=True)
+    return f"{run.kind} {' '.join(run.robot_sets)} {settings}"
+
+
+def without_seeds(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration without its seeds, at any depth."""
+    return {
+        key: without_seeds(value) if isinstance(value, Mapping) else value
+        for key, value in config.items()
+        if key not in _SEEDS
+    }
+
+
+def _title(runs: Sequence[Run], by: str) -> str:
+    first = runs[0]
+    if by == "run":
+        return f"{first.id} {first.name}"
+    if by in ("study", "kind"):
+        return _key(first, by)
+    return config_without_seed(first)
+
+
+def table(groups: Sequence[Group], x_axis: XAxis, baseline: int) -> tuple[float, list[GroupRow]]:
+    """Where all runs end, and a row per group; differences are to the group at ``baseline``."""
+    paths = [curve.path(x_axis) for group in groups for curve in group.curves]
+    ends = [path.x[-1] for path in paths if len(path)]
+    end = min(ends, default=0.0)
+    rows = []
+    for place, group in enumerate(groups):
+        values = group.values_at(x_axis, end)
+        half_way = group.values_at(x_axis, end / 2)
+        reference = groups[baseline].values_at(x_axis, end) if place != baseline else []
+        rows.append(
+            GroupRow(
+                group,
+                interval(half_way) if half_way else None,
+                interval(values) if values else None,
+                welch_difference(values, reference) if values and reference else None,
+            )
+        )
+    return end, rows
