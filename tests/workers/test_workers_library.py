@@ -1,0 +1,145 @@
+"""Robots in the workspace: files by digest, sets by name, whole pipelines by lineage."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from db.queries.robots import get_robot, list_robots, list_sets
+from db.queries.runs import list_pipelines, list_runs
+from db.records import RunKind
+from db.session import Database
+from engine.config.presets import PRESETS
+from engine.errors import RobotError, UnknownRobotSetError, UsageError, WorkspaceError
+from engine.morphology.generation import generate
+from engine.morphology.mjcf import load_robots
+from engine.workers import library
+from engine.workers.pipeline import queue_pipeline
+from engine.workers.workspace import Workspace
+
+ROBOTS = generate(3, seed=5)
+MEMBERS = [(robot, "training") for robot in ROBOTS]
+
+
+def test_robots_come_back_as_the_bodies_they_were(database: Database, workspace: Workspace) -> None:
+    library.make_set(database, workspace, "three", MEMBERS)
+    loaded = library.load_set(database, workspace, "three")
+    assert [robot.digest for robot in loaded] == [robot.digest for robot in ROBOTS]
+    assert [robot.name for robot in loaded] == [robot.name for robot in ROBOTS]
+    assert [robot.lineage for robot in loaded] == [robot.lineage for robot in ROBOTS]
+    record = get_robot(database, ROBOTS[0].name)
+    assert record.mass_kg > 1
+    assert record.head_height_m == ROBOTS[0].head_height_m
+
+
+def test_a_file_that_was_changed_or_lost_is_named(database: Database, workspace: Workspace) -> None:
+    first, second = library.add_to_library(database, workspace, ROBOTS[:2])
+    workspace.resolve(first.path).write_bytes(workspace.resolve(second.path).read_bytes())
+    with pytest.raises(RobotError, match=r"mirror|metadata|another body"):
+        library.load(workspace, first)
+    workspace.resolve(second.path).unlink()
+    with pytest.raises(RobotError, match=r"cannot be read"):
+        library.load(workspace, second)
+
+
+def test_a_set_goes_out_and_comes_in_again(
+    database: Database, workspace: Workspace, tmp_path: Path
+) -> None:
+    library.make_set(database, workspace, "three", MEMBERS)
+    paths = library.export_set(database, workspace, "three", tmp_path / "out")
+    assert [path.stem for path in paths] == [robot.name for robot in ROBOTS]
+    assert {robot.digest for robot in load_robots(tmp_path / "out")} == {
+        robot.digest for robot in ROBOTS
+    }
+    imported = library.import_folder(database, workspace, tmp_path / "out", role="unseen")
+    assert (imported.name, imported.size, imported.role) == ("out", 3, "unseen")
+    assert len(list_robots(database)) == 3
+    chosen = library.select_into_set(database, "two", [ROBOTS[2].name, ROBOTS[0].digest])
+    assert chosen.size == 2
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a b", "x" * 101, "\x1b[31m", "é"])
+def test_a_set_has_a_name_one_can_type(database: Database, workspace: Workspace, name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be named"):
+        library.make_set(database, workspace, name, MEMBERS)
+    assert list_sets(database) == []
+
+
+def test_built_in_sets_need_the_folder_they_are_read_from(
+    database: Database, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("HDTUI_UNIMAL_DIR", raising=False)
+    with pytest.raises(UnknownRobotSetError, match="HDTUI_UNIMAL_DIR names, and that is not set"):
+        library.resolve_set(database, workspace, "unimal8")
+    monkeypatch.setenv("HDTUI_UNIMAL_DIR", str(tmp_path))
+    with pytest.raises(UnknownRobotSetError, match=r"needs .*floor-5506-3-10"):
+        library.resolve_set(database, workspace, "unimal8")
+
+
+def test_unimal8_is_eight_robots_to_train_on(
+    database: Database, workspace: Workspace, unimal_dir: Path
+) -> None:
+    del unimal_dir
+    found = library.resolve_set(database, workspace, "unimal8")
+    assert (found.size, found.role) == (8, "training")
+    assert library.resolve_set(database, workspace, "unimal8") == found
+
+
+def test_stored_paths_cannot_leave_the_workspace(workspace: Workspace) -> None:
+    assert workspace.resolve("runs/1/x") == workspace.home / "runs/1/x"
+    for path in ("../x", "runs/../../x", "/etc/passwd"):
+        with pytest.raises(WorkspaceError, match="outside the workspace"):
+            workspace.resolve(path)
+    with pytest.raises(WorkspaceError, match="outside the workspace"):
+        workspace.relative(Path("/etc/passwd"))
+
+
+def test_a_workspace_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WorkspaceError, match="is a file"):
+        Workspace(tmp_path / "file" / "home").create()
+
+
+def test_a_pipeline_is_queued_whole_with_its_lineage(database: Database) -> None:
+    config = PRESETS["smoke"].model_copy(update={"seed": 7})
+    pipeline, runs = queue_pipeline(database, config, preset="smoke")
+    assert list_pipelines(database) == [pipeline]
+    by_kind = {run.kind: run for run in runs}
+    numbers = {run.id: run.kind for run in runs}
+    kind = RunKind
+    reads = {run.kind: {numbers[i] for i in run.inputs} for run in runs}
+    assert reads == {
+        kind.GENERATION: set(),
+        kind.TEACHER: {kind.GENERATION},
+        kind.MUTATION: {kind.GENERATION},
+        kind.COLLECTION: {kind.TEACHER, kind.MUTATION},
+        kind.STUDENT: {kind.COLLECTION},
+        kind.EVALUATION: {kind.TEACHER, kind.STUDENT},
+        kind.DEPLOYMENT: {kind.STUDENT},
+    }
+    assert by_kind[kind.COLLECTION].robot_sets == ("pipeline1-training", "pipeline1-mutants")
+    assert by_kind[kind.EVALUATION].robot_sets == ("pipeline1-training", "pipeline1-unseen")
+    assert {run.seed for run in runs} == {7}
+    assert all(json.dumps(run.config) for run in runs)
+
+
+def test_a_named_set_is_trained_on_and_only_unseen_robots_are_generated(
+    database: Database, workspace: Workspace
+) -> None:
+    library.make_set(database, workspace, "three", MEMBERS)
+    _, runs = queue_pipeline(database, PRESETS["smoke"], robots="three")
+    by_kind = {run.kind: run for run in runs}
+    assert by_kind[RunKind.TEACHER].inputs == ()
+    assert by_kind[RunKind.GENERATION].extra == {"unseen_set": "pipeline1-unseen"}
+    assert by_kind[RunKind.GENERATION].id in by_kind[RunKind.EVALUATION].inputs
+    mixed = [*MEMBERS[:2], (ROBOTS[2], "unseen")]
+    library.make_set(database, workspace, "mixed", mixed)
+    _, runs = queue_pipeline(database, PRESETS["smoke"], robots="mixed")
+    assert RunKind.GENERATION not in {run.kind for run in runs}
+
+
+def test_an_unknown_set_queues_nothing(database: Database) -> None:
+    with pytest.raises(UnknownRobotSetError, match='no robot set "nobody"'):
+        queue_pipeline(database, PRESETS["smoke"], robots="nobody")
+    assert list_runs(database) == []
+    assert list_pipelines(database) == []
