@@ -27,7 +27,9 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], document: Mapping
     ``document`` is JSON; tensors may live on any device.
     """
     # Clones, because parameters may be views of one vector, which safetensors refuses.
-    prepared = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    prepared = {
+        name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()
+    }
     content = save(prepared, metadata={_DOCUMENT_KEY: json.dumps(document, allow_nan=False)})
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

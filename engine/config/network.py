@@ -53,9 +53,12 @@ class NetworkConfig(Config):
     dropout: float = Field(
         0.0, ge=0, lt=1, description="Dropout on a hypernetwork's context embedding (students)."
     )
+    scaled_embedding: bool = Field(
+        False, description="Multiply embeddings by the square root of the width, as published."
+    )
     moments: Literal["shared", "published"] = Field(
         "shared",
-        description="Observation moments shared over limbs, or per limb slot with padding and context.",
+        description="Observation moments shared over limbs, or per limb slot with padding.",
     )
     critic: CriticKind = Field(
         "robot_mlp", description="Critic: shaped like the actor, or one value MLP per robot."
@@ -93,6 +96,7 @@ def named_network(kind: NetworkKind, size: NetworkSize, task: TaskName = "flat")
         "layers": 5,
         "heads": 2,
         "feedforward_width": 1024,
+        "scaled_embedding": True,
         "moments": "published",
         "critic": "same",
         **_PUBLISHED[kind],

@@ -22,7 +22,9 @@ class PpoConfig(Config):
     gae_lambda: float = Field(0.95, ge=0, le=1, description="Decay of advantage estimates.")
     clip_range: float = Field(0.2, gt=0, lt=1, description="Clip range of the probability ratio.")
     value_clip_range: float | None = Field(
-        0.2, gt=0, description="Clip range of values, in units of scaled returns; none: no clipping."
+        0.2,
+        gt=0,
+        description="Clip range of values, in scaled returns; none: no clipping.",
     )
     advantage_scope: Literal["rollout", "robot"] = Field(
         "rollout", description="Advantages are standardised over the rollout or per robot."
@@ -64,7 +66,7 @@ class TeacherConfig(Config):
         2,
         ge=1,
         le=256,
-        description="Processes of one thread each, fixed on resume; each owns a share of the robots.",
+        description="Processes of one thread each, fixed on resume; each owns some robots.",
     )
     simulations_per_robot: int = Field(
         16, ge=1, le=4096, description="Environments of every robot."
@@ -77,9 +79,7 @@ class TeacherConfig(Config):
     )
     checkpoint_every_s: float = Field(60.0, ge=0, description="Seconds between checkpoints.")
     task: TaskConfig = Field(default_factory=TaskConfig, description="What the robots learn.")
-    network: NetworkConfig = Field(
-        default_factory=NetworkConfig, description="Actor and critic."
-    )
+    network: NetworkConfig = Field(default_factory=NetworkConfig, description="Actor and critic.")
     ppo: PpoConfig = Field(default_factory=PpoConfig, description="The learning rule.")
 
 
@@ -89,9 +89,7 @@ def named_teacher(
     """The settings of a preset for a kind of network and a task."""
     if size == "paper":
         return _paper_teacher(kind, task)
-    base = TeacherConfig(
-        task=TaskConfig(name=task), network=named_network(kind, "small", task)
-    )
+    base = TeacherConfig(task=TaskConfig(name=task), network=named_network(kind, "small", task))
     if size == "smoke":
         return base.model_copy(
             update={
@@ -109,7 +107,7 @@ def named_teacher(
 
 
 def _paper_teacher(kind: NetworkKind, task: TaskName) -> TeacherConfig:
-    """The published settings (FT: 1e8 steps; VT and Obstacles: 2e8; single-robot MLPs: 1e7 each)."""
+    """The published settings: 1e8 steps on flat ground, 2e8 on terrain."""
     on_flat_ground = task in ("flat", "incline")
     return TeacherConfig(
         total_env_steps=100_000_000 if on_flat_ground else 200_000_000,

@@ -1,1 +1,1 @@
-"""Networks and nothing else: what reads robots and observations and gives action means or values."""
+"""Networks and nothing else: they read robots and observations, and give action means or values."""

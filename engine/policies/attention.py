@@ -38,7 +38,7 @@ class SelfAttention(nn.Module):
             )
             query, key, value = view.permute(3, 0, 2, 4, 1, 5).flatten(1, 2)
             attended = functional.scaled_dot_product_attention(query, key, value)
-            attended = attended.unflatten(0, (-1, samples)).permute(0, 3, 1, 2, 4)
+            attended = attended.view(-1, samples, *attended.shape[1:]).permute(0, 3, 1, 2, 4)
             mixed.append(attended.reshape(-1, width))
         return torch.as_tensor(self.output(torch.cat(mixed)))
 
@@ -64,15 +64,15 @@ class ContextAttention(nn.Module):
         projected = self.query_key(self.norm(context))
         view = projected.view(robots, limbs, 2, self.heads, width // self.heads)
         query, key = view.permute(2, 3, 0, 1, 4)
-        scores = query @ key.transpose(-1, -2) / math.sqrt(width // self.heads)
+        scores: Tensor = query @ key.transpose(-1, -2) / math.sqrt(width // self.heads)
         return scores.softmax(dim=-1)
 
     def forward(self, features: Tensor, maps: tuple[Tensor, ...], packing: Packing) -> Tensor:
         """Mix the limbs by one map per bucket: limb-major (rows, D) -> (rows, D)."""
         head_width = features.shape[-1] // self.heads
         mixed_heads = []
-        weights = self.value.weight.split(head_width)
-        biases = self.value.bias.split(head_width)
+        weights = self.value.weight.view(self.heads, head_width, -1).unbind()
+        biases = self.value.bias.view(self.heads, head_width).unbind()
         for head, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
             value = functional.linear(features, weight, bias)
             mixed = [

@@ -9,7 +9,7 @@ from torch import Tensor
 from engine.morphology.packing import Packing
 
 Encoding = Any
-"""What a controller computes once per robot: attention maps, generated weights. Opaque outside it."""
+"""What a controller computes once per robot (attention maps, weights), opaque outside it."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class RobotBatch:
 class Controller(Protocol):
     """A policy: pure in its parameters, with the observation moments among its buffers.
 
-    ``observation`` is packed and raw (rows, 17), as environments give it; each controller normalises
-    by its own moments. ``terrain`` is (E, 1410) or None. Means are (rows, J); entries without a
-    hinge are zero. Padding inside a network must never change a result.
+    ``observation`` is packed and raw (rows, 17), as environments give it; each controller
+    normalises by its own moments. ``terrain`` is (E, 1410) or None. Means are (rows, J);
+    entries without a hinge are zero. Padding inside a network must never change a result.
     """
 
     def encode(self, robots: RobotBatch) -> Encoding:

@@ -1,7 +1,6 @@
 """A diagonal Gaussian over the joints a robot has; missing joints neither act nor count."""
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -44,11 +43,11 @@ def packed_joint_mask(robots: RobotBatch, packing: Packing) -> Tensor:
 def sum_over_limbs(features: Tensor, packing: Packing) -> Tensor:
     """Sum every environment's rows and columns: (rows, F) -> (E,)."""
     per_row = features.sum(dim=-1)
-    sums: Sequence[Tensor] = [
+    sums = [
         per_row[bucket.row_slice].view(-1, bucket.limb_count).sum(dim=1)
         for bucket in packing.buckets
     ]
-    return torch.cat(list(sums))
+    return torch.cat(sums)
 
 
 def log_probability(

@@ -81,7 +81,7 @@ class LimbInputs(nn.Module):
         return total
 
     def _padded_slots(self, view: Tensor, bucket: BucketContext) -> Tensor:
-        """All samples of all limb slots, padding as zeros: (R, L, N, F) -> (slots, R * N, F + C)."""
+        """Samples of all limb slots, padding as zeros: (R, L, N, F) -> (slots, R * N, F + C)."""
         context = bucket.raw_context.unsqueeze(2).expand(-1, -1, view.shape[2], -1)
         features = torch.cat([view, context], dim=-1).transpose(0, 1).flatten(1, 2)
         padding = features.new_zeros(self.limb_limit - features.shape[0], *features.shape[1:])

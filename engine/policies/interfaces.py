@@ -1,11 +1,16 @@
 """How observations enter a limb network and how numbers leave it: weights shared or per limb."""
 
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 
 from engine.policies.widths import NetworkWidths
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _EMBEDDING_RANGE = 0.1
 _DECODER_RANGE = 0.01
@@ -57,7 +62,7 @@ class SharedInterface(nn.Module):
         self.embedding = _uniform_linear(
             widths.observation + widths.raw_context, width, _EMBEDDING_RANGE
         )
-        layers = [nn.Linear(a, b) for a, b in zip(decoder[:-2], decoder[1:-1], strict=True)]
+        layers = [nn.Linear(a, b) for a, b in pairwise(decoder[:-1])]
         last = _uniform_linear(decoder[-2], decoder[-1], _DECODER_RANGE)
         nn.init.zeros_(last.bias)
         self.decoder = nn.ModuleList([*layers, last])
@@ -65,21 +70,21 @@ class SharedInterface(nn.Module):
     def encode(self, context: Tensor, raw_context: Tensor) -> Interface:
         """The interface of one bucket: (R, L, C), (R, L, C_raw)."""
         limbs = raw_context.shape[0] * raw_context.shape[1]
-        observed, described = self.embedding.weight.split(
-            [self.observation_width, raw_context.shape[-1]], dim=1
-        )
+        observed = self.embedding.weight[:, : self.observation_width]
+        described = self.embedding.weight[:, self.observation_width :]
+        decoder = cast("Iterable[nn.Linear]", self.decoder)
         return Interface(
             static=nn.functional.linear(raw_context, described, self.embedding.bias),
             embedding=observed.t().expand(limbs, -1, -1),
             decoder=tuple(
                 (layer.weight.t().expand(limbs, -1, -1), layer.bias.expand(limbs, 1, -1))
-                for layer in self.decoder
+                for layer in decoder
             ),
         )
 
 
 class GeneratedInterface(nn.Module):
-    """An embedding and a decoder per limb, written by a hypernetwork from its context (ModuMorph)."""
+    """An embedding and a decoder per limb, written from its context (ModuMorph)."""
 
     def __init__(self, widths: NetworkWidths, width: int, decoder: tuple[int, ...]) -> None:
         super().__init__()
@@ -91,7 +96,7 @@ class GeneratedInterface(nn.Module):
             nn.ReLU(),
         )
         shapes = [(widths.observation + widths.raw_context, width)]
-        shapes += list(zip(decoder[:-1], decoder[1:], strict=True))
+        shapes += list(pairwise(decoder))
         self.shapes = tuple(shapes)
         ranges = [_EMBEDDING_RANGE] + [_DECODER_RANGE] * (len(shapes) - 1)
         self.weight_heads = nn.ModuleList(
@@ -108,9 +113,8 @@ class GeneratedInterface(nn.Module):
             for head, shape in zip(self.weight_heads, self.shapes, strict=True)
         ]
         biases = [head(encoded).unsqueeze(1) for head in self.bias_heads]
-        observed, described = weights[0].split(
-            [self.observation_width, raw_context.shape[-1]], dim=1
-        )
+        observed = weights[0][:, : self.observation_width]
+        described = weights[0][:, self.observation_width :]
         static = torch.baddbmm(biases[0], raw_context.flatten(0, 1).unsqueeze(1), described)
         return Interface(
             static=static.view(*raw_context.shape[:2], -1),

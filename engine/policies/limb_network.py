@@ -6,6 +6,7 @@ action means for a policy, values for a critic.
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,9 @@ from engine.policies.controller import BucketContext, RobotBatch
 from engine.policies.inputs import LimbInputs, packed_rows
 from engine.policies.interfaces import GeneratedInterface, Interface, SharedInterface
 from engine.policies.widths import NetworkWidths
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,12 @@ class EncoderLayer(nn.Module):
         self.attention = attention(config.width, config.heads)
         self.feedforward_norm = nn.LayerNorm(config.width)
         self.feedforward = FeedForward(config.width, config.feedforward_width)
+
+    def maps(self, contexts: list[Tensor]) -> tuple[Tensor, ...]:
+        """Attention maps of encoded contexts, one per bucket; none for self-attention."""
+        if isinstance(self.attention, SelfAttention):
+            return ()
+        return tuple(self.attention.maps(context) for context in contexts)
 
     def forward(self, features: Tensor, maps: tuple[Tensor, ...], packing: Packing) -> Tensor:
         """Limb-major (rows, D) -> (rows, D)."""
@@ -83,18 +93,15 @@ class LimbNetwork(nn.Module):
             else None
         )
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.layers))
-        self.scale = math.sqrt(config.width)
+        self.scale = math.sqrt(config.width) if config.scaled_embedding else 1.0
 
     def encode(self, robots: RobotBatch) -> LimbEncoding:
         """All that depends on the robots alone."""
         interfaces = tuple(self._encode_interface(bucket) for bucket in robots.buckets)
-        if self.context_encoder is None:
-            return LimbEncoding(interfaces, tuple(() for _ in self.layers))
-        contexts = [self.context_encoder(bucket.context) for bucket in robots.buckets]
-        maps = tuple(
-            tuple(layer.attention.maps(context) for context in contexts) for layer in self.layers
-        )
-        return LimbEncoding(interfaces, maps)
+        encoder = self.context_encoder
+        contexts = [encoder(bucket.context) for bucket in robots.buckets] if encoder else []
+        layers = cast("Iterable[EncoderLayer]", self.layers)
+        return LimbEncoding(interfaces, tuple(layer.maps(contexts) for layer in layers))
 
     def _encode_interface(self, bucket: BucketContext) -> Interface:
         encoded = self.interface.encode(bucket.context, self.inputs.context(bucket))

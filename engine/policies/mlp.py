@@ -4,8 +4,9 @@ Padding is never computed: a robot of L limbs meets the first L limb slots of th
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -101,8 +102,8 @@ class LimbMlps(nn.Module):
             weight, bias = weight[..., :real], bias[..., :real]
         return MlpEncoding(
             first=self._first_layer(bucket, networks),
-            terrain=tuple(layer.select(networks) for layer in self.terrain),
-            hidden=tuple(layer.select(networks) for layer in self.hidden),
+            terrain=_selected(self.terrain, networks),
+            hidden=_selected(self.hidden, networks),
             output=(weight, bias),
         )
 
@@ -152,6 +153,10 @@ class LimbMlps(nn.Module):
             outputs.append(output.reshape(-1, max(self.outputs_per_limb, 1)))
         joined = torch.cat(outputs)
         return joined if self.outputs_per_limb else joined.squeeze(-1)
+
+
+def _selected(layers: nn.ModuleList, networks: Tensor) -> tuple[Layer, ...]:
+    return tuple(layer.select(networks) for layer in cast("Iterable[LinearBank]", layers))
 
 
 def _apply(layer: Layer, features: Tensor) -> Tensor:

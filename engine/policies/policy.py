@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from engine.morphology.packing import Packing
-from engine.policies.base_mlp import BaseWeights
 from engine.policies.controller import Encoding, RobotBatch
 from engine.policies.gaussian import packed_joint_mask, sum_over_limbs
 from engine.policies.hypernetwork import Hypernetwork
@@ -43,20 +42,21 @@ class LimbPolicy(nn.Module):
         """What samples add to the moments."""
         return self.network.inputs.deviations(observation, packing, robots)
 
-    def encode(self, robots: RobotBatch) -> PolicyEncoding:
+    def encode(self, robots: RobotBatch) -> Encoding:
         """All that depends on the robots alone."""
         return PolicyEncoding(robots, self.network.encode(robots))
 
     def mean(
         self,
-        encoding: PolicyEncoding,
+        encoding: Encoding,
         observation: Tensor,
         packing: Packing,
         terrain: Tensor | None,
     ) -> Tensor:
         """Action means: (rows, F) -> (rows, J), zero where there is no hinge."""
-        means = self.network(encoding.network, observation, packing, terrain)
-        return torch.as_tensor(means * packed_joint_mask(encoding.robots, packing))
+        own: PolicyEncoding = encoding
+        means = self.network(own.network, observation, packing, terrain)
+        return torch.as_tensor(means * packed_joint_mask(own.robots, packing))
 
 
 class HypernetworkPolicy(nn.Module):
@@ -78,12 +78,12 @@ class HypernetworkPolicy(nn.Module):
         """What samples add to the moments."""
         return self.moments.deviations(observation.unsqueeze(0))
 
-    def encode(self, robots: RobotBatch) -> BaseWeights:
+    def encode(self, robots: RobotBatch) -> Encoding:
         """Every robot's base MLP."""
         return self.hypernetwork.encode(robots)
 
     def mean(
-        self, encoding: BaseWeights, observation: Tensor, packing: Packing, terrain: Tensor | None
+        self, encoding: Encoding, observation: Tensor, packing: Packing, terrain: Tensor | None
     ) -> Tensor:
         """Action means: (rows, F) -> (rows, J)."""
         return self.hypernetwork.mean(encoding, observation, packing, terrain)

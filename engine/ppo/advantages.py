@@ -43,4 +43,3 @@ def discounted_sums(
         sums[step] = running
         running = running.masked_fill(ended[step], 0.0)
     return sums, running
-

@@ -78,7 +78,7 @@ class SharedSlots:
 def reserve_memory(processes: int, size: int) -> Path:
     """A file for ``SharedSlots``, in memory where there is room; the caller unlinks it."""
     needed = max(4 * processes * size, 4)
-    memory = Path("/dev/shm")
+    memory = Path("/dev/shm")  # noqa: S108 (mkstemp makes the file, with a name of its own)
     folders = [memory] if memory.is_dir() else []
     for folder in [*folders, Path(tempfile.gettempdir())]:
         descriptor, name = tempfile.mkstemp(prefix="hdtui-", dir=folder)

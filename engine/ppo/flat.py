@@ -1,4 +1,4 @@
-"""All parameters of a network as one vector, so that clipping, averaging and Adam are one product each."""
+"""All parameters of a network as one vector: clipping, summing and Adam are one pass each."""
 
 from collections.abc import Iterable
 

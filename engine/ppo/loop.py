@@ -75,9 +75,7 @@ def _iterate(share: Share, exchange: Exchange, context: StageContext) -> float |
     return metrics.values.get("return")
 
 
-def _save(
-    share: Share, exchange: Exchange, context: StageContext, value: float | None
-) -> Path:
+def _save(share: Share, exchange: Exchange, context: StageContext, value: float | None) -> Path:
     exchange.announce(_SAVE)
     name = f"checkpoint-a{context.attempt}-{share.iteration:06d}.safetensors"
     path = context.folder / name

@@ -5,9 +5,7 @@ import math
 _STEP = 1.5
 
 
-def adapted_rate(
-    rate: float, kl: float, target_kl: float, limits: tuple[float, float]
-) -> float:
+def adapted_rate(rate: float, kl: float, target_kl: float, limits: tuple[float, float]) -> float:
     """Lower the rate above twice the target, raise it below half of it, within ``limits``."""
     if kl > 2.0 * target_kl:
         rate /= _STEP

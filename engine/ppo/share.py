@@ -1,5 +1,6 @@
 """One process's part of a training run: collect, estimate advantages, update."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -43,9 +44,7 @@ class Share:
     steps, because gradients and statistics are summed before each one.
     """
 
-    def __init__(
-        self, config: TeacherConfig, robots: Sequence[Morphology], rank: int
-    ) -> None:
+    def __init__(self, config: TeacherConfig, robots: Sequence[Morphology], rank: int) -> None:
         self.config = config
         self.rank = rank
         self.device = select_device(config.device)
@@ -80,9 +79,7 @@ class Share:
         all_robots = self._count_steps(exchange)
         targets, explained = self._targets(exchange)
         self._set_cosine_rate()
-        batch = Batch(
-            self.simulators.rollout, targets, actor.robots, self.iteration, all_robots
-        )
+        batch = Batch(self.simulators.rollout, targets, actor.robots, self.iteration, all_robots)
         update = self.learner.update(batch, self.learning_rate, exchange)
         rate = self.learning_rate
         self._adapt_rate(update)
@@ -91,9 +88,7 @@ class Share:
         return IterationSummary(collection, update, explained, rate)
 
     def _actor(self) -> Actor:
-        return Actor(
-            self.policy, self.critic, self.deviation, self.simulators.robots, self.device
-        )
+        return Actor(self.policy, self.critic, self.deviation, self.simulators.robots, self.device)
 
     def _count_steps(self, exchange: Exchange) -> int:
         """Advance the counters; returns how many robots all processes simulated."""
@@ -148,10 +143,11 @@ class Share:
     def _standardized(self, advantages: Tensor, exchange: Exchange) -> Tensor:
         """Advantages (R, S) with mean 0 and standard deviation 1."""
         if self.config.ppo.advantage_scope == "robot":
-            mean = advantages.mean(dim=1, keepdim=True)
-            return (advantages - mean) / (advantages.std(dim=1, keepdim=True) + _VARIANCE_FLOOR)
+            deviation, average = torch.std_mean(advantages, dim=1, keepdim=True)
+            standardized: Tensor = (advantages - average) / (deviation + _VARIANCE_FLOOR)
+            return standardized
         mean, variance = _mean_and_variance(advantages, exchange)
-        return (advantages - mean) / (variance**0.5 + _VARIANCE_FLOOR)
+        return (advantages - mean) / (math.sqrt(variance) + _VARIANCE_FLOOR)
 
     @torch.no_grad()
     def _merge_moments(self, exchange: Exchange) -> None:
@@ -173,7 +169,9 @@ class Share:
             **self.learner.state(),
         }
 
-    def restore(self, tensors: Mapping[str, Tensor], own: Arrays, progress: dict[str, float]) -> None:
+    def restore(
+        self, tensors: Mapping[str, Tensor], own: Arrays, progress: dict[str, float]
+    ) -> None:
         """Continue from a ``common_state``, this process's own state and the counters."""
         self.iteration = int(progress["iteration"])
         self.env_steps = int(progress["env_steps"])

@@ -16,7 +16,7 @@ from engine.policies.robots import robot_batch
 from engine.ppo.advantages import discounted_sums
 from engine.ppo.episode_window import EpisodeWindow
 from engine.ppo.shares import robots_on_turn, split_robots
-from engine.random import generator, torch_seed
+from engine.random import torch_seed
 from engine.rollout.collect import Actor, collect
 from engine.rollout.rollout import Rollout
 
@@ -50,6 +50,7 @@ class Simulators:
         limb_counts = [robot.num_limbs for robot in robots]
         self._share = split_robots(limb_counts, config.processes)[rank]
         self.window = EpisodeWindow(len(robots))
+        self._on_turn: tuple[int, ...] = ()
         self._take_turn(0)
 
     @property
@@ -69,7 +70,7 @@ class Simulators:
         seats = -(-config.robots_at_once // config.processes) or len(self._share)
         on_turn = robots_on_turn(self._share, seats, turn)
         self.turn = turn
-        if turn and on_turn == self._on_turn:
+        if on_turn == self._on_turn:
             return
         self._on_turn = on_turn
         robots = [self._morphologies[robot] for robot in on_turn]

@@ -12,7 +12,6 @@ from engine.checkpoints import load_checkpoint, policy_document, prefixed, save_
 from engine.errors import CheckpointError
 from engine.ppo.exchange import Exchange
 from engine.ppo.share import Share
-from engine.ppo.simulators import Arrays
 
 _FREE_TO_CHANGE = ("total_env_steps", "checkpoint_every_s", "device")
 
@@ -69,9 +68,7 @@ def restore_snapshot(share: Share, path: Path) -> None:
     """
     tensors, document = load_checkpoint(path)
     _check_same_run(share, path, document)
-    own: Arrays = {
-        name: tensor.numpy() for name, tensor in select(tensors, f"share.{share.rank}").items()
-    }
+    own = {name: tensor.numpy() for name, tensor in select(tensors, f"share.{share.rank}").items()}
     if not own:
         raise CheckpointError(
             f"{path}: holds a policy, not a run; start a new run or resume from a checkpoint"

@@ -8,9 +8,9 @@ import signal
 import sys
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -20,6 +20,9 @@ from engine.morphology.tree import Morphology
 from engine.ppo.exchange import Alone, Exchange, Hub, SharedSlots, Spoke, reserve_memory
 from engine.ppo.loop import follow
 from engine.ppo.share import Share
+
+if TYPE_CHECKING:
+    from multiprocessing.context import SpawnProcess
 
 _PR_SET_PDEATHSIG = 1
 _GRACE_S = 5.0
@@ -37,7 +40,7 @@ class Team:
     def __init__(
         self, config: TeacherConfig, robots: Sequence[Morphology], resume_from: Path | None
     ) -> None:
-        self._members: list[BaseProcess] = []
+        self._members: list[SpawnProcess] = []
         self._connections: list[Connection] = []
         context = multiprocessing.get_context("spawn")
         for rank in range(1, config.processes):

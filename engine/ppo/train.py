@@ -36,5 +36,4 @@ def train_teacher(
     set_up_process()
     with Team(config, robots, context.resume_from) as team:
         share = Share(config, robots, rank=0)
-        path = lead(share, team.meet(share.learner.exchanged_numbers), context)
-    return path
+        return lead(share, team.meet(share.learner.exchanged_numbers), context)

@@ -151,9 +151,7 @@ class Learner:
 
     def _value_losses(self, robots: RobotBatch, chosen: Samples, targets: Targets) -> Tensor:
         encoding = self._critic.encode(robots)
-        values = self._critic.value(
-            encoding, chosen.observation, chosen.packing, chosen.terrain
-        )
+        values = self._critic.value(encoding, chosen.observation, chosen.packing, chosen.terrain)
         clip_range = self._config.value_clip_range
         if clip_range is None:
             return squared_value_losses(values, targets.value_targets)

@@ -29,9 +29,7 @@ class Actor:
     device: torch.device
 
 
-def collect(
-    environment: VectorEnvironment, actor: Actor, rollout: Rollout, noise: Tensor
-) -> float:
+def collect(environment: VectorEnvironment, actor: Actor, rollout: Rollout, noise: Tensor) -> float:
     """Fill ``rollout`` with sampled actions; returns the seconds spent on inference.
 
     ``noise`` is standard normal: (T, rows, J).
@@ -94,7 +92,7 @@ def _judge(
     samples = torch.arange(rollout.packing.per_robot, device=actor.device)
     size = max(_VALUE_SAMPLES // rollout.live.num_robots, 1)
     values = []
-    for part in samples.split(size):
+    for part in samples.tensor_split(list(range(size, len(samples), size))):
         chosen = rollout.select(part)
         value = actor.critic.value(
             critic_encoding, chosen.observation, chosen.packing, chosen.terrain

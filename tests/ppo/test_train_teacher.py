@@ -1,0 +1,219 @@
+"""Training on real physics: the same numbers twice, and bit for bit after a stop."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine.checkpoints import load_checkpoint, load_policy, save_checkpoint
+from engine.config.network import NetworkConfig, NetworkKind
+from engine.config.teacher import PpoConfig, TeacherConfig
+from engine.errors import (
+    CheckpointError,
+    DivergenceError,
+    StopRequestedError,
+    UsageError,
+)
+from engine.events import ArtifactWritten, CheckpointWritten, Event, Metrics, Progress, StageContext
+from engine.morphology.generation import generate
+from engine.morphology.tree import Morphology
+from engine.ppo import train_teacher
+
+HORIZON, SIMULATIONS, ROBOTS = 8, 4, 3
+STEPS_AN_ITERATION = HORIZON * SIMULATIONS * ROBOTS
+CLOCK = (
+    "steps_per_second",
+    "share_physics",
+    "share_observation",
+    "share_inference",
+    "share_update",
+)
+
+
+@pytest.fixture(scope="module")
+def robots() -> list[Morphology]:
+    return generate(ROBOTS, seed=1)
+
+
+def config(iterations: int, kind: NetworkKind = "transformer", **changes: object) -> TeacherConfig:
+    """A run of some iterations; the first rollout only measures moments."""
+    fields: dict[str, object] = {
+        "total_env_steps": (iterations + 1) * STEPS_AN_ITERATION,
+        "processes": 1,
+        "simulations_per_robot": SIMULATIONS,
+        "checkpoint_every_s": 3600.0,
+        "task": {"episode_steps": 12},
+        "network": NetworkConfig(
+            kind=kind, width=16, layers=1, feedforward_width=16, hidden_width=16
+        ),
+        "ppo": PpoConfig(horizon=HORIZON, minibatches=2),
+    }
+    return TeacherConfig.model_validate(fields | changes)
+
+
+def train(
+    settings: TeacherConfig,
+    robots: list[Morphology],
+    folder: Path,
+    should_stop: Callable[[], bool] = lambda: False,
+    resume_from: Path | None = None,
+) -> list[Event]:
+    events: list[Event] = []
+    attempt = 2 if resume_from else 1
+    context = StageContext(folder, attempt, events.append, should_stop, resume_from)
+    train_teacher(settings, robots, context)
+    return events
+
+
+def after(calls: int) -> Callable[[], bool]:
+    """True from the given poll on."""
+    polls = iter(range(1, 10**6))
+    return lambda: next(polls) >= calls
+
+
+def numbers(events: list[Event]) -> list[tuple[int, dict[str, float]]]:
+    """All metrics but those the clock decides."""
+    return [
+        (event.step, {name: value for name, value in event.values.items() if name not in CLOCK})
+        for event in events
+        if isinstance(event, Metrics)
+    ]
+
+
+def final_tensors(folder: Path, attempt: int) -> dict[str, torch.Tensor]:
+    return load_checkpoint(max(folder.glob(f"checkpoint-a{attempt}-*.safetensors")))[0]
+
+
+def assert_same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> None:
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name]), name
+
+
+def check_resume(settings: TeacherConfig, robots: list[Morphology], folder: Path) -> None:
+    """Train 4 iterations; train 2, stop, resume, train 2: the same bits."""
+    straight, broken = folder / "straight", folder / "broken"
+    whole = train(settings, robots, straight)
+    first: list[Event] = []
+    context = StageContext(broken, 1, first.append, after(2))
+    with pytest.raises(StopRequestedError):
+        train_teacher(settings, robots, context)
+    checkpoint = first[-1]
+    assert isinstance(checkpoint, CheckpointWritten)
+    rest = train(settings, robots, broken, resume_from=checkpoint.path)
+    assert numbers(first) + numbers(rest) == numbers(whole)
+    assert_same(final_tensors(broken, 2), final_tensors(straight, 1))
+
+
+@pytest.mark.parametrize("kind", ["transformer", "hypernetwork"])
+def test_a_resumed_run_continues_bit_for_bit(
+    kind: NetworkKind, robots: list[Morphology], tmp_path: Path
+) -> None:
+    check_resume(config(4, kind), robots, tmp_path)
+
+
+def test_a_resumed_run_of_two_processes_continues_bit_for_bit(
+    robots: list[Morphology], tmp_path: Path
+) -> None:
+    check_resume(config(4, processes=2), robots, tmp_path)
+
+
+def test_robots_that_take_turns_resume_bit_for_bit(
+    robots: list[Morphology], tmp_path: Path
+) -> None:
+    settings = config(2, robots_at_once=1, rotation_iterations=2)
+    check_resume(settings, robots, tmp_path)
+
+
+def test_the_published_moments_resume_bit_for_bit(robots: list[Morphology], tmp_path: Path) -> None:
+    network = NetworkConfig(width=16, layers=1, feedforward_width=16, moments="published")
+    check_resume(config(4, network=network), robots, tmp_path)
+
+
+def test_the_same_seed_gives_the_same_numbers(robots: list[Morphology], tmp_path: Path) -> None:
+    first = train(config(2), robots, tmp_path / "first")
+    second = train(config(2), robots, tmp_path / "second")
+    other = train(config(2, seed=2), robots, tmp_path / "other")
+    assert numbers(first) == numbers(second) != numbers(other)
+
+
+@pytest.mark.parametrize("kind", ["modumorph", "multi_mlp", "single_mlp"])
+def test_every_kind_of_teacher_trains(
+    kind: NetworkKind, robots: list[Morphology], tmp_path: Path
+) -> None:
+    events = train(config(1, kind), robots, tmp_path)
+    policy = next(event for event in events if isinstance(event, ArtifactWritten))
+    assert policy.kind == "policy"
+    assert load_policy(policy.path)[1]["network"]["kind"] == kind
+
+
+def test_metrics_have_their_names_and_every_robot_its_own(
+    robots: list[Morphology], tmp_path: Path
+) -> None:
+    events = train(config(2), robots, tmp_path)
+    last = [event for event in events if isinstance(event, Metrics)][-1]
+    assert set(last.values) == {
+        *("return", "episode_length", "falls", "speed", "exploded"),
+        *("value_loss", "policy_loss", "approximate_kl", "clip_fraction", "explained_variance"),
+        *("action_std", "learning_rate", "gradient_norm", *CLOCK),
+    }
+    assert set(last.robots) == {robot.digest for robot in robots}
+    assert set(last.robots[robots[0].digest]) == {"return", "episode_length", "falls", "speed"}
+    progress = [event for event in events if isinstance(event, Progress)][-1]
+    assert progress.done == progress.total == 3 * STEPS_AN_ITERATION
+
+
+def test_training_changes_the_policy_and_keeps_finite(
+    robots: list[Morphology], tmp_path: Path
+) -> None:
+    train(config(1), robots, tmp_path / "one")
+    train(config(2), robots, tmp_path / "two")
+    name = "controller.network.layers.0.attention.value.weight"
+    one, two = final_tensors(tmp_path / "one", 1)[name], final_tensors(tmp_path / "two", 1)[name]
+    assert not torch.equal(one, two)
+    assert two.isfinite().all()
+
+
+def test_divergence_fails_and_keeps_the_last_checkpoint(
+    robots: list[Morphology], tmp_path: Path
+) -> None:
+    train(config(1), robots, tmp_path)
+    checkpoint = next(tmp_path.glob("checkpoint-*"))
+    tensors, document = load_checkpoint(checkpoint)
+    tensors["critic.network.output.bias"][:] = torch.nan
+    poisoned = tmp_path / "poisoned.safetensors"
+    save_checkpoint(poisoned, tensors, document)
+    with pytest.raises(DivergenceError, match="not finite"):
+        train(config(2), robots, tmp_path, resume_from=poisoned)
+    assert list(tmp_path.glob("checkpoint-*")) == [checkpoint]
+
+
+def test_a_run_resumes_only_with_its_own_settings_and_robots(
+    robots: list[Morphology], tmp_path: Path
+) -> None:
+    train(config(1), robots, tmp_path)
+    checkpoint = next(tmp_path.glob("checkpoint-*"))
+    policy = next(tmp_path.glob("policy-*"))
+    with pytest.raises(CheckpointError, match="seed"):
+        train(config(2, seed=5), robots, tmp_path, resume_from=checkpoint)
+    with pytest.raises(CheckpointError, match="other robots"):
+        train(config(2), generate(ROBOTS, seed=7), tmp_path, resume_from=checkpoint)
+    with pytest.raises(CheckpointError, match="holds a policy"):
+        train(config(2), robots, tmp_path, resume_from=policy)
+    longer = train(config(2), robots, tmp_path, resume_from=checkpoint)
+    assert len(numbers(longer)) == 1
+
+
+def test_more_processes_than_robots_are_not_started(
+    robots: list[Morphology], tmp_path: Path
+) -> None:
+    train(config(1, processes=8), robots[:1], tmp_path)
+    document = load_checkpoint(next(tmp_path.glob("checkpoint-*")))[1]
+    assert json.loads(json.dumps(document))["config"]["processes"] == 1
+
+
+def test_no_robots_is_wrong_use(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no robots"):
+        train(config(1), [], tmp_path)
