@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from engine.config.base import TaskConfig
-from engine.config.network import NetworkConfig
 from engine.errors import CheckpointError
-from engine.policies.build import build_policy
-from engine.policies.policy import Policy
 
 _DOCUMENT_KEY = "hdtui"
 
@@ -96,39 +92,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def policy_document(
-    network: NetworkConfig,
-    task: TaskConfig,
-    terrain_points: int,
-    digests: Sequence[str],
-    action_std: float,
-) -> dict[str, Any]:
-    """The part of a document from which ``load_policy`` builds a policy again."""
-    return {
-        "kind": "policy",
-        "network": network.model_dump(mode="json"),
-        "task": task.model_dump(mode="json"),
-        "terrain_points": terrain_points,
-        "robots": list(digests),
-        "action_std": action_std,
-    }
-
-
-def load_policy(path: Path, device: torch.device | str = "cpu") -> tuple[Policy, dict[str, Any]]:
-    """A policy from a training checkpoint or from a policy alone, ready to act, and its document.
-
-    Raises:
-        CheckpointError: the file is missing, damaged or holds no policy.
-    """
-    tensors, document = load_checkpoint(path)
-    try:
-        task = TaskConfig.model_validate(document["task"])
-        network = NetworkConfig.model_validate(document["network"])
-        points, digests = int(document["terrain_points"]), list(document["robots"])
-        policy = build_policy(network, task.name, points, digests, seed=0)
-        policy.load_state_dict(select(tensors, "controller"))
-    except (KeyError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: holds no policy that can be built: {error}") from error
-    return policy.to(device).eval(), document

@@ -8,10 +8,11 @@ import numpy as np
 import safetensors.numpy
 import torch
 
-from engine.checkpoints import load_checkpoint, policy_document, prefixed, save_checkpoint, select
+from engine.checkpoints import load_checkpoint, prefixed, save_checkpoint, select
 from engine.errors import CheckpointError
 from engine.ppo.exchange import Exchange
 from engine.ppo.share import Share
+from engine.rollout.saved_policy import DOCUMENT_KEY, POLICY_PREFIX, PolicyDescription
 
 _FREE_TO_CHANGE = ("total_env_steps", "checkpoint_every_s", "device")
 
@@ -36,21 +37,23 @@ def save_snapshot(share: Share, exchange: Exchange, path: Path) -> str:
 
 def save_policy(share: Share, path: Path) -> str:
     """Write the policy alone: all that later stages need."""
-    tensors = prefixed("controller", dict(share.policy.state_dict()))
+    tensors = prefixed(POLICY_PREFIX, dict(share.policy.state_dict()))
     return save_checkpoint(path, tensors, snapshot_document(share))
 
 
 def snapshot_document(share: Share) -> dict[str, Any]:
     """What the tensors mean, as JSON."""
     config = share.config
+    description = PolicyDescription(
+        network=config.network,
+        task=config.task.name,
+        terrain_points=share.simulators.terrain_points,
+        digests=share.digests,
+        action_std=share.deviation.std(),
+    )
     return {
-        **policy_document(
-            config.network,
-            config.task,
-            share.simulators.terrain_points,
-            share.digests,
-            share.deviation.std(),
-        ),
+        "kind": "teacher",
+        DOCUMENT_KEY: description.model_dump(mode="json"),
         "config": config.model_dump(mode="json"),
         "progress": {
             "iteration": share.iteration,
@@ -86,8 +89,8 @@ def _check_same_run(share: Share, path: Path, document: Mapping[str, Any]) -> No
                 f"{path}: was written with {key} = {stored.get(key)}, this run has {value};"
                 " a run resumes with the settings it started with"
             )
-    if tuple(document["robots"]) != share.digests:
+    if tuple(document[DOCUMENT_KEY]["digests"]) != share.digests:
         raise CheckpointError(
-            f"{path}: was written for {len(document['robots'])} other robots; resume with the same"
+            f"{path}: was written for other robots or another order of them; resume with the same"
             " robots in the same order"
         )

@@ -12,15 +12,13 @@ from safetensors.torch import save_file
 
 from engine.checkpoints import (
     load_checkpoint,
-    load_policy,
-    policy_document,
     prefixed,
     save_checkpoint,
 )
-from engine.config.base import TaskConfig
 from engine.config.network import NetworkConfig, NetworkKind
 from engine.errors import CheckpointError
 from engine.policies.build import build_policy
+from engine.rollout.saved_policy import DOCUMENT_KEY, PolicyDescription, load_policy
 
 TENSORS = {"a": torch.arange(3.0), "flags": torch.tensor([True, False])}
 
@@ -88,10 +86,13 @@ def test_a_loaded_policy_acts_as_the_saved_one(tmp_path: Path, kind: NetworkKind
     config = NetworkConfig(kind=kind, width=16, hidden_width=16, layers=1)
     policy = build_policy(config, "flat", 0, batch.digests, seed=9)
     policy.moments.merge(policy.deviations(observation, packing, batch))
-    document = policy_document(config, TaskConfig(), 0, batch.digests, 0.5)
+    description = PolicyDescription(
+        network=config, task="flat", terrain_points=0, digests=batch.digests, action_std=0.5
+    )
+    document = {DOCUMENT_KEY: description.model_dump(mode="json")}
     save_checkpoint(tmp_path / "p", prefixed("controller", dict(policy.state_dict())), document)
     loaded, stored = load_policy(tmp_path / "p")
-    assert stored["action_std"] == 0.5
+    assert stored.action_std == 0.5
     expected = policy.mean(policy.encode(batch), observation, packing, None)
     actual = loaded.mean(loaded.encode(batch), observation, packing, None)
     assert torch.equal(expected, actual)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.checkpoints import load_checkpoint, load_policy, save_checkpoint
+from engine.checkpoints import load_checkpoint, save_checkpoint
 from engine.config.network import NetworkConfig, NetworkKind
 from engine.config.teacher import PpoConfig, TeacherConfig
 from engine.errors import (
@@ -20,6 +20,7 @@ from engine.events import ArtifactWritten, CheckpointWritten, Event, Metrics, Pr
 from engine.morphology.generation import generate
 from engine.morphology.tree import Morphology
 from engine.ppo import train_teacher
+from engine.rollout.saved_policy import load_policy
 
 HORIZON, SIMULATIONS, ROBOTS = 8, 4, 3
 STEPS_AN_ITERATION = HORIZON * SIMULATIONS * ROBOTS
@@ -146,7 +147,7 @@ def test_every_kind_of_teacher_trains(
     events = train(config(1, kind), robots, tmp_path)
     policy = next(event for event in events if isinstance(event, ArtifactWritten))
     assert policy.kind == "policy"
-    assert load_policy(policy.path)[1]["network"]["kind"] == kind
+    assert load_policy(policy.path)[1].network.kind == kind
 
 
 def test_metrics_have_their_names_and_every_robot_its_own(
