@@ -1,0 +1,244 @@
+"""Efficiency: what one action costs per policy, what it earns, and the claims of the paper."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from engine.errors import HdtuiError
+from hdtui.formatting import duration
+from hdtui.messages import Answer
+from hdtui.screens.efficiency_parts import (
+    CLAIM_COLUMNS,
+    COST_COLUMNS,
+    bar_lines,
+    claim_row,
+    cost_lines,
+    cost_row,
+    limbs_chart,
+    markdown,
+    pareto_chart,
+)
+from hdtui.screens.shell import CockpitScreen
+from hdtui.services.claims import Verdict
+from hdtui.services.cockpit import now
+from hdtui.services.efficiency import (
+    TASKS,
+    EfficiencyFacts,
+    count,
+    count_by_limbs,
+    read_efficiency,
+)
+from hdtui.widgets.chart import Chart
+from hdtui.widgets.lines import Lines, muted
+from hdtui.widgets.rule import Pane
+from hdtui.widgets.shell_rows import Key
+from hdtui.widgets.table import Table
+
+_VIEWS = ("bars", "pareto", "limbs", "table")
+_CONVENTION = " policy alone; one multiply-add counts once; latency: batch 1, one thread, numpy"
+
+
+class EfficiencyScreen(CockpitScreen):
+    """Costs, returns and claims; the counting is done by a child process."""
+
+    TAB = 5
+    TITLE_WORD = "Efficiency"
+    READ_EVERY_S = 5.0
+    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("v", "bars, Pareto, by limbs, table alone"),
+        ("[ ]", "flat, variable, obstacles"),
+        ("L", "measure latency, about 20s on one core"),
+        ("enter", "the runs behind a figure"),
+        ("tab", "costs, claims"),
+        ("y", "copy both tables as Markdown"),
+    )
+    HELP_NOTES = (
+        "Ratios are to the base MLP of HyperDistill. The policy alone is counted: no critic,\n"
+        "no hypernetwork; 12 limb slots on both sides; one multiply-add counts once.",
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("v", "view", show=False),
+        Binding("left_square_bracket", "task(-1)", show=False),
+        Binding("right_square_bracket", "task(1)", show=False),
+        Binding("L", "latency", show=False),
+        Binding("y", "copy", show=False),
+    ]
+
+    def __init__(self, cockpit: Any) -> None:
+        super().__init__(cockpit)
+        self.facts: EfficiencyFacts | None = None
+        self.task_name = TASKS[0]
+        self.view = _VIEWS[0]
+        self.counting = ""
+        self.costs = Table(COST_COLUMNS, widget_id="costs")
+        self.chart = Chart()
+        self.bars = Lines()
+        self.convention = Lines([(muted(_CONVENTION),)])
+        self.claims = Table(CLAIM_COLUMNS, widget_id="claims")
+
+    def compose_body(self) -> ComposeResult:
+        yield Pane("Cost of one action", self.costs, widget_id="costs-pane")
+        yield Pane("", self.bars, widget_id="bars-pane")
+        yield Pane("", self.chart, widget_id="chart-pane")
+        yield self.convention
+        yield Pane("Claims of the paper", self.claims, widget_id="claims-pane")
+
+    def on_mount(self) -> None:
+        self.convention.styles.height = 1
+        self.costs.focus()
+
+    def keys(self) -> Sequence[Key]:
+        return (
+            Key("v", "bars pareto limbs table"),
+            Key("L", "measure latency"),
+            Key("[ ]", "task", "right_square_bracket"),
+            Key("enter", "sources"),
+            Key("y", "copy"),
+        )
+
+    def read(self) -> None:
+        home = self.cockpit.home
+        self.ask("efficiency", lambda database: read_efficiency(database, home))
+
+    def show_facts(self, topic: str, facts: Any) -> None:
+        if isinstance(facts, EfficiencyFacts):
+            self.facts = facts
+            self._count_what_is_missing(facts)
+            self.show_costs()
+
+    def on_resize(self) -> None:
+        self.show_costs()
+
+    def show_costs(self) -> None:
+        """Draw what was read last for the chosen task and view."""
+        facts = self.facts
+        if facts is None:
+            return
+        lines = cost_lines(facts, self.task_name)
+        self.costs.set_empty(self.counting or "No policy is counted yet.")
+        rows = {line.key: line for line in lines}
+        keys = list(rows)
+        self.costs.set_rows(keys, lambda index: cost_row(rows[keys[index]], facts, self.task_name))
+        tasks = " ".join(f"[{task}]" if task == self.task_name else task for task in TASKS)
+        limbs = f" · {lines[0].cost.limbs} limb slots" if lines and lines[0].cost else ""
+        self.query_one("#costs-pane", Pane).set_rule(f"Cost of one action{limbs}", tasks)
+        self._show_view(facts)
+        self._show_claims(facts)
+
+    def _show_view(self, facts: EfficiencyFacts) -> None:
+        bars, chart = self.query_one("#bars-pane", Pane), self.query_one("#chart-pane", Pane)
+        bars.display, chart.display = self.view == "bars", self.view in ("pareto", "limbs")
+        lines = cost_lines(facts, self.task_name)
+        if self.view == "bars":
+            rows = 6 if self.size.height >= 30 else 4
+            bars.styles.height = rows + 1
+            bars.set_rule("MACs, log scale from 100k")
+            self.bars.show(bar_lines(lines, self.size.width, rows))
+        elif self.view == "limbs":
+            spec, legend = limbs_chart(facts.by_limbs)
+            chart.set_rule("MACs by limbs", legend)
+            self._show_chart(spec, self.counting or "Not counted by limbs yet.")
+        elif self.view == "pareto":
+            spec, legend = pareto_chart(lines)
+            chart.set_rule("return against MACs", legend)
+            sentence = (
+                "No evaluated run has the shape of a counted policy yet. "
+                "Students at the published size do: e evaluates one on Robots (3)."
+            )
+            self._show_chart(spec, sentence)
+
+    def _show_chart(self, spec: Any, sentence: str) -> None:
+        if spec.curves:
+            self.chart.show_chart(spec, (self.view, self.task_name, len(spec.curves)))
+        else:
+            self.chart.show_sentence(sentence)
+
+    def _show_claims(self, facts: EfficiencyFacts) -> None:
+        claims = facts.claims
+        self.claims.set_rows(
+            [claim.name for claim in claims], lambda index: claim_row(claims[index])
+        )
+        pane = self.query_one("#claims-pane", Pane)
+        pane.styles.height = len(claims) + 2
+        good = sum(claim.verdict is Verdict.REPRODUCED for claim in claims)
+        pane.set_rule("Claims of the paper", f"{good} of {len(claims)} reproduced")
+
+    def _count_what_is_missing(self, facts: EfficiencyFacts) -> None:
+        missing = [task for task in TASKS if task not in facts.costs]
+        if not missing or self.counting or self.cockpit.readonly:
+            return
+        self._in_child(
+            "A child process counts the networks on three tasks, about 15s.",
+            [partial(count, self.cockpit, task) for task in missing],
+        )
+
+    def _in_child(self, sentence: str, acts: Sequence[Any]) -> None:
+        """Run counting functions one after the other in a thread, each ending in a read."""
+        self.counting = sentence
+        self.run_worker(lambda: self._run(acts), group="count", exclusive=True, thread=True)
+
+    def _run(self, acts: Sequence[Any]) -> None:
+        started = now()
+        sentence = ""
+        for act in acts:
+            try:
+                sentence = act()
+            except HdtuiError as error:
+                self.counting = str(error)
+                self.post_message(Answer(str(error), "warn"))
+                return
+        took = duration((now() - started).total_seconds())
+        self.counting = ""
+        self.post_message(Answer(f"{sentence}, took {took}"))
+        self.app.call_from_thread(self.read)
+
+    def action_view(self) -> None:
+        self.view = _VIEWS[(_VIEWS.index(self.view) + 1) % len(_VIEWS)]
+        facts = self.facts
+        if self.view == "limbs" and facts is not None and not facts.by_limbs and not self.counting:
+            self._in_child(
+                "A child process counts the networks for 2 to 24 limbs, about 10s.",
+                [partial(count_by_limbs, self.cockpit)],
+            )
+        self.show_costs()
+
+    def action_task(self, step: int) -> None:
+        self.task_name = TASKS[(TASKS.index(self.task_name) + step) % len(TASKS)]
+        self.show_costs()
+
+    def action_latency(self) -> None:
+        if self.counting:
+            self.say(f"L: {self.counting}")
+        elif self.may_act():
+            self.say("measuring latency: batch 1, one thread, interleaved, about 20s")
+            sentence = "A child process measures latency, about 20s."
+            self._in_child(sentence, [partial(count, self.cockpit, self.task_name, latency=True)])
+
+    def on_table_chosen(self, message: Table.Chosen) -> None:
+        if self.facts is None:
+            return
+        if message.table is self.costs:
+            self._open_runs((message.key,) if isinstance(message.key, int) else ())
+            return
+        claim = next((c for c in self.facts.claims if c.name == message.key), None)
+        self._open_runs(claim.runs if claim else ())
+
+    def _open_runs(self, runs: Sequence[int]) -> None:
+        """One run opens; several are marked and shown in the list."""
+        if not runs:
+            self.say("no run stands behind this figure: it is counted from the networks")
+        elif len(runs) == 1:
+            from hdtui.screens.run import RunScreen
+
+            self.app.push_screen(RunScreen(self.cockpit, runs[0]))
+        else:
+            self.cockpit.marked_runs.update(dict.fromkeys(runs))
+            self.app.simulate_key("2")
+
+    def action_copy(self) -> None:
+        if self.facts is not None:
+            self.app.copy_to_clipboard(markdown(self.facts, self.task_name))
+            self.say("copied costs and claims as Markdown")

@@ -1,0 +1,110 @@
+"""The claims of the paper as rows: target, our figure with its interval and runs, verdict."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hdtui.services.statistics import Interval, interval
+
+NEEDED_SEEDS = 3
+_ABOUT = 0.05
+
+
+class Verdict(StrEnum):
+    """What our figures say about a claim."""
+
+    REPRODUCED = "reproduced"
+    NOT_REPRODUCED = "not reproduced"
+    NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim, its target in words, our figure in words, where it comes from, and the verdict."""
+
+    name: str
+    target: str
+    here: str
+    verdict: Verdict
+    runs: tuple[int, ...] = ()
+    figures: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class KeptReturn:
+    """Student over teacher of one student run, by group of robots (``train``, ``unseen``)."""
+
+    student_id: int
+    evaluation_id: int
+    ratios: Mapping[str, float]
+
+
+def size_claim(name: str, published: tuple[int, int], ratios: Mapping[str, float | None]) -> Claim:
+    """Is the transformer so many times larger than the base MLP, task by task?
+
+    A ratio is reproduced where it, rounded to a whole number, lies within one of the published
+    range.
+    """
+    low, high = published
+    target = f"{low} to {high}x"
+    known = {task: value for task, value in ratios.items() if value is not None}
+    if len(known) < len(ratios):
+        missing = " ".join(task for task in ratios if task not in known)
+        return Claim(name, target, f"not counted: {missing}", Verdict.NOT_MEASURED)
+    holds = all(low - 1 <= round(value) <= high + 1 for value in known.values())
+    words = "  ".join(f"{value:.1f}" for value in known.values())
+    verdict = Verdict.REPRODUCED if holds else Verdict.NOT_REPRODUCED
+    return Claim(name, target, words, verdict, figures=tuple(known.values()))
+
+
+def kept_claim(name: str, group: str, found: Sequence[KeptReturn]) -> Claim:
+    """Does the student keep the teacher's return on these robots, over three seeds or more?"""
+    target = "about 1"
+    measured = [each for each in found if group in each.ratios]
+    if not measured:
+        return Claim(name, target, "no run", Verdict.NOT_MEASURED)
+    ratios = [each.ratios[group] for each in measured]
+    runs = tuple(each.evaluation_id for each in measured)
+    over_seeds = interval(ratios)
+    words = interval_words(over_seeds)
+    if over_seeds.count < NEEDED_SEEDS:
+        here = f"{words}, needs {NEEDED_SEEDS}"
+        return Claim(name, target, here, Verdict.NOT_MEASURED, runs, tuple(ratios))
+    holds = over_seeds.mean >= 1 - _ABOUT
+    verdict = Verdict.REPRODUCED if holds else Verdict.NOT_REPRODUCED
+    return Claim(name, target, words, verdict, runs, tuple(ratios))
+
+
+def interval_words(found: Interval) -> str:
+    """A ratio with its interval and the number of seeds: 0.99 [0.97, 1.00] n 3."""
+    if found.half_width is None:
+        return f"{found.mean:.2f}  n {found.count}"
+    low, high = found.mean - found.half_width, found.mean + found.half_width
+    return f"{found.mean:.2f} [{low:.2f}, {high:.2f}] n {found.count}"
+
+
+def difference_claim(
+    name: str, with_mutants: Sequence[KeptReturn], without: Sequence[KeptReturn]
+) -> Claim:
+    """Do students distilled with mutants keep more on unseen robots than those without?"""
+    target = "above 0"
+    first = [each.ratios["unseen"] for each in with_mutants if "unseen" in each.ratios]
+    second = [each.ratios["unseen"] for each in without if "unseen" in each.ratios]
+    runs = tuple(each.evaluation_id for each in (*with_mutants, *without))
+    if not first or not second:
+        missing = "with" if not first else "without"
+        return Claim(name, target, f"no run {missing} mutants", Verdict.NOT_MEASURED, runs)
+    gain = interval(first).mean - interval(second).mean
+    fewest = min(len(first), len(second))
+    words = f"{gain:+.2f}  n {fewest}"
+    if fewest < NEEDED_SEEDS:
+        return Claim(name, target, f"{words}, needs {NEEDED_SEEDS}", Verdict.NOT_MEASURED, runs)
+    # Above zero for every pairing of seeds: a small number of seeds allows no finer statement.
+    holds = min(first) > max(second)
+    verdict = Verdict.REPRODUCED if holds else Verdict.NOT_REPRODUCED
+    return Claim(name, target, words, verdict, runs, (gain,))
+
+
+def unmeasured(name: str, target: str) -> Claim:
+    """A claim that no run speaks about yet."""
+    return Claim(name, target, "no run", Verdict.NOT_MEASURED)

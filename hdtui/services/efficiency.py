@@ -1,0 +1,291 @@
+"""Cost of one action per policy: counted by a child process, kept in the workspace, never guessed.
+
+Parameters and multiply-adds come from ``python -m engine.workers.tool efficiency``; this process
+loads no network. Returns come from the evaluations in the database.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from db.queries.artifacts import list_artifacts
+from db.queries.evaluations import summaries
+from db.queries.runs import list_runs
+from db.queries.settings import get_setting, set_setting
+from db.records import EpisodeSummary, Run, RunKind
+from engine.config.base import TaskConfig
+from engine.config.network import NetworkConfig, NetworkKind, NetworkSize, named_network
+from engine.errors import HdtuiError
+from hdtui.services.claims import (
+    Claim,
+    KeptReturn,
+    difference_claim,
+    kept_claim,
+    size_claim,
+    unmeasured,
+)
+from hdtui.services.cockpit import Cockpit
+from hdtui.services.statistics import Interval, interval
+
+if TYPE_CHECKING:
+    from db.session import Database
+
+TASKS = ("flat", "variable", "obstacles")
+LIMB_COUNTS = (2, 4, 6, 8, 10, 12, 16, 20, 24)
+BASE = "base-mlp"
+TEACHER = "transformer"
+_SETTING = "efficiency"
+_NAMES = {
+    "transformer": "transformer, published",
+    "transformer-compressed": "transformer, compressed",
+    "modumorph": "modumorph, published",
+    "modumorph-compressed": "modumorph, compressed",
+    "mlp": "mlp, multi-robot",
+    "base-mlp": "base mlp, HyperDistill",
+}
+_SHAPES: tuple[tuple[NetworkKind, NetworkSize, str], ...] = (
+    ("transformer", "published", "transformer"),
+    ("transformer", "compressed", "transformer-compressed"),
+    ("modumorph", "published", "modumorph"),
+    ("modumorph", "compressed", "modumorph-compressed"),
+)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one action of a policy costs; latency in microseconds where it was measured."""
+
+    policy: str
+    limbs: int
+    parameters: int
+    macs: int
+    latency_us: float | None
+
+    @property
+    def name(self) -> str:
+        """The policy in words."""
+        return _NAMES.get(self.policy, self.policy)
+
+
+@dataclass(frozen=True)
+class Reached:
+    """The mean return over robots of an evaluated policy run, with its interval over robots.
+
+    ``shaped_like`` names the counted policy whose shape the run's network has, if there is one.
+    """
+
+    run: Run
+    task: str
+    over_robots: Interval
+    shaped_like: str | None
+
+    @property
+    def name(self) -> str:
+        """Whose return it is."""
+        student = self.run.kind is RunKind.STUDENT
+        return f"base mlp of {self.run.id}" if student else f"{self.run.kind} {self.run.id}"
+
+
+@dataclass(frozen=True)
+class EfficiencyFacts:
+    """Costs by task and, on flat ground, by limbs; returns of runs; the claims."""
+
+    costs: Mapping[str, tuple[Cost, ...]]
+    by_limbs: tuple[Cost, ...]
+    counted_at: Mapping[str, datetime]
+    reached: tuple[Reached, ...]
+    claims: tuple[Claim, ...]
+
+    def ratio(self, task: str, policy: str, quantity: str) -> float | None:
+        """How many times the base MLP's a policy's quantity is; None where not counted."""
+        found = {cost.policy: cost for cost in self.costs.get(task, ())}
+        if policy not in found or BASE not in found:
+            return None
+        own, base = getattr(found[policy], quantity), getattr(found[BASE], quantity)
+        return own / base if own is not None and base else None
+
+
+def read_efficiency(database: "Database", home: Path) -> EfficiencyFacts:
+    """What was counted and measured so far, with returns and claims from the database."""
+    stored = get_setting(database, _SETTING)
+    documents: Mapping[str, Any] = stored if isinstance(stored, dict) else {}
+    costs = {task: _costs(documents[task]["rows"]) for task in TASKS if task in documents}
+    by_limbs = _costs(documents["limbs"]["rows"]) if "limbs" in documents else ()
+    counted_at = {task: datetime.fromisoformat(each["at"]) for task, each in documents.items()}
+    facts = EfficiencyFacts(costs, by_limbs, counted_at, tuple(_reached(database)), ())
+    claims = _claims(facts, _kept_returns(database, home), list_runs(database))
+    return EfficiencyFacts(costs, by_limbs, counted_at, facts.reached, tuple(claims))
+
+
+def _costs(rows: Sequence[Mapping[str, Any]]) -> tuple[Cost, ...]:
+    return tuple(
+        Cost(
+            row["policy"],
+            row["limbs"],
+            row["parameters"],
+            row["macs"],
+            row["latency_us"]["p50"] if row["latency_us"] else None,
+        )
+        for row in rows
+    )
+
+
+def _reached(database: "Database") -> list[Reached]:
+    """Per policy run and task its latest evaluation, best return first."""
+    latest: dict[tuple[int, str], list[EpisodeSummary]] = {}
+    for each in summaries(database):
+        if each.policy_run_id is None:
+            continue
+        key = (each.policy_run_id, each.task)
+        known = latest.get(key, [])
+        newer = not known or each.run_id > known[0].run_id
+        latest[key] = [each] if newer else [*known, *_same_run(each, known)]
+    runs = {run.id: run for run in list_runs(database, ids=[run_id for run_id, _ in latest])}
+    reached = [
+        Reached(
+            runs[run_id],
+            task,
+            interval([each.mean_return for each in found]),
+            shaped_like(runs[run_id]),
+        )
+        for (run_id, task), found in latest.items()
+        if run_id in runs
+    ]
+    return sorted(reached, key=lambda each: -each.over_robots.mean)
+
+
+def shaped_like(run: Run) -> str | None:
+    """The counted policy that costs what this run's policy costs: the same shape on its task."""
+    try:
+        network = NetworkConfig.model_validate(run.config.get("network"))
+        task = TaskConfig.model_validate(run.config.get("task") or {}).name
+    except ValueError:
+        return None
+    if run.kind is RunKind.STUDENT:
+        published = named_network("hypernetwork", "published", task)
+        written = ("kind", "hidden_width", "hidden_layers")
+        return BASE if _alike(network, published, written) else None
+    shape = ("kind", "width", "layers", "heads", "feedforward_width")
+    for kind, size, name in _SHAPES:
+        if _alike(network, named_network(kind, size, task), shape):
+            return name
+    return None
+
+
+def _alike(first: NetworkConfig, second: NetworkConfig, fields: Sequence[str]) -> bool:
+    return all(getattr(first, field) == getattr(second, field) for field in fields)
+
+
+def _same_run(each: EpisodeSummary, known: Sequence[EpisodeSummary]) -> list[EpisodeSummary]:
+    return [each] if each.run_id == known[0].run_id else []
+
+
+def _kept_returns(database: "Database", home: Path) -> list[KeptReturn]:
+    """Student over teacher of every student's latest evaluation that says so."""
+    kinds = {run.id: run.kind for run in list_runs(database, archived=True)}
+    found: dict[int, KeptReturn] = {}
+    for run in list_runs(database):
+        if run.kind is not RunKind.EVALUATION:
+            continue
+        students = [each for each in run.inputs if kinds.get(each) is RunKind.STUDENT]
+        if len(students) != 1 or students[0] in found:
+            continue
+        ratios = _ratios(database, home, run)
+        if ratios:
+            found[students[0]] = KeptReturn(students[0], run.id, ratios)
+    return list(found.values())
+
+
+def _ratios(database: "Database", home: Path, run: Run) -> dict[str, float]:
+    for artifact in list_artifacts(database, run.id):
+        if artifact.kind == "evaluation":
+            try:
+                ratio = json.loads((home / artifact.path).read_bytes())["ratio"]
+            except (OSError, ValueError, KeyError):
+                return {}
+            return {group: value for group, value in ratio.items() if value is not None}
+    return {}
+
+
+def _claims(facts: EfficiencyFacts, kept: Sequence[KeptReturn], runs: Sequence[Run]) -> list[Claim]:
+    parameters = {task: facts.ratio(task, TEACHER, "parameters") for task in TASKS}
+    macs = {task: facts.ratio(task, TEACHER, "macs") for task in TASKS}
+    mutated = _students_of_mutants(runs)
+    with_mutants = [each for each in kept if each.student_id in mutated]
+    without = [each for each in kept if each.student_id not in mutated]
+    return [
+        size_claim("parameters: flat var. obst.", (6, 14), parameters),
+        size_claim("MACs: flat var. obst.", (67, 160), macs),
+        kept_claim("student = teacher, trained", "train", with_mutants or kept),
+        kept_claim("student = teacher, unseen", "unseen", with_mutants or kept),
+        difference_claim("mutants help unseen robots", with_mutants, without),
+        unmeasured("HN by RL behind distilled", "below 1"),
+    ]
+
+
+def _students_of_mutants(runs: Sequence[Run]) -> set[int]:
+    """Students whose expert data came from a mutation run as well."""
+    by_id = {run.id: run for run in runs}
+
+    def reads_mutants(run: Run) -> bool:
+        inputs = [by_id[each] for each in run.inputs if each in by_id]
+        return any(each.kind is RunKind.MUTATION or reads_mutants(each) for each in inputs)
+
+    return {run.id for run in runs if run.kind is RunKind.STUDENT and reads_mutants(run)}
+
+
+def count(cockpit: Cockpit, task: str, latency: bool = False) -> str:
+    """Count (and time) all policies on a task in a child process and keep the result.
+
+    Raises:
+        HdtuiError: The child failed; its last line says why.
+    """
+    document = _ask_child({"task": task, "limbs": None, "latency": latency, "policies": None})
+    _keep(cockpit, task, document["rows"])
+    return f"latency measured on {task}" if latency else f"counted on {task}"
+
+
+def count_by_limbs(cockpit: Cockpit) -> str:
+    """Count all policies on flat ground for 2 to 24 limbs and keep the result.
+
+    Raises:
+        HdtuiError: The child failed; its last line says why.
+    """
+    rows: list[Mapping[str, Any]] = []
+    for limbs in LIMB_COUNTS:
+        arguments = {"task": "flat", "limbs": limbs, "latency": False, "policies": None}
+        rows += _ask_child(arguments)["rows"]
+    _keep(cockpit, "limbs", rows)
+    return f"counted for {LIMB_COUNTS[0]} to {LIMB_COUNTS[-1]} limbs"
+
+
+def _keep(cockpit: Cockpit, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    if cockpit.readonly:
+        return
+    entry = {"rows": list(rows), "at": datetime.now(UTC).isoformat()}
+
+    def store(database: "Database") -> None:
+        known = get_setting(database, _SETTING)
+        set_setting(database, _SETTING, {**(known if isinstance(known, dict) else {}), name: entry})
+
+    cockpit.store.ask(store)
+
+
+def _ask_child(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    child = subprocess.run(
+        [sys.executable, "-m", "engine.workers.tool", "efficiency"],
+        input=json.dumps(arguments),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if child.returncode:
+        last = child.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        raise HdtuiError(f"Counting failed with exit code {child.returncode}: {last[0]}")
+    result: dict[str, Any] = json.loads(child.stdout)
+    return result
