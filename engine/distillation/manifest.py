@@ -1,5 +1,6 @@
 """The manifest of expert data: what the shards hold, whose actions they are, how to check them."""
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -155,9 +156,9 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         DatasetError: the disk is full or cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
@@ -166,7 +167,8 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError as error:
         raise DatasetError(f"{path}: cannot be written ({error.strerror}); free space?") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def _first_line(error: Exception) -> str:

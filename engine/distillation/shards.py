@@ -19,6 +19,7 @@ OBSERVATION = "observation"
 ACTION = "action"
 ACTION_MEAN = "action_mean"
 TERRAIN = "terrain"
+_ORIGIN_KEY = "hdtui"
 _ROBOT_KEY = "robot_digest"
 _TEACHER_KEY = "teacher_sha256"
 _DTYPES: dict[str, type[np.floating]] = {"F32": np.float32, "F16": np.float16}
@@ -56,8 +57,9 @@ class ShardArrays:
 def write_shard(path: Path, arrays: ShardArrays, robot_digest: str, teacher_sha256: str) -> str:
     """Write one robot's samples, complete or not at all; the SHA-256 of the file."""
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.tensors().items()}
-    metadata = {_ROBOT_KEY: robot_digest, _TEACHER_KEY: teacher_sha256}
-    content = save(contiguous, metadata=metadata)
+    origin = {_ROBOT_KEY: robot_digest, _TEACHER_KEY: teacher_sha256}
+    # One key only: safetensors writes several in random order, and equal data has equal bytes here.
+    content = save(contiguous, metadata={_ORIGIN_KEY: json.dumps(origin)})
     write_atomically(path, content)
     return hashlib.sha256(content).hexdigest()
 
@@ -83,10 +85,10 @@ def open_shard(folder: Path, shard: Shard, source: Source) -> ShardArrays:
         )
     try:
         with safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
+            origin = json.loads((file.metadata() or {}).get(_ORIGIN_KEY, "{}"))
+    except (SafetensorError, OSError, ValueError) as error:
         raise DatasetError(f"{shard.name}: {path} is no safetensors file ({error})") from error
-    _check_origin(path, shard, source, metadata)
+    _check_origin(path, shard, source, origin)
     arrays = _mapped(path)
     _check_shapes(path, shard, source, arrays)
     return ShardArrays(
@@ -126,10 +128,10 @@ def _mapped(path: Path) -> dict[str, FloatArray]:
     return arrays
 
 
-def _check_origin(path: Path, shard: Shard, source: Source, metadata: Mapping[str, str]) -> None:
-    if metadata.get(_ROBOT_KEY) != shard.robot_digest:
+def _check_origin(path: Path, shard: Shard, source: Source, origin: Mapping[str, str]) -> None:
+    if origin.get(_ROBOT_KEY) != shard.robot_digest:
         raise DatasetError(f"{shard.name}: {path} holds another robot's samples; collect again")
-    teacher = metadata.get(_TEACHER_KEY, "none")
+    teacher = origin.get(_TEACHER_KEY, "none")
     if teacher != source.teacher_sha256:
         raise DatasetError(
             f"{shard.name}: {path} comes from teacher {teacher[:12]}, the manifest from"

@@ -1,0 +1,149 @@
+"""Damaged and foreign expert data is refused with a sentence that says what is wrong."""
+
+import json
+import pickle
+import resource
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.distillation.dataset import load_dataset
+from engine.distillation.manifest import MANIFEST_NAME, load_manifest, write_atomically
+from engine.distillation.shards import file_sha256
+from engine.errors import DatasetError
+
+
+@pytest.fixture
+def folder(tmp_path: Path, expert_folder: Path) -> Path:
+    """A copy of good expert data, to be damaged."""
+    return Path(shutil.copytree(expert_folder, tmp_path / "data"))
+
+
+def _first_shard(folder: Path) -> Path:
+    return folder / load_manifest(folder).shards[0].path
+
+
+def _edit_manifest(folder: Path, edit: Callable[[dict], None]) -> None:  # type: ignore[type-arg]
+    path = folder / MANIFEST_NAME
+    document = json.loads(path.read_text())
+    edit(document)
+    path.write_text(json.dumps(document))
+
+
+def test_intact_data_loads(folder: Path) -> None:
+    assert len(load_dataset(folder).robots) == 4
+
+
+def test_a_truncated_shard_is_refused(folder: Path) -> None:
+    shard = _first_shard(folder)
+    shard.write_bytes(shard.read_bytes()[:-1])
+    with pytest.raises(DatasetError, match="truncated, altered or foreign"):
+        load_dataset(folder)
+
+
+@pytest.mark.parametrize("place", [0, 20, -1])
+def test_a_flipped_byte_is_refused_wherever_it_is(folder: Path, place: int) -> None:
+    shard = _first_shard(folder)
+    content = bytearray(shard.read_bytes())
+    content[place] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(DatasetError, match="truncated, altered or foreign"):
+        load_dataset(folder)
+
+
+def test_a_missing_shard_is_named(folder: Path) -> None:
+    name = load_manifest(folder).shards[0].name
+    _first_shard(folder).unlink()
+    with pytest.raises(DatasetError, match=name):
+        load_dataset(folder)
+
+
+def test_a_manifest_of_another_teacher_is_refused(folder: Path) -> None:
+    def edit(document: dict) -> None:  # type: ignore[type-arg]
+        document["source"]["teacher_sha256"] = "0" * 64
+
+    _edit_manifest(folder, edit)
+    with pytest.raises(DatasetError, match="two teachers"):
+        load_dataset(folder)
+
+
+def test_shards_swapped_between_robots_are_refused(folder: Path) -> None:
+    def edit(document: dict) -> None:  # type: ignore[type-arg]
+        first, second = document["shards"][:2]
+        for key in ("path", "sha256"):
+            first[key], second[key] = second[key], first[key]
+
+    _edit_manifest(folder, edit)
+    with pytest.raises(DatasetError, match="another robot"):
+        load_dataset(folder)
+
+
+def test_another_observation_layout_is_refused(folder: Path) -> None:
+    def edit(document: dict) -> None:  # type: ignore[type-arg]
+        document["source"]["observation_layout"].reverse()
+
+    _edit_manifest(folder, edit)
+    with pytest.raises(DatasetError, match="observation columns"):
+        load_dataset(folder)
+
+
+def test_shards_of_mixed_layouts_are_refused(folder: Path) -> None:
+    def edit(document: dict) -> None:  # type: ignore[type-arg]
+        document["shards"][0]["num_limbs"] += 1
+
+    _edit_manifest(folder, edit)
+    with pytest.raises(DatasetError, match="layouts differ"):
+        load_dataset(folder)
+
+
+def test_a_pickle_with_a_fitting_name_and_digest_is_not_opened(folder: Path) -> None:
+    shard = _first_shard(folder)
+    shard.write_bytes(pickle.dumps({"observation": [1.0]}))
+
+    def edit(document: dict) -> None:  # type: ignore[type-arg]
+        document["shards"][0]["sha256"] = file_sha256(shard)
+
+    _edit_manifest(folder, edit)
+    with pytest.raises(DatasetError, match="no safetensors file"):
+        load_dataset(folder)
+
+
+def test_a_shard_outside_the_folder_is_refused(folder: Path) -> None:
+    def edit(document: dict) -> None:  # type: ignore[type-arg]
+        document["shards"][0]["path"] = "shards/../../secret.safetensors"
+
+    _edit_manifest(folder, edit)
+    with pytest.raises(DatasetError, match="path"):
+        load_dataset(folder)
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"format": "other"}', "\x00\x01"])
+def test_a_manifest_that_is_none_is_refused(folder: Path, content: str) -> None:
+    (folder / MANIFEST_NAME).write_text(content)
+    with pytest.raises(DatasetError, match="manifest"):
+        load_dataset(folder)
+
+
+def test_a_changed_robot_file_is_refused(folder: Path) -> None:
+    first, second = load_manifest(folder).shards[:2]
+    for kind, suffix in (("xml", "xml"), ("metadata", "json")):
+        files = [folder / "robots" / kind / f"{shard.name}.{suffix}" for shard in (second, first)]
+        shutil.copy(*files)
+    with pytest.raises(DatasetError, match="digest"):
+        load_dataset(folder)
+
+
+def test_a_full_disk_is_a_clear_error_and_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "shard"
+    write_atomically(path, b"old")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(DatasetError, match="cannot be written"):
+            write_atomically(path, bytes(100_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,150 @@
+"""Students: learning, repeating by seed, resuming bit for bit, stopping early, keeping the best."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine.config.distillation import StudentConfig
+from engine.config.network import named_network
+from engine.distillation.objective import learning_rate
+from engine.distillation.training import train_student
+from engine.errors import CheckpointError, DatasetError, StopRequestedError
+from engine.events import CheckpointWritten, Event, Metrics, StageContext
+from engine.rollout.saved_policy import load_policy
+
+
+@dataclass
+class Listener:
+    """Collects events; asks to stop after so many polls."""
+
+    stop_after: int | None = None
+    polls: int = 0
+    events: list[Event] = field(default_factory=list)
+
+    def should_stop(self) -> bool:
+        self.polls += 1
+        return self.stop_after is not None and self.polls >= self.stop_after
+
+    def context(self, folder: Path, attempt: int = 1, resume: Path | None = None) -> StageContext:
+        return StageContext(folder, attempt, self.events.append, self.should_stop, resume)
+
+    def curve(self, name: str) -> list[float]:
+        metrics = [event for event in self.events if isinstance(event, Metrics)]
+        return [event.values[name] for event in metrics if name in event.values]
+
+
+def _weights(path: Path) -> dict[str, torch.Tensor]:
+    return dict(load_policy(path)[0].state_dict())
+
+
+def _same(first: Path, second: Path) -> bool:
+    one, other = _weights(first), _weights(second)
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_training_lowers_both_held_out_losses(
+    tmp_path: Path, expert_folder: Path, student_config: StudentConfig
+) -> None:
+    config = student_config.model_copy(update={"epochs": 15, "learning_rate": 1e-2})
+    listener = Listener()
+    train_student(config, expert_folder, listener.context(tmp_path))
+    for name in ("loss", "held_out_sample_loss"):
+        curve = listener.curve(name)
+        assert curve[-1] < 0.6 * curve[0]
+    robots = listener.curve("held_out_robot_loss")
+    assert min(robots) < robots[0]
+
+
+def test_the_same_seed_gives_the_same_student(
+    tmp_path: Path, expert_folder: Path, student_config: StudentConfig
+) -> None:
+    paths = [
+        train_student(student_config, expert_folder, Listener().context(tmp_path / name))
+        for name in ("a", "b")
+    ]
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    other = student_config.model_copy(update={"seed": 2})
+    path = train_student(other, expert_folder, Listener().context(tmp_path / "c"))
+    assert not _same(paths[0], path)
+
+
+@pytest.mark.parametrize("stop_after", [3, 9])
+def test_a_stopped_run_resumes_bit_for_bit(
+    tmp_path: Path, expert_folder: Path, student_config: StudentConfig, stop_after: int
+) -> None:
+    whole = train_student(student_config, expert_folder, Listener().context(tmp_path / "whole"))
+    listener = Listener(stop_after)
+    with pytest.raises(StopRequestedError):
+        train_student(student_config, expert_folder, listener.context(tmp_path / "part"))
+    (written,) = [e for e in listener.events if isinstance(e, CheckpointWritten)]
+    assert written.step == stop_after
+    context = Listener().context(tmp_path / "part", attempt=2, resume=written.path)
+    resumed = train_student(student_config, expert_folder, context)
+    assert _same(whole, resumed)
+
+
+def test_a_checkpoint_of_other_settings_is_refused(
+    tmp_path: Path, expert_folder: Path, student_config: StudentConfig
+) -> None:
+    listener = Listener(2)
+    with pytest.raises(StopRequestedError):
+        train_student(student_config, expert_folder, listener.context(tmp_path))
+    (written,) = [e for e in listener.events if isinstance(e, CheckpointWritten)]
+    other = student_config.model_copy(update={"learning_rate": 0.5})
+    with pytest.raises(CheckpointError, match="learning_rate"):
+        train_student(other, expert_folder, Listener().context(tmp_path, 2, written.path))
+
+
+def test_training_without_progress_stops_early_and_keeps_the_best(
+    tmp_path: Path, expert_folder: Path, student_config: StudentConfig
+) -> None:
+    config = student_config.model_copy(
+        update={"epochs": 500, "patience_epochs": 2, "learning_rate": 0.3}
+    )
+    listener = Listener()
+    train_student(config, expert_folder, listener.context(tmp_path))
+    curve = listener.curve("held_out_robot_loss")
+    assert len(curve) < 500
+    assert min(curve) == curve[-3]
+
+
+@pytest.mark.parametrize("kind", ["transformer", "multi_mlp"])
+def test_other_architectures_learn_from_the_same_data(
+    tmp_path: Path, expert_folder: Path, student_config: StudentConfig, kind: str
+) -> None:
+    network = named_network(kind, "small")  # type: ignore[arg-type]
+    config = student_config.model_copy(update={"network": network, "epochs": 8})
+    listener = Listener()
+    path = train_student(config, expert_folder, listener.context(tmp_path))
+    assert listener.curve("loss")[-1] < listener.curve("loss")[0]
+    assert load_policy(path)[1].network.kind == kind
+
+
+@pytest.mark.parametrize(
+    "options", [{"loss": "logp"}, {"downweight_large_actions": True}, {"max_robots": 1}]
+)
+def test_the_choices_of_a_study_train(
+    tmp_path: Path, expert_folder: Path, student_config: StudentConfig, options: dict[str, object]
+) -> None:
+    config = student_config.model_copy(update={**options, "epochs": 1})
+    listener = Listener()
+    assert train_student(config, expert_folder, listener.context(tmp_path)).is_file()
+
+
+def test_holding_out_every_robot_is_refused(
+    tmp_path: Path, expert_folder: Path, student_config: StudentConfig
+) -> None:
+    config = student_config.model_copy(update={"validation_robots": 4})
+    with pytest.raises(DatasetError, match="validation_robots"):
+        train_student(config, expert_folder, Listener().context(tmp_path))
+
+
+def test_the_learning_rate_rises_then_falls_to_zero(student_config: StudentConfig) -> None:
+    config = student_config.model_copy(update={"warmup_fraction": 0.1, "learning_rate": 1.0})
+    rates = [learning_rate(config, step, 100) for step in range(100)]
+    assert rates[:10] == pytest.approx([0.1 * (step + 1) for step in range(10)])
+    assert rates[10] == pytest.approx(1.0)
+    assert rates[55] == pytest.approx(0.5)
+    assert rates[-1] < 0.001
