@@ -2,7 +2,8 @@
 
 import multiprocessing
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
@@ -28,6 +29,7 @@ GYMNASIUM_STEPS = 40
 BUDGET_S = 110.0
 """No new round begins after this long."""
 PATIENCE_S = 600.0
+PARTING_S = 5.0
 MEBIBYTE = 2**20
 
 
@@ -110,25 +112,41 @@ def _shares(
 
 def _measure(shares: Sequence[Share]) -> tuple[list[list[Seconds]], list[Prepared]]:
     """Seconds per round and process, all processes measuring the same thing at a time."""
-    threads = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-    os.environ.update(dict.fromkeys(threads, "1"))
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(len(shares))
     ends: list[Connection] = []
+    processes = []
     try:
-        for share in shares:
-            ours, theirs = context.Pipe()
-            context.Process(target=_serve, args=(share, theirs, barrier), daemon=True).start()
-            # Only the child holds its end now: when it dies, reading ours fails at once.
-            theirs.close()
-            ends.append(ours)
+        with _one_thread_each():
+            for share in shares:
+                ours, theirs = context.Pipe()
+                process = context.Process(target=_serve, args=(share, theirs, barrier), daemon=True)
+                process.start()
+                # Only the child holds its end now: when it dies, reading ours fails at once.
+                theirs.close()
+                ends.append(ours)
+                processes.append(process)
+        return _converse(ends)
     finally:
-        for name, value in threads.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-    return _converse(ends)
+        for end in ends:
+            end.close()
+        for process in processes:
+            process.join(PARTING_S)
+            process.kill()
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes started here use one thread for their mathematics."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    before = {name: os.environ[name] for name in names if name in os.environ}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name in names:
+            del os.environ[name]
+        os.environ.update(before)
 
 
 def _converse(ends: Sequence[Connection]) -> tuple[list[list[Seconds]], list[Prepared]]:

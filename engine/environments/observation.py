@@ -4,7 +4,12 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.morphology.family import UNIMAL
-from engine.simulation.compiled import FloatArray, IntArray
+from engine.simulation.compiled import (
+    ROOT_POSITION_WIDTH,
+    ROOT_VELOCITY_WIDTH,
+    FloatArray,
+    IntArray,
+)
 from engine.simulation.simulations import Simulations
 
 LAYOUT = UNIMAL.observation_layout
@@ -39,7 +44,6 @@ class ObservationWriter:
         self._moved_by = np.ascontiguousarray(compiled.moves.T)
         self._low_rad = compiled.joint_low_rad
         self._span_rad = compiled.joint_span_rad
-        self._num_joints = len(compiled.action_index)
         # Flattened (L, F) columns of each hinge's position and velocity.
         limb, slot = np.divmod(compiled.action_index, UNIMAL.joint_slots)
         position = [LAYOUT[f"joint_position_{index}"].start for index in slot]
@@ -63,9 +67,9 @@ class ObservationWriter:
         rows[:, :, POSITION.start] -= position[:, :1, 0]
         rows[:, :, ORIENTATION] = simulations.quaternion[which]
         self._write_velocities(rows, position, which)
-        joints = simulations.qpos[which, -self._num_joints :]
+        joints = simulations.qpos[which, ROOT_POSITION_WIDTH:]
         flat_rows[:, self._position_columns] = (joints - self._low_rad) / self._span_rad
-        flat_rows[:, self._velocity_columns] = simulations.qvel[which, -self._num_joints :]
+        flat_rows[:, self._velocity_columns] = simulations.qvel[which, ROOT_VELOCITY_WIDTH:]
         out[which] = rows
 
     def _write_velocities(self, rows: FloatArray, position_m: FloatArray, which: Which) -> None:

@@ -10,7 +10,7 @@ from engine.environments.starts import Starts
 from engine.environments.terrain_observation import TerrainReader
 from engine.errors import SimulationError
 from engine.morphology.family import UNIMAL
-from engine.simulation.compiled import FloatArray, IntArray
+from engine.simulation.compiled import ROOT_POSITION_WIDTH, FloatArray, IntArray
 from engine.simulation.courses import CoursePool
 from engine.simulation.simulations import BoolArray, Simulations
 
@@ -48,11 +48,10 @@ class RobotEnvironments:
         self._name = compiled.robot.name
         self._action_index = compiled.action_index
         self._gear_nm = compiled.gear_nm
-        self._num_joints = len(compiled.action_index)
-        n = simulations.num_simulations
+        n, num_joints = simulations.num_simulations, len(compiled.action_index)
         self._num_slots = compiled.num_limbs * UNIMAL.joint_slots
-        self._control = np.empty((n, self._num_joints))
-        self._joints_before = np.empty((n, self._num_joints))
+        self._control = np.empty((n, num_joints))
+        self._joints_before = np.empty((n, num_joints))
         self.physics_s = 0.0
         self.observation_s = 0.0
 
@@ -78,7 +77,7 @@ class RobotEnvironments:
         """
         began = perf_counter()
         simulations = self.simulations
-        joints = simulations.qpos[:, -self._num_joints :]
+        joints = simulations.qpos[:, ROOT_POSITION_WIDTH:]
         np.copyto(self._joints_before, joints)
         self._control[:] = actions.reshape(-1, self._num_slots)[:, self._action_index]
         np.clip(self._control, -1.0, 1.0, out=self._control)
