@@ -27,7 +27,7 @@ class PpoConfig(Config):
         description="Clip range of values, in scaled returns; none: no clipping.",
     )
     advantage_scope: Literal["rollout", "robot"] = Field(
-        "rollout", description="Advantages are standardised over the rollout or per robot."
+        "robot", description="Advantages are standardised per robot, or over the whole rollout."
     )
     learning_rate: float = Field(
         3e-4, gt=0, le=1, description="Adam's rate at the start, or at the top of the cosine."
@@ -124,6 +124,7 @@ def _paper_teacher(kind: NetworkKind, task: TaskName) -> TeacherConfig:
             learning_rate=3e-4,
             schedule="cosine",
             warmup_iterations=5,
+            advantage_scope="rollout",
             stop_kl=0.05 if on_flat_ground else 0.03,
             gradient_norm=0.5,
             action_std=0.9,

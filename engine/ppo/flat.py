@@ -54,7 +54,7 @@ class FlatParameters:
         if float(state["steps"]):
             device = self.vector.device
             self.optimizer.state[self.vector] = {
-                "step": state["steps"].to(torch.float32),
+                "step": state["steps"].to(device),
                 "exp_avg": state["first_moment"].to(device),
                 "exp_avg_sq": state["second_moment"].to(device),
             }
