@@ -39,6 +39,8 @@ from hdtui.canvas.painter import Owners, SampleGrid, paint_capsules
 _FOLLOW_S = 1.0
 _TRAIL_S = 2.0
 _TRAIL_GAP_S = 0.1
+_BELOW_GROUND = 0.2
+"""Share of the picture that is left for what lies lower than the ground under the head."""
 
 
 class Drawing(StrEnum):
@@ -109,7 +111,11 @@ class Picture:
     @cached_property
     def _camera(self) -> Camera:
         columns, rows = self.width * CELL_WIDTH_DOTS, (self.height - 1) * CELL_HEIGHT_DOTS
-        ground_row = 0.5 * rows if self.view.from_above else rows - 0.5 * CELL_HEIGHT_DOTS
+        ground_row = rows - 0.5 * CELL_HEIGHT_DOTS
+        if self.view.from_above:
+            ground_row = 0.5 * rows
+        elif self.poses.heights.size:
+            ground_row = (1 - _BELOW_GROUND) * rows
         return Camera(self.view, fitting_scale(self.poses, columns, rows), columns, ground_row)
 
     @cached_property

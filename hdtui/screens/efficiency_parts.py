@@ -15,19 +15,19 @@ from hdtui.widgets.lines import Line, Span, muted
 from hdtui.widgets.table import Column, TableRow
 
 COST_COLUMNS = (
-    Column("policy", "policy", 24, grow=True, gap=1),
+    Column("policy", "policy", 23, gap=1),
     Column("parameters", "parameters", 10, True, gap=1),
     Column("parameters_ratio", "", 6, True, gap=1, leaves_first=2),
     Column("macs", "MACs", 7, True, gap=1),
     Column("macs_ratio", "", 7, True, gap=1, leaves_first=2),
     Column("latency", "latency", 8, True, gap=1, leaves_first=1),
-    Column("return", "return", 12, True, gap=0),
+    Column("return", "return", 11, True, gap=0),
 )
 CLAIM_COLUMNS = (
     Column("glyph", "", 1, gap=1),
     Column("claim", "claim", 27, gap=1),
     Column("target", "target", 11, gap=1),
-    Column("here", "here", 20, grow=True, gap=1),
+    Column("here", "here", 21, gap=1),
     Column("verdict", "verdict", 14, gap=0),
 )
 _GLYPHS = {
