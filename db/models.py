@@ -252,11 +252,12 @@ class RollupRow(Base):
 
 
 class RobotRow(Base):
-    """A robot of the library, by digest."""
+    """A robot of the library; published sets hold some bodies under several names."""
 
     __tablename__ = "robots"
+    __table_args__ = (UniqueConstraint("digest", "name"),)
     id: Mapped[int] = mapped_column(primary_key=True)
-    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    digest: Mapped[str] = mapped_column(String(64))
     name: Mapped[str] = mapped_column(Text, index=True)
     family: Mapped[str]
     num_limbs: Mapped[int]

@@ -88,20 +88,20 @@ def robot_sets_of(database: Database, digest: str) -> list[RobotSet]:
 
 
 def add_robots(database: Database, robots: Iterable[NewRobot]) -> list[Robot]:
-    """Add robots that the library does not know by digest; returns all of them in order."""
+    """Add robots that the library lacks; returns all of them in order."""
     with database.write() as session:
         return [_record(row) for row in insert_robots(session, robots)]
 
 
 def insert_robots(session: Session, robots: Iterable[NewRobot]) -> list[RobotRow]:
-    """Add robots inside a transaction; equal bodies are one robot, and the first name stays."""
+    """Add robots inside a transaction; the same body may be there under several names."""
     wanted = list(robots)
-    digests = [robot.digest for robot in wanted]
-    query = select(RobotRow).where(RobotRow.digest.in_(digests))
-    known = {row.digest: row for row in session.scalars(query)}
+    query = select(RobotRow).where(RobotRow.digest.in_({robot.digest for robot in wanted}))
+    known = {(row.digest, row.name): row for row in session.scalars(query)}
     for robot in wanted:
-        if robot.digest not in known:
-            known[robot.digest] = RobotRow(
+        key = (robot.digest, robot.name)
+        if key not in known:
+            known[key] = RobotRow(
                 digest=robot.digest,
                 name=robot.name,
                 family=robot.family,
@@ -115,19 +115,19 @@ def insert_robots(session: Session, robots: Iterable[NewRobot]) -> list[RobotRow
                 path=robot.path,
                 created_at=now(),
             )
-            session.add(known[robot.digest])
+            session.add(known[key])
     session.flush()
-    return [known[digest] for digest in digests]
+    return [known[robot.digest, robot.name] for robot in wanted]
 
 
 def create_set(
     database: Database,
     name: str,
-    members: Sequence[tuple[str, str | None]],
+    members: Sequence[tuple[int, str | None]],
     *,
     replace: bool = False,
 ) -> RobotSet:
-    """A named list of (digest, role); robots must be in the library.
+    """A named list of (robot id, role); robots must be in the library.
 
     A set that exists with the same members is returned; with others it is an error, unless
     ``replace``.
@@ -139,14 +139,22 @@ def create_set(
 def insert_set(
     session: Session,
     name: str,
-    members: Sequence[tuple[str, str | None]],
+    members: Sequence[tuple[int, str | None]],
     *,
     run_id: int | None = None,
     replace: bool = False,
 ) -> RobotSet:
     """Create a set inside a transaction."""
     members = list(dict(members).items())
-    digest = hashlib.sha256("\n".join(f"{d} {role or ''}" for d, role in members).encode())
+    query = select(RobotRow).where(RobotRow.id.in_(dict(members)))
+    rows = {robot.id: robot for robot in session.scalars(query)}
+    if missing := [str(robot) for robot, _ in members if robot not in rows]:
+        raise RobotError(f"Robot {missing[0]} is not in the library; set {name} was not made.")
+    digest = hashlib.sha256(
+        "\n".join(
+            f"{rows[robot].digest} {rows[robot].name} {role or ''}" for robot, role in members
+        ).encode()
+    )
     row = session.scalar(select(RobotSetRow).where(RobotSetRow.name == name))
     if row is not None:
         if row.digest == digest.hexdigest():
@@ -159,14 +167,10 @@ def insert_set(
         session.add(row)
     row.digest, row.run_id, row.created_at = digest.hexdigest(), run_id, now()
     session.flush()
-    robots = select(RobotRow.digest, RobotRow.id).where(RobotRow.digest.in_(dict(members)))
-    ids: dict[str, int] = dict(session.execute(robots).all())
-    for position, (robot, role) in enumerate(members):
-        if robot not in ids:
-            raise RobotError(f"Robot {robot[:7]} is not in the library; set {name} was not made.")
-        session.add(
-            RobotSetMemberRow(set_id=row.id, position=position, robot_id=ids[robot], role=role)
-        )
+    session.add_all(
+        RobotSetMemberRow(set_id=row.id, position=position, robot_id=robot, role=role)
+        for position, (robot, role) in enumerate(members)
+    )
     session.flush()
     return _set_record(session, row)
 

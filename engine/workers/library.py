@@ -40,7 +40,7 @@ BUILT_IN_SETS = {
 def add_to_library(
     database: Database, workspace: Workspace, robots: Iterable[Morphology]
 ) -> list[Robot]:
-    """Write robots and their rows; a body that the library knows stays as it is."""
+    """Write robots and their rows; a robot that the library knows stays as it is."""
     return queries.add_robots(database, [_stored(workspace, robot) for robot in robots])
 
 
@@ -54,9 +54,10 @@ def make_set(
 ) -> RobotSet:
     """A named set of robots with their roles; robots the library lacks are added."""
     check_set_name(name)
-    add_to_library(database, workspace, [robot for robot, _ in members])
-    digests = [(robot.digest, role) for robot, role in members]
-    return queries.create_set(database, name, digests, replace=replace)
+    rows = add_to_library(database, workspace, [robot for robot, _ in members])
+    roles = [role for _, role in members]
+    numbers = [(row.id, role) for row, role in zip(rows, roles, strict=True)]
+    return queries.create_set(database, name, numbers, replace=replace)
 
 
 def load_set(
@@ -129,8 +130,8 @@ def select_into_set(
 ) -> RobotSet:
     """A set of robots of the library, by names or digests."""
     check_set_name(name)
-    digests = [queries.get_robot(database, robot).digest for robot in robots]
-    return queries.create_set(database, name, [(digest, role) for digest in digests])
+    numbers = [queries.get_robot(database, robot).id for robot in robots]
+    return queries.create_set(database, name, [(number, role) for number in numbers])
 
 
 def export_set(database: Database, workspace: Workspace, name: str, folder: Path) -> list[Path]:
@@ -146,7 +147,7 @@ def check_set_name(name: str) -> None:
 
 
 def _stored(workspace: Workspace, robot: Morphology) -> NewRobot:
-    path = workspace.robots_folder / f"{robot.digest}.xml"
+    path = workspace.robots_folder / robot.digest / f"{robot.name}.xml"
     if not path.is_file():
         write_text(path.with_suffix(".json"), write_metadata(robot))
         write_text(path, write_robot(robot))

@@ -161,7 +161,7 @@ def select_command(
     missing = [name for name in names if name not in members]
     if missing:
         raise UsageError(f"set {from_set} has no robot {', '.join(missing)}")
-    made = create_set(database, into, [(members[name].digest, role) for name in names])
+    made = create_set(database, into, [(members[name].id, role) for name in names])
     say(f"{made.size} robots in set {made.name}")
     if json:
         print_json({"set": made})

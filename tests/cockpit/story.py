@@ -130,7 +130,7 @@ def add_library(database: Database, num_robots: int = 8) -> None:
             for index in range(num_robots)
         ],
     )
-    create_set(database, "unimal8", [(robot.digest, "training") for robot in robots])
+    create_set(database, "unimal8", [(robot.id, "training") for robot in robots])
 
 
 def fill(home: Path) -> dict[str, int]:

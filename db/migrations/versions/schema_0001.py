@@ -58,7 +58,7 @@ def upgrade() -> None:
         sa.Column("path", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("digest"),
+        sa.UniqueConstraint("digest", "name"),
     )
     op.create_index("ix_robots_name", "robots", ["name"], unique=False)
     op.create_table(
