@@ -5,6 +5,7 @@ name). This file may be copied anywhere; it imports nothing of hdtui.
 """
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +69,9 @@ def load_deployed(path: Path | str) -> DeployedMLP:
     path = Path(path).with_suffix(".npz")
     document = load_document(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: np.ascontiguousarray(file[name], np.float32) for name in file.files}
-    except (OSError, ValueError, KeyError, EOFError) as error:
+        with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
+            arrays = {Path(name).stem: _array(archive, name) for name in archive.namelist()}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DeployedFileError(f"{path}: not a readable npz file ({error})") from error
     found = {name: list(array.shape) for name, array in sorted(arrays.items())}
     if found != document.get("arrays"):
@@ -95,6 +96,13 @@ def load_document(path: Path | str) -> dict[str, Any]:
     if not known or document.get("format_version") != FORMAT_VERSION:
         raise DeployedFileError(f"{beside}: does not describe a deployed policy of this version")
     return dict(document)
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> Array:
+    with archive.open(name) as member:
+        return np.ascontiguousarray(
+            np.lib.format.read_array(member, allow_pickle=False), np.float32
+        )
 
 
 def _layers(arrays: dict[str, Array], name: str) -> list[tuple[Array, Array]]:

@@ -1,0 +1,223 @@
+"""Deployed files act as the student, are small, say what they are, and run without us."""
+
+import json
+import pickle
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from students import save_student
+
+from engine.config.base import TaskConfig, TaskName
+from engine.config.distillation import student_network
+from engine.config.evaluation import DeploymentConfig
+from engine.config.network import NetworkSize, named_network
+from engine.deployment.actors import DeployedActors
+from engine.deployment.deploy import deploy_student, random_inputs, write_file
+from engine.deployment.folding import fold, hypernetwork_of, load_arrays, plain_arrays
+from engine.deployment.runtime import DeployedFileError, load_deployed
+from engine.environments import VectorEnvironment
+from engine.errors import DeploymentError
+from engine.events import StageContext
+from engine.morphology.generation import generate
+from engine.morphology.tree import Morphology
+from engine.policies.base_mlp import BaseMLP
+from engine.policies.robots import robot_batch
+from engine.policies.widths import network_widths
+from engine.rollout.saved_policy import load_policy
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "docs" / "examples" / "drive_deployed_policy.py"
+
+
+@pytest.fixture(scope="session")
+def robots() -> list[Morphology]:
+    return generate(3, seed=9)
+
+
+def _context(folder: Path) -> StageContext:
+    return StageContext(folder, 1, lambda event: None, lambda: False)
+
+
+def _deploy(
+    folder: Path,
+    robots: list[Morphology],
+    task: TaskName = "flat",
+    file_format: str = "npz",
+    size: NetworkSize = "small",
+) -> tuple[Path, list[Path]]:
+    network = student_network(size, task)
+    student = save_student(folder / "student.safetensors", task, network)
+    config = DeploymentConfig.model_validate({"format": file_format})
+    return student, deploy_student(config, student, robots, _context(folder))
+
+
+@pytest.mark.parametrize("task", ["flat", "variable"])
+def test_student_torch_numpy_and_onnx_agree_on_a_thousand_random_observations(
+    tmp_path: Path, robots: list[Morphology], task: TaskName
+) -> None:
+    student_path, paths = _deploy(tmp_path, robots, task, size="published")
+    _, onnx_paths = _deploy(tmp_path, robots, task, "onnx", "published")
+    student = hypernetwork_of(load_policy(student_path)[0], "student")
+    widths = network_widths(student.widths.terrain_points)
+    for robot, path, onnx_path in zip(robots, paths, onnx_paths, strict=True):
+        observation, terrain = random_inputs(7, student, robot, 1000)
+        batch = robot_batch([robot], "cpu")
+        rows = torch.from_numpy(observation.reshape(-1, observation.shape[-1]))
+        heights = None if terrain is None else torch.from_numpy(terrain)
+        with torch.no_grad():
+            expected = student.mean(student.encode(batch), rows, batch.packing(1000), heights)
+        expected = expected.numpy().reshape(1000, robot.num_limbs, -1)
+        module = BaseMLP(
+            widths,
+            robot.num_limbs,
+            hidden_width=256,
+            hidden_layers=len(student.hidden_weights),
+            terrain_width=64,
+        )
+        load_arrays(module, fold(student, robot))
+        with torch.no_grad():
+            in_torch = module(torch.from_numpy(observation), heights).numpy()
+        in_numpy = load_deployed(path).means(observation, terrain)
+        session = onnxruntime.InferenceSession(onnx_path, providers=["CPUExecutionProvider"])
+        inputs = {"observation": observation} | ({} if terrain is None else {"terrain": terrain})
+        (in_onnx,) = session.run(["action_mean"], inputs)
+        assert np.abs(expected).max() > 0.1
+        for found in (in_torch, in_numpy, in_onnx):
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+        assert not in_numpy[:, ~robot.joint_mask].any()
+
+
+def test_a_file_is_under_a_megabyte_and_describes_its_inputs_and_outputs(
+    tmp_path: Path, robots: list[Morphology]
+) -> None:
+    _, paths = _deploy(tmp_path, robots, size="published")
+    for robot, path in zip(robots, paths, strict=True):
+        assert path.stat().st_size < 1_000_000
+        document = json.loads(path.with_suffix(".json").read_text())
+        assert document["robot"]["digest"] == robot.digest
+        assert document["input"]["shape"][1:] == [robot.num_limbs, 17]
+        columns = [column for f in document["input"]["features"] for column in range(*f["columns"])]
+        assert columns == list(range(17))
+        named = [[name is not None for name in joints] for joints in document["output"]["joints"]]
+        assert named == robot.joint_mask.tolist()
+        names = {name for joints in document["output"]["joints"] for name in joints if name}
+        assert set(document["input"]["joint_range_rad"]) == names
+
+
+def test_folding_a_module_and_unfolding_it_changes_nothing() -> None:
+    for points in (0, 9):
+        widths = network_widths(points)
+        one, other = (
+            BaseMLP(widths, 4, hidden_width=8, hidden_layers=2, terrain_width=3) for _ in range(2)
+        )
+        load_arrays(other, plain_arrays(one))
+        for first, second in zip(one.parameters(), other.parameters(), strict=True):
+            assert torch.equal(first, second)
+
+
+def test_the_runtime_needs_numpy_alone(tmp_path: Path, robots: list[Morphology]) -> None:
+    _, (path, *_) = _deploy(tmp_path, robots[:1])
+    runtime = (ROOT / "engine" / "deployment" / "runtime.py").read_text()
+    (tmp_path / "copied_runtime.py").write_text(runtime)
+    code = (
+        "import sys, numpy, copied_runtime\n"
+        f"policy = copied_runtime.load_deployed({str(path)!r})\n"
+        f"policy.means(numpy.zeros((1, {robots[0].num_limbs}, 17), numpy.float32))\n"
+        "print([name for name in ('torch', 'mujoco', 'engine') if name in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_example_drives_the_robot_exactly_as_our_environment_does(
+    tmp_path: Path, robots: list[Morphology]
+) -> None:
+    _, paths = _deploy(tmp_path, robots)
+    steps = 12
+    for robot, path in zip(robots, paths, strict=True):
+        task = TaskConfig(reset_noise=0.0)
+        environment = VectorEnvironment([robot], task, 1, 0, dtype=np.float64)
+        environment.reset()
+        actor = DeployedActors((path,)).actor([robot], 1, 0)
+        travelled = 0.0
+        for _ in range(steps):
+            environment.step(actor.means(environment.observation, environment.terrain))
+            travelled += float(environment.reward[0]) * 0.02
+            assert not environment.terminated[0]
+        done = subprocess.run(
+            [sys.executable, str(EXAMPLE), str(path), str(steps)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert f"{travelled:.2f} m forward" in done.stdout
+
+
+def test_a_student_without_a_base_mlp_is_refused(tmp_path: Path, robots: list[Morphology]) -> None:
+    network = named_network("transformer", "small")
+    student = save_student(tmp_path / "student.safetensors", "flat", network)
+    with pytest.raises(DeploymentError, match="hypernetwork"):
+        deploy_student(DeploymentConfig(), student, robots, _context(tmp_path))
+
+
+def test_a_student_that_diverged_is_refused(tmp_path: Path, robots: list[Morphology]) -> None:
+    path = save_student(
+        tmp_path / "student.safetensors", "flat", student_network("small"), scale=float("nan")
+    )
+    with pytest.raises(DeploymentError, match="diverged"):
+        deploy_student(DeploymentConfig(), path, robots, _context(tmp_path))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "pickle", "foreign", "missing"])
+def test_a_damaged_file_is_refused(tmp_path: Path, robots: list[Morphology], damage: str) -> None:
+    _, (path, other, *_) = _deploy(tmp_path, robots)
+    if damage == "truncated":
+        path.write_bytes(path.read_bytes()[:-2000])
+    elif damage == "pickle":
+        path.write_bytes(pickle.dumps({"input_weight": 1}))
+    elif damage == "foreign":
+        path.write_bytes(other.read_bytes())
+    else:
+        path.with_suffix(".json").unlink()
+    if damage == "foreign" and robots[0].num_limbs == robots[1].num_limbs:
+        pytest.skip("two robots of one size have arrays of equal shapes")
+    with pytest.raises(DeployedFileError, match=path.stem):
+        load_deployed(path)
+
+
+def test_a_robot_without_a_file_is_named(tmp_path: Path, robots: list[Morphology]) -> None:
+    _, paths = _deploy(tmp_path, robots[:1])
+    with pytest.raises(DeploymentError, match=robots[1].name):
+        DeployedActors(tuple(paths)).actor([robots[1]], 1, 0)
+
+
+def test_deployed_actors_of_several_robots_act_as_each_alone(
+    tmp_path: Path, robots: list[Morphology]
+) -> None:
+    _, paths = _deploy(tmp_path, robots)
+    environment = VectorEnvironment(robots, TaskConfig(), 3, 0)
+    environment.reset()
+    actors = DeployedActors(tuple(paths))
+    together = actors.actor(robots, 3, 0).means(environment.observation, None)
+    for robot, rows in zip(robots, environment.packing.robot_rows, strict=True):
+        alone = actors.actor([robot], 3, 0).means(environment.observation[rows], None)
+        np.testing.assert_array_equal(together[rows], alone)
+
+
+def test_a_full_disk_is_a_clear_error(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(DeploymentError, match="cannot be written"):
+            write_file(tmp_path / "file", bytes(100_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
