@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 FLUSH_EVERY_S = 0.5
 PATIENCE_S = 300.0
+LOG_EVERY_S = 10.0
 GAP_WEIGHT = 0.2
 
 logger = logging.getLogger("hdtui.worker")
@@ -69,7 +70,7 @@ class Recorder:
         self._database, self._workspace = database, workspace
         self._run, self._token, self._clock = run, token, clock
         self._worked_before_s = run.worked_s
-        self._started = self._flushed = self._answered = clock()
+        self._started = self._flushed = self._answered = self._logged = clock()
         self._reported: float | None = None
         self._gap_s: float | None = None
         self._pending = _Pending()
@@ -128,6 +129,7 @@ class Recorder:
         match event:
             case Progress():
                 self._note_gap()
+                self._log_progress(event)
                 pending.facts |= {
                     "done": event.done,
                     "total": event.total,
@@ -161,6 +163,13 @@ class Recorder:
             for name, value in values.items()
         ]
 
+    def _log_progress(self, event: Progress) -> None:
+        if self._clock() - self._logged >= LOG_EVERY_S:
+            self._logged = self._clock()
+            rate = f", {amount(event.rate)}/s" if event.rate else ""
+            line = f"{amount(event.done)} of {amount(event.total)} {event.unit}{rate}"
+            logger.info("%s", printable(line))
+
     def _note_gap(self) -> None:
         now = self._clock()
         if self._reported is not None and now > self._reported:
@@ -186,6 +195,7 @@ class Recorder:
         )
         value = "" if written.value is None else f", {written.value:.4g}"
         text = f"checkpoint at {amount(written.step)} steps{value}"
+        logger.info("%s: %s", text, file.path)
         insert_event(session, run_id, "info", "checkpoint", text)
 
 

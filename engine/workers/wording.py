@@ -19,4 +19,4 @@ def amount(number: float) -> str:
         if abs(number) >= 10 * size or (size > 1e3 and abs(number) >= size):
             digits = 1 if letter != "k" else 0
             return f"{number / size:.{digits}f}{letter}"
-    return f"{number:g}"
+    return f"{number:.3g}" if number < 100 else f"{number:.0f}"
