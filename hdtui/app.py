@@ -34,14 +34,14 @@ class CockpitApp(App[str]):
 
     CSS_PATH: ClassVar[list[Any]] = sorted((Path(__file__).parent / "styles").glob("*.tcss"))
     ENABLE_COMMAND_PALETTE = False
-    HORIZONTAL_BREAKPOINTS = [
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 -- Textual declares it on the instance
         (0, "-tiny"),
         (60, "-narrow"),
         (80, "-normal"),
         (120, "-wide"),
         (180, "-huge"),
     ]
-    VERTICAL_BREAKPOINTS = [
+    VERTICAL_BREAKPOINTS = [  # noqa: RUF012 -- Textual declares it on the instance
         (0, "-flat"),
         (18, "-low"),
         (24, "-medium"),

@@ -124,10 +124,10 @@ class FirstScreen(CockpitScreen):
 
         def act(values: tuple[str, ...] | None) -> None:
             if values is not None and self.may_act():
-                from hdtui.services.import_robots import import_folder
+                from hdtui.services.robot_commands import import_robots
 
                 self.say(f"importing robots from {values[0]}")
-                self._run(partial(import_folder, self.cockpit, values[0], values[1]))
+                self._run(partial(import_robots, self.cockpit, values[0], values[1]))
 
         fields = (("folder with xml/ and metadata/", ""), ("name of the set", "imported"))
         self.app.push_screen(FieldsScreen("Import robots", fields), act)

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Container, Horizontal
 
 from hdtui.formatting import UNKNOWN, duration, percent, printable
 from hdtui.messages import Loaded
@@ -14,6 +14,7 @@ from hdtui.screens.home_parts import (
     EVENT_COLUMNS,
     active_row,
     event_row,
+    headline_chart,
     machine_lines,
     result_lines,
     split_lines,
@@ -21,9 +22,13 @@ from hdtui.screens.home_parts import (
 )
 from hdtui.screens.run_actions import RunActionsScreen
 from hdtui.services.cockpit import now
+from hdtui.services.curves import CurveReader, CurvesFacts
 from hdtui.services.home import HomeFacts, TimeSplit, read_home, read_time_split
 from hdtui.services.machine import MachineLoad, MachineReader
+from hdtui.services.metric_names import metric_label
+from hdtui.widgets.chart import Chart
 from hdtui.widgets.lines import Lines, Span
+from hdtui.widgets.meter import CHART_BYTES_PER_S, TokenBucket
 from hdtui.widgets.rule import Divider, Pane
 from hdtui.widgets.shell_rows import Key
 from hdtui.widgets.stage_strip import StageStrip
@@ -71,15 +76,19 @@ class HomeScreen(RunActionsScreen):
         self.split_body = Lines()
         self.machine_body = Lines()
         self.results_body = Lines()
+        self.chart = Chart(empty="No points yet.")
+        self.curve_reader = CurveReader()
+        self.bucket = TokenBucket(CHART_BYTES_PER_S, 2 * CHART_BYTES_PER_S)
 
     def compose_body(self) -> ComposeResult:
         yield Pane("Pipeline", self.strip, facts="reading", widget_id="pipeline-pane")
         yield Pane("Active", self.active, widget_id="active-pane")
         with Horizontal(id="middle"):
-            with Vertical(id="middle-left"):
+            yield Pane("Return", self.chart, widget_id="home-chart-pane")
+            yield Divider("┬", widget_id="between-columns")
+            with Container(id="home-facts"):
                 yield Pane("Time", self.split_body, widget_id="split-pane")
-            yield Divider("┬")
-            with Vertical(id="middle-right"):
+                yield Divider("┬", widget_id="between-facts")
                 yield Pane(
                     f"Machine {self.cockpit.host}", self.machine_body, widget_id="machine-pane"
                 )
@@ -109,6 +118,30 @@ class HomeScreen(RunActionsScreen):
         run_id = self._split_run()
         if run_id is not None:
             self.ask("split", lambda database: read_time_split(database, run_id))
+            self._read_chart(run_id)
+
+    def _read_chart(self, run_id: int) -> None:
+        """Where there is room: the headline curve of the cursor's run and of the pinned one."""
+        if not self.has_class("roomy"):
+            return
+        reader, pinned = self.curve_reader, self.cockpit.pinned_run
+        run_ids = [run_id] if pinned is None else [run_id, pinned]
+        self.ask("chart", lambda database: reader.read_headline(database, run_ids))
+
+    def _show_chart(self, facts: CurvesFacts) -> None:
+        meter = getattr(self.app, "meter", None)
+        if meter is not None and not self.bucket.affords(meter.total_bytes):
+            return
+        pane = self.query_one("#home-chart-pane", Pane)
+        for metric, curves in facts.curves.items():
+            drawn = [curve for curve in curves if curve.points.step]
+            letters = ", ".join(
+                f"{curve.run.id} ({letter})" for letter, curve in zip("ab", drawn, strict=False)
+            )
+            pane.set_rule(f"{metric_label(metric)} of {letters}".capitalize(), "smooth 0.6")
+            self.chart.show_chart(headline_chart(drawn), (metric, letters))
+            return
+        self.chart.show_sentence("No points yet.")
 
     def _split_run(self) -> int | None:
         """The active run whose time is shown: the cursor's, else the first."""
@@ -116,7 +149,7 @@ class HomeScreen(RunActionsScreen):
             return None
         active = [each.run.id for each in self.facts.active]
         key = self.active.cursor_key
-        return key if key in active else active[0] if active else None  # type: ignore[return-value]
+        return key if key in active else active[0] if active else None
 
     def _read_machine(self) -> None:
         if self.app.screen is self:
@@ -130,6 +163,8 @@ class HomeScreen(RunActionsScreen):
     def show_facts(self, topic: str, facts: Any) -> None:
         if isinstance(facts, HomeFacts):
             self._show_home(facts)
+        elif isinstance(facts, CurvesFacts):
+            self._show_chart(facts)
         elif isinstance(facts, TimeSplit):
             self.split = facts
             self._show_split()
@@ -188,6 +223,8 @@ class HomeScreen(RunActionsScreen):
         split = self.split
         if split is None or not split.shares:
             pane.set_rule("Time")
+            words = "" if split is None else f" {split.run_id} reports no split of time."
+            self.split_body.show([(Span(words, "muted"),)])
             return
         pane.set_rule(f"Time in {split.run_id}, last minute")
         self.split_body.show(split_lines(split, self.split_body.size.width))

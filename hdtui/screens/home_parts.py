@@ -1,15 +1,17 @@
 """How Home writes stages, active runs, shares of time, load and events."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from db.records import RunEvent
 from hdtui.formatting import moment, percent, printable, shorten, size
 from hdtui.services.cockpit import Cockpit
+from hdtui.services.curves import RunCurve
 from hdtui.services.home import HomeFacts, Stage, TimeSplit
 from hdtui.services.machine import MachineLoad
 from hdtui.services.states import GLYPHS, RunView
 from hdtui.widgets.bars import block_bar
+from hdtui.widgets.chart import CURVE_ROLES, ChartSpec, Curve
 from hdtui.widgets.lines import BLANK, Line, Span, left_and_right
 from hdtui.widgets.run_cells import (
     done_words,
@@ -30,10 +32,10 @@ ACTIVE_COLUMNS = (
     Column("kind", "kind", 10),
     Column("name", "name", 23, leaves_first=9),
     Column("progress", "progress", PROGRESS_WIDTH),
-    Column("done", "done", 13, gap=1, leaves_first=3),
+    Column("done", "done", 14, gap=1, leaves_first=3),
     Column("rate", "rate", 7, leaves_first=2),
     Column("left", "left", 7, gap=1, leaves_first=1),
-    Column("result", "result", 8, right=True, leaves_first=4),
+    Column("result", "result", 7, right=True, leaves_first=4),
 )
 EVENT_COLUMNS = (
     Column("at", "", 11, gap=1, leaves_first=1),
@@ -58,15 +60,16 @@ WORST_FIRST = (
 
 def stage_columns(facts: HomeFacts, at: datetime, roomy: bool) -> list[list[Line]]:
     """The lines of every stage: name, state, progress or result, what it waits for, ids."""
-    return [_stage_column(stage, at, roomy) for stage in facts.stages]
+    progress_width = 12 if roomy or len(facts.stages) < 7 else 10
+    return [_stage_column(stage, at, roomy, progress_width) for stage in facts.stages]
 
 
-def _stage_column(stage: Stage, at: datetime, roomy: bool) -> list[Line]:
+def _stage_column(stage: Stage, at: datetime, roomy: bool, progress_width: int) -> list[Line]:
     lead = min(stage.runs, key=lambda each: WORST_FIRST.index(each.shown))
     lines: list[Line] = [
         (Span(str(stage.kind), "text bold"),),
         (Span(f"{lead.glyph} {lead.shown}", lead.role),),
-        _stage_detail(stage, lead),
+        _stage_detail(stage, lead, progress_width),
     ]
     if roomy:
         shown = result_words(lead.run) if lead.run.result is not None else ""
@@ -78,10 +81,10 @@ def _stage_column(stage: Stage, at: datetime, roomy: bool) -> list[Line]:
     return lines
 
 
-def _stage_detail(stage: Stage, lead: RunView) -> Line:
+def _stage_detail(stage: Stage, lead: RunView, progress_width: int) -> Line:
     run = lead.run
     if run.state.active and run.progress is not None:
-        return progress_cell(run, 12)
+        return progress_cell(run, progress_width)
     if lead.shown == "queued":
         inputs = " ".join(str(run_id) for run_id in run.inputs)
         return (Span(f"after {inputs}" if inputs else "", "muted"),)
@@ -106,7 +109,7 @@ def active_row(view: RunView, cockpit: Cockpit, at: datetime) -> TableRow:
             number(done_words(run)),
             number(rate_words(run)),
             number(left_words(run)),
-            number(result_words(run)[:8]),
+            number(shorten(result_words(run), 7)),
         ),
         mark="P" if run.id == cockpit.pinned_run else "*" if run.id in cockpit.marked_runs else " ",
         instead=(Span(view.sentence, view.role if view.shown != "queued" else "muted"),)
@@ -176,3 +179,16 @@ def result_lines(facts: HomeFacts, width: int) -> list[Line]:
         left: Line = (Span(f" {run.id} ", "muted"), Span(f"{run.kind} {printable(run.name)} "))
         lines.append(left_and_right(left, (Span(f"{result_words(run)} "),), width))
     return lines or [(Span(" No results yet.", "muted"),)]
+
+
+def headline_chart(curves: Sequence[RunCurve]) -> ChartSpec:
+    """The chart of Home: a run's curve up to its planned end, and the pinned one."""
+    run = curves[0].run if curves else None
+    planned = run.total if run is not None and "steps" in (run.unit or "") else None
+    return ChartSpec(
+        curves=tuple(
+            Curve(letter, curve.path("steps"), role)
+            for letter, role, curve in zip("ab", CURVE_ROLES, curves, strict=False)
+        ),
+        x_end=planned,
+    )

@@ -133,9 +133,7 @@ class RunActionsScreen(CockpitScreen):
     def action_annotate(self) -> None:
         run_id = self._needs_run("t")
         if run_id is not None and self.may_act():
-            from db.queries.runs import get_run
-
-            self.ask("annotate", lambda database: get_run(database, run_id))
+            self.ask("annotate", partial(commands.annotated, run_id=run_id))
 
     def on_loaded(self, message: Loaded) -> None:
         if message.topic == "stop-warning":

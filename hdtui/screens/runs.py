@@ -1,7 +1,7 @@
 """Runs: all of them, past and present; filter, sort, group, mark, and what stands behind one."""
 
 from collections.abc import Hashable, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -21,12 +21,14 @@ from hdtui.services.run_list import (
     passing,
     sorted_runs,
 )
-from hdtui.services.states import RunView
 from hdtui.widgets.filter_row import FilterRow
 from hdtui.widgets.lines import Lines, Span
 from hdtui.widgets.rule import Divider, Pane
 from hdtui.widgets.shell_rows import Key
 from hdtui.widgets.table import Table
+
+if TYPE_CHECKING:
+    from hdtui.services.states import RunView
 
 GROUPINGS = ("", "pipeline", "config", "kind", "study")
 

@@ -106,7 +106,7 @@ class RowWriter:
             return UNKNOWN
         if isinstance(value, datetime):
             return moment(value, at)
-        if name in {"steps"}:
+        if name == "steps":
             return steps(each.run.done)
         if name == "progress":
             return percent(each.run.progress)

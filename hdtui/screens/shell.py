@@ -1,4 +1,4 @@
-"""What every screen has: row 1, the answer row, the key row, reading in threads and its failures."""
+"""What every screen has: row 1, the answer row, the key row, reading in threads, failures."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -93,6 +93,10 @@ class CockpitScreen(Screen[None]):
         self.set_interval(self.READ_EVERY_S, self._tick)
         self.key_row.set_keys(self.keys())
         self.read()
+
+    def on_resize(self) -> None:
+        self.set_class(self.size.width >= 120 and self.size.height >= 30, "roomy")
+        self.show_keys()
 
     def on_screen_resume(self) -> None:
         self.show_keys()

@@ -92,7 +92,6 @@ def delete_warning(cockpit: Cockpit, run_ids: Sequence[int]) -> tuple[str, ...]:
 
 def stop_warning(cockpit: Cockpit, run_id: int) -> tuple[Run, tuple[str, ...]]:
     """The run, and what stopping it means."""
-
     run = _judged(cockpit, run_id)
     depending = cockpit.store.ask(lambda database: run_queries.dependants(database, run_id))
     done = f", {steps(run.done)} of {steps(run.total)} {run.unit or ''}" if run.total else ""
@@ -103,6 +102,11 @@ def stop_warning(cockpit: Cockpit, run_id: int) -> tuple[Run, tuple[str, ...]]:
         verb = "keeps" if len(waiting) == 1 else "keep"
         sentences.append(f"{' '.join(waiting)} {verb} waiting for it.")
     return run, tuple(sentences)
+
+
+def annotated(database: "Database", run_id: int) -> Run:
+    """The run whose tags and note are to be edited."""
+    return run_queries.get_run(database, run_id)
 
 
 def annotate(cockpit: Cockpit, run_id: int, tags: Sequence[str], note: str) -> str:

@@ -1,4 +1,4 @@
-"""The filter language: ``kind:teacher return>1000 -tag:old took<10m "free text" | state:failed``."""
+"""The filter language: ``kind:teacher return>1000 -tag:old took<10m "free text"``, ``|`` for or."""
 
 import difflib
 import re
@@ -86,11 +86,11 @@ def parse_filter(text: str, fields: Sequence[str]) -> Filter:
     """
     groups: list[list[Term]] = []
     joins = False
-    for token in _TOKEN.findall(text):
-        if token == "|":
+    for word in _TOKEN.findall(text):
+        if word == "|":
             joins = bool(groups)
             continue
-        terms = _terms(token, fields, groups[-1][-1] if joins else None)
+        terms = _terms(word, fields, groups[-1][-1] if joins else None)
         if joins:
             groups[-1] += terms
         else:

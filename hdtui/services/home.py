@@ -1,13 +1,12 @@
 """What Home shows: a pipeline's stages, active runs, the split of time, events."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from db.queries.metrics import list_series, read_points
 from db.queries.runs import list_events, list_pipelines, list_runs
-from db.records import Pipeline, Run, RunEvent, RunKind, RunState
+from db.records import Pipeline, RunEvent, RunKind, RunState
 from engine.workers.commands import judge_all
 from hdtui.services.runs import ACTIVE, surroundings
 from hdtui.services.states import RunView, left_s, view
@@ -109,7 +108,7 @@ def _stages(database: "Database", pipeline: Pipeline, around: object) -> tuple[S
 
 
 def _results(database: "Database", around: object) -> tuple[RunView, ...]:
-    finished: Sequence[Run] = list_runs(database, states=[RunState.FINISHED], limit=8)
+    finished = list_runs(database, states=[RunState.FINISHED], limit=8)
     return tuple(view(run, around) for run in finished if run.result_text)  # type: ignore[arg-type]
 
 

@@ -5,26 +5,25 @@ from functools import partial
 
 import psutil
 
-from engine.config.presets import PRESETS
+from engine.config.presets import PipelineConfig, preset
+from engine.workers.workspace import Workspace
 from hdtui.formatting import size
 from hdtui.services.cockpit import Cockpit
-from hdtui.services.commands import prepare_workspace
+from hdtui.services.commands import prepare_workspace, queue
+from hdtui.services.launch import GENERATED, LaunchForm
 
 
-def start_pipeline(cockpit: Cockpit, preset: str) -> str:
+def start_pipeline(cockpit: Cockpit, name: str) -> str:
     """Queue all stages of a preset and see to it that a supervisor starts them.
 
     Raises:
         HdtuiError: The workspace cannot be written, or the supervisor not started.
     """
-    from engine.workers.commands import ensure_supervisor
     from engine.workers.pipeline import queue_pipeline
 
     prepare_workspace(cockpit)
-    pipeline, runs = cockpit.store.ask(partial(queue_pipeline, config=PRESETS[preset]))
-    ensure_supervisor(cockpit.home)
-    ids = " ".join(str(run.id) for run in runs)
-    return f"pipeline {pipeline.id} {preset} is queued: runs {ids}"
+    pipeline, runs = cockpit.store.ask(partial(queue_pipeline, config=preset(name), preset=name))
+    return f"pipeline {pipeline.id} {name} is queued: runs {runs[0].id} to {runs[-1].id}"
 
 
 def machine_sentence(cockpit: Cockpit) -> str:
@@ -39,7 +38,34 @@ def machine_sentence(cockpit: Cockpit) -> str:
     gpu = gpu_sentence()
     free = psutil.disk_usage(str(folder)).free
     system = file_system(folder)
-    kind = getattr(system, "name", "") or "disk"
+    kind = system.type
     cores = os.cpu_count() or 1
     gpu_words = "no GPU" if gpu == "none" else f"GPU {gpu}"
-    return f"{cores} cores · {memory:.1f} GiB · {gpu_words} · SQLite on {kind} · {size(free)} free: ready"
+    disk = f"SQLite on {kind} · {size(free)} free"
+    return f"{cores} cores · {memory:.1f} GiB · {gpu_words} · {disk}: ready"
+
+
+def start_form(cockpit: Cockpit, form: LaunchForm) -> str:
+    """Queue what a form asks for.
+
+    Raises:
+        HdtuiError: A set, an input or a value cannot be used; nothing was queued.
+    """
+    from engine.workers.library import resolve_set
+    from engine.workers.pipeline import queue_pipeline
+
+    prepare_workspace(cockpit)
+    if form.stage == "pipeline":
+        config = form.config()
+        if not isinstance(config, PipelineConfig):
+            raise TypeError("the pipeline form holds another stage's settings")
+        robots = None if form.robots in {"", GENERATED} else form.robots
+        pipeline, runs = cockpit.store.ask(
+            lambda database: queue_pipeline(database, config, preset=form.preset, robots=robots)
+        )
+        return f"pipeline {pipeline.id} is queued: runs {runs[0].id} to {runs[-1].id}"
+    new_run = form.new_run()
+    for name in new_run.robot_sets:
+        cockpit.store.ask(partial(resolve_set, workspace=Workspace(cockpit.home), name=name))
+    run_id = queue(cockpit, new_run)
+    return f"{run_id} {new_run.kind} {new_run.name} is queued"

@@ -96,7 +96,7 @@ def left_s(run: Run) -> float | None:
 
 def sentence(run: Run, shown: str, around: Surroundings) -> str:
     """The sentence that goes with a state."""
-    if shown in {"queued"}:
+    if shown == "queued":
         return _queued(run, around)
     if shown in {"starting", "running", STALLED, "stopping"}:
         return _active(run, shown, around)
@@ -126,16 +126,14 @@ def _active(run: Run, shown: str, around: Surroundings) -> str:
     if shown == "stopping":
         return _stopping(run, now)
     ago = duration(silence_s(run, now))
+    seen = f"seen {ago} ago from {run.host}" if elsewhere else f"last report {ago} ago"
     if shown == STALLED:
         usual = f", usually every {duration(run.report_gap_s)}" if run.report_gap_s else ""
-        if elsewhere:
-            return f"seen {ago} ago from {run.host}{usual}"
-        return f"process {run.pid} is alive, last report {ago} ago{usual}"
-    if elsewhere:
-        return f"running {duration(elapsed_s(run, now))}, seen {ago} ago from {run.host}"
-    if run.reported_at is None:
-        return f"running {duration(elapsed_s(run, now))}, no report yet"
-    return f"running {duration(elapsed_s(run, now))}, last report {ago} ago"
+        alive = "" if elsewhere else f"process {run.pid} is alive, "
+        return f"{alive}{seen}{usual}"
+    if run.reported_at is None and not elsewhere:
+        seen = "no report yet"
+    return f"running {duration(elapsed_s(run, now))}, {seen}"
 
 
 def _stopping(run: Run, now: datetime) -> str:

@@ -1,5 +1,6 @@
 """Bars and sparklines as text."""
 
+import itertools
 from collections.abc import Sequence
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -36,7 +37,4 @@ def sparkline(values: Sequence[float], width: int) -> str:
 
 def _means(values: Sequence[float], num_cells: int) -> list[float]:
     edges = [len(values) * cell // num_cells for cell in range(num_cells + 1)]
-    return [
-        sum(values[start:end]) / (end - start)
-        for start, end in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    return [sum(values[start:end]) / (end - start) for start, end in itertools.pairwise(edges)]

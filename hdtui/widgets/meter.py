@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from textual.app import App
 
 Clock = Callable[[], float]
+CHART_BYTES_PER_S = 3 * 1024
 
 
 class ByteMeter:
@@ -49,6 +50,7 @@ class TokenBucket:
         self._burst = burst_bytes
         self._clock = clock
         self._tokens = burst_bytes
+        self._paid_up_to: int | None = None
         self._at = clock()
 
     def can_pay(self) -> bool:
@@ -57,6 +59,13 @@ class TokenBucket:
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now
         return self._tokens > 0
+
+    def affords(self, total_bytes: int) -> bool:
+        """Pay for what a meter counted since the last call, and say whether more may be sent."""
+        if self._paid_up_to is not None:
+            self.pay(total_bytes - self._paid_up_to)
+        self._paid_up_to = total_bytes
+        return self.can_pay()
 
     def pay(self, num_bytes: float) -> None:
         """Take the cost of a frame; it may leave a debt that later frames wait for."""

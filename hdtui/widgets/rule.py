@@ -104,8 +104,8 @@ class Divider(Lines):
 
     DEFAULT_CSS = "Divider { width: 1; height: 1fr; }"
 
-    def __init__(self, first: str = "┬") -> None:
-        super().__init__()
+    def __init__(self, first: str = "┬", *, widget_id: str | None = None) -> None:
+        super().__init__(widget_id=widget_id)
         self.first = first
 
     def on_resize(self) -> None:

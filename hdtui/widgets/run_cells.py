@@ -1,5 +1,6 @@
 """Cells of runs: glyphs, progress, results, as every list of runs shows them."""
 
+import re
 from datetime import datetime
 
 from db.records import Run, RunKind
@@ -19,6 +20,13 @@ from hdtui.widgets.bars import progress_line
 from hdtui.widgets.lines import Line, Span
 
 RETURN_KINDS = (RunKind.TEACHER, RunKind.EVALUATION)
+COUNTING_KINDS = (
+    RunKind.GENERATION,
+    RunKind.MUTATION,
+    RunKind.COLLECTION,
+    RunKind.DEPLOYMENT,
+)
+_CLAUSE = re.compile(r" of | and |, |: ")
 
 
 def glyph_cell(view: RunView) -> Line:
@@ -60,6 +68,8 @@ def took_words(run: Run, now: datetime) -> str:
 
 def result_words(run: Run) -> str:
     """The headline: a return as a whole number, another number as it is, or the words for it."""
+    if run.result_text and run.kind in COUNTING_KINDS:
+        return printable(_CLAUSE.split(run.result_text)[0])
     if run.result is not None:
         if run.kind in RETURN_KINDS:
             return episode_return(run.result)

@@ -162,7 +162,7 @@ class Paragraph(Lines):
     DEFAULT_CSS = "Paragraph { height: auto; width: 1fr; }"
 
     def __init__(self, text: str = "", role: str = "text", *, widget_id: str | None = None) -> None:
-        super().__init__(id=widget_id)
+        super().__init__(widget_id=widget_id)
         self.text = text
         self.role = role
 

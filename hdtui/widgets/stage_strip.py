@@ -32,6 +32,7 @@ class StageStrip(Lines, can_focus=True):
         super().__init__(widget_id=widget_id)
         self.columns: list[list[Line]] = []
         self.cursor = 0
+        self.focused = False
 
     def show_columns(self, columns: Sequence[Sequence[Line]]) -> None:
         """Draw the columns; the first line of each is its title."""
@@ -49,7 +50,7 @@ class StageStrip(Lines, can_focus=True):
         for row in range(height):
             spans: list[Span] = []
             for index, (column, width) in enumerate(zip(self.columns, widths, strict=True)):
-                at_cursor = row == 0 and index == self.cursor and self.has_focus
+                at_cursor = row == 0 and index == self.cursor and self.focused
                 spans.append(Span("▌" if at_cursor else " ", "accent bold"))
                 cell = column[row] if row < len(column) else ()
                 spans += fit(cell, width - 1)
@@ -59,7 +60,9 @@ class StageStrip(Lines, can_focus=True):
     def _widths(self) -> list[int]:
         """As wide as the words need, the rest shared out; narrower from the right if it must."""
         needed = [max(line_width(cell) for cell in column) + 2 for column in self.columns]
-        spare = self.size.width - 1 - sum(needed)
+        while sum(needed) > self.size.width and max(needed) > 4:
+            needed[needed.index(max(needed))] -= 1
+        spare = self.size.width - sum(needed)
         share, extra = divmod(max(0, spare), len(needed))
         return [width + share + (1 if index < extra else 0) for index, width in enumerate(needed)]
 
@@ -67,9 +70,11 @@ class StageStrip(Lines, can_focus=True):
         self.redraw()
 
     def on_focus(self) -> None:
+        self.focused = True
         self.redraw()
 
     def on_blur(self) -> None:
+        self.focused = False
         self.redraw()
 
     def action_step(self, stages: int) -> None:

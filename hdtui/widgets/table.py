@@ -152,6 +152,7 @@ class Table(Widget, can_focus=True):
         self.cursor = 0
         self.top_row = 0
         self.stale = False
+        self.focused = False
         self._row_of: RowSource = _no_rows
         self._drawn: list[Line] = []
 
@@ -172,9 +173,10 @@ class Table(Widget, can_focus=True):
     def set_rows(self, keys: Sequence[Hashable], row_of: RowSource) -> None:
         """Show rows; ``row_of`` draws the row at an index and is asked for visible rows only."""
         old_key = self.cursor_key
+        at_top = self.cursor == 0 and not self.focused
         self.keys = list(keys)
         self._row_of = row_of
-        if old_key is not None and old_key in self.keys:
+        if old_key in self.keys and not at_top:
             self.cursor = self.keys.index(old_key)
         self.cursor = max(0, min(self.cursor, len(self.keys) - 1))
         if self.cursor_key != old_key:
@@ -216,9 +218,8 @@ class Table(Widget, can_focus=True):
         lines = [self._heading(fitted)] if self.header else []
         if not self.keys:
             return [*lines, *_sentence_rows(self.empty, width)]
-        for index in range(self.top_row, min(len(self.keys), self.top_row + self.num_visible)):
-            lines.append(self._row_line(index, fitted, width))
-        return lines
+        last = min(len(self.keys), self.top_row + self.num_visible)
+        return [*lines, *(self._row_line(i, fitted, width) for i in range(self.top_row, last))]
 
     def _heading(self, fitted: Sequence[tuple[int, Column, int]]) -> Line:
         spans: list[Span] = [Span("  ")]
@@ -242,7 +243,7 @@ class Table(Widget, can_focus=True):
             body = emboldened(body)
         if self.stale:
             body = restyled(body, "muted")
-        cursor = " " if not at_cursor else "▌" if self.has_focus else "▏"
+        cursor = " " if not at_cursor else "▌" if self.focused else "▏"
         return (Span(cursor, "accent bold"), Span(row.mark, "accent bold"), *body)
 
     def _scroll_to_cursor(self) -> None:
@@ -283,9 +284,11 @@ class Table(Widget, can_focus=True):
         self.redraw()
 
     def on_focus(self, event: Focus) -> None:
+        self.focused = True
         self.redraw()
 
     def on_blur(self, event: Blur) -> None:
+        self.focused = False
         self.redraw()
 
     def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:

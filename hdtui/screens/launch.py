@@ -1,0 +1,299 @@
+"""New run: a form from the schema of the stage; what differs, what is wrong, the command."""
+
+from collections.abc import Hashable, Sequence
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+
+from db.records import Run
+from engine.config.presets import PRESETS
+from hdtui.messages import Answer, WorldChanged
+from hdtui.screens.launch_parts import COLUMNS, TOP_HELP, about_lines, estimate_lines, setting_row
+from hdtui.screens.menu import MenuScreen
+from hdtui.screens.shell import CockpitScreen
+from hdtui.services.launch import (
+    STAGES,
+    Known,
+    LaunchForm,
+    SettingRow,
+    choices_of,
+    fields_of,
+    read_clone,
+    read_known,
+)
+from hdtui.widgets.filter_row import FilterRow
+from hdtui.widgets.lines import Lines
+from hdtui.widgets.rule import Divider, Pane
+from hdtui.widgets.shell_rows import Key, Paragraph
+from hdtui.widgets.tab_line import TabLine
+from hdtui.widgets.table import Table
+
+NO_ROBOTS = ("student",)
+NEEDS_INPUT = ("collection", "student", "evaluation", "deployment")
+
+
+class LaunchScreen(CockpitScreen):
+    """The form; ``R`` queues the run once everything is valid."""
+
+    TAB = 1
+    TITLE_WORD = "New run"
+    READ_EVERY_S = 60.0
+    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("j k", "setting"),
+        ("enter", "edit; open or close a section"),
+        ("u", "back to the preset"),
+        ("/", "find a setting"),
+        ("[ ]", "previous, next stage"),
+        ("y", "copy the command"),
+        ("R", "start the run"),
+        ("esc", "leave the field, the form"),
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("R", "start", show=False),
+        Binding("u", "undo", show=False),
+        Binding("y", "copy", show=False),
+        Binding("slash", "find", show=False),
+        Binding("n", "nothing", show=False),
+        Binding("left_square_bracket", "stage(-1)", show=False),
+        Binding("right_square_bracket", "stage(1)", show=False),
+    ]
+
+    def __init__(
+        self,
+        cockpit: Any,
+        kind: str = "teacher",
+        clone: int | None = None,
+        input_run: int | None = None,
+    ) -> None:
+        super().__init__(cockpit)
+        self.form = LaunchForm(stage=kind, inputs=str(input_run or ""))
+        self.known = Known((), ())
+        self.clone_id = clone
+        self.opened: set[str] = {"ppo"}
+        self.editing: str | None = None
+        self.wanted = ""
+        self.stages = TabLine(STAGES, STAGES.index(kind))
+        self.table = Table(COLUMNS, empty="No setting is called that.", widget_id="settings")
+        self.field = FilterRow("enter edits, / finds a setting")
+        self.about = Lines(widget_id="about")
+        self.estimate = Lines([()])
+        self.command_words = Paragraph("")
+
+    def compose_body(self) -> ComposeResult:
+        yield Pane("New run", self.stages, widget_id="launch-pane")
+        with Horizontal():
+            yield self.table
+            yield Divider("│")
+            yield self.about
+        yield self.field
+        yield Pane("Estimate", self.estimate, widget_id="estimate-pane")
+        yield Pane("Same as", self.command_words, widget_id="command-pane")
+
+    def on_mount(self) -> None:
+        self.table.focus()
+        self.show_form()
+
+    def keys(self) -> Sequence[Key]:
+        return (
+            Key("enter", "edit"),
+            Key("u", "preset"),
+            Key("/", "find", "slash"),
+            Key("[ ]", "stage", "right_square_bracket"),
+            Key("y", "copy command"),
+            Key("R", "start"),
+        )
+
+    def read(self) -> None:
+        self.ask("known", read_known)
+        clone = self.clone_id
+        if clone is not None:
+            self.ask("clone", lambda database: read_clone(database, clone))
+
+    def show_facts(self, topic: str, facts: Any) -> None:
+        if isinstance(facts, Known):
+            self.known = facts
+            self.form.take_defaults(facts)
+        elif isinstance(facts, Run):
+            self._take_clone(facts)
+        self.show_form()
+
+    def _take_clone(self, run: Run) -> None:
+        """Start from a run's settings, robots and inputs."""
+        self.clone_id = None
+        stage = str(run.kind) if str(run.kind) in STAGES else "teacher"
+        inputs = " ".join(str(i) for i in run.inputs)
+        if stage == "teacher":
+            inputs = ""
+        self.form = LaunchForm(
+            stage=stage, robots=" ".join(run.robot_sets), inputs=inputs, clone=run
+        )
+        self.stages.set_current(STAGES.index(stage))
+
+    def show_form(self) -> None:
+        """Draw the rows, the help of the cursor's row, the estimate and the command."""
+        form = self.form
+        problems = form.problems()
+        rows = self._rows()
+        keys: list[Hashable] = [row.key for row in rows]
+        self.table.set_rows(
+            keys, lambda index: setting_row(rows[index], form, problems, self.opened)
+        )
+        changes = len(form.raw)
+        words = f"{changes} change{'' if changes == 1 else 's'} to {form.base_label}"
+        self.query_one("#launch-pane", Pane).set_rule(f"New run · {form.stage}", words)
+        self.estimate.show(estimate_lines(self.known, form))
+        self.command_words.set_text(form.command())
+        self._show_about(problems)
+
+    def _rows(self) -> list[SettingRow]:
+        """Name, preset, what it reads, robots; then the settings that match the search."""
+        form = self.form
+        top = [SettingRow("name", 0, False, form.name), SettingRow("preset", 0, False, form.preset)]
+        if form.stage == "pipeline":
+            top = top[1:]
+        if form.stage in NEEDS_INPUT:
+            top.append(SettingRow("from", 0, False, form.inputs))
+        if form.stage not in NO_ROBOTS:
+            top.append(SettingRow("robots", 0, False, form.robots))
+        if not self.wanted:
+            return [*top, *form.rows(self.opened)]
+        sections = _everything(form)
+        wanted = self.wanted.casefold()
+        return [
+            row for row in form.rows(sections) if not row.section and wanted in row.key.casefold()
+        ]
+
+    def _show_about(self, problems: dict[str, str]) -> None:
+        key = str(self.table.cursor_key or "")
+        self.about.show(about_lines(self.form, key, problems, self.about.size.width))
+
+    def on_table_moved(self, message: Table.Moved) -> None:
+        self._show_about(self.form.problems())
+
+    def on_table_chosen(self, message: Table.Chosen) -> None:
+        key = str(message.key)
+        if key == "preset":
+            choices = [(name, "") for name in PRESETS]
+            self.app.push_screen(MenuScreen("Preset", choices, self.form.preset), self._preset)
+            return
+        if key in TOP_HELP:
+            self._edit(key, str(getattr(self.form, {"from": "inputs"}.get(key, key))))
+            return
+        row = next(row for row in self._rows() if row.key == key)
+        if row.section:
+            self.opened ^= {key}
+            self.show_form()
+            return
+        choices_here = choices_of(fields_of(type(self.form.base()), key))
+        if choices_here:
+            self.app.push_screen(
+                MenuScreen(key, [(word, "") for word in choices_here], str(row.value)),
+                lambda word: self._choose(key, word),
+            )
+            return
+        self._edit(key, str(row.value))
+
+    def _edit(self, key: str, value: str) -> None:
+        self.editing = key
+        self.field.set_text(value)
+        self.field.edit(replace=True)
+
+    def _choose(self, key: str, word: str | None) -> None:
+        if word is not None:
+            self.form.set_value(key, word)
+            self.show_form()
+
+    def _preset(self, name: str | None) -> None:
+        if name is not None:
+            self.form.preset = name
+            self.show_form()
+
+    def on_filter_row_changed(self, message: FilterRow.Changed) -> None:
+        """Text of the field: a value while a setting is edited, else a search."""
+        if self.editing is None:
+            self.wanted = message.text
+        elif self.editing in TOP_HELP:
+            setattr(self.form, {"from": "inputs"}.get(self.editing, self.editing), message.text)
+        else:
+            self.form.set_value(self.editing, message.text)
+        if message.final:
+            self.editing = None
+            self.field.set_text(self.wanted)
+            self.table.focus()
+        self.show_form()
+
+    def on_tab_line_chosen(self, message: TabLine.Chosen) -> None:
+        self._go_to_stage(message.index)
+
+    def action_stage(self, stages: int) -> None:
+        self._go_to_stage((self.stages.current + stages) % len(STAGES))
+
+    def _go_to_stage(self, index: int) -> None:
+        self.stages.set_current(index)
+        self.form = LaunchForm(stage=STAGES[index], preset=self.form.preset)
+        self.form.take_defaults(self.known)
+        self.show_form()
+
+    def action_find(self) -> None:
+        self.editing = None
+        self.field.set_text(self.wanted)
+        self.field.edit()
+
+    def action_undo(self) -> None:
+        """Take the change of the cursor's setting back."""
+        key = str(self.table.cursor_key)
+        if self.form.raw.pop(key, None) is None:
+            self.say(f"u: {key} is as in {self.form.base_label}")
+        self.show_form()
+
+    def action_copy(self) -> None:
+        self.app.copy_to_clipboard(self.form.command())
+        self.say("command copied")
+
+    def action_nothing(self) -> None:
+        """The form is open already."""
+
+    def action_start(self) -> None:
+        problems = self.form.problems()
+        if problems:
+            number = len(problems)
+            settings = "setting is" if number == 1 else "settings are"
+            self.say(f"✗ {number} {settings} not valid: R starts the run once it is", "bad")
+            self.table.move_to(next(iter(problems)))
+            return
+        if self.may_act():
+            self.say("starting")
+            self.command(self._start)
+
+    def _start(self) -> str:
+        from hdtui.services.start import start_form
+
+        sentence = start_form(self.cockpit, self.form)
+        self.app.call_from_thread(self._started, sentence)
+        return sentence
+
+    def _started(self, sentence: str) -> None:
+        app = self.app
+        self.dismiss()
+        app.screen.post_message(WorldChanged())
+        app.screen.post_message(Answer(sentence))
+
+    def action_out(self) -> None:
+        if self.wanted:
+            self.wanted = ""
+            self.field.set_text("")
+            self.show_form()
+        else:
+            self.dismiss()
+
+
+def _everything(form: LaunchForm) -> set[str]:
+    """Every section of the form."""
+    found: set[str] = set()
+    while True:
+        sections = {row.key for row in form.rows(found) if row.section}
+        if sections == found:
+            return found
+        found = sections

@@ -1,0 +1,186 @@
+"""The palette: every run by id, name or tag, every screen, new runs, themes and other actions."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.events import Key
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from engine.config.presets import PRESETS
+from engine.errors import HdtuiError
+from hdtui.formatting import printable, size
+from hdtui.messages import Answer, Loaded, WorldChanged
+from hdtui.services.cockpit import Cockpit
+from hdtui.widgets.lines import Span
+from hdtui.widgets.roles import PALETTES
+from hdtui.widgets.table import Column, Table, TableRow
+
+DRAWINGS = ("braille", "blocks", "ascii")
+MODES = ("home", "runs", "robots", "watch", "compare", "efficiency")
+
+
+class Entry(NamedTuple):
+    """A line of the palette."""
+
+    words: str
+    about: str
+    act: Callable[[], None]
+
+
+class PaletteScreen(ModalScreen[None]):
+    """Type to narrow, enter acts."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
+
+    def __init__(self, cockpit: Cockpit) -> None:
+        super().__init__()
+        self.cockpit = cockpit
+        self.entries: list[Entry] = []
+        self.shown: list[Entry] = []
+        columns = (Column("words", "", 40, grow=True, gap=1), Column("about", "", 24, gap=0))
+        self.table = Table(columns, header=False, empty="Nothing is called that.")
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as box:
+            box.border_title = "Find a run, a robot, an action"
+            yield Input(classes="field", placeholder="type to narrow; enter acts, esc closes")
+            yield self.table
+
+    def on_mount(self) -> None:
+        self.entries = self._actions()
+        self._narrow("")
+        self.query_one(Input).focus()
+        self.run_worker(self._read, thread=True, group="palette")
+
+    def _read(self) -> None:
+        from hdtui.services.palette import read_names
+
+        try:
+            found = self.cockpit.store.ask(read_names)
+        except HdtuiError:
+            return
+        self.post_message(Loaded("names", found))
+
+    def on_loaded(self, message: Loaded) -> None:
+        runs, robots = message.facts
+        app: Any = self.app
+        for run in runs:
+            words = f"{run.id} {run.kind} {printable(run.name)}"
+            about = " ".join([str(run.state), *run.tags])
+            self.entries.append(Entry(words, about, partial(self._open_run, run.id)))
+        for robot in robots:
+            self.entries.append(
+                Entry(f"robot {robot.name}", f"{robot.num_limbs} limbs", partial(self._robot, app))
+            )
+        self._narrow(self.query_one(Input).value)
+
+    def _robot(self, app: Any) -> None:
+        app.action_mode("robots")
+
+    def _open_run(self, run_id: int) -> None:
+        from hdtui.screens.run import RunScreen
+
+        self.app.push_screen(RunScreen(self.cockpit, run_id))
+
+    def _actions(self) -> list[Entry]:
+        app: Any = self.app
+        entries = [
+            Entry(f"go to {mode.title()}", str(index + 1), partial(app.action_mode, mode))
+            for index, mode in enumerate(MODES)
+        ]
+        entries += [
+            Entry(f"new: pipeline {name}", "starts at once", partial(self._pipeline, name))
+            for name in PRESETS
+        ]
+        entries.append(Entry("new run", "n", app.action_new_run))
+        entries += [Entry(f"theme: {name}", "", partial(self._theme, name)) for name in PALETTES]
+        entries += [
+            Entry(f"drawing: {name}", "", partial(self._drawing, name)) for name in DRAWINGS
+        ]
+        entries += [
+            Entry("bytes to this terminal", "last 5 s", self._bytes),
+            Entry("messages so far", "", self._messages),
+            Entry("redraw", "ctrl+l", app.action_redraw),
+            Entry("leave; runs go on", "q", app.action_leave),
+        ]
+        return entries
+
+    def _pipeline(self, name: str) -> None:
+        screen: Any = self.app.screen
+        if self.cockpit.readonly:
+            screen.say("read-only")
+            return
+        from hdtui.services.start import start_pipeline
+
+        screen.command(partial(start_pipeline, self.cockpit, name))
+
+    def _theme(self, name: str) -> None:
+        self.app.theme = name
+        self.cockpit.preferences.set("theme", name)
+        self._answer(f"theme {name}")
+
+    def _drawing(self, name: str) -> None:
+        app: Any = self.app
+        app.ascii_only = name == "ascii"
+        self.cockpit.preferences.set("drawing", name)
+        app.action_redraw()
+        self._answer(f"drawing {name}")
+
+    def _bytes(self) -> None:
+        meter = getattr(self.app, "meter", None)
+        if meter is not None:
+            rate = size(meter.bytes_per_s())
+            self._answer(f"{rate}/s over the last 5 s, {size(meter.total_bytes)} so far")
+
+    def _messages(self) -> None:
+        self._answer(" · ".join(self.cockpit.messages[-4:]) or "no messages yet")
+
+    def _answer(self, text: str) -> None:
+        self.app.screen.post_message(Answer(text))
+        self.app.screen.post_message(WorldChanged())
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._narrow(event.value)
+
+    def _narrow(self, text: str) -> None:
+        words = text.casefold().split()
+        found = [
+            entry
+            for entry in self.entries
+            if all(word in f"{entry.words} {entry.about}".casefold() for word in words)
+        ]
+        self.shown = sorted(found, key=lambda entry: not entry.words.startswith(text.strip()))
+        self.table.cursor = 0
+        shown = self.shown
+        self.table.set_rows(range(len(shown)), lambda index: _row(shown[index]))
+
+    def on_key(self, event: Key) -> None:
+        moves = {"down": 1, "up": -1, "pagedown": 10, "pageup": -10}
+        if event.key in moves:
+            self.table.action_move(moves[event.key])
+            event.stop()
+            event.prevent_default()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        self._act()
+
+    def on_table_chosen(self, message: Table.Chosen) -> None:
+        self._act()
+
+    def _act(self) -> None:
+        if self.shown:
+            entry = self.shown[self.table.cursor]
+            self.dismiss()
+            self.app.call_later(entry.act)
+
+    def action_leave(self) -> None:
+        self.dismiss()
+
+
+def _row(entry: Entry) -> TableRow:
+    return TableRow(cells=((Span(entry.words),), (Span(entry.about, "muted"),)))

@@ -1,0 +1,170 @@
+"""Run: one run's curves, robots, configuration, log, files and lineage."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import ContentSwitcher
+
+from hdtui.formatting import duration, percent, printable, rate
+from hdtui.screens.run_actions import RunActionsScreen
+from hdtui.screens.run_config import ConfigTab
+from hdtui.screens.run_curves import CurvesTab
+from hdtui.screens.run_files import FilesTab
+from hdtui.screens.run_lineage import LineageTab
+from hdtui.screens.run_log import LogTab
+from hdtui.screens.run_robots import RobotsTab
+from hdtui.screens.run_tab import RunTab
+from hdtui.services.cockpit import now
+from hdtui.services.runs import read_run
+from hdtui.services.states import RunView, left_s
+from hdtui.widgets.rule import Rule
+from hdtui.widgets.run_cells import done_words
+from hdtui.widgets.shell_rows import Key
+from hdtui.widgets.tab_line import TabLine
+
+TABS = ("Curves", "Robots", "Config", "Log", "Files", "Lineage")
+
+
+class RunScreen(RunActionsScreen):
+    """Everything about one run, in six tabs."""
+
+    TAB = 1
+    TITLE_WORD = "Run"
+    READ_EVERY_S = 2.0
+    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("[ ]", "previous, next tab"),
+        ("j k", "metric, robot, setting, line"),
+        ("enter", "metric alone; open"),
+        ("x", "x: steps, wall time, iteration"),
+        ("g", "log y, log x, both, off"),
+        ("m", "smooth 0, 0.6, 0.9, 0.97"),
+        ("o", "clip outliers, 1 to 99 %"),
+        ("b", "marked seeds as mean and interval"),
+        ("+ - ← →", "zoom, pan; 0 all"),
+        ("f", "follow"),
+        ("p", "pin this run as the baseline"),
+        ("/ , .", "log: search, previous, next"),
+        ("v", "log: level; config: all"),
+        ("C R X", "clone, resume, stop"),
+        ("t A D", "tags, archive, delete"),
+    )
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left_square_bracket", "tab(-1)", show=False),
+        Binding("right_square_bracket", "tab(1)", show=False),
+    ]
+
+    def __init__(self, cockpit: Any, run_id: int, tab: str = "Curves") -> None:
+        super().__init__(cockpit)
+        self.run_id = run_id
+        self.view: RunView | None = None
+        self.title_rule = Rule(f"{run_id}", "reading")
+        self.tab_line = TabLine(TABS, TABS.index(tab))
+        self.tabs: tuple[RunTab, ...] = (
+            CurvesTab(cockpit, run_id),
+            RobotsTab(cockpit, run_id),
+            ConfigTab(cockpit, run_id),
+            LogTab(cockpit, run_id),
+            FilesTab(cockpit, run_id),
+            LineageTab(cockpit, run_id),
+        )
+
+    @property
+    def tab(self) -> RunTab:
+        """The tab that is shown."""
+        return self.tabs[self.tab_line.current]
+
+    def compose_body(self) -> ComposeResult:
+        yield self.title_rule
+        yield self.tab_line
+        with ContentSwitcher(initial=f"tab-{self.tab_line.current}", id="tabs"):
+            for index, tab in enumerate(self.tabs):
+                tab.id = f"tab-{index}"
+                yield tab
+
+    def on_mount(self) -> None:
+        self.show_tab(self.tab_line.current)
+
+    def keys(self) -> Sequence[Key]:
+        state = self.view.run.state if self.view else None
+        acting: tuple[Key, ...] = ()
+        if state is not None and state.active:
+            acting = (Key("X", "stop"),)
+        elif state is not None and str(state) != "finished":
+            acting = (Key("R", "run"),)
+        return (*self.tab.keys(), *acting, Key("]", "tab", "right_square_bracket"))
+
+    def read(self) -> None:
+        run_id, host = self.run_id, self.cockpit.host
+        self.ask("run", lambda database: read_run(database, run_id, host, now()))
+        self.read_tab()
+
+    def read_tab(self) -> None:
+        """Ask what the shown tab wants to know."""
+        tab = self.tab
+        self.ask(f"tab {type(tab).__name__}", tab.question())
+
+    def show_facts(self, topic: str, facts: Any) -> None:
+        if isinstance(facts, RunView):
+            self.view = facts
+            self._show_title(facts)
+            for tab in self.tabs:
+                tab.view = facts
+        elif topic.startswith("tab "):
+            for tab in self.tabs:
+                if type(tab).__name__ == topic[4:]:
+                    tab.show_facts(facts)
+        self.tab_line.set_facts(self.tab.facts())
+
+    def _show_title(self, view: RunView) -> None:
+        run = view.run
+        wide = self.size.width >= 110
+        sentence = view.sentence if wide else view.sentence.split(", ")[0]
+        if view.shown not in sentence:
+            sentence = f"{view.shown}: {sentence}"
+        name = f"{run.id} {run.kind} {printable(run.name)}"
+        left = left_s(run)
+        words = [done_words(run)] if wide and run.done is not None else []
+        if run.progress is not None:
+            words.append(percent(run.progress))
+        if wide and run.rate and run.state.active:
+            words.append(rate(run.rate))
+        if left is not None:
+            words.append(f"{duration(left)} left")
+        self.title_rule.set(f"{name} · {view.glyph} {printable(sentence)}", " · ".join(words))
+
+    def current_run(self) -> int | None:
+        return self.run_id
+
+    def marks_changed(self) -> None:
+        self.read_tab()
+
+    def action_tab(self, tabs: int) -> None:
+        self.show_tab((self.tab_line.current + tabs) % len(TABS))
+
+    def show_tab(self, index: int) -> None:
+        """Show a tab and give it the focus."""
+        self.tab_line.set_current(index)
+        self.query_one(ContentSwitcher).current = f"tab-{index}"
+        self.tab.take_focus()
+        self.tab_line.set_facts(self.tab.facts())
+        self.show_keys()
+        self.read_tab()
+
+    def on_tab_line_chosen(self, message: TabLine.Chosen) -> None:
+        self.show_tab(message.index)
+
+    def on_run_tab_reread(self, message: RunTab.Reread) -> None:
+        self.tab_line.set_facts(self.tab.facts())
+        self.show_keys()
+        self.read_tab()
+
+    def on_run_tab_opened(self, message: RunTab.Opened) -> None:
+        if message.run_id != self.run_id:
+            self.open_run(message.run_id)
+
+    def action_out(self) -> None:
+        if not self.tab.go_out():
+            self.dismiss()

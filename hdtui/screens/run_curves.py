@@ -1,0 +1,337 @@
+"""The tab Curves: metrics left, the chart right, values below; marked runs and the pin overlaid."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+
+from hdtui.screens.run_curves_parts import robot_lines, value_lines
+from hdtui.screens.run_tab import RunTab
+from hdtui.services.curves import X_AXES, CurveReader, CurvesFacts, RunCurve, XAxis, seeds_as_band
+from hdtui.services.metric_names import metric_label, metric_value
+from hdtui.services.run_details import RobotsFacts, read_robot_returns
+from hdtui.services.smoothing import WEIGHTS
+from hdtui.widgets.chart import CURVE_ROLES, Chart, ChartSpec, Curve
+from hdtui.widgets.lines import Lines, Span
+from hdtui.widgets.meter import CHART_BYTES_PER_S, TokenBucket
+from hdtui.widgets.rule import Divider, Pane
+from hdtui.widgets.run_cells import number
+from hdtui.widgets.shell_rows import Key
+from hdtui.widgets.table import Column, Table, TableRow
+
+if TYPE_CHECKING:
+    from db.session import Database
+
+LOG_SCALES = ("", "log y", "log x", "log x and y")
+METRIC_COLUMNS = (
+    Column("name", "", 15, grow=True, gap=1),
+    Column("value", "", 9, right=True, gap=0),
+)
+SMALL_DEFAULTS = ("value_loss", "approximate_kl", "action_std", "loss", "held_out_sample_loss")
+LETTERS = "abcdefgh"
+
+
+@dataclass(frozen=True)
+class TabFacts:
+    """What the tab shows."""
+
+    curves: CurvesFacts
+    robots: RobotsFacts | None
+
+
+class CurvesTab(RunTab):
+    """Curves of one run and those it is compared with."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("x", "x_axis", show=False),
+        Binding("g", "log_scale", show=False),
+        Binding("m", "smooth", show=False),
+        Binding("o", "outliers", show=False),
+        Binding("b", "seeds", show=False),
+        Binding("f", "follow", show=False),
+        Binding("plus,equals_sign", "zoom(0.5)", show=False),
+        Binding("minus", "zoom(2)", show=False),
+        Binding("left", "pan(-0.25)", show=False),
+        Binding("right", "pan(0.25)", show=False),
+        Binding("0", "all", show=False),
+        Binding("space", "mark_metric", show=False),
+    ]
+
+    def __init__(self, cockpit: Any, run_id: int) -> None:
+        super().__init__(cockpit, run_id)
+        preferences = cockpit.preferences
+        self.reader = CurveReader()
+        self.answer: TabFacts | None = None
+        self.x_axis: XAxis = preferences.get("curves.x", "steps")
+        self.weight: float = preferences.get("curves.smooth", 0.6)
+        self.log_scale = preferences.get("curves.log", "")
+        self.marked: list[str] = list(preferences.get("curves.metrics", []))
+        self.clip = False
+        self.as_band = False
+        self.window: tuple[float, float] | None = None
+        self.bucket = TokenBucket(CHART_BYTES_PER_S, 2 * CHART_BYTES_PER_S)
+        self.metrics = Table(
+            METRIC_COLUMNS, header=False, empty="No metrics yet.", widget_id="metrics"
+        )
+        self.chart = Chart(widget_id="main-chart")
+        self.values = Lines()
+        self.robots = Lines()
+        self.small = [Chart() for _ in range(3)]
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="curves"):
+            with Vertical(id="curves-left"):
+                yield Pane("Metrics", self.metrics, widget_id="metrics-pane")
+                yield Pane("Robots", self.robots, facts="return", widget_id="few-robots-pane")
+            yield Divider("┬")
+            with Vertical(id="curves-right"):
+                yield Pane("", self.chart, widget_id="chart-pane")
+                with Horizontal(id="small-charts"):
+                    for index, chart in enumerate(self.small):
+                        yield Pane("", chart, widget_id=f"small-{index}")
+        yield Pane("Values", self.values, widget_id="values-pane")
+
+    @property
+    def metric(self) -> str | None:
+        """The metric under the cursor."""
+        key = self.metrics.cursor_key
+        return key if isinstance(key, str) else None
+
+    @property
+    def roomy(self) -> bool:
+        """Whether small charts and robots have a place."""
+        return self.app.size.width >= 120 and self.app.size.height >= 30
+
+    def small_metrics(self) -> list[str]:
+        """The metrics of the small charts: the marked ones, else a few that say most."""
+        if not self.roomy or self.answer is None:
+            return []
+        names = [series.name for series in self.answer.curves.series]
+        wanted = [name for name in self.marked or SMALL_DEFAULTS if name in names]
+        return [name for name in wanted if name != self.metric][:3]
+
+    def question(self) -> "Callable[[Database], Any]":
+        run_ids = [self.run_id]
+        if self.cockpit.pinned_run is not None:
+            run_ids.append(self.cockpit.pinned_run)
+        run_ids += list(self.cockpit.marked_runs)[:6]
+        metrics = [self.metric or "return", *self.small_metrics()]
+        reader, run_id, roomy = self.reader, self.run_id, self.roomy
+        return lambda database: TabFacts(
+            reader.read(database, run_ids, metrics),
+            read_robot_returns(database, run_id) if roomy else None,
+        )
+
+    def show_facts(self, facts: Any) -> None:
+        first = self.answer is None
+        self.answer = facts
+        series = facts.curves.series
+        self.metrics.set_rows(
+            [each.name for each in series],
+            lambda index: TableRow(
+                cells=(
+                    (Span(metric_label(series[index].name)),),
+                    number(metric_value(series[index].name, series[index].last_value)),
+                ),
+                mark="*" if series[index].name in self.marked else " ",
+            ),
+        )
+        visible = min(len(series), self.metrics.num_visible)
+        pane = self.query_one("#metrics-pane", Pane)
+        pane.set_rule(facts=f"{visible} of {len(series)}" if series else "")
+        if first and series:
+            self.post_message(self.Reread())
+        self._draw()
+
+    def _draw(self, live: bool = True) -> None:
+        """Draw the chart, unless the bytes of the last pictures are not paid yet."""
+        meter = getattr(self.app, "meter", None)
+        if live and meter is not None and not self.bucket.affords(meter.total_bytes):
+            return
+        metric = self.metric
+        if self.answer is None or metric is None:
+            self.chart.show_sentence(self._empty_sentence())
+            return
+        self._draw_metric(self.chart, self.query_one("#chart-pane", Pane), metric)
+        small = self.small_metrics()
+        for index, chart in enumerate(self.small):
+            pane = self.query_one(f"#small-{index}", Pane)
+            pane.display = index < len(small)
+            if index < len(small):
+                self._draw_metric(chart, pane, small[index])
+        curves = self.answer.curves.curves.get(metric, ())
+        title, lines = value_lines(metric, curves, self.run_id, self.cockpit.pinned_run)
+        self.query_one("#values-pane", Pane).set_rule(title)
+        self.values.show(lines)
+        if self.answer.robots is not None:
+            self.robots.show(robot_lines(self.answer.robots, self.robots.size.width))
+
+    def _draw_metric(self, chart: Chart, pane: Pane, metric: str) -> None:
+        curves = self.answer.curves.curves.get(metric, ()) if self.answer else ()
+        pane.set_rule(metric_label(metric))
+        drawn = [curve for curve in curves if curve.points.step]
+        if not drawn:
+            chart.show_sentence(self._empty_sentence())
+            return
+        spec = ChartSpec(
+            curves=self._letters(drawn),
+            weight=self.weight,
+            log_x="x" in self.log_scale.split(),
+            log_y="y" in self.log_scale.split(),
+            clip_outliers=self.clip,
+            x_end=self._planned_end(drawn),
+            x_window=self.window,
+            x_seconds=self.x_axis == "wall time",
+        )
+        identity = (metric, self.x_axis, self.log_scale, self.clip, self.window, len(drawn))
+        chart.show_chart(spec, identity)
+
+    def _letters(self, curves: Sequence[RunCurve]) -> tuple[Curve, ...]:
+        if self.as_band and len(curves) > 1:
+            return (Curve("a", seeds_as_band(curves, self.x_axis), band=True),)
+        return tuple(
+            Curve(letter, curve.path(self.x_axis), CURVE_ROLES[index % len(CURVE_ROLES)])
+            for index, (letter, curve) in enumerate(zip(LETTERS, curves, strict=False))
+        )
+
+    def _planned_end(self, curves: Sequence[RunCurve]) -> float | None:
+        run = curves[0].run
+        if self.x_axis != "steps" or run.id != self.run_id or run.total is None:
+            return None
+        return run.total if "steps" in (run.unit or "") else None
+
+    def _empty_sentence(self) -> str:
+        if self.view is not None and self.view.run.state.ended:
+            return "This run left no points."
+        return (
+            f"No points yet: {self.run_id} reports after its first iteration, "
+            "about 3s after its start."
+        )
+
+    def facts(self) -> str:
+        words = [self.x_axis, f"smooth {self.weight:g}"]
+        if self.log_scale:
+            words.append(self.log_scale)
+        if self.clip:
+            words.append("1 to 99 %")
+        words.append("zoom" if self.window else "follow")
+        return " · ".join(words)
+
+    def keys(self) -> Sequence[Key]:
+        return (
+            Key("x", "axis"),
+            Key("g", "log"),
+            Key("m", "smooth"),
+            Key("o", "outliers"),
+            Key("+-", "zoom", "plus"),
+            Key("p", "pin"),
+        )
+
+    def take_focus(self) -> None:
+        self.metrics.focus()
+
+    def go_out(self) -> bool:
+        if self.window is None:
+            return False
+        self.action_all()
+        return True
+
+    def on_table_moved(self, message: Table.Moved) -> None:
+        message.stop()
+        if self.answer is not None:
+            self._draw(live=False)
+            self.post_message(self.Reread())
+
+    def on_table_chosen(self, message: Table.Chosen) -> None:
+        """Enter: this metric alone, or the marked ones again."""
+        message.stop()
+        metric = self.metric
+        if metric is not None:
+            self.marked = [] if self.marked == [metric] else [metric]
+            self._keep_marks()
+
+    def action_mark_metric(self) -> None:
+        metric = self.metric
+        if metric is not None:
+            if metric in self.marked:
+                self.marked.remove(metric)
+            else:
+                self.marked.append(metric)
+            self._keep_marks()
+
+    def _keep_marks(self) -> None:
+        self.cockpit.preferences.set("curves.metrics", list(self.marked))
+        self.metrics.redraw()
+        self.post_message(self.Reread())
+
+    def _changed(self, key: str, value: object) -> None:
+        self.cockpit.preferences.set(key, value)
+        self._draw(live=False)
+        self.post_message(self.Reread())
+
+    def action_x_axis(self) -> None:
+        self.x_axis = X_AXES[(X_AXES.index(self.x_axis) + 1) % len(X_AXES)]
+        self.window = None
+        self._changed("curves.x", self.x_axis)
+
+    def action_log_scale(self) -> None:
+        place = LOG_SCALES.index(self.log_scale) if self.log_scale in LOG_SCALES else 0
+        self.log_scale = LOG_SCALES[(place + 1) % len(LOG_SCALES)]
+        self.window = None
+        self._changed("curves.log", self.log_scale)
+
+    def action_smooth(self) -> None:
+        place = WEIGHTS.index(self.weight) if self.weight in WEIGHTS else 0
+        self.weight = WEIGHTS[(place + 1) % len(WEIGHTS)]
+        self._changed("curves.smooth", self.weight)
+
+    def action_outliers(self) -> None:
+        self.clip = not self.clip
+        self._changed("curves.clip", self.clip)
+
+    def action_seeds(self) -> None:
+        self.as_band = not self.as_band
+        self._changed("curves.band", self.as_band)
+
+    def action_follow(self) -> None:
+        self.action_all()
+
+    def action_all(self) -> None:
+        self.window = None
+        self._draw(live=False)
+        self.post_message(self.Reread())
+
+    def action_zoom(self, factor: float) -> None:
+        """Half or double the visible span around its middle."""
+        extent = self._extent()
+        if extent is None:
+            return
+        low, high = self.window or extent
+        middle, half = (low + high) / 2, (high - low) / 2 * factor
+        low, high = max(extent[0], middle - half), min(extent[1], middle + half)
+        self.window = None if (low, high) == extent else (low, high)
+        self._draw(live=False)
+        self.post_message(self.Reread())
+
+    def action_pan(self, share: float) -> None:
+        extent = self._extent()
+        if extent is None or self.window is None:
+            return
+        low, high = self.window
+        shift = (high - low) * share
+        shift = max(extent[0] - low, min(extent[1] - high, shift))
+        self.window = (low + shift, high + shift)
+        self._draw(live=False)
+
+    def _extent(self) -> tuple[float, float] | None:
+        if self.answer is None or self.metric is None or "x" in self.log_scale.split():
+            return None
+        curves = self.answer.curves.curves.get(self.metric, ())
+        paths = [path for path in (curve.path(self.x_axis) for curve in curves) if len(path)]
+        if not paths:
+            return None
+        end = max(path.x[-1] for path in paths)
+        return 0.0, max(end, self._planned_end([c for c in curves if c.points.step]) or 0.0)

@@ -1,0 +1,100 @@
+"""The tab Lineage: what a run was made from, what was made from it, and what is stale."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from textual.app import ComposeResult
+
+from hdtui.formatting import printable
+from hdtui.screens.run_tab import RunTab
+from hdtui.services.cockpit import now
+from hdtui.services.run_details import LineageFacts, read_lineage
+from hdtui.services.states import RunView
+from hdtui.widgets.lines import Line, Lines, Span
+from hdtui.widgets.rule import Pane
+from hdtui.widgets.run_cells import result_words
+from hdtui.widgets.shell_rows import Key
+from hdtui.widgets.table import Column, Table, TableRow
+
+if TYPE_CHECKING:
+    from db.session import Database
+
+COLUMNS = (
+    Column("tree", "", 34, gap=1),
+    Column("state", "state", 13, gap=1),
+    Column("result", "result", 14, right=True),
+    Column("from", "from", 12, grow=True, gap=0, leaves_first=1),
+)
+
+
+class LineageTab(RunTab):
+    """A row per relative, indented below what it was made from."""
+
+    def __init__(self, cockpit: Any, run_id: int) -> None:
+        super().__init__(cockpit, run_id)
+        self.table = Table(COLUMNS, empty="reading")
+        self.words = Lines([()])
+
+    def compose(self) -> ComposeResult:
+        yield Pane("Lineage", self.table, widget_id="lineage-pane")
+        yield self.words
+
+    def question(self) -> "Callable[[Database], Any]":
+        run_id, host = self.run_id, self.cockpit.host
+        return lambda database: read_lineage(database, run_id, host, now())
+
+    def show_facts(self, facts: LineageFacts) -> None:
+        depths = _depths(facts)
+        order = sorted(facts.by_id, key=lambda run_id: (depths[run_id], run_id))
+        self.table.set_rows(
+            order, lambda index: self._row(facts.by_id[order[index]], depths[order[index]])
+        )
+        if self.table.cursor == 0 and self.run_id in order:
+            self.table.move_to(self.run_id)
+        stale = [each.run for each in facts.by_id.values() if each.run.stale]
+        sentences = [
+            f"{run.id} is stale: an input has worked again since {run.id} read it" for run in stale
+        ]
+        self.words.show([(Span(f"  {'. '.join(sentences)}", "warn"),)])
+        above, below = len(facts.ancestors), len(facts.descendants)
+        pane = self.query_one("#lineage-pane", Pane)
+        pane.set_rule(facts=f"made from {above}, {below} made from it")
+
+    def _row(self, each: RunView, depth: int) -> TableRow:
+        run = each.run
+        here = run.id == self.run_id
+        branch = "   " * depth + ("└─ " if depth else "")
+        name = f"{run.id} {run.kind}{' (here)' if here else ''}"
+        sources = " ".join(str(i) for i in run.inputs) or " ".join(run.robot_sets)
+        tree: Line = (Span(branch, "muted"), Span(name, "accent bold" if here else "text"))
+        state: Line = (Span(f"{each.glyph} ", each.role), Span(each.shown))
+        if run.stale:
+            state = (Span(f"{each.glyph} ", each.role), Span("stale", "warn"))
+        return TableRow(
+            cells=(
+                tree,
+                state,
+                (Span(result_words(run)[:14]),),
+                (Span(printable(sources), "muted"),),
+            )
+        )
+
+    def keys(self) -> Sequence[Key]:
+        return (Key("enter", "open"),)
+
+    def take_focus(self) -> None:
+        self.table.focus()
+
+    def on_table_chosen(self, message: Table.Chosen) -> None:
+        message.stop()
+        if isinstance(message.key, int):
+            self.post_message(self.Opened(message.key))
+
+
+def _depths(facts: LineageFacts) -> dict[int, int]:
+    """How many generations below the oldest relative each run is."""
+    depths: dict[int, int] = {}
+    for run_id in sorted(facts.by_id):
+        inputs = facts.by_id[run_id].run.inputs
+        depths[run_id] = max((depths.get(i, -1) + 1 for i in inputs if i in facts.by_id), default=0)
+    return depths

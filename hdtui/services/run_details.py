@@ -1,0 +1,185 @@
+"""One run in detail: per-robot returns, configuration and its difference, files, lineage."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from db.queries.artifacts import list_artifacts, list_checkpoints
+from db.queries.metrics import list_series, read_points
+from db.queries.robots import list_robots
+from db.queries.runs import dependants, get_run, list_runs
+from db.records import Artifact, Checkpoint, Run
+from hdtui.services.run_list import flat_config
+from hdtui.services.runs import views
+from hdtui.services.states import RunView
+
+if TYPE_CHECKING:
+    from db.session import Database
+
+SPARK_POINTS = 60
+RETURN_NAMES = ("return", "episode_return", "teacher_return")
+
+
+@dataclass(frozen=True)
+class RobotReturn:
+    """A robot's latest numbers in a run, and its curve in a few points."""
+
+    digest: str
+    name: str
+    episode_return: float | None
+    falls: float | None
+    curve: tuple[float, ...]
+    last_step: int | None
+
+
+@dataclass(frozen=True)
+class RobotsFacts:
+    """Returns by robot, the best first."""
+
+    robots: tuple[RobotReturn, ...]
+    mean: float | None
+
+
+def read_robot_returns(database: "Database", run_id: int) -> RobotsFacts:
+    """Latest return of every robot that reported one."""
+    by_robot: dict[str, dict[str, Any]] = {}
+    for series in list_series(database, run_id):
+        if series.robot_digest is None:
+            continue
+        known = by_robot.setdefault(series.robot_digest, {})
+        if series.name in RETURN_NAMES:
+            known["return"] = series
+        elif series.name == "falls":
+            known["falls"] = series.last_value
+    names = {robot.digest: robot.name for robot in list_robots(database)} if by_robot else {}
+    robots = []
+    for digest, known in by_robot.items():
+        returns = known.get("return")
+        points = read_points(database, returns.id, max_points=SPARK_POINTS) if returns else None
+        robots.append(
+            RobotReturn(
+                digest,
+                names.get(digest, digest[:12]),
+                returns.last_value if returns else None,
+                known.get("falls"),
+                points.value if points else (),
+                returns.last_step if returns else None,
+            )
+        )
+    robots.sort(key=lambda robot: (robot.episode_return is None, -(robot.episode_return or 0.0)))
+    values = [robot.episode_return for robot in robots if robot.episode_return is not None]
+    return RobotsFacts(tuple(robots), sum(values) / len(values) if values else None)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting of a run and of the one it is compared with."""
+
+    key: str
+    value: Any
+    other: Any
+    differs: bool
+
+
+@dataclass(frozen=True)
+class ConfigFacts:
+    """The configuration of a run, against another's where there is one."""
+
+    run: Run
+    other: Run | None
+    settings: tuple[Setting, ...]
+
+    @property
+    def num_different(self) -> int:
+        """How many settings differ."""
+        return sum(setting.differs for setting in self.settings)
+
+
+_MISSING = object()
+
+
+def read_config(database: "Database", run_id: int, other_id: int | None) -> ConfigFacts:
+    """Settings of a run beside those of another one of any kind."""
+    run = get_run(database, run_id)
+    found = list_runs(database, ids=[other_id]) if other_id not in {None, run_id} else []
+    other = found[0] if found else None
+    own = {"seed": run.seed, **flat_config(run.config)}
+    theirs = {"seed": other.seed, **flat_config(other.config)} if other else own
+    keys = dict.fromkeys([*own, *theirs])
+    settings = tuple(
+        Setting(
+            key,
+            own.get(key),
+            theirs.get(key),
+            own.get(key, _MISSING) != theirs.get(key, _MISSING),
+        )
+        for key in keys
+    )
+    return ConfigFacts(run, other, settings)
+
+
+@dataclass(frozen=True)
+class FilesFacts:
+    """What a run left on disk; ``home`` is the workspace the paths are relative to."""
+
+    home: Path
+    checkpoints: tuple[Checkpoint, ...]
+    artifacts: tuple[Artifact, ...]
+
+
+def read_files(database: "Database", run_id: int) -> FilesFacts:
+    """Checkpoints, newest first, and artifacts."""
+    return FilesFacts(
+        database.home,
+        tuple(list_checkpoints(database, run_id)),
+        tuple(list_artifacts(database, run_id)),
+    )
+
+
+def check_file(path: Path, sha256: str) -> str:
+    """Whether a file still is what was written: ``checked``, ``missing`` or ``does not match``."""
+    if path.is_dir():
+        return "a folder"
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return "missing"
+    return "checked" if found == sha256 else "does not match"
+
+
+@dataclass(frozen=True)
+class LineageFacts:
+    """A run's relatives: everything it was made from and everything made from it."""
+
+    run_id: int
+    ancestors: tuple[RunView, ...]
+    descendants: tuple[RunView, ...]
+    by_id: Mapping[int, RunView]
+
+
+def read_lineage(database: "Database", run_id: int, host: str, now: datetime) -> LineageFacts:
+    """The tree around a run."""
+    run = get_run(database, run_id)
+    above: dict[int, Run] = {}
+    frontier = set(run.inputs)
+    while frontier:
+        found = list_runs(database, ids=frontier)
+        above.update({each.id: each for each in found})
+        frontier = {i for each in found for i in each.inputs} - above.keys()
+    below = dependants(database, run_id)
+    judged = views(database, [*sorted(above.values(), key=_id), run, *below], host, now)
+    by_id = {each.run.id: each for each in judged}
+    return LineageFacts(
+        run_id,
+        tuple(by_id[i] for i in sorted(above)),
+        tuple(by_id[each.id] for each in below),
+        by_id,
+    )
+
+
+def _id(run: Run) -> int:
+    return run.id

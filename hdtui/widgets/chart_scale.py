@@ -1,0 +1,72 @@
+"""Axis limits and ticks that people can read: steps of 1, 2, 2.5, 4, 5 times a power of ten."""
+
+import math
+
+from hdtui.formatting import duration, measure
+
+NICE = (1.0, 2.0, 2.5, 4.0, 5.0, 10.0)
+
+
+def nice_step(spread: float, most_ticks: int) -> float:
+    """The smallest readable step that needs at most ``most_ticks`` steps for the spread."""
+    rough = max(spread, 1e-12) / max(1, most_ticks)
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(factor * power for factor in NICE if factor * power >= rough * (1 - 1e-9))
+
+
+def nice_limits(low: float, high: float, most_ticks: int) -> tuple[float, float, float]:
+    """Limits on readable steps around ``low`` and ``high``, and the step."""
+    if high <= low:
+        pad = abs(low) * 0.1 or 1.0
+        low, high = low - pad, high + pad
+    if -0.02 * high < low < 0.35 * high:
+        low = 0.0
+    step = nice_step(high - low, most_ticks)
+    bottom = math.floor(low / step + 1e-9) * step
+    top = math.ceil(high / step - 1e-9) * step
+    return bottom, top, step
+
+
+def ticks(low: float, high: float, step: float) -> list[float]:
+    """Multiples of the step from low to high."""
+    count = round((high - low) / step)
+    return [low + index * step for index in range(count + 1)]
+
+
+def tick_label(value: float, step: float) -> str:
+    """A tick in as few digits as its step needs: 0, 1600, 0.40, 0.5M, 2M."""
+    if value == 0 or abs(value) < step * 1e-9:
+        return "0"
+    size = max(abs(value), step)
+    for unit, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if size >= unit * (1 if letter != "M" else 0.5):
+            scale = 1e3 if letter == "k" else unit
+            digits = f"{value / scale:.{_digits(step / scale)}f}"
+            return f"{digits.removesuffix('.0')}{letter}"
+    if size < 1e-3:
+        return measure(value)
+    return f"{value:.{_digits(step)}f}"
+
+
+def _digits(step: float) -> int:
+    for digits in range(4):
+        if abs(step * 10**digits - round(step * 10**digits)) < 1e-6 * 10**digits:
+            return digits
+    return 4
+
+
+def time_step(spread_s: float, most_ticks: int) -> float:
+    """A step for an axis of seconds: whole seconds, minutes, hours."""
+    for step in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200):
+        if spread_s / step <= most_ticks:
+            return float(step)
+    return nice_step(spread_s / 86400, most_ticks) * 86400
+
+
+def time_label(seconds: float) -> str:
+    """A tick of an axis of seconds."""
+    if seconds and seconds % 60 == 0 and seconds < 3600:
+        return f"{seconds / 60:.0f}m"
+    if seconds and seconds % 3600 == 0:
+        return f"{seconds / 3600:.0f}h"
+    return duration(seconds) if seconds else "0"
