@@ -13,6 +13,7 @@ import numpy.typing as npt
 from engine.config.evaluation import EvaluationConfig
 from engine.environments import EpisodeBatch, VectorEnvironment
 from engine.errors import StopRequestedError
+from engine.evaluation.recordings import Recordings
 from engine.events import Episode
 from engine.morphology.tree import Morphology
 from engine.random import generator
@@ -30,6 +31,7 @@ class EpisodesJob:
     actors: ActorFactory
     robot: Morphology
     config: EvaluationConfig
+    recordings: Recordings | None = None
 
 
 def run_episodes(job: EpisodesJob, should_stop: ShouldStop) -> list[Episode]:
@@ -38,6 +40,8 @@ def run_episodes(job: EpisodesJob, should_stop: ShouldStop) -> list[Episode]:
     environment = VectorEnvironment(
         [job.robot], job.config.task, simulations, job.config.seed, seed_episodes=True
     )
+    kept = job.recordings
+    recorders = kept.watch(environment, simulations, rounds) if kept else {}
     environment.reset()
     actor = job.actors.actor([job.robot], simulations, job.config.seed)
     noise = _noise(job, actor)
@@ -52,6 +56,8 @@ def run_episodes(job: EpisodesJob, should_stop: ShouldStop) -> list[Episode]:
         if over.any():
             ended.append(environment.finished_episodes())
             remaining[over] = np.maximum(remaining[over] - 1, 0)
+    if kept:
+        kept.write(job.robot, recorders, job.config.seed)
     return _episodes(job, ended, rounds)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from engine.config.evaluation import EvaluationConfig
 from engine.errors import UsageError
 from engine.evaluation.episodes import EpisodesJob, run_episodes
+from engine.evaluation.recordings import Recordings
 from engine.evaluation.statistics import (
     Estimate,
     bootstrap,
@@ -56,8 +57,11 @@ def evaluate_policies(
     policies: Mapping[str, ActorFactory],
     robots: Sequence[Morphology],
     context: StageContext,
+    owners: Mapping[str, int] | None = None,
 ) -> Evaluation:
     """Every policy on every robot, with the same resets; ``policies`` are named by their labels.
+
+    ``owners`` says which run a label's policy comes from, for recorded episodes.
 
     Raises:
         UsageError: there is no policy or no robot.
@@ -66,7 +70,7 @@ def evaluate_policies(
     if not policies or not robots:
         raise UsageError("an evaluation needs at least one policy and one robot")
     jobs = [
-        EpisodesJob(label, actors, robot, config)
+        EpisodesJob(label, actors, robot, config, _recordings(config, context, label, owners or {}))
         for robot in robots
         for label, actors in policies.items()
     ]
@@ -80,11 +84,29 @@ def evaluate_policies(
         done = len(results) * config.episodes
         rate = done / max(time.monotonic() - started, 1e-9)
         context.report(EpisodesFinished(tuple(episodes)))
+        _report_recordings(jobs[index], context)
         context.report(Progress(done, total, "episodes", rate))
     ordered = tuple(episode for index in sorted(results) for episode in results[index])
     evaluation = summarize(config, ordered, list(policies), robots)
     _report(evaluation, context)
     return evaluation
+
+
+def _recordings(
+    config: EvaluationConfig, context: StageContext, label: str, owners: Mapping[str, int]
+) -> Recordings | None:
+    if not config.record_poses:
+        return None
+    return Recordings(
+        context.folder, context.attempt, label, owners.get(label), config.record_poses
+    )
+
+
+def _report_recordings(job: EpisodesJob, context: StageContext) -> None:
+    if job.recordings:
+        config = job.config
+        for artifact in job.recordings.artifacts(job.robot, config.task.name, config.episodes):
+            context.report(artifact)
 
 
 def summarize(

@@ -4,8 +4,10 @@ A policy's score is the mean over robots of each robot's mean episode return. Ro
 that intervals resample: episodes of one robot are far more alike than robots are.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -64,10 +66,9 @@ def bootstrap(
     samples: int = 2000,
     confidence: float = 0.95,
 ) -> Estimate:
-    """A statistic of robots' values (R,) with its percentile interval.
+    """A statistic of robots' values (R,) with its expanded percentile interval.
 
-    Robots are drawn with replacement; one robot alone has no interval but its value. Resampling R
-    robots understates the spread of a mean by sqrt((R - 1) / R), so the interval is widened.
+    Robots are drawn with replacement; one robot alone has no interval but its value.
     """
     own = np.asarray(values, dtype=np.float64)
     value = float(statistic(own))
@@ -128,13 +129,27 @@ def generalization_gap(
 
 
 def _interval(value: float, drawn: FloatArray, robots: int, confidence: float) -> Estimate:
-    """The percentiles of resampled statistics, widened about the value for few robots."""
+    """The percentiles of resampled statistics, expanded about the value for few robots.
+
+    Resampling n values understates the spread of a mean by sqrt((n - 1) / n) and ignores that the
+    spread is itself an estimate (expanded percentile interval, arXiv 1411.5279, section 4.5).
+    """
     tail = (1.0 - confidence) / 2.0
     low, high = np.quantile(drawn, [tail, 1.0 - tail])
-    widening = np.sqrt(robots / (robots - 1))
+    normal = NormalDist().inv_cdf(1.0 - tail)
+    expansion = math.sqrt(robots / (robots - 1)) * _student_quantile(normal, robots - 1) / normal
     return Estimate(
-        value, float(value + (low - value) * widening), float(value + (high - value) * widening)
+        value, float(value + (low - value) * expansion), float(value + (high - value) * expansion)
     )
+
+
+def _student_quantile(normal: float, freedom: int) -> float:
+    """Student's t quantile from the normal one (Cornish-Fisher, Abramowitz & Stegun 26.7.5)."""
+    z, n = normal, float(freedom)
+    first = (z**3 + z) / 4.0
+    second = (5.0 * z**5 + 16.0 * z**3 + 3.0 * z) / 96.0
+    third = (3.0 * z**7 + 19.0 * z**5 + 17.0 * z**3 - 15.0 * z) / 384.0
+    return z + first / n + second / n**2 + third / n**3
 
 
 def _resampled(

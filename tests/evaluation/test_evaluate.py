@@ -1,0 +1,159 @@
+"""Episodes that do not depend on company, processes or repetition, and what is said of them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.checkpoints import prefixed, save_checkpoint
+from engine.config.base import TaskConfig
+from engine.config.evaluation import EvaluationConfig
+from engine.config.network import named_network
+from engine.errors import StopRequestedError, UsageError
+from engine.evaluation.episodes import EpisodesJob, run_episodes
+from engine.evaluation.evaluate import evaluate_policies
+from engine.events import Episode, EpisodesFinished, Event, Metrics, Progress, StageContext
+from engine.morphology.generation import generate
+from engine.morphology.tree import Morphology
+from engine.rollout.actors import ActorFactory, CheckpointActors, RandomActors, ZeroActors
+from engine.rollout.saved_policy import DOCUMENT_KEY, POLICY_PREFIX, PolicyDescription
+
+CONFIG = EvaluationConfig(
+    episodes=3, processes=1, bootstrap_samples=100, task=TaskConfig(episode_steps=60)
+)
+
+
+@pytest.fixture(scope="module")
+def robots() -> list[Morphology]:
+    return generate(3, seed=4)
+
+
+@pytest.fixture(scope="module")
+def policies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ActorFactory]:
+    description = PolicyDescription(
+        network=named_network("transformer", "small"),
+        task="flat",
+        terrain_points=0,
+        digests=(),
+        action_std=0.5,
+    )
+    path = tmp_path_factory.mktemp("policy") / "policy.safetensors"
+    tensors = prefixed(POLICY_PREFIX, description.build(1).state_dict())
+    save_checkpoint(path, tensors, {DOCUMENT_KEY: description.model_dump(mode="json")})
+    return {"teacher": CheckpointActors(path), "random": RandomActors(), "zero": ZeroActors()}
+
+
+def _context(events: list[Event] | None = None) -> StageContext:
+    report = (lambda event: None) if events is None else events.append
+    return StageContext(Path("unused"), 1, report, lambda: False)
+
+
+def _run(
+    config: EvaluationConfig, policies: dict[str, ActorFactory], robots: list[Morphology]
+) -> list[Episode]:
+    return list(evaluate_policies(config, policies, robots, _context()).episodes)
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_episodes_are_the_same_twice_and_whoever_else_is_evaluated(
+    policies: dict[str, ActorFactory], robots: list[Morphology], deterministic: bool
+) -> None:
+    config = CONFIG.model_copy(update={"deterministic": deterministic})
+    together = _run(config, policies, robots)
+    assert together == _run(config, policies, robots)
+    for label, actors in policies.items():
+        for robot in robots:
+            alone = _run(config, {label: actors}, [robot])
+            expected = [
+                episode
+                for episode in together
+                if episode.policy == label and episode.robot_digest == robot.digest
+            ]
+            assert alone == expected
+
+
+@pytest.mark.slow
+def test_two_processes_find_the_same_episodes_as_one(
+    policies: dict[str, ActorFactory], robots: list[Morphology]
+) -> None:
+    config = CONFIG.model_copy(update={"processes": 2})
+    assert _run(config, policies, robots) == _run(CONFIG, policies, robots)
+
+
+def test_every_policy_has_every_episode_once_and_meets_the_same_starts(
+    policies: dict[str, ActorFactory], robots: list[Morphology]
+) -> None:
+    episodes = _run(CONFIG, policies, robots)
+    keys = {(e.policy, e.robot_digest, e.episode) for e in episodes}
+    assert len(keys) == len(episodes) == len(policies) * len(robots) * CONFIG.episodes
+    assert len({e.episode_return for e in episodes}) == len(episodes)
+
+
+def test_the_returns_of_an_episode_are_distance_over_control_step(
+    policies: dict[str, ActorFactory], robots: list[Morphology]
+) -> None:
+    for episode in _run(CONFIG, {"zero": policies["zero"]}, robots):
+        assert episode.episode_return == pytest.approx(episode.distance_m / 0.02, abs=1e-6)
+        assert episode.energy_j == 0.0
+        assert 1 <= episode.length <= 60
+        assert episode.terminated == (episode.length < 60) or episode.length == 60
+
+
+def test_sampling_changes_episodes_of_a_network_and_not_of_zero_actions(
+    policies: dict[str, ActorFactory], robots: list[Morphology]
+) -> None:
+    sampled = CONFIG.model_copy(update={"deterministic": False})
+    zero = {"zero": policies["zero"]}
+    assert _run(sampled, zero, robots[:1]) == _run(CONFIG, zero, robots[:1])
+    teacher = {"teacher": policies["teacher"]}
+    assert _run(sampled, teacher, robots[:1]) != _run(CONFIG, teacher, robots[:1])
+
+
+def test_more_episodes_than_simulations_are_run_in_rounds_and_all_differ(
+    robots: list[Morphology],
+) -> None:
+    config = CONFIG.model_copy(
+        update={"episodes": 70, "task": TaskConfig(episode_steps=3, reset_noise=0.05)}
+    )
+    job = EpisodesJob("zero", ZeroActors(), robots[0], config)
+    episodes = run_episodes(job, lambda: False)
+    assert [episode.episode for episode in episodes] == list(range(70))
+    assert len({episode.episode_return for episode in episodes}) == 70
+
+
+def test_events_tell_episodes_progress_and_estimates(
+    policies: dict[str, ActorFactory], robots: list[Morphology]
+) -> None:
+    events: list[Event] = []
+    evaluation = evaluate_policies(CONFIG, policies, robots, _context(events))
+    finished = [
+        e for batch in events if isinstance(batch, EpisodesFinished) for e in batch.episodes
+    ]
+    assert finished == list(evaluation.episodes)
+    progress = [event for event in events if isinstance(event, Progress)]
+    assert [p.done for p in progress] == [3 * (index + 1) for index in range(9)]
+    (metrics,) = [event for event in events if isinstance(event, Metrics)]
+    returns = [e.episode_return for e in finished if e.policy == "random"]
+    assert metrics.values["random.mean_return"] == pytest.approx(np.mean(returns))
+    own = [e.episode_return for e in finished if e.robot_digest == robots[1].digest]
+    zero = [e for e in finished if e.policy == "zero" and e.robot_digest == robots[1].digest]
+    assert len(own) == 9
+    assert metrics.robots[robots[1].digest]["zero.episode_return"] == pytest.approx(
+        np.mean([e.episode_return for e in zero])
+    )
+    difference = evaluation.policies[0].mean_return.value - evaluation.policies[2].mean_return.value
+    assert evaluation.differences["zero"].value == pytest.approx(difference)
+
+
+def test_a_stop_is_heeded_within_an_episode(
+    policies: dict[str, ActorFactory], robots: list[Morphology]
+) -> None:
+    polls = iter(range(1000))
+    context = StageContext(Path("unused"), 1, lambda event: None, lambda: next(polls) > 30)
+    with pytest.raises(StopRequestedError):
+        evaluate_policies(CONFIG, policies, robots, context)
+
+
+def test_an_evaluation_of_nothing_is_wrong_use(robots: list[Morphology]) -> None:
+    with pytest.raises(UsageError):
+        evaluate_policies(CONFIG, {}, robots, _context())

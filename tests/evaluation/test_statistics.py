@@ -1,0 +1,117 @@
+"""Statistics over robots, by hand-computed numbers, and intervals that cover as they promise."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.evaluation.statistics import (
+    _student_quantile,
+    bootstrap,
+    generalization_gap,
+    interquartile_mean,
+    mean,
+    paired_difference,
+    ratio_of_means,
+    robot_means,
+)
+
+RETURNS = st.lists(st.floats(-1e4, 1e4), min_size=2, max_size=30)
+
+
+def test_robot_means_average_each_robots_own_episodes() -> None:
+    assert robot_means([[1.0, 3.0], [10.0]]).tolist() == [2.0, 10.0]
+
+
+def test_the_interquartile_mean_is_that_of_the_middle_half() -> None:
+    values = np.array([100.0, 1.0, 2.0, -50.0])
+    assert float(interquartile_mean(values)) == pytest.approx(1.5)
+    # Of five values the middle half is 2.5 wide: 0.75 of the second, the third, 0.75 of the fourth.
+    five = np.array([0.0, 1.0, 2.0, 4.0, 90.0])
+    assert float(interquartile_mean(five)) == pytest.approx((0.75 + 2.0 + 3.0) / 2.5)
+
+
+@given(RETURNS, st.floats(-100, 100))
+def test_the_interquartile_mean_moves_with_the_values_and_lies_among_them(
+    values: list[float], shift: float
+) -> None:
+    own = np.array(values)
+    middle = float(interquartile_mean(own))
+    assert own.min() - 1e-6 <= middle <= own.max() + 1e-6
+    assert float(interquartile_mean(own + shift)) == pytest.approx(middle + shift, abs=1e-6)
+
+
+@given(RETURNS)
+def test_an_interval_holds_its_value_and_repeats_by_seed(values: list[float]) -> None:
+    first, second = (
+        bootstrap(values, mean, np.random.default_rng(3), samples=200) for _ in range(2)
+    )
+    assert first == second
+    assert first.low - 1e-6 <= first.value <= first.high + 1e-6
+    assert first.value == pytest.approx(float(np.mean(values)), abs=1e-6)
+
+
+def test_one_robot_has_no_interval_and_equal_robots_a_point() -> None:
+    rng = np.random.default_rng(0)
+    for values in ([5.0], [5.0, 5.0, 5.0]):
+        estimate = bootstrap(values, mean, rng)
+        assert (estimate.low, estimate.value, estimate.high) == (5.0, 5.0, 5.0)
+
+
+def test_pairing_by_robot_removes_what_robots_have_in_common() -> None:
+    rng = np.random.default_rng(0)
+    robots = rng.normal(0, 1000, 50)
+    difference = paired_difference(robots + 10 + rng.normal(0, 1, 50), robots, rng)
+    assert difference.value == pytest.approx(10, abs=0.5)
+    assert difference.half_width < 1.0
+
+
+def test_the_ratio_of_means_is_not_the_mean_of_ratios() -> None:
+    estimate = ratio_of_means([10.0, 90.0], [10.0, 190.0], np.random.default_rng(0))
+    assert estimate.value == pytest.approx(0.5)
+    assert estimate.low <= 0.5 <= estimate.high
+
+
+def test_the_generalization_gap_is_trained_minus_unseen() -> None:
+    gap = generalization_gap([3.0, 5.0], [1.0, 1.0, 1.0], np.random.default_rng(0))
+    assert gap.value == pytest.approx(3.0)
+    assert gap.low < 3.0 < gap.high
+
+
+def _normal(rng: np.random.Generator, robots: int) -> np.ndarray:
+    return rng.normal(1000.0, 400.0, robots)
+
+
+def _skewed(rng: np.random.Generator, robots: int) -> np.ndarray:
+    return rng.gamma(4.0, 250.0, robots)
+
+
+def _two_kinds(rng: np.random.Generator, robots: int) -> np.ndarray:
+    """Robots that walk, and one in four that falls at once."""
+    walks = rng.random(robots) < 0.75
+    return np.where(walks, rng.normal(4000.0 / 3.0, 200.0, robots), 0.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("draw", "robots"),
+    # One in ten sets of eight has no robot that falls: from those nothing can be known of falling.
+    [*((draw, n) for draw in (_normal, _skewed, _two_kinds) for n in (16, 100)), (_normal, 8)],
+)
+def test_intervals_of_95_percent_cover_a_known_mean_in_90_to_99_percent(
+    draw: Callable[[np.random.Generator, int], np.ndarray], robots: int
+) -> None:
+    rng = np.random.default_rng(1)
+    repeats = 1500
+    covered = 0
+    for _ in range(repeats):
+        estimate = bootstrap(draw(rng, robots), mean, rng, samples=500)
+        covered += estimate.low <= 1000.0 <= estimate.high
+    assert 0.90 <= covered / repeats <= 0.99
+
+
+def test_students_quantile_is_that_of_the_tables() -> None:
+    for freedom, expected in ((5, 2.5706), (7, 2.3646), (15, 2.1314), (99, 1.9842)):
+        assert _student_quantile(1.959964, freedom) == pytest.approx(expected, abs=5e-3)
