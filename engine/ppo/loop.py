@@ -35,7 +35,7 @@ def lead(share: Share, exchange: Exchange, context: StageContext) -> Path:
         DivergenceError: a gradient is not finite; the last checkpoint stays as it is.
     """
     _begin(share, exchange, context.resume_from)
-    saved_at = time.monotonic()
+    saved_at, mean_return = time.monotonic(), None
     while share.env_steps < share.config.total_env_steps:
         mean_return = _iterate(share, exchange, context)
         stop = context.should_stop()
@@ -45,7 +45,7 @@ def lead(share: Share, exchange: Exchange, context: StageContext) -> Path:
         if stop:
             exchange.announce(_END)
             raise StopRequestedError(f"stopped at {share.env_steps} control steps")
-    path = _save(share, exchange, context, None)
+    path = _save(share, exchange, context, mean_return)
     exchange.announce(_END)
     policy = context.folder / f"policy-a{context.attempt}.safetensors"
     context.report(ArtifactWritten("policy", policy.stem, policy, save_policy(share, policy)))

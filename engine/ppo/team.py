@@ -1,18 +1,13 @@
 """Starts the other processes of a training run and sees to it that they end with it."""
 
-import ctypes
 import json
 import multiprocessing
 import os
-import signal
-import sys
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
-
-import torch
 
 from engine.config.teacher import TeacherConfig
 from engine.errors import HdtuiError
@@ -20,18 +15,12 @@ from engine.morphology.tree import Morphology
 from engine.ppo.exchange import Alone, Exchange, Hub, SharedSlots, Spoke, reserve_memory
 from engine.ppo.loop import follow
 from engine.ppo.share import Share
+from engine.rollout.children import prepare_child
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
 
-_PR_SET_PDEATHSIG = 1
 _GRACE_S = 5.0
-
-
-def set_up_process() -> None:
-    """One torch thread, and no time lost on numbers too small to matter."""
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
 
 
 class Team:
@@ -97,11 +86,7 @@ def _member(
     parent: int,
 ) -> None:
     """The life of one process: meet the others, then do as the first one says."""
-    _die_with(parent)
-    # A stop reaches the whole process group; only the first process decides what it means.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    set_up_process()
+    prepare_child(parent)
     try:
         share = Share(config, robots, rank)
         path = Path(json.loads(connection.recv_bytes())["memory"])
@@ -112,11 +97,3 @@ def _member(
         return  # The first process has left; it knows why.
     except HdtuiError as error:
         raise SystemExit(f"training process {rank}: {error}") from error
-
-
-def _die_with(parent: int) -> None:
-    """Ask the kernel to end this process when its parent dies (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        raise SystemExit("the first training process is gone")

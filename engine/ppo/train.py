@@ -9,7 +9,8 @@ from engine.events import Note, StageContext
 from engine.morphology.tree import Morphology
 from engine.ppo.loop import lead
 from engine.ppo.share import Share
-from engine.ppo.team import Team, set_up_process
+from engine.ppo.team import Team
+from engine.rollout.children import use_one_thread
 
 
 def train_teacher(
@@ -33,7 +34,7 @@ def train_teacher(
             Note("info", f"{len(robots)} robots keep {len(robots)} processes busy, not more")
         )
         config = config.model_copy(update={"processes": len(robots)})
-    set_up_process()
+    use_one_thread()
     with Team(config, robots, context.resume_from) as team:
         share = Share(config, robots, rank=0)
         return lead(share, team.meet(share.learner.exchanged_numbers), context)

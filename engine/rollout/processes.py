@@ -1,19 +1,15 @@
 """Work in parallel: one process per core, one thread each; children die with their parent."""
 
-import ctypes
 import multiprocessing
 import os
-import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.synchronize import Event
 from typing import TypeVar
 
-import torch
-
 from engine.errors import HdtuiError, StopRequestedError
+from engine.rollout.children import prepare_child
 
 Item = TypeVar("Item")
 Output = TypeVar("Output")
@@ -21,7 +17,6 @@ ShouldStop = Callable[[], bool]
 Work = Callable[[Item, ShouldStop], Output]
 """Turns an item into a result; asks now and then whether to stop, and raises StopRequestedError."""
 
-_PR_SET_PDEATHSIG = 1
 _POLL_S = 0.2
 _stop_events: list[Event] = []
 
@@ -92,13 +87,5 @@ def _run(work: Callable[[Item, ShouldStop], Output], item: Item) -> Output:
 
 
 def _prepare_child(parent: int, stop: Event) -> None:
-    """One thread, deaf to signals (the parent decides), gone when the parent is."""
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
+    prepare_child(parent)
     _stop_events.append(stop)

@@ -128,6 +128,13 @@ def test_robots_that_take_turns_resume_bit_for_bit(
     check_resume(settings, robots, tmp_path)
 
 
+def test_terrain_that_is_redrawn_resumes_bit_for_bit(
+    robots: list[Morphology], tmp_path: Path
+) -> None:
+    task = {"name": "variable", "episode_steps": 12, "num_courses": 2}
+    check_resume(config(4, task=task, rotation_iterations=1), robots, tmp_path)
+
+
 def test_the_published_moments_resume_bit_for_bit(robots: list[Morphology], tmp_path: Path) -> None:
     network = NetworkConfig(width=16, layers=1, feedforward_width=16, moments="published")
     check_resume(config(4, network=network), robots, tmp_path)
