@@ -93,6 +93,7 @@ _SIZES: dict[StudentSize, dict[str, object]] = {
     "smoke": {
         "network": student_network("small").model_copy(update={"hidden_width": 64}),
         "epochs": 8,
+        "threads": 1,
         "validation_robots": 1,
         "robots_per_minibatch": 8,
         "samples_per_minibatch_robot": 32,

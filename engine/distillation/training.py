@@ -31,7 +31,6 @@ from engine.distillation.objective import (
     minibatch_loss,
     seed_dropout,
 )
-from engine.distillation.shards import file_sha256
 from engine.distillation.snapshots import (
     Student,
     load_snapshot,
@@ -48,11 +47,13 @@ from engine.events import (
     Result,
     StageContext,
 )
+from engine.files import file_sha256
 from engine.policies.build import build_policy
 from engine.policies.controller import select_device
 from engine.random import torch_seed
 
-_REPORTS_PER_RUN = 200
+_REPORTS_PER_RUN = 100
+_STEPS_PER_REPORT = 5
 _VALIDATION_SAMPLES_PER_ROBOT = 256
 
 
@@ -119,7 +120,7 @@ class _Run:
         self.steps_per_epoch = len(first)
         self.samples_per_step = sum(choice.samples.size for choice in first) / len(first)
         self.total_steps = self.steps_per_epoch * self.config.epochs
-        self.report_every = max(self.total_steps // _REPORTS_PER_RUN, 1)
+        self.report_every = max(self.total_steps // _REPORTS_PER_RUN, _STEPS_PER_REPORT)
 
     def _choices(self, epoch: int) -> list[Choice]:
         config = self.config
