@@ -36,7 +36,7 @@ TERRAIN_POINTS = len(FORWARD_M)
 
 
 class TerrainReader:
-    """Reads the terrain observations of one robot's simulations, in preallocated float32."""
+    """Reads terrain observations of up to N simulations at a time, in preallocated float32."""
 
     def __init__(self, num_simulations: int) -> None:
         shape = (num_simulations, TERRAIN_POINTS)
@@ -54,13 +54,14 @@ class TerrainReader:
         grid: Grid,
         choice: IntArray,
         head_m: FloatArray,
+        rise_m: FloatArray,
         quaternion: FloatArray,
     ) -> npt.NDArray[np.float32]:
         """Heights relative to the ground under the head: (n, P), valid until the next call.
 
         ``choice`` (n,) says which course, ``head_m`` (n, 3) and ``quaternion`` (n, 4) where the
-        head is and how it is turned; n is at most N. Each point takes the height of the nearest
-        cell.
+        head is and how it is turned, ``rise_m`` (n,) the ground under it; n is at most N. Each
+        point takes the height of the nearest cell.
         """
         cosine, sine = _heading(quaternion)
         place = ((head_m[:, :2] - grid.origin_m) / grid.cell_m).astype(np.float32)
@@ -80,8 +81,7 @@ class TerrainReader:
         grid.stored.reshape(-1).take(index, out=heights, mode="clip")
         heights *= np.float32(grid.scale_m)
         np.maximum(heights, np.float32(grid.sink_m), out=heights)
-        ground = grid.height_m(choice, head_m[:, 0], head_m[:, 1]) + grid.sink_m
-        heights -= ground.astype(np.float32)[:, None]
+        heights -= (rise_m + grid.sink_m).astype(np.float32)[:, None]
         return heights
 
     def _turn(

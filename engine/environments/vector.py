@@ -1,9 +1,9 @@
 """Robots times simulations as one environment on packed arrays: the face training looks at."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -15,26 +15,23 @@ from engine.environments.observation import LAYOUT, RealArray
 from engine.environments.pose_recording import PoseRecorder
 from engine.environments.robot_environments import RobotEnvironments, Senses
 from engine.environments.starts import EpisodeStarts, Starts, StreamedStarts
-from engine.environments.terrain_observation import TERRAIN_POINTS
+from engine.environments.tasks import TaskRules
+from engine.environments.terrain_observation import TERRAIN_POINTS, TerrainReader
+from engine.errors import SimulationError
+from engine.morphology.family import UNIMAL
 from engine.morphology.packing import Packing
 from engine.morphology.tree import Morphology
 from engine.random import generator
-from engine.simulation.compiled import FloatArray
 from engine.simulation.courses import simulate
-from engine.simulation.ground import CONTROL_TIMESTEP_S, FLOOR_TOP_M, course, slope_rad
+from engine.simulation.ground import course
 from engine.simulation.simulations import BoolArray, Simulations
 
 State = dict[str, npt.NDArray[Any]]
 
-FALL_RATIO = {"flat": 0.5, "variable": 0.3, "obstacles": 0.5, "incline": 0.5}
-"""Share of the standing height at or below which the head has fallen."""
-EDGE_M = 1.0
-"""Coming this close to a side of a course ends the episode."""
-
 
 @dataclass(frozen=True)
 class Timings:
-    """Seconds spent so far in physics (steps and starts) and in observations."""
+    """Seconds spent so far in physics (actions, steps, starts) and in observations."""
 
     physics_s: float
     observation_s: float
@@ -80,8 +77,8 @@ class VectorEnvironment:
         self.final_observation = np.zeros_like(self.observation)
         self.terrain: RealArray | None = None
         self.final_terrain: RealArray | None = None
-        self._course = course(task)
-        if self._course is not None:
+        self._rules = TaskRules(task)
+        if course(task) is not None:
             self.terrain = np.zeros((count, TERRAIN_POINTS), dtype)
             self.final_terrain = np.zeros_like(self.terrain)
         self.reward = np.zeros(count, dtype)
@@ -95,7 +92,10 @@ class VectorEnvironment:
         self.exploded = np.zeros(count, np.bool_)
         self._fall_height_m = np.zeros(count)
         self._accounts = EpisodeAccounts(self.packing.environment_robot, per_robot)
-        self._slope_rad = slope_rad(task)
+        self._actions = np.zeros((self.packing.num_rows, UNIMAL.joint_slots))
+        self._terrain_reader = TerrainReader(per_robot)
+        self._physics_s = 0.0
+        self._observation_s = 0.0
         self._environments = [self._robot(index) for index in range(len(robots))]
         self.seed(seed)
 
@@ -103,7 +103,7 @@ class VectorEnvironment:
         simulations, courses = simulate(self._robots[index], self.task, self.packing.per_robot)
         compiled = simulations.compiled
         environments = self.packing.robot_environments[index]
-        fall_height_m = FALL_RATIO[self.task.name] * compiled.standing_height_m
+        fall_height_m = self._rules.fall_ratio * compiled.standing_height_m
         self._fall_height_m[environments] = fall_height_m
         shape = (self.packing.per_robot, compiled.num_limbs, LAYOUT.width)
         senses = Senses(
@@ -113,7 +113,7 @@ class VectorEnvironment:
             rise_m=self._rise_m[environments],
             work_j=self._work_j[environments],
         )
-        return RobotEnvironments(simulations, courses, senses)
+        return RobotEnvironments(simulations, courses, senses, self._terrain_reader)
 
     def seed(self, seed: int) -> None:
         """Begin all random streams anew from ``seed``; takes effect with the next episodes."""
@@ -136,10 +136,7 @@ class VectorEnvironment:
     @property
     def timings(self) -> Timings:
         """Time spent since the environment was made."""
-        return Timings(
-            sum(environments.physics_s for environments in self._environments),
-            sum(environments.observation_s for environments in self._environments),
-        )
+        return Timings(self._physics_s, self._observation_s)
 
     def reset(self) -> None:
         """Start a new episode everywhere; unfinished ones are dropped and numbers start at 0."""
@@ -154,19 +151,14 @@ class VectorEnvironment:
         Raises:
             SimulationError: an action is not a number.
         """
-        accounts, exploded = self._accounts, self.exploded
+        accounts = self._accounts
         self._head_x_before_m[:] = self.head_m[:, 0]
-        exploded[:] = False
-        for index, environments in enumerate(self._environments):
-            lost = environments.step(actions[self.packing.robot_rows[index]])
-            if lost is not None:
-                exploded[self.packing.robot_environments[index]] = lost
-        self._score()
-        np.less_equal(self._clearance_m(), self._fall_height_m, out=self.terminated)
-        self.terminated |= exploded
-        if self._course is not None:
-            edge_m = self._course.half_width_m - np.abs(self.head_m[:, 1])
-            self.terminated |= edge_m <= EDGE_M
+        self._advance(actions)
+        self._sense()
+        self._rules.score(self._head_x_before_m, self.head_m, out=self._reward)
+        self.reward[:] = self._reward
+        self._rules.fallen(self.head_m, self._rise_m, self._fall_height_m, out=self.terminated)
+        self.terminated |= self.exploded
         accounts.length += 1
         accounts.episode_return += self._reward
         accounts.energy += self._work_j
@@ -179,19 +171,34 @@ class VectorEnvironment:
                     float(self._reward[environment]), bool(self.terminated[environment])
                 )
         if self._restart_ended and ended.any():
-            accounts.close(ended, self.terminated, exploded, self.head_m[:, 0])
+            accounts.close(ended, self.terminated, self.exploded, self.head_m[:, 0])
             self._restart(ended)
 
-    def _score(self) -> None:
-        """Forward velocity of the head, along the slope where there is one."""
-        np.subtract(self.head_m[:, 0], self._head_x_before_m, out=self._reward)
-        self._reward /= CONTROL_TIMESTEP_S * math.cos(self._slope_rad)
-        self.reward[:] = self._reward
+    def _advance(self, actions: RealArray) -> None:
+        began = perf_counter()
+        np.clip(actions, -1.0, 1.0, out=self._actions)
+        if np.isnan(self._actions.sum()):
+            raise SimulationError(self._not_a_number())
+        for environments, rows in zip(self._environments, self.packing.robot_rows, strict=True):
+            environments.act(self._actions[rows])
+        for environments in self._environments:
+            environments.advance()
+        self._physics_s += perf_counter() - began
 
-    def _clearance_m(self) -> FloatArray:
-        ground = FLOOR_TOP_M + math.tan(self._slope_rad) * self.head_m[:, 0] + self._rise_m
-        clearance: FloatArray = self.head_m[:, 2] - ground
-        return clearance
+    def _not_a_number(self) -> str:
+        rows = np.isnan(self._actions).any(axis=1)
+        robots = np.unique(self.packing.environment_robot[self.packing.row_environment[rows]])
+        names = ", ".join(self._robots[robot].name for robot in robots)
+        return f"{names}: an action is not a number; the policy has diverged"
+
+    def _sense(self) -> None:
+        began = perf_counter()
+        self.exploded[:] = False
+        for index, environments in enumerate(self._environments):
+            lost = environments.sense()
+            if lost is not None:
+                self.exploded[self.packing.robot_environments[index]] = lost
+        self._observation_s += perf_counter() - began
 
     def _restart(self, ended: BoolArray) -> None:
         """Store what ended environments saw last and start their next episodes."""
@@ -199,11 +206,20 @@ class VectorEnvironment:
         self.final_observation[rows] = self.observation[rows]
         if self.terrain is not None and self.final_terrain is not None:
             self.final_terrain[ended] = self.terrain[ended]
-        for index, environments in enumerate(self._environments):
-            place = self.packing.robot_environments[index]
+        began = perf_counter()
+        starting = []
+        for environments, place in zip(
+            self._environments, self.packing.robot_environments, strict=True
+        ):
             ids = np.flatnonzero(ended[place])
             if ids.size:
                 environments.start(ids, self._accounts.episode[place][ids])
+                starting.append((environments, ids))
+        started = perf_counter()
+        for environments, ids in starting:
+            environments.sense_started(ids)
+        self._physics_s += started - began
+        self._observation_s += perf_counter() - started
         self._accounts.start_x_m[ended] = self.head_m[ended, 0]
 
     def watch(self, robot: int, simulation: int, episode: int = 0) -> PoseRecorder:

@@ -87,11 +87,8 @@ class Simulations:
         self._warnings[ids] = 0
         self._batch.forward(ids)
 
-    def step(self) -> BoolArray | None:
-        """Advance every simulation by a control step; True where one exploded, None where none did.
-
-        An exploded simulation holds garbage until it is started again; the others are unharmed.
-        """
+    def step(self) -> None:
+        """Advance every simulation by a control step; ask ``exploded`` whether all is well."""
         np.copyto(self._start_time_s, self._time_s)
         try:
             self._batch.step(nstep=PHYSICS_STEPS)
@@ -99,7 +96,12 @@ class Simulations:
             # One simulation could not go on (its state stands still); the others have been stepped.
             if (self._time_s > self._start_time_s).all():
                 raise
-            return self._exploded()
+
+    def exploded(self) -> BoolArray | None:
+        """True where a simulation exploded in the last step, None where none did.
+
+        An exploded simulation holds garbage until it is started again; the others are unharmed.
+        """
         # One pass over the speeds clears the common case: a comparison with NaN is false.
         speed = self.qvel
         if (

@@ -33,13 +33,19 @@ def ramp(slope_x: float, slope_y: float) -> Grid:
     return Grid(course, (0.1, 0.1), heights.astype(np.float32)[None])
 
 
+def read(grid: Grid, head: np.ndarray, quaternion: np.ndarray) -> np.ndarray:
+    choice = np.array([0])
+    rise = grid.height_m(choice, head[:, 0], head[:, 1])
+    return TerrainReader(1).heights(grid, choice, head, rise, quaternion)
+
+
 @pytest.mark.parametrize("yaw_deg", [0.0, 30.0, 90.0, -135.0])
 def test_heights_turn_with_the_heading(yaw_deg):
     yaw = np.deg2rad(yaw_deg)
     quaternion = np.array([[np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)]])
     head = np.array([[1.0, -2.0, 1.0]])
     grid = ramp(0.5, -0.2)
-    heights = TerrainReader(1).heights(grid, np.array([0]), head, quaternion)[0]
+    heights = read(grid, head, quaternion)[0]
     world_x = np.cos(yaw) * FORWARD_M - np.sin(yaw) * LEFT_M
     world_y = np.sin(yaw) * FORWARD_M + np.cos(yaw) * LEFT_M
 
@@ -51,7 +57,7 @@ def test_a_head_that_looks_straight_up_faces_x():
     half = np.sqrt(0.5)
     quaternion = np.array([[half, 0.0, -half, 0.0]])
     head = np.zeros((1, 3))
-    heights = TerrainReader(1).heights(ramp(1.0, 0.0), np.array([0]), head, quaternion)[0]
+    heights = read(ramp(1.0, 0.0), head, quaternion)[0]
 
     assert np.abs(heights - FORWARD_M).max() < 0.051
 
@@ -59,7 +65,7 @@ def test_a_head_that_looks_straight_up_faces_x():
 def test_beyond_the_course_the_last_height_goes_on():
     head = np.array([[19.9, 19.9, 1.0]])
     quaternion = np.array([[1.0, 0.0, 0.0, 0.0]])
-    heights = TerrainReader(1).heights(ramp(1.0, 0.0), np.array([0]), head, quaternion)[0]
+    heights = read(ramp(1.0, 0.0), head, quaternion)[0]
 
     assert heights.max() == pytest.approx(0.1, abs=1e-3)
 

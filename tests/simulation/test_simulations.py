@@ -45,7 +45,8 @@ def test_a_batch_steps_like_single_mujoco_simulations_bit_for_bit(biped, crawler
         for _ in range(40):
             control = rng.uniform(-1, 1, simulations.ctrl.shape)
             simulations.ctrl[:] = control
-            assert simulations.step() is None
+            simulations.step()
+            assert simulations.exploded() is None
             for index, (own, data) in enumerate(singles):
                 data.ctrl[:] = control[index]
                 mujoco.mj_step(own, data, 4)
@@ -95,7 +96,8 @@ def test_an_explosion_is_noticed_and_spares_the_others(biped, tmp_path, monkeypa
         alone.step()
     simulations.qvel[1, 4] = bad
 
-    exploded = simulations.step()
+    simulations.step()
+    exploded = simulations.exploded()
     alone.step()
 
     assert exploded is not None
@@ -104,14 +106,16 @@ def test_an_explosion_is_noticed_and_spares_the_others(biped, tmp_path, monkeypa
     assert list(tmp_path.iterdir()) == []
 
     simulations.start(np.array([1]), np.zeros((1, noise(simulations, 0).shape[1])))
-    assert simulations.step() is None
+    simulations.step()
+    assert simulations.exploded() is None
 
 
 def test_an_explosion_in_the_very_first_physics_step_is_noticed(biped):
     simulations, _ = started(biped, "flat")
     simulations.qvel[0, 0] = np.nan
 
-    exploded = simulations.step()
+    simulations.step()
+    exploded = simulations.exploded()
 
     assert exploded is not None
     assert exploded.tolist() == [True, False, False]
