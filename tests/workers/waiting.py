@@ -13,7 +13,7 @@ from db.records import NewRun, Run, RunKind, RunState
 from db.session import Database
 from engine.workers.commands import queue
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 
 def kill(pid: int) -> None:
