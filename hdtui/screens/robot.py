@@ -54,9 +54,10 @@ class RobotScreen(RobotActionsScreen):
     )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("p", "parent", show=False)]
 
-    def __init__(self, cockpit: Any, digest: str) -> None:
+    def __init__(self, cockpit: Any, digest: str, robot_name: str | None = None) -> None:
         super().__init__(cockpit)
         self.digest = digest
+        self.robot_name = robot_name
         self.detail: RobotDetail | None = None
         self.canvas = RobotCanvas()
         self.limbs = Table(_LIMB_COLUMNS, widget_id="limbs")
@@ -86,8 +87,8 @@ class RobotScreen(RobotActionsScreen):
         return (*first, *parent, Key("y", "copy"), Key("esc", "back", "escape"))
 
     def read(self) -> None:
-        digest, home = self.digest, self.cockpit.home
-        self.ask("robot", lambda database: read_robot(database, home, digest))
+        digest, name, home = self.digest, self.robot_name, self.cockpit.home
+        self.ask("robot", lambda database: read_robot(database, home, digest, name))
 
     def show_facts(self, topic: str, facts: Any) -> None:
         if not isinstance(facts, RobotDetail):
@@ -150,7 +151,8 @@ class RobotScreen(RobotActionsScreen):
         if self.detail is None or not self.detail.ancestors:
             self.say("p: this robot has no parent in the library")
             return
-        self.app.push_screen(RobotScreen(self.cockpit, self.detail.ancestors[0].digest))
+        parent = self.detail.ancestors[0]
+        self.app.push_screen(RobotScreen(self.cockpit, parent.digest, parent.name))
 
     def action_out(self) -> None:
         self.app.pop_screen()

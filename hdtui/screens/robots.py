@@ -147,7 +147,7 @@ class RobotsScreen(RobotActionsScreen):
         name_cells = fitted[0][2] if fitted else 27
         marks, names, shown = self.cockpit.marked_robots, self.columns, self.shown
         self.table.set_rows(
-            [entry.robot.digest for entry in shown],
+            [entry.robot.id for entry in shown],
             lambda index: robot_row(
                 shown[index], names, name_cells, shown[index].robot.digest in marks
             ),
@@ -207,8 +207,8 @@ class RobotsScreen(RobotActionsScreen):
             self.detail = None
             self._show_detail()
             return
-        digest = current[0]
-        self.ask("robot", lambda database: read_robot(database, home, digest))
+        digest, name = current
+        self.ask("robot", lambda database: read_robot(database, home, digest, name))
 
     def _show_detail(self) -> None:
         detail = self.detail
@@ -220,7 +220,7 @@ class RobotsScreen(RobotActionsScreen):
             self.canvas.poses.header.robot_digest != detail.robot.digest
         ):
             self.canvas.set_poses(detail.poses, detail.problem)
-        entry = next((e for e in self.shown if e.robot.digest == detail.robot.digest), None)
+        entry = next((e for e in self.shown if e.robot.id == detail.robot.id), None)
         width = self.about.size.width
         wide = self.size.width >= _WIDE
         self.about.show(long_lines(detail, width) if wide else [(), *short_lines(detail, entry)])
@@ -229,7 +229,7 @@ class RobotsScreen(RobotActionsScreen):
         self.canvas.set_look(drawing, view)
 
     def current_robot(self) -> tuple[str, str] | None:
-        entry = next((e for e in self.shown if e.robot.digest == self.table.cursor_key), None)
+        entry = next((e for e in self.shown if e.robot.id == self.table.cursor_key), None)
         return (entry.robot.digest, entry.robot.name) if entry else None
 
     def chosen_robots(self) -> list[tuple[str, str]]:
@@ -345,7 +345,7 @@ class RobotsScreen(RobotActionsScreen):
         if current is not None:
             from hdtui.screens.robot import RobotScreen
 
-            self.app.push_screen(RobotScreen(self.cockpit, current[0]))
+            self.app.push_screen(RobotScreen(self.cockpit, *current))
 
     def action_out(self) -> None:
         """Clear the filter, then the marks."""

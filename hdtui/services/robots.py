@@ -222,9 +222,19 @@ class RobotDetail:
     scores: tuple[tuple[Run | None, Score], ...]
 
 
-def read_robot(database: "Database", home: Path, digest: str) -> RobotDetail:
-    """A robot with its body, sets, kin, and all returns, best policies first."""
-    robot = get_robot(database, digest)
+def read_robot(
+    database: "Database", home: Path, digest: str, name: str | None = None
+) -> RobotDetail:
+    """A robot with its body, sets, kin, and all returns, best policies first.
+
+    A body may have several names; ``name`` says which is meant, else it is the newest.
+
+    Raises:
+        RobotError: There is none with this digest.
+    """
+    known = list_robots(database)
+    named = (each for each in known if each.digest == digest and each.name == name)
+    robot = next(named, None) or get_robot(database, digest)
     sets = robot_sets_of(database, digest)
     names = {each.name for each in sets}
     everyone = list_runs(database)
@@ -233,7 +243,7 @@ def read_robot(database: "Database", home: Path, digest: str) -> RobotDetail:
         for run in everyone
         if run.kind is RunKind.TEACHER and names.intersection(run.robot_sets)
     ]
-    library = {each.digest: each for each in list_robots(database)}
+    library = {each.digest: each for each in known}
     scores = _latest_scores(summaries(database, robot_digests=[digest]))
     runs = {run.id: run for run in everyone}
     listed = sorted(scores.values(), key=lambda each: -each.mean)

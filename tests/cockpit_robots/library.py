@@ -12,7 +12,7 @@ from db.models import ArtifactRow, RunRow
 from db.queries import evaluations, runs
 from db.records import NewEpisode, NewRun, RunKind
 from db.session import Database
-from engine.morphology.poses import Poses, recording_name, rest_poses, save_poses
+from engine.morphology.poses import Poses, encode_poses, recording_name, rest_poses
 from engine.morphology.tree import Morphology
 from engine.workers.library import make_set
 from engine.workers.workspace import Workspace
@@ -110,7 +110,7 @@ def add_film(database: Database, run_id: int, poses: Poses, policy_run_id: int) 
     path = database.home / "runs" / str(run_id) / f"poses-{header.policy}-{header.episode}"
     path = path.with_name(f"{path.name}-{header.robot_digest[:7]}.safetensors")
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_poses(replace(poses, header=header), path)
+    path.write_bytes(encode_poses(replace(poses, header=header)))
     data = path.read_bytes()
     with database.write() as session:
         session.add(

@@ -1,0 +1,212 @@
+"""The screens of robots in a headless terminal: what stands where, and what keys do."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from library import add_film, walking
+from textual.pilot import Pilot
+
+from db.queries.settings import set_setting
+from db.session import Database
+from engine.morphology.tree import Morphology
+from hdtui.app import CockpitApp
+from hdtui.screens.evaluate import EvaluateScreen
+from hdtui.screens.robot import RobotScreen
+from hdtui.screens.robots import RobotsScreen
+from hdtui.screens.watch import WatchScreen
+
+SIZES = [(1, 1), (60, 18), (72, 20), (120, 36), (200, 60)]
+
+
+def screen_text(app: CockpitApp) -> str:
+    """The characters on the screen."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+
+async def until(pilot: Pilot[Any], holds: Callable[[], bool]) -> None:
+    """Let the application work until something holds."""
+    for _ in range(400):
+        if holds():
+            return
+        await pilot.pause(0.02)
+    raise AssertionError(f"never held; the screen shows\n{screen_text(pilot.app)}")  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def cockpit(
+    home: Path, mode: str, size: tuple[int, int] = (80, 24)
+) -> AsyncIterator[tuple[CockpitApp, Pilot[Any]]]:
+    """The cockpit of a workspace on one of its screens."""
+    app = CockpitApp(home, readonly=True, theme="terminal")
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: app._opened and app.current_mode == "home")
+        await pilot.press(mode)
+        await pilot.pause()
+        yield app, pilot
+
+
+async def shows(pilot: Pilot[Any], *words: str) -> None:
+    app: Any = pilot.app
+    await until(pilot, lambda: all(word in screen_text(app) for word in words))
+
+
+async def test_robots_are_listed_with_returns_and_a_picture(
+    workspace: Path, robots: list[Morphology]
+) -> None:
+    async with cockpit(workspace, "3") as (app, pilot):
+        await shows(pilot, "4 000", "3 600", "1 and 2", "|0 m")
+        text = screen_text(app)
+        assert all(len(line) == 80 for line in text.split("\n"))
+        first = next(line for line in text.split("\n") if line.startswith("▌"))
+        assert robots[3].name in first
+        assert any("⠀" < letter <= "⣿" for letter in text)
+
+
+async def test_marks_survive_a_filter_and_stand_in_the_title(workspace: Path) -> None:
+    async with cockpit(workspace, "3") as (app, pilot):
+        await shows(pilot, "4 000")
+        await pilot.press("space", "space", "slash")
+        await pilot.press(*"teacher>1500", "enter")
+        await shows(pilot, "3 of 6", "2 marked", "3 more do not pass the filter")
+        await pilot.press("escape")
+        await shows(pilot, "Marked 2")
+        assert len(app.cockpit.marked_robots) == 2
+
+
+async def test_a_filter_that_cannot_be_read_keeps_the_last_list(workspace: Path) -> None:
+    async with cockpit(workspace, "3") as (_, pilot):
+        await shows(pilot, "4 000")
+        await pilot.press("slash", *"teacher>1", *["backspace"])
+        await shows(pilot, "needs a value after it", "4 000", "1 000")
+
+
+async def test_e_asks_which_policies_evaluate_the_marked_robots(workspace: Path) -> None:
+    async with cockpit(workspace, "3") as (app, pilot):
+        await shows(pilot, "4 000")
+        await pilot.press("space", "space", "e")
+        await until(pilot, lambda: isinstance(app.screen, EvaluateScreen))
+        dialog = app.screen
+        assert isinstance(dialog, EvaluateScreen)
+        assert dialog.wanted.policies == (2, 1)
+        assert len(dialog.wanted.robots) == 2
+        await pilot.press("space")
+        assert dialog.wanted.policies == (1,)
+        await pilot.press("down", "down", "down", "right")
+        assert dialog.wanted.episodes == 64
+        await pilot.press("R")
+        await shows(pilot, "read-only")
+
+
+async def test_turning_and_drawing_change_the_picture(workspace: Path) -> None:
+    async with cockpit(workspace, "3") as (app, pilot):
+        await shows(pilot, "4 000", "|0 m")
+        before = screen_text(app)
+        await pilot.press("r")
+        await until(pilot, lambda: screen_text(app) != before)
+        await pilot.press("d", "d")
+        await shows(pilot, "______")
+        assert app.cockpit.preferences.get("drawing", "") == "ascii"
+
+
+async def test_enter_opens_the_page_of_a_robot_and_esc_returns(
+    workspace: Path, robots: list[Morphology]
+) -> None:
+    async with cockpit(workspace, "3") as (app, pilot):
+        await shows(pilot, "4 000")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, RobotScreen))
+        await shows(pilot, "torso/0", "1 teacher", "no parent", "head")
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, RobotsScreen))
+
+
+async def test_w_plays_teacher_and_student_and_says_who_fell(
+    workspace: Path, robots: list[Morphology]
+) -> None:
+    async with cockpit(workspace, "3") as (app, pilot):
+        await shows(pilot, "4 000")
+        screen: Any = app.screen
+        place = [entry.robot.digest for entry in screen.shown].index(robots[0].digest)
+        await pilot.press(*["j"] * place, "w")
+        await until(pilot, lambda: isinstance(app.screen, WatchScreen))
+        await shows(pilot, "teacher 1", "student 2", "of 4.0 s", "m/s")
+        watch: Any = app.screen
+        await pilot.press("right", "right", "right", "right")
+        await shows(pilot, "fell at 4.0 s", "held at 4.0 of 4.0 s" if watch.player.held else "4.0")
+        await pilot.press("0", "space", "full_stop", "full_stop")
+        held_at = watch.player.time_s
+        await pilot.press("comma")
+        assert watch.player.held
+        assert watch.player.time_s == pytest.approx(held_at - 0.02)
+
+
+async def test_views_speeds_and_the_standing_camera_are_in_the_title(workspace: Path) -> None:
+    async with cockpit(workspace, "4") as (_, pilot):
+        await shows(pilot, "teacher 1")
+        await pilot.press("v", "minus", "f")
+        await shows(pilot, "three-quarter", "speed 0.5x", "camera stands")
+
+
+async def test_watch_says_why_there_is_nothing_to_see(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    Database.open(home).close()
+    async with cockpit(home, "4") as (_, pilot):
+        await pilot.press("escape")
+        await pilot.press("4")
+        await shows(pilot, "Nothing to watch yet.")
+
+
+async def test_a_damaged_film_is_named_and_not_played(
+    workspace: Path, robots: list[Morphology]
+) -> None:
+    database = Database.open(workspace)
+    path = add_film(database, 3, walking(robots[1]), 1)
+    database.close()
+    path.write_bytes(path.read_bytes() + b"\x00")
+    async with cockpit(workspace, "4") as (app, pilot):
+        await shows(pilot, "m/s")
+        watch: Any = app.screen
+        watch.watch_robot(robots[1].digest, robots[1].name)
+        await shows(pilot, "does not match its SHA-256")
+
+
+async def test_compare_says_how_to_mark_and_shows_marked_runs(workspace: Path) -> None:
+    async with cockpit(workspace, "5") as (app, pilot):
+        await shows(pilot, "Nothing is marked.")
+        app.cockpit.marked_runs.update({1: None, 2: None})
+        await pilot.press("6", "5")
+        await shows(pilot, "1 2 reported no curves yet.")
+
+
+async def test_efficiency_shows_what_was_counted_and_the_claims(workspace: Path) -> None:
+    sizes = {"transformer": (1_660_000, 19_900_000), "base-mlp": (124_400, 123_900)}
+    rows = [
+        {"policy": name, "limbs": 12, "parameters": size, "macs": macs, "latency_us": None}
+        for name, (size, macs) in sizes.items()
+    ]
+    entry = {"rows": rows, "at": "2026-11-22T10:00:00+00:00"}
+    database = Database.open(workspace)
+    set_setting(database, "efficiency", {"flat": entry})
+    database.close()
+    async with cockpit(workspace, "6") as (_, pilot):
+        await shows(pilot, "1.66M", "13.3x", "160.6x", "teacher 1", "not counted: variable")
+        await pilot.press("v")
+        await shows(pilot, "No evaluated run has the shape")
+        await pilot.press("right_square_bracket")
+        await shows(pilot, "[variable]")
+
+
+async def test_no_size_of_the_terminal_breaks_a_screen(workspace: Path) -> None:
+    async with cockpit(workspace, "3") as (app, pilot):
+        for mode in ("3", "4", "5", "6"):
+            await pilot.press(mode)
+            for size in SIZES:
+                await pilot.resize_terminal(*size)
+                assert screen_text(app)
+            await pilot.press("tab")
+            await pilot.pause()

@@ -1,0 +1,256 @@
+"""What the screens of robots read and command."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from library import add_episodes, add_film, add_robots, add_run, walking
+
+from db.records import EpisodeSummary, RunKind
+from db.session import Database
+from engine.errors import DatasetError, UsageError
+from engine.morphology.mutation import mutants
+from engine.morphology.poses import (
+    encode_poses,
+    load_poses,
+    parse_recording_name,
+    recording_name,
+)
+from engine.morphology.tree import Morphology
+from hdtui.services.cockpit import Cockpit
+from hdtui.services.evaluate import (
+    Evaluation,
+    command_words,
+    estimate_words,
+    queue_evaluation,
+    read_choices,
+)
+from hdtui.services.filters import parse_filter
+from hdtui.services.player import FrameRate, Player
+from hdtui.services.robots import (
+    FIELDS,
+    choose_policies,
+    passing,
+    read_robot,
+    read_robots,
+    sorted_entries,
+)
+from hdtui.services.watch import Film, Recording, list_recordings, load_film
+
+
+@pytest.fixture
+def database(workspace: Path) -> Database:
+    return Database.open(workspace)
+
+
+def test_the_columns_hold_the_means_of_the_latest_evaluation(
+    database: Database, robots: list[Morphology]
+) -> None:
+    facts = read_robots(database, "six", None)
+    assert (facts.teacher_id, facts.student_id) == (1, 2)
+    by_digest = {entry.robot.digest: entry for entry in facts.entries}
+    first = by_digest[robots[0].digest]
+    assert first.teacher is not None
+    assert first.teacher.mean == pytest.approx(1000)
+    assert first.teacher.half_width == pytest.approx(4.3027 / 3**0.5, rel=1e-4)
+    assert first.ratio == pytest.approx(0.9)
+    assert by_digest[robots[5].digest].teacher is None
+    assert first.num_limbs == robots[0].num_limbs - 1
+
+
+def test_robots_without_a_value_sort_last_either_way(database: Database) -> None:
+    entries = read_robots(database, "six", None).entries
+    for descending in (True, False):
+        ordered = sorted_entries(entries, "teacher", descending)
+        values = [entry.teacher.mean if entry.teacher else None for entry in ordered]
+        assert values[4:] == [None, None]
+        known = [value for value in values if value is not None]
+        assert known == sorted(known, reverse=descending)
+
+
+def test_filters_look_at_bodies_and_returns(database: Database) -> None:
+    facts = read_robots(database, "six", None)
+    assert len(passing(facts, parse_filter("teacher>1500", FIELDS))) == 3
+    assert len(passing(facts, parse_filter("student/teacher>=0.9", FIELDS))) == 4
+    assert len(passing(facts, parse_filter("limbs>=1 set:six", FIELDS))) == 6
+    assert passing(facts, parse_filter("limbs>40", FIELDS)) == []
+
+
+def summary(run_id: int, policy_run_id: int) -> EpisodeSummary:
+    return EpisodeSummary(run_id, "p", policy_run_id, "d", "flat", 4, 1.0, 0.0, 0.0, 10.0, 1.0)
+
+
+def test_the_pinned_policy_stands_in_its_column_and_a_teacher_beside_its_student() -> None:
+    kinds = {
+        1: RunKind.TEACHER,
+        2: RunKind.STUDENT,
+        5: RunKind.TEACHER,
+        6: RunKind.STUDENT,
+    }
+    found = [summary(3, 1), summary(3, 2), summary(8, 5)]
+    assert choose_policies(found, kinds, None) == (1, 2)
+    assert choose_policies(found, kinds, 5) == (5, 2)
+    assert choose_policies([*found, summary(9, 6)], kinds, 2) == (1, 2)
+    assert choose_policies([], {}, None) == (None, None)
+
+
+def test_a_mutant_knows_its_parent_and_the_parent_its_mutants(
+    database: Database, robots: list[Morphology]
+) -> None:
+    mutant = mutants([robots[0]], 1, 7)[0]
+    add_robots(database, [mutant], "mutants")
+    detail = read_robot(database, database.home, mutant.digest)
+    assert [each.digest for each in detail.ancestors] == [robots[0].digest]
+    assert detail.robot.operations
+    parent = read_robot(database, database.home, robots[0].digest)
+    assert [each.digest for each in parent.children] == [mutant.digest]
+    assert parent.trained_by == (1,)
+    assert parent.body is not None
+    assert parent.body.digest == robots[0].digest
+
+
+def test_a_robot_whose_file_is_gone_says_so_and_draws_nothing(
+    database: Database, robots: list[Morphology]
+) -> None:
+    robot = read_robot(database, database.home, robots[1].digest).robot
+    (database.home / robot.path).unlink()
+    detail = read_robot(database, database.home, robots[1].digest)
+    assert detail.poses is None
+    assert robot.name in detail.problem
+
+
+def test_recordings_stand_teacher_first_on_the_same_robot_and_episode(
+    database: Database, robots: list[Morphology]
+) -> None:
+    recordings = list_recordings(database, database.home)
+    assert recordings.robots() == [robots[0].digest]
+    pair = recordings.pairs(robots[0].digest)[0]
+    assert [each.policy for each in pair] == ["teacher", "student"]
+    assert recordings.of_run(2).robots() == [robots[0].digest]
+    assert recordings.of_run(99).robots() == []
+
+
+def test_a_changed_file_is_not_played(database: Database, robots: list[Morphology]) -> None:
+    recording = list_recordings(database, database.home).episodes[0]
+    recording.path.write_bytes(recording.path.read_bytes()[:-1] + b"\x00\x01")
+    with pytest.raises(DatasetError, match="does not match its SHA-256; not played"):
+        load_film(recording)
+    recording.path.unlink()
+    with pytest.raises(DatasetError, match="not played"):
+        load_film(recording)
+
+
+def film(robot: Morphology, **options: object) -> Film:
+    recording = Recording(3, "teacher", robot.digest, robot.name, "flat", 0, Path("x"), "")
+    return Film(recording, walking(robot, **options))  # type: ignore[arg-type]
+
+
+def test_a_film_adds_up_rewards_and_measures_speed(robots: list[Morphology]) -> None:
+    played = film(robots[0], steps=200, speed_m_s=2.0)
+    assert played.duration_s == pytest.approx(4.0)
+    assert played.moment_at(1.0) == 50
+    assert played.moment_at(99.0) == 199
+    assert played.returns[49] == pytest.approx(100.0)
+    assert played.speeds_m_s[100] == pytest.approx(2.0, rel=1e-4)
+
+
+def test_a_robot_that_fell_stays_down(robots: list[Morphology]) -> None:
+    played = film(robots[0], steps=100, terminated=True)
+    assert not played.fell_before(1.9)
+    assert played.fell_before(2.0)
+    assert not film(robots[0], steps=100).fell_before(2.0)
+
+
+def test_poses_survive_their_file(tmp_path: Path, robots: list[Morphology]) -> None:
+    poses = walking(robots[0], heights=np.linspace(0, 1, 20))
+    (tmp_path / "poses.safetensors").write_bytes(encode_poses(poses))
+    loaded = load_poses(tmp_path / "poses.safetensors")
+    assert loaded.header == poses.header
+    for name in ("position", "axis", "radius", "half_length", "limb", "pair", "heights"):
+        assert (getattr(loaded, name) == getattr(poses, name)).all()
+
+
+def test_files_that_are_no_poses_are_refused(tmp_path: Path, robots: list[Morphology]) -> None:
+    path = tmp_path / "poses.safetensors"
+    path.write_bytes(b"nothing of the kind")
+    with pytest.raises(DatasetError, match="cannot be read"):
+        load_poses(path)
+    poses = walking(robots[0])
+    path.write_bytes(encode_poses(replace(poses, radius=poses.radius[1:])))
+    with pytest.raises(DatasetError, match="radius has shape"):
+        load_poses(path)
+
+
+def test_the_name_of_a_recording_says_whose_it_is() -> None:
+    name = recording_name("teacher 4", "abc", "flat", 3)
+    assert parse_recording_name(name) == ("teacher 4", "abc", "flat", 3)
+    with pytest.raises(DatasetError, match="does not name"):
+        parse_recording_name("poses")
+
+
+def test_a_player_keeps_time_and_starts_again_at_its_end() -> None:
+    player = Player()
+    player.start(10.0)
+    player.advance(1.5)
+    player.change_speed(1)
+    player.advance(1.0)
+    assert player.time_s == pytest.approx(3.5)
+    player.advance(60.0)
+    assert (player.time_s, player.held) == (10.0, True)
+    player.toggle()
+    assert (player.time_s, player.held) == (0.0, False)
+    for _ in range(9):
+        player.change_speed(-1)
+    assert player.speed == 0.1
+
+
+def test_the_frame_rate_falls_until_it_is_paid_for() -> None:
+    rate = FrameRate(11_000)
+    assert rate.best(10) == 10
+    for _ in range(30):
+        rate.note(1_300)
+    assert rate.best(10) == 8
+    for _ in range(30):
+        rate.note(1_700)
+    assert rate.best(10) == 6
+    for _ in range(30):
+        rate.note(90_000)
+    assert rate.best(10) == 4
+    rate.restart()
+    assert rate.best(15) == 15
+
+
+def test_the_dialog_offers_finished_policies_and_the_command_that_does_the_same(
+    database: Database,
+) -> None:
+    add_run(database, RunKind.TEACHER, "unfinished", state="failed")
+    choices = read_choices(database, (1,))
+    assert [run.id for run in choices.policies] == [1, 2]
+    wanted = Evaluation((2, 1), ("a", "b"), "flat", 16, 7)
+    assert wanted.num_episodes == 64
+    assert estimate_words(wanted, choices).startswith("64 episodes; no past evaluation")
+    assert command_words(wanted, ["one", "two"]) == (
+        "hdtui evaluate --policy 2 --policy 1 --robots one,two --task flat --episodes 16 "
+        "--seed 7 --detach"
+    )
+
+
+def test_an_evaluation_without_policies_is_not_queued(workspace: Path) -> None:
+    with pytest.raises(UsageError, match="at least one policy"):
+        queue_evaluation(Cockpit(workspace), Evaluation((), ("a",)))
+
+
+def test_episodes_of_a_later_evaluation_stand_for_a_policy(
+    database: Database, robots: list[Morphology]
+) -> None:
+    later = add_run(database, RunKind.EVALUATION, "again", inputs=(1, 2))
+    returns = {("teacher", robots[0].digest): [5.0, 7.0], ("student", robots[0].digest): [6.0]}
+    add_episodes(database, later, {"teacher": 1, "student": 2}, returns)
+    add_film(database, later, walking(robots[0], policy="teacher"), 1)
+    facts = read_robots(database, "six", None)
+    entry = next(e for e in facts.entries if e.robot.digest == robots[0].digest)
+    assert entry.teacher is not None
+    assert entry.teacher.mean == 6.0
+    pair = list_recordings(database, database.home).pairs(robots[0].digest)[0]
+    assert [each.run_id for each in pair] == [later, 3]
