@@ -54,6 +54,8 @@ from engine.random import torch_seed
 
 _REPORTS_PER_RUN = 100
 _STEPS_PER_REPORT = 5
+_SNAPSHOTS_KEPT = 2
+"""Of an attempt: a snapshot of the published student is 150 MB, and resuming needs the last one."""
 _VALIDATION_SAMPLES_PER_ROBOT = 256
 
 
@@ -209,6 +211,10 @@ class _Run:
         self.saved_s = time.monotonic()
         best = None if math.isinf(student.best_loss) else student.best_loss
         self.context.report(CheckpointWritten(student.step, path, sha256, best))
+        self.snapshots.append(path)
+        for old in self.snapshots[:-_SNAPSHOTS_KEPT]:
+            old.unlink(missing_ok=True)
+        del self.snapshots[:-_SNAPSHOTS_KEPT]
 
     def finish(self) -> Path:
         """Write the best student and say how good it is."""
