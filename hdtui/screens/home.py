@@ -223,7 +223,9 @@ class HomeScreen(RunActionsScreen):
         split = self.split
         if split is None or not split.shares:
             pane.set_rule("Time")
-            words = "" if split is None else f" {split.run_id} reports no split of time."
+            words = (
+                "" if split is None else f" {split.run_id} has not reported a split."
+            )
             self.split_body.show([(Span(words, "muted"),)])
             return
         pane.set_rule(f"Time in {split.run_id}, last minute")

@@ -92,7 +92,7 @@ def _stage_detail(stage: Stage, lead: RunView, progress_width: int) -> Line:
         finished = sum(1 for each in stage.runs if each.shown == "finished")
         return (Span(f"{finished} of {len(stage.runs)}"),)
     words = result_words(run) if run.result is not None or run.result_text else ""
-    return (Span(shorten(words, 14)),)
+    return (Span(words if len(words) <= 13 else " ".join(words.split()[:2])),)
 
 
 def active_row(view: RunView, cockpit: Cockpit, at: datetime) -> TableRow:

@@ -60,6 +60,7 @@ class RunScreen(RunActionsScreen):
         super().__init__(cockpit)
         self.run_id = run_id
         self.view: RunView | None = None
+        self.told = ""
         self.title_rule = Rule(f"{run_id}", "reading")
         self.tab_line = TabLine(TABS, TABS.index(tab))
         self.tabs: tuple[RunTab, ...] = (
@@ -133,6 +134,9 @@ class RunScreen(RunActionsScreen):
             words.append(rate(run.rate))
         if left is not None:
             words.append(f"{duration(left)} left")
+        if not wide and view.shown not in {"running", "finished"} and sentence != self.told:
+            self.told = sentence
+            self.answer_row.say(printable(view.sentence), view.role)
         self.title_rule.set(f"{name} · {view.glyph} {printable(sentence)}", " · ".join(words))
 
     def current_run(self) -> int | None:

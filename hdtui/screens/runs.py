@@ -260,7 +260,7 @@ class RunsScreen(RunActionsScreen):
     def _keep_sort(self) -> None:
         self.cockpit.preferences.set("runs.sort", self.sort_key)
         self.cockpit.preferences.set("runs.descending", self.descending)
-        self.table.cursor = 0
+        self.table.to_top()
         self.read()
         self.show_runs()
 

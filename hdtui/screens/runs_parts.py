@@ -18,7 +18,7 @@ from hdtui.formatting import (
 from hdtui.services.cockpit import Cockpit, now
 from hdtui.services.run_list import RunsFacts, field_value
 from hdtui.services.states import RunView, elapsed_s
-from hdtui.widgets.lines import Line, Span
+from hdtui.widgets.lines import Line, Span, wrapped
 from hdtui.widgets.run_cells import glyph_cell, number, result_words
 from hdtui.widgets.table import Column, TableRow
 
@@ -123,7 +123,9 @@ def preview_lines(
         return "", "", []
     run = each.run
     title = f"{run.id} {run.kind} {printable(run.name)}"
-    state: Line = (Span(f" {each.glyph} ", each.role), Span(printable(each.sentence)))
+    rows = wrapped(printable(each.sentence), max(20, width - 5))
+    state: list[Line] = [(Span(f" {each.glyph} ", each.role), Span(rows[0]))]
+    state += [(Span(f"   {row}"),) for row in rows[1:2]]
     relatives = _relatives(each, facts)
     notes = []
     if run.tags:
@@ -133,7 +135,7 @@ def preview_lines(
     if run.result_text:
         notes.append(printable(run.result_text))
     second: Line = (*relatives, Span("   " + " · ".join(notes), "muted"))
-    return title, date_and_time(run.started_at or run.created_at, now()), [state, second]
+    return title, date_and_time(run.started_at or run.created_at, now()), [*state, second]
 
 
 def _relatives(each: RunView, facts: RunsFacts) -> Line:

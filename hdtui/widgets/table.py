@@ -202,6 +202,10 @@ class Table(Widget, can_focus=True):
         self._go(self.keys.index(key))
         return True
 
+    def to_top(self) -> None:
+        """Forget the row of the cursor: the next rows are shown from the first one on."""
+        self.keys, self.cursor = [], 0
+
     def redraw(self) -> None:
         """Compose the visible rows and send the cells that differ from the last picture."""
         old, self._drawn = self._drawn, self._compose_lines()

@@ -1,0 +1,27 @@
+"""A full workspace for the cockpit's tests."""
+
+import shutil
+from pathlib import Path
+
+import cockpit_story
+import pytest
+
+from db.session import Database
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int]]:
+    """A workspace with runs in every state, and their ids by role."""
+    home = tmp_path_factory.mktemp("story")
+    return home, cockpit_story.fill(home)
+
+
+@pytest.fixture
+def filled(template: tuple[Path, dict[str, int]], tmp_path: Path) -> tuple[Path, dict[str, int]]:
+    """A copy of the full workspace, the test's own."""
+    home, ids = template
+    database = Database.open(home)
+    database.backup(tmp_path / "hdtui.db")
+    database.close()
+    shutil.copytree(home / "runs", tmp_path / "runs")
+    return tmp_path, ids
