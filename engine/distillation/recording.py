@@ -27,6 +27,9 @@ from engine.rollout.processes import ShouldStop
 Array = npt.NDArray[np.floating]
 RobotOutcome = Shard | DroppedRobot
 
+_STEPS_PER_REDRAW = 100
+"""A pool of courses is small, and shards should show the teacher on many."""
+
 
 @dataclass(frozen=True)
 class BatchJob:
@@ -139,6 +142,8 @@ def _record(job: BatchJob, actor: Actor, should_stop: ShouldStop) -> _Recording:
         environment.step(action[step])
         running += environment.reward
         running[environment.terminated | environment.truncated] = 0.0
+        if step % _STEPS_PER_REDRAW == _STEPS_PER_REDRAW - 1:
+            environment.redraw_terrain()
     episodes = environment.finished_episodes()
     return _Recording(packing, observation, action, action_mean, terrain, running, episodes)
 
