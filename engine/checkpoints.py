@@ -1,8 +1,6 @@
 """Snapshots on disk: tensors and one JSON document in a single safetensors file, never pickle."""
 
-import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from engine.errors import CheckpointError
+from engine.files import write_bytes
 
 _DOCUMENT_KEY = "hdtui"
 
@@ -27,18 +26,7 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], document: Mapping
         name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()
     }
     content = save(prepared, metadata={_DOCUMENT_KEY: json.dumps(document, allow_nan=False)})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
-    return hashlib.sha256(content).hexdigest()
+    return write_bytes(path, content)
 
 
 def load_checkpoint(
@@ -83,12 +71,3 @@ def _parse_document(path: Path, metadata: Mapping[str, str] | None) -> dict[str,
     if not isinstance(document, dict):
         raise CheckpointError(f"{path}: its document is not a JSON object; the file is damaged")
     return document
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the renamed entry survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

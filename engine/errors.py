@@ -1,4 +1,4 @@
-"""Errors a user can cause; each message says what was found, what was expected and what to do."""
+"""Errors a user can cause: what was found, what was expected and what to do."""
 
 
 class HdtuiError(Exception):
@@ -6,7 +6,7 @@ class HdtuiError(Exception):
 
 
 class UsageError(HdtuiError):
-    """A command, configuration key or name that cannot be used: exit code 2, nothing was created."""
+    """A command, key or name that cannot be used: exit code 2, nothing was created."""
 
 
 class ConfigError(UsageError):

@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a stage is: ``done`` of ``total`` in ``unit`` (``steps``, ``robots``, ``episodes``...).
+    """How far a stage is: ``done`` of ``total`` in ``unit`` (``steps``, ``robots``...).
 
     ``rate`` is units per second of late, 0 where it is not known yet.
     """
@@ -21,7 +21,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Metrics:
-    """Named numbers at a step of the x axis (control steps, or gradient steps for a student).
+    """Named numbers at a step of the x axis: control steps, or gradient steps of a student.
 
     ``robots`` holds per-robot numbers under the robot's digest.
     """
@@ -34,7 +34,7 @@ class Metrics:
 
 @dataclass(frozen=True)
 class Note:
-    """A line for the log, and for the screen's events when it is a warning or an error."""
+    """A line for the log, and for the screen when it is a warning or an error."""
 
     level: Literal["info", "warning", "error"]
     text: str
@@ -52,7 +52,7 @@ class CheckpointWritten:
 
 @dataclass(frozen=True)
 class ArtifactWritten:
-    """A result file or folder is complete on disk. ``sha256`` covers a file, or a folder's manifest."""
+    """A result file or folder is complete; ``sha256`` covers the file or a manifest."""
 
     kind: str
     name: str
@@ -62,7 +62,7 @@ class ArtifactWritten:
 
 @dataclass(frozen=True)
 class Episode:
-    """One evaluated episode; ``policy`` labels whose, ``energy_j`` is the actuators' absolute work."""
+    """One evaluated episode; ``energy_j`` is the actuators' absolute work."""
 
     policy: str
     robot_digest: str
@@ -92,9 +92,7 @@ class Result:
     text: str
 
 
-Event = (
-    Progress | Metrics | Note | CheckpointWritten | ArtifactWritten | EpisodesFinished | Result
-)
+Event = Progress | Metrics | Note | CheckpointWritten | ArtifactWritten | EpisodesFinished | Result
 Report = Callable[[Event], None]
 
 
@@ -103,8 +101,8 @@ class StageContext:
     """What every stage gets besides its configuration and inputs.
 
     ``folder`` is the run's folder; ``attempt`` goes into names of files it writes; ``should_stop``
-    turns True once a stop was asked for (save, then raise ``StopRequestedError``); ``resume_from`` is
-    the checkpoint to continue from, or None.
+    turns True once a stop was asked for (save, then raise ``StopRequestedError``);
+    ``resume_from`` is the checkpoint to continue from, or None.
     """
 
     folder: Path

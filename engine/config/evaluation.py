@@ -17,6 +17,9 @@ class EvaluationConfig(Config):
     episodes: int = Field(16, ge=1, le=100_000, description="Episodes per robot and policy.")
     deterministic: bool = Field(True, description="Take mean actions; else sample.")
     processes: int = Field(2, ge=1, le=256, description="Processes of one thread each.")
+    record_poses: int = Field(
+        0, ge=0, le=64, description="First episodes of each robot and policy recorded to watch."
+    )
     bootstrap_samples: int = Field(
         2000, ge=100, le=1_000_000, description="Resamples behind an interval."
     )

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from engine.deployment.folding import Arrays, fold, hypernetwork_of
 from engine.deployment.runtime import DeployedMLP
 from engine.errors import DeploymentError, StopRequestedError
 from engine.events import ArtifactWritten, Progress, Result, StageContext
+from engine.files import write_bytes
 from engine.morphology.tree import Morphology
 from engine.policies.hypernetwork import Hypernetwork
 from engine.policies.robots import robot_batch
@@ -141,15 +141,7 @@ def write_file(path: Path, content: bytes) -> None:
     Raises:
         DeploymentError: the disk is full or the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_bytes(path, content)
     except OSError as error:
         raise DeploymentError(f"{path}: cannot be written ({error.strerror})") from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -20,10 +20,10 @@ from engine.distillation.manifest import (
     save_manifest,
 )
 from engine.distillation.recording import BatchJob, RobotOutcome, record_batch
-from engine.distillation.shards import file_sha256
 from engine.environments import VectorEnvironment
 from engine.errors import DatasetError
 from engine.events import ArtifactWritten, Metrics, Note, Progress, Result, StageContext
+from engine.files import file_sha256
 from engine.morphology.family import UNIMAL
 from engine.morphology.tree import Morphology
 from engine.rollout.actors import CheckpointActors

@@ -1,8 +1,6 @@
 """The manifest of expert data: what the shards hold, whose actions they are, how to check them."""
 
-import contextlib
 import hashlib
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,6 +9,7 @@ from pydantic import Field, ValidationError
 
 from engine.config.base import Config, TaskConfig
 from engine.errors import DatasetError
+from engine.files import write_bytes
 from engine.morphology.family import RobotFamily
 
 MANIFEST_NAME = "manifest.json"
@@ -156,19 +155,10 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         DatasetError: the disk is full or cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_bytes(path, content)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be written ({error.strerror}); free space?") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
 
 
 def _first_line(error: Exception) -> str:

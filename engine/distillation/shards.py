@@ -14,6 +14,7 @@ from safetensors.numpy import save
 
 from engine.distillation.manifest import Shard, Source, write_atomically
 from engine.errors import DatasetError
+from engine.files import file_sha256
 
 OBSERVATION = "observation"
 ACTION = "action"
@@ -94,15 +95,6 @@ def open_shard(folder: Path, shard: Shard, source: Source) -> ShardArrays:
     return ShardArrays(
         arrays[OBSERVATION], arrays[ACTION], arrays[ACTION_MEAN], arrays.get(TERRAIN)
     )
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, read in blocks."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_HASH_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _mapped(path: Path) -> dict[str, FloatArray]:

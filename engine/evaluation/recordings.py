@@ -1,16 +1,15 @@
 """Episodes of an evaluation as poses files, for the cockpit to play."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.checkpoints import file_sha256
 from engine.environments import VectorEnvironment
 from engine.environments.pose_recording import PoseRecorder
 from engine.errors import HdtuiError
 from engine.events import ArtifactWritten
-from engine.morphology.poses import ARTIFACT_KIND, recording_name, save_poses
+from engine.files import file_sha256, write_bytes
+from engine.morphology.poses import ARTIFACT_KIND, encode_poses, recording_name
 from engine.morphology.tree import Morphology
 
 
@@ -50,14 +49,11 @@ class Recordings:
         """
         for place, recorder in recorders.items():
             path = self.path(robot, place)
-            temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+            poses = recorder.poses(self.label, self.policy_run_id, seed)
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                save_poses(recorder.poses(self.label, self.policy_run_id, seed), temporary)
-                temporary.replace(path)
+                write_bytes(path, encode_poses(poses))
             except OSError as error:
-                temporary.unlink(missing_ok=True)
-                raise HdtuiError(f"{path}: the recorded episode was not written: {error}") from error
+                raise HdtuiError(f"{path}: the episode was not recorded: {error}") from error
 
     def artifacts(self, robot: Morphology, task: str, episodes: int) -> Sequence[ArtifactWritten]:
         """The files that ``write`` left, as reports."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from engine.errors import DatasetError
 from engine.morphology.geometry import rest_capsules
@@ -120,8 +120,8 @@ def rest_poses(morphology: Morphology) -> Poses:
     )
 
 
-def save_poses(poses: Poses, path: Path) -> None:
-    """Write a poses file (not atomic: the caller renames)."""
+def encode_poses(poses: Poses) -> bytes:
+    """The content of a poses file."""
     tensors = {
         name: np.ascontiguousarray(getattr(poses, name), dtype=np.float32) for name in _FLOATS
     }
@@ -129,7 +129,7 @@ def save_poses(poses: Poses, path: Path) -> None:
         name: np.ascontiguousarray(getattr(poses, name), dtype=np.int64) for name in _INTEGERS
     }
     header = {"format": FORMAT, "header": json.dumps(vars(poses.header), sort_keys=True)}
-    save_file(tensors, path, metadata=header)
+    return save(tensors, metadata=header)
 
 
 def load_poses(path: Path) -> Poses:

@@ -8,8 +8,10 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.synchronize import Event
 from typing import TypeVar
 
+import torch
+
 from engine.errors import HdtuiError, StopRequestedError
-from engine.rollout.children import prepare_child
+from engine.rollout.children import prepare_child, use_one_thread
 
 Item = TypeVar("Item")
 Output = TypeVar("Output")
@@ -55,10 +57,17 @@ def map_in_processes(
 def _one_by_one(
     work: Callable[[Item, ShouldStop], Output], items: Sequence[Item], should_stop: ShouldStop
 ) -> Iterator[tuple[int, Output]]:
-    for index, item in enumerate(items):
-        if should_stop():
-            raise StopRequestedError("stopped between two items of work")
-        yield index, work(item, should_stop)
+    # As in a child: other threads, or denormals that are not flushed, give other last bits.
+    threads = torch.get_num_threads()
+    use_one_thread()
+    try:
+        for index, item in enumerate(items):
+            if should_stop():
+                raise StopRequestedError("stopped between two items of work")
+            yield index, work(item, should_stop)
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(False)
 
 
 def _as_they_come(

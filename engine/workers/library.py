@@ -12,12 +12,12 @@ from db.queries import robots as queries
 from db.records import NewRobot, Robot, RobotSet
 from db.session import Database
 from engine.errors import RobotError, UnknownRobotSetError, UsageError
+from engine.files import write_text
 from engine.morphology.geometry import limb_mass_kg
 from engine.morphology.metadata import write_metadata
 from engine.morphology.mjcf import load_robot, load_robots, parse_robot, save_robot
 from engine.morphology.mjcf_writing import write_robot
 from engine.morphology.tree import Morphology
-from engine.workers.files import write_text
 from engine.workers.workspace import Workspace
 
 TRAINING, UNSEEN = "training", "unseen"

@@ -13,7 +13,7 @@ from db.records import Run, RunState
 from db.session import Database
 from engine.errors import DatabaseError, HdtuiError, StaleAttemptError, StopRequestedError
 from engine.events import StageContext
-from engine.workers.files import write_text
+from engine.files import write_text
 from engine.workers.jobs.job import Job
 from engine.workers.jobs.kinds import run_job
 from engine.workers.liveness import this_process

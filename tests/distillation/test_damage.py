@@ -11,8 +11,8 @@ import pytest
 
 from engine.distillation.dataset import load_dataset
 from engine.distillation.manifest import MANIFEST_NAME, load_manifest, write_atomically
-from engine.distillation.shards import file_sha256
 from engine.errors import DatasetError
+from engine.files import file_sha256
 
 
 @pytest.fixture

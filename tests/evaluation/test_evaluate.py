@@ -12,8 +12,17 @@ from engine.config.network import named_network
 from engine.errors import StopRequestedError, UsageError
 from engine.evaluation.episodes import EpisodesJob, run_episodes
 from engine.evaluation.evaluate import evaluate_policies
-from engine.events import Episode, EpisodesFinished, Event, Metrics, Progress, StageContext
+from engine.events import (
+    ArtifactWritten,
+    Episode,
+    EpisodesFinished,
+    Event,
+    Metrics,
+    Progress,
+    StageContext,
+)
 from engine.morphology.generation import generate
+from engine.morphology.poses import load_poses, parse_recording_name
 from engine.morphology.tree import Morphology
 from engine.rollout.actors import ActorFactory, CheckpointActors, RandomActors, ZeroActors
 from engine.rollout.saved_policy import DOCUMENT_KEY, POLICY_PREFIX, PolicyDescription
@@ -157,3 +166,23 @@ def test_a_stop_is_heeded_within_an_episode(
 def test_an_evaluation_of_nothing_is_wrong_use(robots: list[Morphology]) -> None:
     with pytest.raises(UsageError):
         evaluate_policies(CONFIG, {}, robots, _context())
+
+
+def test_recorded_episodes_are_those_that_were_counted(
+    robots: list[Morphology], tmp_path: Path
+) -> None:
+    config = CONFIG.model_copy(update={"record_poses": 2, "processes": 1})
+    events: list[Event] = []
+    context = StageContext(tmp_path, 1, events.append, lambda: False)
+    evaluation = evaluate_policies(config, {"zero": ZeroActors()}, robots, context, {"zero": 7})
+    files = [event for event in events if isinstance(event, ArtifactWritten)]
+    assert len(files) == 2 * len(robots)
+    counted = {(e.robot_digest, e.episode): e for e in evaluation.episodes}
+    for file in files:
+        poses = load_poses(file.path)
+        assert poses.header.policy_run_id == 7
+        episode = counted[poses.header.robot_digest, parse_recording_name(file.name)[3]]
+        assert poses.num_steps == episode.length
+        assert poses.reward.sum() == pytest.approx(episode.episode_return, rel=1e-4, abs=1e-3)
+    plain = evaluate_policies(CONFIG, {"zero": ZeroActors()}, robots, _context())
+    assert plain.episodes == evaluation.episodes

@@ -13,7 +13,7 @@ from db.queries.artifacts import list_checkpoints
 from db.queries.metrics import list_series, read_points
 from db.records import NewRun, RunKind, RunState
 from db.session import Database
-from engine.workers.files import file_sha256
+from engine.files import file_sha256
 from engine.workers.liveness import boot_id, host_name
 from engine.workers.workspace import Workspace
 

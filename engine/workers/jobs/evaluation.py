@@ -13,8 +13,8 @@ from engine.deployment.actors import DeployedActors
 from engine.errors import UsageError
 from engine.evaluation.evaluate import Evaluation, evaluate_policies
 from engine.events import ArtifactWritten, Result
+from engine.files import write_text
 from engine.rollout.actors import ActorFactory, CheckpointActors, RandomActors, ZeroActors
-from engine.workers.files import write_text
 from engine.workers.jobs.job import Job
 from engine.workers.library import TRAINING, UNSEEN
 
@@ -31,10 +31,11 @@ def run(job: Job) -> None:
     policies = {label: _actors(job, policy) for label, policy in labels.items()}
     policies |= {name: _baseline(name) for name in job.run.extra.get("baselines", ())}
     with job.database.write() as session:
-        owners = {name: labels[name].id if name in labels else None for name in policies}
-        set_policies(session, job.run.id, owners)
+        known = {name: labels[name].id if name in labels else None for name in policies}
+        set_policies(session, job.run.id, known)
     config = job.config(EvaluationConfig)
-    evaluation = evaluate_policies(config, policies, job.robots(), job.context)
+    owners = {name: policy.id for name, policy in labels.items()}
+    evaluation = evaluate_policies(config, policies, job.robots(), job.context, owners)
     document = _document(evaluation, _groups(job))
     path = job.context.folder / f"evaluation-a{job.context.attempt}.json"
     sha256 = write_text(path, json.dumps(document, indent=1) + "\n")

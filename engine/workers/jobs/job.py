@@ -10,9 +10,9 @@ from db.session import Database
 from engine.config.base import Config
 from engine.errors import CheckpointError, ConfigError, RunError
 from engine.events import StageContext
+from engine.files import file_sha256
 from engine.morphology.tree import Morphology
 from engine.workers import library
-from engine.workers.files import file_sha256
 from engine.workers.workspace import Workspace
 
 ConfigType = TypeVar("ConfigType", bound=Config)

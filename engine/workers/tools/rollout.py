@@ -1,6 +1,5 @@
 """Recorded actions played on one robot, for ``hdtui robots rollout``."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy.typing as npt
 from engine.config.base import TaskConfig
 from engine.environments.recording import record
 from engine.errors import HdtuiError, UsageError
+from engine.files import complete_file
 from engine.morphology.mjcf import parse_robot
 
 MAX_STEPS = 1_000_000
@@ -57,14 +57,8 @@ def _load_actions(path: Path) -> npt.NDArray[np.floating]:
 
 
 def _write(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
-    """Complete or not at all: under another name first, then renamed."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with complete_file(path) as file:
             np.savez(file, allow_pickle=False, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise HdtuiError(f"{path}: cannot be written: {error}") from error

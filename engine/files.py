@@ -1,24 +1,35 @@
-"""Files that are complete or absent: write, fsync, rename."""
+"""Files that are complete or absent: write, fsync, rename, fsync the folder."""
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 CHUNK_BYTES = 1 << 20
 
 
-def write_bytes(path: Path, content: bytes) -> str:
-    """Write a file so that it is complete or absent; its SHA-256."""
+@contextmanager
+def complete_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write; it appears at ``path`` when the block ends, and not at all if it fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with partial.open("wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def write_bytes(path: Path, content: bytes) -> str:
+    """Write a file so that it is complete or absent; its SHA-256."""
+    with complete_file(path) as file:
+        file.write(content)
     return hashlib.sha256(content).hexdigest()
 
 
@@ -34,3 +45,12 @@ def file_sha256(path: Path) -> str:
         while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the renamed entry survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
