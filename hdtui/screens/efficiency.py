@@ -118,7 +118,7 @@ class EfficiencyScreen(CockpitScreen):
         if facts is None:
             return
         lines = cost_lines(facts, self.task_name)
-        self.costs.set_empty(self.counting or "No policy is counted yet.")
+        self.costs.set_empty("No policy is counted and no run evaluated yet.")
         rows = {line.key: line for line in lines}
         keys = list(rows)
         self.costs.set_rows(keys, lambda index: cost_row(rows[keys[index]], facts, self.task_name))
@@ -136,7 +136,8 @@ class EfficiencyScreen(CockpitScreen):
             rows = 6 if self.size.height >= 30 else 4
             bars.styles.height = rows + 1
             bars.set_rule("MACs, log scale from 100k")
-            self.bars.show(bar_lines(lines, self.size.width, rows))
+            sentence = (muted(f" {self.counting or 'No policy is counted yet.'}"),)
+            self.bars.show(bar_lines(lines, self.size.width, rows) or [sentence])
         elif self.view == "limbs":
             spec, legend = limbs_chart(facts.by_limbs)
             chart.set_rule("MACs by limbs", legend)

@@ -256,11 +256,8 @@ def count_by_limbs(cockpit: Cockpit) -> str:
     Raises:
         HdtuiError: The child failed; its last line says why.
     """
-    rows: list[Mapping[str, Any]] = []
-    for limbs in LIMB_COUNTS:
-        arguments = {"task": "flat", "limbs": limbs, "latency": False, "policies": None}
-        rows += _ask_child(arguments)["rows"]
-    _keep(cockpit, "limbs", rows)
+    arguments = {"task": "flat", "limbs": LIMB_COUNTS, "latency": False, "policies": None}
+    _keep(cockpit, "limbs", _ask_child(arguments)["rows"])
     return f"counted for {LIMB_COUNTS[0]} to {LIMB_COUNTS[-1]} limbs"
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from db.queries.robots import list_sets
 from db.queries.runs import list_runs
 from db.records import NewRun, Run, RunKind, RunState
-from engine.config.base import TaskName
+from engine.config.base import TaskConfig, TaskName
 from engine.config.evaluation import EvaluationConfig
 from engine.errors import UsageError
 from engine.workers.library import select_into_set
@@ -90,17 +90,15 @@ def queue_evaluation(cockpit: Cockpit, wanted: Evaluation) -> str:
     config = EvaluationConfig(
         seed=wanted.seed,
         episodes=wanted.episodes,
-        task=EvaluationConfig().task.model_copy(update={"name": wanted.task}),
+        task=TaskConfig(name=wanted.task),
+        record_poses=1,
     )
-    settings = config.model_dump(mode="json")
-    if "record_poses" in EvaluationConfig.model_fields:
-        settings["record_poses"] = 1
     set_name = cockpit.store.ask(lambda database: _set_of(database, wanted.robots))
     many = "robot" if len(wanted.robots) == 1 else "robots"
     new = NewRun(
         kind=RunKind.EVALUATION,
         name=f"{'-'.join(map(str, wanted.policies))}-on-{len(wanted.robots)}-{many}",
-        config=settings,
+        config=config.model_dump(mode="json"),
         seed=wanted.seed,
         inputs=wanted.policies,
         robot_sets=(set_name,),
