@@ -3,7 +3,7 @@
 Whether a candidate can stand or move takes physics; whoever composes the stages filters them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 
@@ -22,7 +22,11 @@ MIN_JOINTS, MAX_JOINTS = 5, 15
 MAX_HEAD_HEIGHT_M = UNIMAL.bounds["body_position"][1][2] - UNIMAL.floor_top_m
 """Taller robots leave the range contexts are normalised by, and fall over."""
 
-MAX_GROWTHS = 30
+CEILING_WEIGHTS = {0.3: 25, 0.7: 45, 0.8: 22, MAX_HEAD_HEIGHT_M: 8}
+"""How often heads are kept below a height: a quarter of evolved robots sprawl and never fall."""
+
+CEILING_TOLERANCE_M = 0.005
+MAX_GROWTHS = 60
 MAX_MUTATIONS = 2
 
 
@@ -46,21 +50,27 @@ def generate(count: int, seed: int) -> list[Morphology]:
 def candidate(seed: int, index: int) -> Morphology:
     """The robot of one index of a seed, whatever the others are."""
     random = generator(seed, "candidate", index)
-    counts = list(LIMB_COUNT_WEIGHTS)
-    weights = np.array(list(LIMB_COUNT_WEIGHTS.values()), dtype=np.float64)
-    num_limbs = int(random.choice(counts, p=weights / weights.sum()))
+    num_limbs = int(_weighted(LIMB_COUNT_WEIGHTS, random))
+    ceiling_m = _weighted(CEILING_WEIGHTS, random) + CEILING_TOLERANCE_M
     while True:
-        grown = _grow(random, num_limbs)
+        grown = _grow(random, num_limbs, ceiling_m)
         if grown is None:
             continue
         robot, operations = grown
-        stands_low = robot.head_height_m <= MAX_HEAD_HEIGHT_M
-        if stands_low and MIN_JOINTS <= robot.num_joints <= MAX_JOINTS:
+        if robot.head_height_m <= ceiling_m and MIN_JOINTS <= robot.num_joints <= MAX_JOINTS:
             name = f"g{seed}-{index}-{robot.digest[:6]}"
             return replace(robot, name=name, lineage=Lineage(None, operations, seed))
 
 
-def _grow(random: np.random.Generator, num_limbs: int) -> tuple[Morphology, tuple[str, ...]] | None:
+def _weighted(weights: Mapping[float, float], random: np.random.Generator) -> float:
+    """One of the keys, as often as its weight says."""
+    shares = np.array(list(weights.values()), dtype=np.float64)
+    return float(random.choice(list(weights), p=shares / shares.sum()))
+
+
+def _grow(
+    random: np.random.Generator, num_limbs: int, ceiling_m: float
+) -> tuple[Morphology, tuple[str, ...]] | None:
     """A robot of that many limbs and the operations that made it; None if growth got stuck."""
     robot = _head(float(random.choice(UNIMAL.densities_kg_m3)))
     operations: list[str] = []
@@ -68,7 +78,11 @@ def _grow(random: np.random.Generator, num_limbs: int) -> tuple[Morphology, tupl
         if robot.num_limbs - 1 == num_limbs:
             break
         grown = grow_limb(robot, random)
-        if grown is not None and grown.num_limbs - 1 <= num_limbs:
+        if (
+            grown is not None
+            and grown.num_limbs - 1 <= num_limbs
+            and grown.head_height_m <= ceiling_m
+        ):
             robot = grown
             operations.append("grow_limb")
     if robot.num_limbs - 1 != num_limbs:
