@@ -136,8 +136,8 @@ class EfficiencyScreen(CockpitScreen):
             rows = 6 if self.size.height >= 30 else 4
             bars.styles.height = rows + 1
             bars.set_rule("MACs, log scale from 100k")
-            sentence = (muted(f" {self.counting or 'No policy is counted yet.'}"),)
-            self.bars.show(bar_lines(lines, self.size.width, rows) or [sentence])
+            waiting = (muted(f" {self.counting or 'No policy is counted yet.'}"),)
+            self.bars.show(bar_lines(lines, self.size.width, rows) or [waiting])
         elif self.view == "limbs":
             spec, legend = limbs_chart(facts.by_limbs)
             chart.set_rule("MACs by limbs", legend)

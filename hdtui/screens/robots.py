@@ -168,7 +168,7 @@ class RobotsScreen(RobotActionsScreen):
         words += [f"{marked} marked"] if marked else []
         arrow = "↓" if self.descending else "↑"
         policies = " and ".join(str(i) for i in (facts.teacher_id, facts.student_id) if i)
-        sort = f"{self.sort_key} {arrow}"
+        sort = f"{self.sort_key} {arrow}" + ("" if facts.task == "flat" else f" · {facts.task}")
         pane = self.query_one("#robots-pane", Pane)
         pane.set_rule(" · ".join(words), f"{sort} · {policies}" if policies else sort)
         self.table.set_empty(self._empty_sentence(facts))

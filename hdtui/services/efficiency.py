@@ -136,16 +136,16 @@ def _costs(rows: Sequence[Mapping[str, Any]]) -> tuple[Cost, ...]:
 
 
 def _reached(database: "Database") -> list[Reached]:
-    """Per policy run and task its latest evaluation, best return first."""
-    latest: dict[tuple[int, str], list[EpisodeSummary]] = {}
+    """Per policy run and task its evaluation on most robots, best return first."""
+    by_evaluation: dict[tuple[int, str, int], list[EpisodeSummary]] = {}
     for each in summaries(database):
-        if each.policy_run_id is None:
-            continue
-        key = (each.policy_run_id, each.task)
-        known = latest.get(key, [])
-        newer = not known or each.run_id > known[0].run_id
-        latest[key] = [each] if newer else [*known, *_same_run(each, known)]
-    runs = {run.id: run for run in list_runs(database, ids=[run_id for run_id, _ in latest])}
+        if each.policy_run_id is not None:
+            key = (each.policy_run_id, each.task, each.run_id)
+            by_evaluation.setdefault(key, []).append(each)
+    firmest: dict[tuple[int, str], list[EpisodeSummary]] = {}
+    for (run_id, task, _), found in sorted(by_evaluation.items(), key=_firmness):
+        firmest[run_id, task] = found
+    runs = {run.id: run for run in list_runs(database, ids=[run_id for run_id, _ in firmest])}
     reached = [
         Reached(
             runs[run_id],
@@ -153,10 +153,15 @@ def _reached(database: "Database") -> list[Reached]:
             interval([each.mean_return for each in found]),
             shaped_like(runs[run_id]),
         )
-        for (run_id, task), found in latest.items()
+        for (run_id, task), found in firmest.items()
         if run_id in runs
     ]
     return sorted(reached, key=lambda each: -each.over_robots.mean)
+
+
+def _firmness(item: tuple[tuple[int, str, int], list[EpisodeSummary]]) -> tuple[int, int, int]:
+    (_, _, evaluation_id), found = item
+    return len(found), sum(each.episodes for each in found), evaluation_id
 
 
 def shaped_like(run: Run) -> str | None:
@@ -181,10 +186,6 @@ def _alike(first: NetworkConfig, second: NetworkConfig, fields: Sequence[str]) -
     return all(getattr(first, field) == getattr(second, field) for field in fields)
 
 
-def _same_run(each: EpisodeSummary, known: Sequence[EpisodeSummary]) -> list[EpisodeSummary]:
-    return [each] if each.run_id == known[0].run_id else []
-
-
 def _kept_returns(database: "Database", home: Path) -> list[KeptReturn]:
     """Student over teacher of every student's latest evaluation that says so."""
     kinds = {run.id: run.kind for run in list_runs(database, archived=True)}
@@ -196,7 +197,7 @@ def _kept_returns(database: "Database", home: Path) -> list[KeptReturn]:
         if len(students) != 1 or students[0] in found:
             continue
         ratios = _ratios(database, home, run)
-        if ratios:
+        if ratios.keys() & {"train", "unseen"}:
             found[students[0]] = KeptReturn(students[0], run.id, ratios)
     return list(found.values())
 

@@ -1,5 +1,6 @@
 """Robots of the library with what teachers and students reached on them."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,7 @@ class RobotsFacts:
     set_name: str | None
     teacher_id: int | None
     student_id: int | None
+    task: str
     filling: str
 
 
@@ -82,17 +84,18 @@ def read_robots(database: "Database", set_name: str | None, pinned: int | None) 
     found = summaries(database)
     kinds = _policy_kinds(database, found)
     teacher_id, student_id = choose_policies(found, kinds, pinned)
-    scores = _latest_scores(found)
+    task = _main_task(found, (teacher_id, student_id))
+    scores = _firmest_scores([each for each in found if each.task == task])
     entries = [
         Entry(
             robot,
-            scores.get((teacher_id, robot.digest)) if teacher_id else None,
-            scores.get((student_id, robot.digest)) if student_id else None,
+            scores.get((teacher_id, robot.digest, task)) if teacher_id else None,
+            scores.get((student_id, robot.digest, task)) if student_id else None,
         )
         for robot in list_robots(database, set_name)
     ]
     return RobotsFacts(
-        tuple(entries), tuple(sets), set_name, teacher_id, student_id, _filling(database)
+        tuple(entries), tuple(sets), set_name, teacher_id, student_id, task, _filling(database)
     )
 
 
@@ -126,10 +129,18 @@ def _is(each: EpisodeSummary, kinds: Mapping[int, RunKind], kind: RunKind) -> bo
     return each.policy_run_id is not None and kinds.get(each.policy_run_id) is kind
 
 
-def _latest_scores(found: Sequence[EpisodeSummary]) -> dict[tuple[int | None, str], Score]:
-    """By policy run and robot, the score of the latest evaluation."""
-    latest = sorted(found, key=lambda each: each.run_id)
-    return {(each.policy_run_id, each.robot_digest): score(each) for each in latest}
+def _main_task(found: Sequence[EpisodeSummary], policies: Sequence[int | None]) -> str:
+    """The task on which these policies were evaluated on most robots."""
+    counts = Counter(each.task for each in found if each.policy_run_id in policies)
+    return counts.most_common(1)[0][0] if counts else "flat"
+
+
+def _firmest_scores(
+    found: Sequence[EpisodeSummary],
+) -> dict[tuple[int | None, str, str], Score]:
+    """By policy run, robot and task, the evaluation with most episodes; the latest of equals."""
+    ordered = sorted(found, key=lambda each: (each.episodes, each.run_id))
+    return {(each.policy_run_id, each.robot_digest, each.task): score(each) for each in ordered}
 
 
 def score(summary: EpisodeSummary) -> Score:
@@ -244,7 +255,7 @@ def read_robot(
         if run.kind is RunKind.TEACHER and names.intersection(run.robot_sets)
     ]
     library = {each.digest: each for each in known}
-    scores = _latest_scores(summaries(database, robot_digests=[digest]))
+    scores = _firmest_scores(summaries(database, robot_digests=[digest]))
     runs = {run.id: run for run in everyone}
     listed = sorted(scores.values(), key=lambda each: -each.mean)
     body, problem = _body(home, robot)

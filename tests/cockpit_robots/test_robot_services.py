@@ -241,16 +241,23 @@ def test_an_evaluation_without_policies_is_not_queued(workspace: Path) -> None:
         queue_evaluation(Cockpit(workspace), Evaluation((), ("a",)))
 
 
-def test_episodes_of_a_later_evaluation_stand_for_a_policy(
+def test_the_evaluation_with_most_episodes_stands_for_a_policy_on_a_robot(
+    database: Database, robots: list[Morphology]
+) -> None:
+    digest = robots[0].digest
+    for values, expected in (([5.0, 7.0], 1000.0), ([5.0, 7.0, 6.0], 6.0)):
+        later = add_run(database, RunKind.EVALUATION, "again", inputs=(1, 2))
+        add_episodes(database, later, {"teacher": 1}, {("teacher", digest): values})
+        entries = read_robots(database, "six", None).entries
+        entry = next(each for each in entries if each.robot.digest == digest)
+        assert entry.teacher is not None
+        assert entry.teacher.mean == pytest.approx(expected)
+
+
+def test_the_newest_film_of_a_policy_is_played(
     database: Database, robots: list[Morphology]
 ) -> None:
     later = add_run(database, RunKind.EVALUATION, "again", inputs=(1, 2))
-    returns = {("teacher", robots[0].digest): [5.0, 7.0], ("student", robots[0].digest): [6.0]}
-    add_episodes(database, later, {"teacher": 1, "student": 2}, returns)
     add_film(database, later, walking(robots[0], policy="teacher"), 1)
-    facts = read_robots(database, "six", None)
-    entry = next(e for e in facts.entries if e.robot.digest == robots[0].digest)
-    assert entry.teacher is not None
-    assert entry.teacher.mean == 6.0
     pair = list_recordings(database, database.home).pairs(robots[0].digest)[0]
     assert [each.run_id for each in pair] == [later, 3]
