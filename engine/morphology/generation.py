@@ -6,6 +6,7 @@ Whether a candidate can stand or move takes physics; whoever composes the stages
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from engine.morphology.operations import OPERATIONS, grow_limb
 from engine.morphology.placement import standing
 from engine.morphology.tree import Limb, Lineage, Morphology
 from engine.random import generator
+
+Number = TypeVar("Number", int, float)
 
 LIMB_COUNT_WEIGHTS = {4: 1, 5: 3, 6: 6, 7: 12, 8: 18, 9: 18, 10: 12}
 """How often a limb count is aimed at: like evolved UNIMAL robots, mostly 7 to 10."""
@@ -50,7 +53,7 @@ def generate(count: int, seed: int) -> list[Morphology]:
 def candidate(seed: int, index: int) -> Morphology:
     """The robot of one index of a seed, whatever the others are."""
     random = generator(seed, "candidate", index)
-    num_limbs = int(_weighted(LIMB_COUNT_WEIGHTS, random))
+    num_limbs = _weighted(LIMB_COUNT_WEIGHTS, random)
     ceiling_m = _weighted(CEILING_WEIGHTS, random) + CEILING_TOLERANCE_M
     while True:
         grown = _grow(random, num_limbs, ceiling_m)
@@ -62,10 +65,10 @@ def candidate(seed: int, index: int) -> Morphology:
             return replace(robot, name=name, lineage=Lineage(None, operations, seed))
 
 
-def _weighted(weights: Mapping[float, float], random: np.random.Generator) -> float:
+def _weighted(weights: Mapping[Number, int], random: np.random.Generator) -> Number:
     """One of the keys, as often as its weight says."""
     shares = np.array(list(weights.values()), dtype=np.float64)
-    return float(random.choice(list(weights), p=shares / shares.sum()))
+    return list(weights)[int(random.choice(len(shares), p=shares / shares.sum()))]
 
 
 def _grow(
