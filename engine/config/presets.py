@@ -44,7 +44,7 @@ PRESETS: dict[PresetName, PipelineConfig] = {
         mutation=MutationConfig(mutants_per_robot=2),
         collection=CollectionConfig(samples_per_robot=512),
         student=named_student("smoke"),
-        evaluation=EvaluationConfig(episodes=2, bootstrap_samples=500),
+        evaluation=EvaluationConfig(episodes=2, bootstrap_samples=500, record_poses=1),
     ),
     "quick": PipelineConfig(
         generation=GenerationConfig(train_count=8, unseen_count=4),
@@ -52,7 +52,7 @@ PRESETS: dict[PresetName, PipelineConfig] = {
         mutation=MutationConfig(mutants_per_robot=5),
         collection=CollectionConfig(samples_per_robot=4000),
         student=named_student("quick"),
-        evaluation=EvaluationConfig(episodes=8),
+        evaluation=EvaluationConfig(episodes=8, record_poses=1),
     ),
     "laptop": PipelineConfig(
         generation=GenerationConfig(train_count=8, unseen_count=4),
@@ -60,7 +60,7 @@ PRESETS: dict[PresetName, PipelineConfig] = {
         mutation=MutationConfig(mutants_per_robot=9),
         collection=CollectionConfig(samples_per_robot=8000),
         student=named_student("laptop"),
-        evaluation=EvaluationConfig(episodes=16),
+        evaluation=EvaluationConfig(episodes=16, record_poses=1),
     ),
     "paper": PipelineConfig(
         generation=GenerationConfig(train_count=100, unseen_count=100),
