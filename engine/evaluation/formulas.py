@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from engine.config.base import TaskName
+from engine.config.network import NetworkConfig
 from engine.environments.terrain_observation import TERRAIN_POINTS
 from engine.morphology.family import UNIMAL
 
@@ -38,32 +39,56 @@ class Cost:
 
 @dataclass(frozen=True)
 class _Trunk:
+    """Layer widths of a network over limbs; the defaults are what all published ones share."""
+
     layers: int
     feedforward: int
+    width: int = _EMBEDDING
+    generated: bool = False
+    context_attention: bool = False
+    positions: bool = False
 
 
 _TRANSFORMERS = {"flat": _Trunk(5, 1024), "terrain": _Trunk(5, 1024)}
 _COMPRESSED_TRANSFORMERS = {"flat": _Trunk(1, 256), "terrain": _Trunk(2, 128)}
-_COMPRESSED_MODUMORPH = _Trunk(1, 128)
+_MODUMORPH = _Trunk(5, 1024, generated=True, context_attention=True)
+_COMPRESSED_MODUMORPH = _Trunk(1, 128, generated=True, context_attention=True)
 _DECODER_LAYERS: dict[TaskName, int] = {"flat": 0, "incline": 0, "variable": 1, "obstacles": 2}
 
 
 def closed_form(policy: str, task: TaskName, limbs: int) -> Cost:
     """Parameters and multiply-adds of a policy of published size with ``limbs`` limb slots."""
     ground = "terrain" if _points(task) else "flat"
-    if policy == "transformer":
-        return _transformer(task, limbs, _TRANSFORMERS[ground])
-    if policy == "transformer-compressed":
-        return _transformer(task, limbs, _COMPRESSED_TRANSFORMERS[ground])
-    if policy == "modumorph":
-        return _modumorph(task, limbs, _TRANSFORMERS[ground])
-    if policy == "modumorph-compressed":
-        return _modumorph(task, limbs, _COMPRESSED_MODUMORPH)
+    trunks = {
+        "transformer": _TRANSFORMERS[ground],
+        "transformer-compressed": _COMPRESSED_TRANSFORMERS[ground],
+        "modumorph": _MODUMORPH,
+        "modumorph-compressed": _COMPRESSED_MODUMORPH,
+    }
+    if policy in trunks:
+        return _limb_network(task, limbs, trunks[policy])
     if policy == "mlp":
-        return _mlp(limbs * _described(), limbs, task, hidden=1)
-    return _mlp(
-        limbs * UNIMAL.observation_layout.width, limbs, task, hidden=2 if _points(task) else 1
+        return _mlp(_described(), limbs, task, _MLP, hidden=1)
+    return _mlp(_observed(), limbs, task, _MLP, hidden=2 if _points(task) else 1)
+
+
+def closed_form_of(network: NetworkConfig, task: TaskName, limbs: int) -> Cost:
+    """The same for any network; a hypernetwork's is that of the base MLP it writes."""
+    if network.kind == "hypernetwork":
+        return _mlp(_observed(), limbs, task, network.hidden_width, hidden=network.hidden_layers)
+    if network.kind in ("multi_mlp", "single_mlp"):
+        columns = _described() if network.kind == "multi_mlp" else _observed()
+        hidden = network.hidden_layers - 1
+        return _mlp(columns, limbs, task, network.hidden_width, hidden=hidden)
+    trunk = _Trunk(
+        network.layers,
+        network.feedforward_width,
+        network.width,
+        generated=network.kind == "modumorph",
+        context_attention=network.attention == "context",
+        positions=network.positional_embedding,
     )
+    return _limb_network(task, limbs, trunk)
 
 
 def linear(fan_in: int, fan_out: int) -> Cost:
@@ -87,50 +112,48 @@ def _terrain(task: TaskName) -> Cost:
     return _chain([_points(task), _TERRAIN, _TERRAIN]) if _points(task) else Cost(0, 0)
 
 
+def _observed() -> int:
+    return UNIMAL.observation_layout.width
+
+
 def _described() -> int:
     """Columns of a limb that carries its raw context."""
     return UNIMAL.observation_layout.width + UNIMAL.raw_context_layout.width
 
 
-def _decoder(task: TaskName) -> list[int]:
-    joined = _EMBEDDING + (_TERRAIN if _points(task) else 0)
-    return [joined, *[_TERRAIN] * _DECODER_LAYERS[task], UNIMAL.joint_slots]
+def _limb_network(task: TaskName, limbs: int, trunk: _Trunk) -> Cost:
+    """Embedding, encoder layers and decoder, each on every limb, and the terrain encoder."""
+    width, context = trunk.width, UNIMAL.context_layout.width
+    joined = width + (_TERRAIN if _points(task) else 0)
+    decoder = [joined, *[_TERRAIN] * _DECODER_LAYERS[task], UNIMAL.joint_slots]
+    shapes = [(_described(), width), *pairwise(decoder)]
+    rows = _written(shapes) if trunk.generated else _shared(shapes)
+    norms = 2
+    if trunk.context_attention:
+        rows += _chain([context, *[width] * 3])
+        norms = 3
+    layer = linear(width, width).times(4) + _chain([width, trunk.feedforward, width])
+    # Scores and mixture: every limb with every limb, whatever the number of heads.
+    products = Cost(0, 2 * limbs * limbs * width)
+    layer = layer.on_rows(limbs) + products + _norm(width).times(norms)
+    positions = Cost(limbs * width if trunk.positions else 0, 0)
+    return rows.on_rows(limbs) + layer.times(trunk.layers) + positions + _terrain(task)
 
 
-def _attention_products(limbs: int) -> Cost:
-    """Scores and mixture: every limb with every limb, whatever the number of heads."""
-    return Cost(0, 2 * limbs * limbs * _EMBEDDING)
+def _shared(shapes: Sequence[tuple[int, int]]) -> Cost:
+    return sum((linear(fan_in, fan_out) for fan_in, fan_out in shapes), Cost(0, 0))
 
 
-def _feedforward(trunk: _Trunk) -> Cost:
-    return _chain([_EMBEDDING, trunk.feedforward, _EMBEDDING])
-
-
-def _transformer(task: TaskName, limbs: int, trunk: _Trunk) -> Cost:
-    per_row = linear(_EMBEDDING, _EMBEDDING).times(4) + _feedforward(trunk)
-    layer = per_row.on_rows(limbs) + _attention_products(limbs) + _norm(_EMBEDDING).times(2)
-    embedding = linear(_described(), _EMBEDDING).on_rows(limbs)
-    decoder = _chain(_decoder(task)).on_rows(limbs)
-    return embedding + layer.times(trunk.layers) + decoder + _terrain(task)
-
-
-def _modumorph(task: TaskName, limbs: int, trunk: _Trunk) -> Cost:
+def _written(shapes: Sequence[tuple[int, int]]) -> Cost:
     """Weights written per limb are work but no parameters; their heads are parameters."""
-    context = UNIMAL.context_layout.width
-    shapes = [(_described(), _EMBEDDING), *pairwise(_decoder(task))]
-    hypernetwork = _chain([context, _EMBEDDING, _EMBEDDING])
+    hypernetwork = _chain([UNIMAL.context_layout.width, _EMBEDDING, _EMBEDDING])
     for fan_in, fan_out in shapes:
         hypernetwork += linear(_EMBEDDING, fan_in * fan_out) + linear(_EMBEDDING, fan_out)
-    written = Cost(0, sum(fan_in * fan_out for fan_in, fan_out in shapes))
-    attention_context = _chain([context, *[_EMBEDDING] * 3])
-    per_row = linear(_EMBEDDING, _EMBEDDING).times(4) + _feedforward(trunk)
-    layer = per_row.on_rows(limbs) + _attention_products(limbs) + _norm(_EMBEDDING).times(3)
-    rows = (hypernetwork + written + attention_context).on_rows(limbs)
-    return rows + layer.times(trunk.layers) + _terrain(task)
+    return hypernetwork + Cost(0, sum(fan_in * fan_out for fan_in, fan_out in shapes))
 
 
-def _mlp(fan_in: int, limbs: int, task: TaskName, hidden: int) -> Cost:
+def _mlp(columns: int, limbs: int, task: TaskName, width: int, *, hidden: int) -> Cost:
     """Input layer, ``hidden`` layers of which the first sees the terrain too, output layer."""
-    joined = _MLP + (_TERRAIN if _points(task) else 0)
-    widths = [joined, *[_MLP] * hidden, limbs * UNIMAL.joint_slots]
-    return linear(fan_in, _MLP) + _chain(widths) + _terrain(task)
+    joined = width + (_TERRAIN if _points(task) else 0)
+    widths = [joined, *[width] * hidden, limbs * UNIMAL.joint_slots]
+    return linear(limbs * columns, width) + _chain(widths) + _terrain(task)

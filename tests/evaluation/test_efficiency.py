@@ -3,11 +3,13 @@
 import pytest
 
 from engine.config.base import TaskName
+from engine.config.network import NetworkConfig
 from engine.deployment.timing import deployed_steps
 from engine.errors import UsageError
-from engine.evaluation.efficiency import POLICIES, _subject, count, efficiency, scaling
-from engine.evaluation.formulas import closed_form
+from engine.evaluation.efficiency import count, efficiency, scaling
+from engine.evaluation.formulas import closed_form, closed_form_of
 from engine.evaluation.latency import measure_latencies
+from engine.evaluation.subjects import POLICIES, published, subject
 
 TASKS: tuple[TaskName, ...] = ("flat", "variable", "obstacles")
 
@@ -16,7 +18,9 @@ TASKS: tuple[TaskName, ...] = ("flat", "variable", "obstacles")
 @pytest.mark.parametrize("policy", POLICIES)
 def test_counter_and_formula_agree_from_2_to_24_limbs(policy: str, task: TaskName) -> None:
     for limbs in (2, 3, 7, 12, 18, 24):
-        assert count(_subject(policy, task, limbs)) == closed_form(policy, task, limbs)
+        network = published(policy, task)
+        counted = count(subject(policy, network, task, limbs))
+        assert counted == closed_form(policy, task, limbs) == closed_form_of(network, task, limbs)
 
 
 @pytest.mark.slow
@@ -70,6 +74,40 @@ def test_every_step_is_run_equally_often() -> None:
     latencies = measure_latencies({"a": lambda: step("a"), "b": lambda: step("b")}, rounds=5)
     assert calls["a"] == calls["b"]
     assert set(latencies) == {"a", "b"}
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"kind": "transformer", "attention": "context"},
+        {"kind": "transformer", "attention": "self", "positional_embedding": True, "heads": 4},
+        {"kind": "modumorph", "width": 32, "layers": 3},
+        {"kind": "modumorph", "attention": "self", "width": 96},
+        {"kind": "multi_mlp", "hidden_width": 40, "hidden_layers": 3},
+        {"kind": "single_mlp", "hidden_layers": 1},
+        {"kind": "hypernetwork", "hidden_width": 64, "hidden_layers": 2},
+    ],
+    ids=str,
+)
+def test_networks_of_runs_are_counted_and_agree_with_the_formula_too(
+    fields: dict[str, object], task: TaskName
+) -> None:
+    network = NetworkConfig.model_validate(fields)
+    for limbs in (2, 5, 12, 24):
+        counted = count(subject("own", network, task, limbs))
+        assert counted == closed_form_of(network, task, limbs)
+
+
+def test_networks_of_runs_stand_beside_published_ones_with_latency_and_ratio() -> None:
+    own = {"base-mlp of 7": NetworkConfig(kind="hypernetwork", hidden_layers=1, hidden_width=128)}
+    document = efficiency(
+        "flat", policies=("base-mlp",), own=own, latency=True, runtimes=deployed_steps
+    )
+    assert [row["policy"] for row in document["rows"]] == ["base-mlp", "base-mlp of 7"]
+    assert document["ratios"]["base-mlp of 7"]["macs"] < 1
+    assert all(row["latency_us"]["p50"] > 0 for row in document["rows"])
+    assert document["rows"][0]["latency_us"] == document["runtimes"]["numpy"]
 
 
 def test_unknown_policies_and_limbless_robots_are_wrong_use() -> None:
