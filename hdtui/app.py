@@ -1,8 +1,9 @@
 """The cockpit: bindings, modes and the pulse; screens load after the first paint."""
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
 from textual.app import App
@@ -11,12 +12,15 @@ from textual.message import Message
 from textual.screen import Screen
 
 from engine.errors import HdtuiError
-from hdtui.messages import Counts, WorldChanged
+from hdtui.messages import Answer, Counts, WorldChanged
 from hdtui.screens.opening import OpeningScreen
 from hdtui.services.cockpit import Cockpit
 from hdtui.services.store import NoWorkspaceError
 from hdtui.widgets.meter import ByteMeter, MeteredDriver
 from hdtui.widgets.roles import themes
+
+if TYPE_CHECKING:
+    from hdtui.services.supervision import Supervision
 
 MODE_SCREENS = {
     "home": "hdtui.screens.home:HomeScreen",
@@ -83,6 +87,7 @@ class CockpitApp(App[str]):
         self._asked_theme = theme
         self._revision: int | None = None
         self._opened = False
+        self._supervision: Supervision | None = None
         for candidate in themes():
             self.register_theme(candidate)
         self.theme = theme or ("mono" if self.no_color else "terminal")
@@ -104,12 +109,7 @@ class CockpitApp(App[str]):
             first_start = True
         except HdtuiError as error:
             problem = str(error)
-        import importlib.util
-
-        for mode, target in list(MODE_SCREENS.items()):
-            if importlib.util.find_spec(target.partition(":")[0]) is None:
-                MODE_SCREENS.pop(mode)
-                continue
+        for target in MODE_SCREENS.values():
             importlib.import_module(target.partition(":")[0])
         self.post_message(self.Opened(first_start, problem))
 
@@ -145,16 +145,31 @@ class CockpitApp(App[str]):
         store = self.cockpit.store
         try:
             revision = store.revision()
-            changed = revision != self._revision
-            counts = self._count() if changed or self.counts is None else self.counts
+            known = self.counts
+            changed = revision != self._revision or known is None or bool(known.notice)
+            counts = self._count() if changed or known is None else replace(known, warning="")
             self._revision = revision
             self.cockpit.save_preferences()
+            counts, sentence = self._supervised(counts)
+            if sentence:
+                self.screen.post_message(Answer(sentence))
         except NoWorkspaceError:
             counts, changed = Counts(), False
         except HdtuiError:
             lost_s = round(store.health.lost_for_s)
             counts, changed = Counts(notice=f"database lost {lost_s}s"), True
         self.post_message(self.Pulsed(counts, changed))
+
+    def _supervised(self, counts: Counts) -> tuple[Counts, str]:
+        """See to it that work has a supervisor; row 1 says where it has none."""
+        if self._supervision is None:
+            from hdtui.services.supervision import Supervision
+
+            self._supervision = Supervision(self.cockpit)
+        sentence = self._supervision.look(counts.queued + counts.active)
+        if self._supervision.missing:
+            counts = replace(counts, warning="no supervisor")
+        return counts, sentence
 
     def _count(self) -> Counts:
         from hdtui.services.runs import count_runs

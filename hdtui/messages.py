@@ -8,7 +8,7 @@ from textual.message import Message
 
 @dataclass(frozen=True)
 class Counts:
-    """How many runs wait, run, and need eyes; ``notice`` replaces them where it is set."""
+    """How many runs wait, run, need eyes; ``notice`` replaces them, ``warning`` comes before."""
 
     queued: int = 0
     active: int = 0
@@ -16,6 +16,7 @@ class Counts:
     lost: int = 0
     total: int = 0
     notice: str = ""
+    warning: str = ""
 
 
 class Loaded(Message):

@@ -14,7 +14,6 @@ from hdtui.screens.home_parts import (
     EVENT_COLUMNS,
     active_row,
     event_row,
-    headline_chart,
     machine_lines,
     result_lines,
     split_lines,
@@ -26,7 +25,7 @@ from hdtui.services.curves import CurveReader, CurvesFacts
 from hdtui.services.home import HomeFacts, TimeSplit, read_home, read_time_split
 from hdtui.services.machine import MachineLoad, MachineReader
 from hdtui.services.metric_names import metric_label
-from hdtui.widgets.chart import Chart
+from hdtui.widgets.chart import Chart, headline_chart
 from hdtui.widgets.lines import Lines, Span
 from hdtui.widgets.meter import CHART_BYTES_PER_S, TokenBucket
 from hdtui.widgets.rule import Divider, Pane
@@ -223,9 +222,7 @@ class HomeScreen(RunActionsScreen):
         split = self.split
         if split is None or not split.shares:
             pane.set_rule("Time")
-            words = (
-                "" if split is None else f" {split.run_id} has not reported a split."
-            )
+            words = "" if split is None else f" {split.run_id} has not reported a split."
             self.split_body.show([(Span(words, "muted"),)])
             return
         pane.set_rule(f"Time in {split.run_id}, last minute")

@@ -1,17 +1,15 @@
 """How Home writes stages, active runs, shares of time, load and events."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 
 from db.records import RunEvent
 from hdtui.formatting import moment, percent, printable, shorten, size
 from hdtui.services.cockpit import Cockpit
-from hdtui.services.curves import RunCurve
 from hdtui.services.home import HomeFacts, Stage, TimeSplit
 from hdtui.services.machine import MachineLoad
 from hdtui.services.states import GLYPHS, RunView
 from hdtui.widgets.bars import block_bar
-from hdtui.widgets.chart import CURVE_ROLES, ChartSpec, Curve
 from hdtui.widgets.lines import BLANK, Line, Span, left_and_right
 from hdtui.widgets.run_cells import (
     done_words,
@@ -179,16 +177,3 @@ def result_lines(facts: HomeFacts, width: int) -> list[Line]:
         left: Line = (Span(f" {run.id} ", "muted"), Span(f"{run.kind} {printable(run.name)} "))
         lines.append(left_and_right(left, (Span(f"{result_words(run)} "),), width))
     return lines or [(Span(" No results yet.", "muted"),)]
-
-
-def headline_chart(curves: Sequence[RunCurve]) -> ChartSpec:
-    """The chart of Home: a run's curve up to its planned end, and the pinned one."""
-    run = curves[0].run if curves else None
-    planned = run.total if run is not None and "steps" in (run.unit or "") else None
-    return ChartSpec(
-        curves=tuple(
-            Curve(letter, curve.path("steps"), role)
-            for letter, role, curve in zip("ab", CURVE_ROLES, curves, strict=False)
-        ),
-        x_end=planned,
-    )

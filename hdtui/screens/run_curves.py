@@ -15,7 +15,7 @@ from hdtui.services.metric_names import metric_label, metric_value
 from hdtui.services.run_details import RobotsFacts, read_robot_returns
 from hdtui.services.smoothing import WEIGHTS
 from hdtui.widgets.chart import CURVE_ROLES, Chart, ChartSpec, Curve
-from hdtui.widgets.lines import Lines, Span
+from hdtui.widgets.lines import Lines, Span, left_and_right
 from hdtui.widgets.meter import CHART_BYTES_PER_S, TokenBucket
 from hdtui.widgets.rule import Divider, Pane
 from hdtui.widgets.run_cells import number
@@ -26,10 +26,7 @@ if TYPE_CHECKING:
     from db.session import Database
 
 LOG_SCALES = ("", "log y", "log x", "log x and y")
-METRIC_COLUMNS = (
-    Column("name", "", 15, grow=True, gap=1),
-    Column("value", "", 9, right=True, gap=0),
-)
+METRIC_COLUMNS = (Column("metric", "", 24, grow=True, gap=0),)
 SMALL_DEFAULTS = ("value_loss", "approximate_kl", "action_std", "loss", "held_out_sample_loss")
 LETTERS = "abcdefgh"
 
@@ -131,13 +128,7 @@ class CurvesTab(RunTab):
         series = facts.curves.series
         self.metrics.set_rows(
             [each.name for each in series],
-            lambda index: TableRow(
-                cells=(
-                    (Span(metric_label(series[index].name)),),
-                    number(metric_value(series[index].name, series[index].last_value)),
-                ),
-                mark="*" if series[index].name in self.marked else " ",
-            ),
+            lambda index: self._metric_row(series[index].name, series[index].last_value),
         )
         visible = min(len(series), self.metrics.num_visible)
         pane = self.query_one("#metrics-pane", Pane)
@@ -145,6 +136,12 @@ class CurvesTab(RunTab):
         if first and series:
             self.post_message(self.Reread())
         self._draw()
+
+    def _metric_row(self, name: str, value: float | None) -> TableRow:
+        """Name left, value right, in one cell: neither takes room that the other needs."""
+        room = max(8, self.metrics.size.width - 2)
+        cell = left_and_right((Span(metric_label(name)),), number(metric_value(name, value)), room)
+        return TableRow(cells=(cell,), mark="*" if name in self.marked else " ")
 
     def _draw(self, live: bool = True) -> None:
         """Draw the chart, unless the bytes of the last pictures are not paid yet."""

@@ -9,9 +9,17 @@ from textual.containers import Horizontal, Vertical
 
 from hdtui.screens.menu import MenuScreen
 from hdtui.screens.run_actions import RunActionsScreen
-from hdtui.screens.runs_parts import COLUMN_CHOICES, DEFAULT_COLUMNS, RowWriter, preview_lines
+from hdtui.screens.runs_parts import (
+    COLUMN_CHOICES,
+    DEFAULT_COLUMNS,
+    RowWriter,
+    preview_lines,
+    side_lines,
+)
 from hdtui.services.cockpit import now
+from hdtui.services.curves import CurveReader, CurvesFacts
 from hdtui.services.filters import Filter, FilterError, completions, parse_filter
+from hdtui.services.metric_names import metric_label
 from hdtui.services.run_list import (
     FIELDS,
     RunsFacts,
@@ -21,6 +29,7 @@ from hdtui.services.run_list import (
     passing,
     sorted_runs,
 )
+from hdtui.widgets.chart import Chart, headline_chart
 from hdtui.widgets.filter_row import FilterRow
 from hdtui.widgets.lines import Lines, Span
 from hdtui.widgets.rule import Divider, Pane
@@ -88,6 +97,8 @@ class RunsScreen(RunActionsScreen):
         self.summary = Lines([()])
         self.preview = Lines()
         self.side = Lines()
+        self.chart = Chart(empty="No points.")
+        self.curve_reader = CurveReader()
 
     def compose_body(self) -> ComposeResult:
         with Horizontal():
@@ -96,7 +107,9 @@ class RunsScreen(RunActionsScreen):
                 yield Pane("Runs", list_body, facts="reading", widget_id="runs-pane")
                 yield Pane("", self.preview, widget_id="preview-pane")
             yield Divider("┬")
-            yield Pane("", self.side, widget_id="side-pane")
+            with Vertical(id="side"):
+                yield Pane("", self.side, widget_id="side-pane")
+                yield Pane("", self.chart, widget_id="side-chart-pane")
 
     def on_mount(self) -> None:
         self.filter_row.set_text(self.filter_text)
@@ -135,7 +148,9 @@ class RunsScreen(RunActionsScreen):
         )
 
     def show_facts(self, topic: str, facts: Any) -> None:
-        if isinstance(facts, RunsFacts):
+        if isinstance(facts, CurvesFacts):
+            self._show_side_chart(facts)
+        elif isinstance(facts, RunsFacts):
             if self.facts is None and self.filter_text:
                 self.facts = facts
                 self._parse(self.filter_text)
@@ -195,6 +210,22 @@ class RunsScreen(RunActionsScreen):
         title, facts, lines = preview_lines(each, self.facts, self.cockpit, self.size.width)
         self.query_one("#preview-pane", Pane).set_rule(title, facts)
         self.preview.show(lines)
+        if self.has_class("roomy") and self.facts is not None:
+            self.query_one("#side-pane", Pane).set_rule(title)
+            self.side.show(side_lines(each, self.facts, self.side.size.width))
+            reader = self.curve_reader
+            if each is not None:
+                run_ids = [each.run.id]
+                self.ask("side", lambda database: reader.read_headline(database, run_ids))
+
+    def _show_side_chart(self, facts: CurvesFacts) -> None:
+        pane = self.query_one("#side-chart-pane", Pane)
+        for metric, curves in facts.curves.items():
+            pane.set_rule(metric_label(metric))
+            self.chart.show_chart(headline_chart(curves), (metric, self.current_run()))
+            return
+        pane.set_rule("curve")
+        self.chart.show_sentence("No points yet.")
 
     def current_run(self) -> int | None:
         key = self.table.cursor_key

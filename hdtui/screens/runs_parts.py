@@ -154,3 +154,44 @@ def _relatives(each: RunView, facts: RunsFacts) -> Line:
     if children:
         spans += [Span(" → ", "muted"), Span(" ".join(str(child) for child in sorted(children)))]
     return tuple(spans)
+
+
+def side_lines(each: RunView | None, facts: RunsFacts, width: int) -> list[Line]:
+    """A column about a run: its state, result, notes, relatives and main settings."""
+    if each is None:
+        return []
+    run, at, room = each.run, now(), max(16, width - 4)
+    rows = wrapped(printable(each.sentence), room)
+    lines: list[Line] = [(Span(f" {each.glyph} ", each.role), Span(rows[0]))]
+    lines += [(Span(f"   {row}"),) for row in rows[1:]]
+    for title, words in (
+        ("result", run.result_text or ""),
+        ("tags", " ".join(run.tags)),
+        ("note", run.note or ""),
+        ("robots", " ".join(run.robot_sets)),
+        ("began", date_and_time(run.started_at, at)),
+        ("where", f"{run.host}, {run.device}, attempt {run.attempt}"),
+        ("seed", str(run.seed)),
+    ):
+        for place, row in enumerate(wrapped(printable(words), room - 7) if words else []):
+            lines.append((Span(f" {title if not place else '':<8}", "muted"), Span(row)))
+    lines.append(())
+    above = [other for other in facts.views if other.run.id in run.inputs]
+    below = [other for other in facts.views if run.id in other.run.inputs]
+    lines += _relative_lines("from", above)
+    return lines + _relative_lines("to", below)
+
+
+def _relative_lines(title: str, others: Sequence[RunView]) -> list[Line]:
+    lines: list[Line] = []
+    for place, other in enumerate(sorted(others, key=_number)[:6]):
+        name = f"{other.run.id} {other.run.kind} {result_words(other.run)}"
+        words = title if place == 0 else ""
+        lines.append(
+            (Span(f" {words:<8}", "muted"), Span(f"{other.glyph} ", other.role), Span(name))
+        )
+    return lines
+
+
+def _number(each: RunView) -> int:
+    return each.run.id

@@ -58,6 +58,7 @@ class CockpitScreen(Screen[None]):
         self.tab_row = TabRow(self.TAB)
         self.answer_row = AnswerRow()
         self.key_row = KeyRow()
+        self.stale = False
 
     def compose(self) -> ComposeResult:
         with Vertical(id="shell"):
@@ -168,7 +169,10 @@ class CockpitScreen(Screen[None]):
         self.say(message.text, message.role)
 
     def on_loaded(self, message: Loaded) -> None:
-        self.set_stale(False)
+        if self.stale:
+            self.stale = False
+            self.set_stale(False)
+            self.answer_row.say("The database answers again.")
         self.show_facts(message.topic, message.facts)
         self.show_keys()
 
@@ -177,6 +181,7 @@ class CockpitScreen(Screen[None]):
         if not health.lost:
             self.say(message.sentence, "warn")
             return
+        self.stale = True
         self.set_stale(True)
         wait = duration(round(health.next_try_in_s))
         self.answer_row.say(f"{message.sentence} Runs go on. Next try in {wait}.", "bad")

@@ -68,6 +68,7 @@ class Store:
         self.health = Health()
         self.upgrade_sentence = ""
         self._database: Database | None = None
+        self._seen = False
 
     def ask(self, question: "Callable[[Database], Answer]") -> Answer:
         """The answer of ``question``, which gets the open database.
@@ -100,8 +101,9 @@ class Store:
 
         url = database_url(self.home)
         file = Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite") else None
-        if file is not None and not file.is_file():
-            if self._database is not None:
+        if file is not None and _empty(file):
+            # A connection to a path that went away leaves an empty file: that is no workspace.
+            if self._seen:
                 raise DatabaseError(f"Cannot read {file}: the file is gone.")
             if not create:
                 raise NoWorkspaceError(f"There is no workspace at {self.home} yet.")
@@ -114,6 +116,7 @@ class Store:
                     f"Upgraded schema {upgrade.from_schema} to {upgrade.to_schema}{kept}"
                 )
             self._database = database
+            self._seen = True
         return self._database
 
     def revision(self) -> int:
@@ -132,3 +135,10 @@ class Store:
         database, self._database = self._database, None
         if database is not None:
             database.close()
+
+
+def _empty(file: Path) -> bool:
+    try:
+        return file.stat().st_size == 0
+    except OSError:
+        return True

@@ -27,6 +27,8 @@ from hdtui.widgets.lines import BLANK, Line, Lines, Span, fit, wrapped
 if TYPE_CHECKING:
     from textual_plotext.plot import Plot
 
+    from hdtui.services.curves import RunCurve
+
 CODES = {"text": 7, "accent": 6, "warn": 3, "odd": 5, "good": 2, "bad": 1, "muted": 8}
 CURVE_ROLES = ("accent", "warn", "odd", "good", "bad", "text")
 _ROLES = {code: role for role, code in CODES.items()}
@@ -78,7 +80,8 @@ def draw_chart(spec: ChartSpec, width: int, height: int) -> Drawn:
     x_low, x_high = _x_limits([raw for _, raw, _ in drawn], spec)
     y_low, y_high, y_step = _y_limits([raw for _, raw, _ in drawn], spec, height)
     y_ticks = ticks(y_low, y_high, y_step)
-    y_labels = [_y_label(value, y_step, spec.log_y) for value in y_ticks]
+    largest = max(abs(y_low), abs(y_high))
+    y_labels = [_y_label(value, y_step, largest, spec.log_y) for value in y_ticks]
     label_width = max(5, *(len(label) for label in y_labels))
     columns = width - label_width - 1
     plot = _plot(width, height)
@@ -142,9 +145,9 @@ def _y_limits(paths: Sequence[Path], spec: ChartSpec, height: int) -> tuple[floa
     return nice_limits(low, high, most)
 
 
-def _y_label(value: float, step: float, log_y: bool) -> str:
+def _y_label(value: float, step: float, largest: float, log_y: bool) -> str:
     if not log_y:
-        return tick_label(value, step)
+        return tick_label(value, step, largest)
     power = 10.0**value
     return tick_label(power, power)
 
@@ -194,7 +197,7 @@ def _set_axes(
         step = time_step(high - low, most) if spec.x_seconds else nice_step(high - low, most)
         first = -(-low // step) * step
         places_x = [first + step * index for index in range(int((high - first) / step + 1e-9) + 1)]
-        words = [time_label(x) if spec.x_seconds else tick_label(x, step) for x in places_x]
+        words = [time_label(x) if spec.x_seconds else tick_label(x, step, high) for x in places_x]
         plot.xticks(places_x, words)
     plot.xlim(low, high)
     plot.ylim(*y_limits)
@@ -251,6 +254,19 @@ def _replaced(spans: Line, column: int, letter: Span) -> Line:
         before.append(span)
         at += len(span.text)
     return spans
+
+
+def headline_chart(curves: "Sequence[RunCurve]") -> ChartSpec:
+    """A run's headline curve up to its planned end, and the curves it is shown with."""
+    run = curves[0].run if curves else None
+    planned = run.total if run is not None and "steps" in (run.unit or "") else None
+    return ChartSpec(
+        curves=tuple(
+            Curve(letter, curve.path("steps"), role)
+            for letter, role, curve in zip("ab", CURVE_ROLES, curves, strict=False)
+        ),
+        x_end=planned,
+    )
 
 
 class Chart(Lines):

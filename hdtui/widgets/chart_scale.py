@@ -33,11 +33,11 @@ def ticks(low: float, high: float, step: float) -> list[float]:
     return [low + index * step for index in range(count + 1)]
 
 
-def tick_label(value: float, step: float) -> str:
-    """A tick in as few digits as its step needs: 0, 1600, 0.40, 0.5M, 2M."""
+def tick_label(value: float, step: float, largest: float | None = None) -> str:
+    """A tick in as few digits as its step needs, in the unit of the largest: 0, 1600, 0.5M."""
     if value == 0 or abs(value) < step * 1e-9:
         return "0"
-    size = max(abs(value), step)
+    size = max(abs(value), step, largest or 0.0)
     for unit, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if size >= unit * (1 if letter != "M" else 0.5):
             scale = 1e3 if letter == "k" else unit

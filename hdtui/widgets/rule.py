@@ -89,13 +89,14 @@ class Pane(Vertical):
         self.rule.set(title, facts)
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
-        self._show_focus(True)
+        self.call_after_refresh(self._show_focus)
 
     def on_descendant_blur(self, event: DescendantBlur) -> None:
-        self._show_focus(False)
+        self.call_after_refresh(self._show_focus)
 
-    def _show_focus(self, focused: bool) -> None:
-        self.rule.focused_pane = focused
+    def _show_focus(self) -> None:
+        """Ask where the focus is now: blur and focus may come in any order."""
+        self.rule.focused_pane = self.has_focus_within
         self.rule.redraw()
 
 

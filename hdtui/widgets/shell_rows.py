@@ -6,9 +6,12 @@ from typing import NamedTuple
 from textual.events import Click
 from textual.message import Message
 
+from hdtui.formatting import shorten
 from hdtui.messages import Counts
 from hdtui.widgets.lines import Line, Lines, Span, left_and_right, wrapped
 
+SHORTEST_WORD = 16
+NAMED_TABS_WIDTH = 78
 TABS = ("Home", "Runs", "Robots", "Watch", "Compare", "Efficiency")
 
 
@@ -53,17 +56,25 @@ class TabRow(Lines):
 
     def _tabs(self) -> Line:
         spans = [Span("hdtui ", "text bold")]
-        for index, name in enumerate(TABS):
+        for index, label in enumerate(self._labels()):
             if index == self.current:
-                spans.append(Span(f"[{index + 1} {name}]", "accent bold"))
+                spans.append(Span(f"[{label}]", "accent bold"))
             else:
-                spans.append(Span(f" {index + 1} {name} "))
+                spans.append(Span(f" {label} "))
         return tuple(spans)
+
+    def _labels(self) -> list[str]:
+        """Number and name; where there is no room, the number alone for the others."""
+        roomy = self.size.width >= NAMED_TABS_WIDTH
+        return [
+            f"{index + 1} {name}" if roomy or index == self.current else str(index + 1)
+            for index, name in enumerate(TABS)
+        ]
 
     def _facts(self) -> Line:
         counts = self.counts
         if counts.notice:
-            return (Span(f"{counts.notice} ", "warn"),)
+            return (Span(f" {counts.notice} ", "warn"),)
         if not counts.total:
             return (Span("no runs yet ", "muted"),)
         shown = [
@@ -72,7 +83,8 @@ class TabRow(Lines):
             (counts.failed, "✗", "bad"),
             (counts.lost, "†", "bad bold"),
         ]
-        spans = [Span(f"{glyph}{number} ", role) for number, glyph, role in shown if number]
+        spans = [Span(f" {counts.warning} ", "warn")] if counts.warning else []
+        spans += [Span(f"{glyph}{number} ", role) for number, glyph, role in shown if number]
         if self.size.width >= 110 and self.extra:
             host, _, clock = self.extra.partition("|")
             return (Span(f"{host}  ", "muted"), *spans, Span(f" {clock} ", "muted"))
@@ -80,8 +92,8 @@ class TabRow(Lines):
 
     def on_click(self, event: Click) -> None:
         column = len("hdtui ")
-        for index, name in enumerate(TABS):
-            column += len(name) + 4
+        for index, label in enumerate(self._labels()):
+            column += len(label) + 2
             if event.x < column:
                 self.post_message(self.Chosen(index))
                 return
@@ -93,7 +105,8 @@ class AnswerRow(Lines):
     DEFAULT_CSS = "AnswerRow { height: 1; }"
 
     def say(self, text: str, role: str = "text") -> None:
-        """Show an answer; an empty one clears the row."""
+        """Show an answer; an empty one clears the row, a long path in it loses its middle."""
+        text = fitting_sentence(text, max(20, self.size.width - 2))
         self.show([(Span(f" {text}", role),) if text else ()])
 
 
@@ -154,6 +167,19 @@ class KeyRow(Lines):
                 return
         if event.x >= self.size.width - len("? help "):
             self.post_message(self.Pressed("question_mark"))
+
+
+def fitting_sentence(text: str, width: int) -> str:
+    """The sentence with its longest words (paths, mostly) shortened until it fits."""
+    words = text.split(" ")
+    while len(text) > width:
+        longest = max(range(len(words)), key=lambda index: len(words[index]))
+        length = len(words[longest])
+        if length <= SHORTEST_WORD:
+            return text
+        words[longest] = shorten(words[longest], max(SHORTEST_WORD, length - len(text) + width))
+        text = " ".join(words)
+    return text
 
 
 class Paragraph(Lines):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from textual.events import Click
 from textual.message import Message
 
-from hdtui.widgets.lines import Lines, Span, left_and_right
+from hdtui.widgets.lines import Lines, Span, left_and_right, line_width
 
 
 class TabLine(Lines):
@@ -44,7 +44,8 @@ class TabLine(Lines):
                 spans.append(Span(f"[{name}]", "accent bold"))
             else:
                 spans.append(Span(f" {name} "))
-        facts = (Span(f"{self.words}  ", "muted"),)
+        room = self.size.width - line_width(tuple(spans))
+        facts = (Span(f"{self.words}  ", "muted"),) if len(self.words) + 3 <= room else ()
         self.show([left_and_right(tuple(spans), facts, self.size.width)])
 
     def on_resize(self) -> None:
