@@ -84,7 +84,12 @@ class StudentConfig(Config):
     patience_epochs: int | None = Field(
         None, ge=1, description="Stop after so many epochs without a better held-out loss."
     )
-    threads: int = Field(2, ge=1, le=256, description="Threads of matrix products.")
+    threads: int = Field(
+        2,
+        ge=1,
+        le=256,
+        description="Threads that share the robots of a minibatch; fixed on resume.",
+    )
     device: Device = Field("auto", description="Where the student is trained.")
     checkpoint_every_s: float = Field(60.0, ge=0, description="Seconds between checkpoints.")
 

@@ -1,6 +1,6 @@
 """Minibatches grouped by robot: k samples of each of a few robots, packed without padding."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,11 +95,6 @@ class MinibatchReader:
             for bucket in self._batch.buckets
             for position, robot in enumerate(bucket.robots)
         }
-
-    def read_all(self, choices: Sequence[Choice]) -> Iterator[Minibatch]:
-        """Every choice in turn."""
-        for choice in choices:
-            yield self.read(choice)
 
     def read(self, choice: Choice) -> Minibatch:
         """The samples of a choice, packed."""

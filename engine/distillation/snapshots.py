@@ -16,7 +16,7 @@ from engine.rollout.saved_policy import DOCUMENT_KEY, POLICY_PREFIX, PolicyDescr
 
 _BEST_PREFIX = "best"
 _OPTIMIZER_PREFIX = "optimizer"
-_FREE_ON_RESUME = {"threads", "device", "checkpoint_every_s"}
+_FREE_ON_RESUME = {"device", "checkpoint_every_s"}
 """Settings that may change on resume, because they do not change what is learned."""
 
 

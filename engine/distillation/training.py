@@ -20,7 +20,6 @@ from engine.distillation.dataset import (
 from engine.distillation.manifest import MANIFEST_NAME
 from engine.distillation.minibatches import (
     Choice,
-    Minibatch,
     MinibatchReader,
     epoch_choices,
     validation_choices,
@@ -28,9 +27,8 @@ from engine.distillation.minibatches import (
 from engine.distillation.objective import (
     held_out_loss,
     learning_rate,
-    minibatch_loss,
-    seed_dropout,
 )
+from engine.distillation.shares import Shares
 from engine.distillation.snapshots import (
     Student,
     load_snapshot,
@@ -67,7 +65,7 @@ def train_student(config: StudentConfig, expert_folder: Path, context: StageCont
         DivergenceError: the loss is no longer a number.
         StopRequestedError: a stop was asked for; a checkpoint was written.
     """
-    torch.set_num_threads(config.threads)
+    torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     run = _started(config, expert_folder, context)
     while run.student.epoch < config.epochs and not run.is_stale():
@@ -116,7 +114,8 @@ class _Run:
     snapshots: list[Path] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.reader = MinibatchReader(self.split.training.robots, self.device)
+        reader = MinibatchReader(self.split.training.robots, self.device)
+        self.shares = Shares(self.config, self.student.policy, reader, self.device)
         self.steps_before = self.student.step
         first = self._choices(0)
         self.steps_per_epoch = len(first)
@@ -142,8 +141,8 @@ class _Run:
     def train_epoch(self) -> None:
         """Take the epoch's remaining gradient steps, then judge the student."""
         done = self.student.step - self.student.epoch * self.steps_per_epoch
-        for minibatch in self.reader.read_all(self._choices(self.student.epoch)[done:]):
-            self._step(minibatch)
+        for choice in self._choices(self.student.epoch)[done:]:
+            self._step(choice)
             if self.context.should_stop():
                 self._save()
                 raise StopRequestedError(f"stopped after gradient step {self.student.step}")
@@ -152,20 +151,16 @@ class _Run:
         self._judge()
         self.student.epoch += 1
 
-    def _step(self, minibatch: Minibatch) -> None:
+    def _step(self, choice: Choice) -> None:
         student, config = self.student, self.config
         rate = learning_rate(config, student.step, self.total_steps)
         for group in student.optimizer.param_groups:
             group["lr"] = rate
-        seed_dropout(student.policy, torch_seed(config.seed, "dropout", student.step), self.device)
-        student.policy.train()
-        student.optimizer.zero_grad(set_to_none=True)
-        loss = minibatch_loss(config, student.policy, minibatch)
-        torch.autograd.backward(loss)
+        loss = self.shares.backward(choice, student.step)
         norm = nn.utils.clip_grad_norm_(student.policy.parameters(), config.gradient_norm)
         student.optimizer.step()
         student.step += 1
-        self.losses.append(loss.detach())
+        self.losses.append(loss)
         if student.step % self.report_every == 0:
             self._report(rate, float(norm))
 

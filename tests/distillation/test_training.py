@@ -85,6 +85,22 @@ def test_a_stopped_run_resumes_bit_for_bit(
     assert _same(whole, resumed)
 
 
+def test_two_threads_learn_what_one_does_and_repeat_bit_for_bit(
+    tmp_path: Path, expert_folder: Path, student_config: StudentConfig
+) -> None:
+    network = student_config.network.model_copy(update={"dropout": 0.0})
+    one = student_config.model_copy(update={"network": network, "epochs": 2})
+    two = one.model_copy(update={"threads": 2})
+    paths = [
+        train_student(config, expert_folder, Listener().context(tmp_path / str(place)))
+        for place, config in enumerate((one, two, two))
+    ]
+    assert _same(paths[1], paths[2])
+    single, double = _weights(paths[0]), _weights(paths[1])
+    for name, weight in single.items():
+        torch.testing.assert_close(double[name], weight, rtol=1e-2, atol=1e-4)
+
+
 def test_only_the_last_two_checkpoints_are_kept(
     tmp_path: Path, expert_folder: Path, student_config: StudentConfig
 ) -> None:
