@@ -14,10 +14,10 @@ class PpoConfig(Config):
     """Proximal policy optimisation (arXiv 1707.06347) with generalised advantages (1506.02438)."""
 
     horizon: int = Field(
-        64, ge=1, le=100_000, description="Control steps per environment and iteration."
+        32, ge=1, le=100_000, description="Control steps per environment and iteration."
     )
-    epochs: int = Field(2, ge=1, le=100, description="Passes over a rollout.")
-    minibatches: int = Field(8, ge=1, le=10_000, description="Gradient steps per pass.")
+    epochs: int = Field(3, ge=1, le=100, description="Passes over a rollout.")
+    minibatches: int = Field(4, ge=1, le=10_000, description="Gradient steps per pass.")
     discount: float = Field(0.99, gt=0, le=1, description="Discount of a reward per control step.")
     gae_lambda: float = Field(0.95, ge=0, le=1, description="Decay of advantage estimates.")
     clip_range: float = Field(0.2, gt=0, lt=1, description="Clip range of the probability ratio.")
@@ -75,7 +75,7 @@ class TeacherConfig(Config):
         0, ge=0, description="Robots simulated at a time, in rotation; 0: all of them."
     )
     rotation_iterations: int = Field(
-        32, ge=1, description="Iterations until the next robots take their turn."
+        64, ge=1, description="Iterations until the next robots take their turn."
     )
     checkpoint_every_s: float = Field(60.0, ge=0, description="Seconds between checkpoints.")
     task: TaskConfig = Field(default_factory=TaskConfig, description="What the robots learn.")
@@ -96,7 +96,7 @@ def named_teacher(
                 "total_env_steps": 8_192,
                 "processes": 1,
                 "simulations_per_robot": 8,
-                "ppo": PpoConfig(minibatches=4),
+                "ppo": PpoConfig(minibatches=2),
                 "network": base.network.model_copy(
                     update={"width": 32, "layers": 1, "feedforward_width": 64}
                 ),
