@@ -234,6 +234,25 @@ class EpisodeSummary:
 
 
 @dataclass(frozen=True)
+class EvaluatedEpisode:
+    """One episode of a policy on a robot; ``policy_run_id`` is the run that made the policy."""
+
+    run_id: int
+    policy: str
+    policy_run_id: int | None
+    robot_digest: str
+    task: str
+    seed: int
+    episode: int
+    episode_return: float
+    length: int
+    terminated: bool
+    distance_m: float
+    mean_speed_m_s: float
+    energy_j: float
+
+
+@dataclass(frozen=True)
 class NewRun:
     """What it takes to queue a run: everything a worker needs, nothing derived."""
 

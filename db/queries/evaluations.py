@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from db.models import EpisodeRow, EvaluatedPolicyRow
 from db.queries.upsert import upsert
-from db.records import EpisodeSummary, NewEpisode
+from db.records import EpisodeSummary, EvaluatedEpisode, NewEpisode
 from db.session import Database
 
 
@@ -74,6 +74,39 @@ def _summary(
         mean_length=float(length),
         mean_speed_m_s=float(speed),
     )
+
+
+def list_episodes(
+    database: Database,
+    *,
+    run_ids: Collection[int] | None = None,
+    policy_run_ids: Collection[int] | None = None,
+) -> list[EvaluatedEpisode]:
+    """Episodes of these evaluations, or of the policies that these runs made; all by default."""
+    episode, policy = EpisodeRow, EvaluatedPolicyRow
+    columns = (
+        episode.run_id,
+        episode.policy,
+        policy.policy_run_id,
+        episode.robot_digest,
+        episode.task,
+        episode.seed,
+        episode.episode,
+        episode.episode_return,
+        episode.length,
+        episode.terminated,
+        episode.distance_m,
+        episode.mean_speed_m_s,
+        episode.energy_j,
+    )
+    joined = (policy.run_id == episode.run_id) & (policy.policy == episode.policy)
+    query = select(*columns).outerjoin(policy, joined).order_by(*columns[:2], *columns[3:7])
+    if run_ids is not None:
+        query = query.where(episode.run_id.in_(run_ids))
+    if policy_run_ids is not None:
+        query = query.where(policy.policy_run_id.in_(policy_run_ids))
+    with database.read() as session:
+        return [EvaluatedEpisode(**row) for row in session.execute(query).mappings()]
 
 
 def record_episodes(database: Database, run_id: int, episodes: Iterable[NewEpisode]) -> None:

@@ -100,8 +100,7 @@ class EfficiencyScreen(CockpitScreen):
         )
 
     def read(self) -> None:
-        home = self.cockpit.home
-        self.ask("efficiency", lambda database: read_efficiency(database, home))
+        self.ask("efficiency", read_efficiency)
 
     def show_facts(self, topic: str, facts: Any) -> None:
         if isinstance(facts, EfficiencyFacts):

@@ -28,6 +28,7 @@ class Claim:
     verdict: Verdict
     runs: tuple[int, ...] = ()
     figures: tuple[float, ...] = ()
+    over_seeds: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,28 @@ def kept_claim(name: str, group: str, found: Sequence[KeptReturn]) -> Claim:
     words = interval_words(over_seeds)
     if over_seeds.count < NEEDED_SEEDS:
         here = f"{words}, needs {NEEDED_SEEDS}"
-        return Claim(name, target, here, Verdict.NOT_MEASURED, runs, tuple(ratios))
+        return Claim(name, target, here, Verdict.NOT_MEASURED, runs, tuple(ratios), over_seeds)
     holds = over_seeds.mean >= 1 - _ABOUT
     verdict = Verdict.REPRODUCED if holds else Verdict.NOT_REPRODUCED
-    return Claim(name, target, words, verdict, runs, tuple(ratios))
+    return Claim(name, target, words, verdict, runs, tuple(ratios), over_seeds)
+
+
+def behind_claim(name: str, group: str, found: Sequence[KeptReturn]) -> Claim:
+    """Does the hypernetwork trained by reinforcement earn less than the distilled one?"""
+    target = "below 1"
+    measured = [each for each in found if group in each.ratios]
+    if not measured:
+        return unmeasured(name, target)
+    ratios = tuple(each.ratios[group] for each in measured)
+    runs = tuple(each.evaluation_id for each in measured)
+    over_seeds = interval(ratios)
+    words = interval_words(over_seeds)
+    if over_seeds.count < NEEDED_SEEDS or over_seeds.half_width is None:
+        here = f"{words}, needs {NEEDED_SEEDS}"
+        return Claim(name, target, here, Verdict.NOT_MEASURED, runs, ratios, over_seeds)
+    holds = over_seeds.mean + over_seeds.half_width < 1
+    verdict = Verdict.REPRODUCED if holds else Verdict.NOT_REPRODUCED
+    return Claim(name, target, words, verdict, runs, ratios, over_seeds)
 
 
 def interval_words(found: Interval) -> str:

@@ -8,12 +8,10 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from db.queries.artifacts import list_artifacts
 from db.queries.evaluations import summaries
 from db.queries.runs import list_runs
 from db.queries.settings import get_setting, set_setting
@@ -21,15 +19,9 @@ from db.records import EpisodeSummary, Run, RunKind
 from engine.config.base import TaskConfig
 from engine.config.network import NetworkConfig, NetworkKind, NetworkSize, named_network
 from engine.errors import HdtuiError
-from hdtui.services.claims import (
-    Claim,
-    KeptReturn,
-    difference_claim,
-    kept_claim,
-    size_claim,
-    unmeasured,
-)
+from hdtui.services.claims import Claim
 from hdtui.services.cockpit import Cockpit
+from hdtui.services.evidence import claims, read_evidence
 from hdtui.services.statistics import Interval, interval
 
 if TYPE_CHECKING:
@@ -110,7 +102,7 @@ class EfficiencyFacts:
         return own / base if own is not None and base else None
 
 
-def read_efficiency(database: "Database", home: Path) -> EfficiencyFacts:
+def read_efficiency(database: "Database") -> EfficiencyFacts:
     """What was counted and measured so far, with returns and claims from the database."""
     stored = get_setting(database, _SETTING)
     documents: Mapping[str, Any] = stored if isinstance(stored, dict) else {}
@@ -118,8 +110,10 @@ def read_efficiency(database: "Database", home: Path) -> EfficiencyFacts:
     by_limbs = _costs(documents["limbs"]["rows"]) if "limbs" in documents else ()
     counted_at = {task: datetime.fromisoformat(each["at"]) for task, each in documents.items()}
     facts = EfficiencyFacts(costs, by_limbs, counted_at, tuple(_reached(database)), ())
-    claims = _claims(facts, _kept_returns(database, home), list_runs(database))
-    return EfficiencyFacts(costs, by_limbs, counted_at, facts.reached, tuple(claims))
+    parameters = {task: facts.ratio(task, TEACHER, "parameters") for task in TASKS}
+    macs = {task: facts.ratio(task, TEACHER, "macs") for task in TASKS}
+    found = claims(read_evidence(database), parameters, macs)
+    return replace(facts, claims=tuple(found))
 
 
 def _costs(rows: Sequence[Mapping[str, Any]]) -> tuple[Cost, ...]:
@@ -184,60 +178,6 @@ def shaped_like(run: Run) -> str | None:
 
 def _alike(first: NetworkConfig, second: NetworkConfig, fields: Sequence[str]) -> bool:
     return all(getattr(first, field) == getattr(second, field) for field in fields)
-
-
-def _kept_returns(database: "Database", home: Path) -> list[KeptReturn]:
-    """Student over teacher of every student's latest evaluation that says so."""
-    kinds = {run.id: run.kind for run in list_runs(database, archived=True)}
-    found: dict[int, KeptReturn] = {}
-    for run in list_runs(database):
-        if run.kind is not RunKind.EVALUATION:
-            continue
-        students = [each for each in run.inputs if kinds.get(each) is RunKind.STUDENT]
-        if len(students) != 1 or students[0] in found:
-            continue
-        ratios = _ratios(database, home, run)
-        if ratios.keys() & {"train", "unseen"}:
-            found[students[0]] = KeptReturn(students[0], run.id, ratios)
-    return list(found.values())
-
-
-def _ratios(database: "Database", home: Path, run: Run) -> dict[str, float]:
-    for artifact in list_artifacts(database, run.id):
-        if artifact.kind == "evaluation":
-            try:
-                ratio = json.loads((home / artifact.path).read_bytes())["ratio"]
-            except (OSError, ValueError, KeyError):
-                return {}
-            return {group: value for group, value in ratio.items() if value is not None}
-    return {}
-
-
-def _claims(facts: EfficiencyFacts, kept: Sequence[KeptReturn], runs: Sequence[Run]) -> list[Claim]:
-    parameters = {task: facts.ratio(task, TEACHER, "parameters") for task in TASKS}
-    macs = {task: facts.ratio(task, TEACHER, "macs") for task in TASKS}
-    mutated = _students_of_mutants(runs)
-    with_mutants = [each for each in kept if each.student_id in mutated]
-    without = [each for each in kept if each.student_id not in mutated]
-    return [
-        size_claim("parameters: flat var. obst.", (6, 14), parameters),
-        size_claim("MACs: flat var. obst.", (67, 160), macs),
-        kept_claim("student = teacher, trained", "train", with_mutants or kept),
-        kept_claim("student = teacher, unseen", "unseen", with_mutants or kept),
-        difference_claim("mutants help unseen robots", with_mutants, without),
-        unmeasured("HN by RL behind distilled", "below 1"),
-    ]
-
-
-def _students_of_mutants(runs: Sequence[Run]) -> set[int]:
-    """Students whose expert data came from a mutation run as well."""
-    by_id = {run.id: run for run in runs}
-
-    def reads_mutants(run: Run) -> bool:
-        inputs = [by_id[each] for each in run.inputs if each in by_id]
-        return any(each.kind is RunKind.MUTATION or reads_mutants(each) for each in inputs)
-
-    return {run.id for run in runs if run.kind is RunKind.STUDENT and reads_mutants(run)}
 
 
 def count(cockpit: Cockpit, task: str, latency: bool = False) -> str:

@@ -144,7 +144,7 @@ def test_mutants_help_only_where_every_seed_says_so() -> None:
 
 
 def test_an_empty_workspace_measures_no_claim(tmp_path: Path) -> None:
-    facts = read_efficiency(Database.open(tmp_path), tmp_path)
+    facts = read_efficiency(Database.open(tmp_path))
     assert {claim.verdict for claim in facts.claims} == {Verdict.NOT_MEASURED}
     assert len(facts.claims) == 6
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from db.queries.evaluations import record_episodes, set_policies, summaries
+from db.queries.evaluations import list_episodes, record_episodes, set_policies, summaries
 from db.records import NewEpisode, Run
 from db.session import Database
 
@@ -50,3 +50,21 @@ def test_an_episode_that_is_known_stays_as_it_is(database: Database, run: Run) -
     record_episodes(database, run.id, [EPISODE])
     record_episodes(database, run.id, [replace(EPISODE, episode_return=99.0)])
     assert [s.mean_return for s in summaries(database, run.id)] == [10.0]
+
+
+def test_episodes_come_back_as_they_were_by_evaluation_or_by_policy(
+    database: Database, run: Run
+) -> None:
+    other = replace(EPISODE, policy="random", episode=1)
+    record_episodes(database, run.id, [other, EPISODE])
+    with database.write() as session:
+        set_policies(session, run.id, {"student": run.id, "random": None})
+    found = list_episodes(database)
+    assert [(each.policy, each.policy_run_id, each.run_id) for each in found] == [
+        ("random", None, run.id),
+        ("student", run.id, run.id),
+    ]
+    assert {name: getattr(found[1], name) for name in vars(EPISODE)} == vars(EPISODE)
+    assert list_episodes(database, run_ids=[run.id]) == found
+    assert list_episodes(database, policy_run_ids=[run.id]) == found[1:]
+    assert list_episodes(database, run_ids=[]) == []
