@@ -204,7 +204,8 @@ class CockpitApp(App[str]):
             self.push_screen(PaletteScreen(self.cockpit))
 
     def action_redraw(self) -> None:
-        self.refresh(repaint=True, layout=True)
+        for widget in self.screen.query("*"):
+            widget.refresh()
         self.screen.refresh(repaint=True, layout=True)
 
     @work(thread=True, group="leave")

@@ -100,6 +100,8 @@ class CockpitScreen(Screen[None]):
         self.show_keys()
 
     def on_screen_resume(self) -> None:
+        for widget in self.query("Lines, Table"):
+            widget.refresh()  # the drawing may have changed while another screen was shown
         self.show_keys()
         self.show_counts()
         if self.is_mounted:

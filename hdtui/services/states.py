@@ -81,10 +81,11 @@ def silence_s(run: Run, now: datetime) -> float:
 
 
 def elapsed_s(run: Run, now: datetime) -> float | None:
-    """Seconds of the current or last attempt."""
+    """Seconds since the start, or from start to end; of a resumed run, those of all attempts."""
     if run.started_at is None:
         return None
-    return max(0.0, ((run.ended_at or now) - run.started_at).total_seconds())
+    attempt_s = max(0.0, ((run.ended_at or now) - run.started_at).total_seconds())
+    return max(attempt_s, run.worked_s) if run.attempt > 1 else attempt_s
 
 
 def left_s(run: Run) -> float | None:

@@ -4,6 +4,7 @@ import math
 
 from hdtui.formatting import duration, measure
 
+SMALLEST_SPREAD = 1e-9
 NICE = (1.0, 2.0, 2.5, 4.0, 5.0, 10.0)
 
 
@@ -16,8 +17,9 @@ def nice_step(spread: float, most_ticks: int) -> float:
 
 def nice_limits(low: float, high: float, most_ticks: int) -> tuple[float, float, float]:
     """Limits on readable steps around ``low`` and ``high``, and the step."""
-    if high <= low:
-        pad = abs(low) * 0.1 or 1.0
+    size = max(abs(low), abs(high))
+    if high - low <= max(size * 1e-6, SMALLEST_SPREAD):
+        pad = size * 0.1 if size > SMALLEST_SPREAD else 1.0
         low, high = low - pad, high + pad
     if -0.02 * high < low < 0.35 * high:
         low = 0.0

@@ -239,3 +239,18 @@ def state_of(home: Path, run_id: int) -> object:
         return get_run(database, run_id).state
     finally:
         database.close()
+
+
+async def test_the_palette_changes_the_drawing_to_ascii_and_it_stays(filled: Filled) -> None:
+    home, _ = filled
+    async with opened(home) as pilot:
+        await shows(pilot, "waits for")
+        await pilot.press("ctrl+p", *"drawing ascii")
+        await shows(pilot, "drawing: ascii")
+        await pilot.press("enter")
+        await until(pilot, lambda: text(pilot).isascii())
+        await pilot.press("2")
+        await shows(pilot, "[2 Runs]", "Runs . 13")
+        await until(pilot, lambda: not pilot.app.cockpit.preferences.changed)
+    async with opened(home) as pilot:
+        await until(pilot, lambda: "waits for" in text(pilot) and text(pilot).isascii())

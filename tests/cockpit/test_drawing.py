@@ -1,0 +1,178 @@
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from hdtui.services.smoothing import (
+    Path,
+    bucketed,
+    half_width,
+    mean_and_interval,
+    smoothed,
+    value_at,
+)
+from hdtui.widgets.ascii import ascii_line
+from hdtui.widgets.bars import block_bar, progress_line, sparkline
+from hdtui.widgets.chart import ChartSpec, Curve, draw_chart
+from hdtui.widgets.chart_scale import nice_limits, tick_label, ticks
+from hdtui.widgets.lines import Span, changed_cells, fit, line_width
+from hdtui.widgets.meter import ByteMeter, TokenBucket
+from hdtui.widgets.table import Column, fitting_columns
+
+FINITE = st.floats(-1e9, 1e9, allow_nan=False)
+
+
+def a_path(values: list[float]) -> Path:
+    ys = tuple(values)
+    return Path(tuple(float(index + 1) for index in range(len(ys))), ys, ys, ys)
+
+
+def test_smoothing_starts_at_the_first_value_and_keeps_a_constant() -> None:
+    assert smoothed([4.0, 8.0], 0.5) == pytest.approx([4.0, 20 / 3])
+    assert smoothed([3.0] * 9, 0.97) == pytest.approx([3.0] * 9)
+    assert smoothed([1.0, 5.0], 0.0) == [1.0, 5.0]
+
+
+@given(st.lists(FINITE, min_size=1, max_size=300), st.integers(1, 40))
+def test_no_bucket_loses_an_extreme(values: list[float], buckets: int) -> None:
+    small = bucketed(a_path(values), buckets)
+    assert len(small) <= max(buckets, 1)
+    assert min(small.low) == min(values)
+    assert max(small.high) == max(values)
+    assert small.x[-1] == len(values)
+
+
+def test_the_interval_of_three_seeds_is_that_of_the_t_distribution() -> None:
+    assert half_width([1.0, 2.0, 3.0]) == pytest.approx(4.303 * 1.0 / math.sqrt(3))
+    band = mean_and_interval([a_path([1.0, 1.0]), a_path([2.0, 2.0]), a_path([3.0, 3.0])])
+    assert band.y == pytest.approx((2.0, 2.0))
+    assert band.high[0] - band.y[0] == pytest.approx(4.303 / math.sqrt(3))
+
+
+def test_a_value_between_two_points_is_interpolated() -> None:
+    assert value_at(a_path([10.0, 20.0]), 1.5) == pytest.approx(15.0)
+
+
+@given(FINITE, FINITE, st.integers(2, 8))
+def test_axis_limits_hold_the_data_on_readable_steps(low: float, high: float, most: int) -> None:
+    low, high = min(low, high), max(low, high)
+    bottom, top, step = nice_limits(low, high, most)
+    slack = 0.021 * max(abs(high), abs(low), step)
+    assert bottom <= low + slack
+    assert top >= high - slack
+    assert 1 <= len(ticks(bottom, top, step)) - 1 <= most + 3
+
+
+@pytest.mark.parametrize(
+    ("value", "step", "largest", "label"),
+    [(0, 400, 1600, "0"), (1600, 400, 1600, "1600"), (5e5, 5e5, 2e6, "0.5M"),
+     (2e6, 5e5, 2e6, "2M"), (0.25, 0.25, 0.5, "0.25")],
+)  # fmt: skip
+def test_ticks_have_the_unit_of_the_axis(
+    value: float, step: float, largest: float, label: str
+) -> None:
+    assert tick_label(value, step, largest) == label
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(FINITE, min_size=1, max_size=200),
+    st.integers(1, 160),
+    st.integers(1, 50),
+    st.booleans(),
+    st.booleans(),
+)
+def test_a_chart_fills_its_place_and_never_more(
+    values: list[float], width: int, height: int, log_x: bool, log_y: bool
+) -> None:
+    spec = ChartSpec((Curve("a", a_path(values)),), log_x=log_x, log_y=log_y)
+    drawn = draw_chart(spec, width, height)
+    assert len(drawn.lines) <= height
+    assert all(line_width(line) == width for line in drawn.lines)
+
+
+def test_a_growing_curve_keeps_its_limits_and_carries_its_letter() -> None:
+    first = draw_chart(ChartSpec((Curve("a", a_path([0.0, 100.0])),), x_end=10.0), 60, 17)
+    spec = ChartSpec((Curve("a", a_path([0.0, 100.0, 40.0])),), x_end=10.0, y_limits=first.y_limits)
+    second = draw_chart(spec, 60, 17)
+    assert first.y_limits == second.y_limits
+    letters = [span.text for line in second.lines for span in line if span.role == "accent bold"]
+    assert letters == ["a"]
+
+
+@given(st.floats(0, 1), st.integers(1, 60))
+def test_bars_are_as_wide_as_their_place(share: float, width: int) -> None:
+    assert len(progress_line(share, width)) == width
+    assert len(block_bar(share, width)) == width
+
+
+def test_a_sparkline_is_on_its_own_scale() -> None:
+    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7], 8) == "▁▂▃▄▅▆▇█"
+    assert sparkline([5, 5], 8) == "▁▁"
+
+
+SPANS = st.lists(
+    st.builds(Span, st.text(alphabet="ab ►━世·…", max_size=9), st.sampled_from(["text", "bad"])),
+    max_size=6,
+).map(tuple)
+
+
+@given(SPANS, st.integers(0, 40))
+def test_a_line_is_cut_or_padded_to_its_width(line: tuple[Span, ...], width: int) -> None:
+    assert line_width(fit(line, width)) == width
+
+
+@given(SPANS, SPANS)
+def test_cells_outside_the_reported_change_are_equal(
+    old: tuple[Span, ...], new: tuple[Span, ...]
+) -> None:
+    before, after = fit(old, 30), fit(new, 30)
+    changed = changed_cells(before, after)
+    if changed is None:
+        return
+    first, last = changed
+    texts = ["".join(span.text for span in line) for line in (before, after)]
+    if all(len(text) == cell_len(text) for text in texts):
+        assert texts[0][:first] == texts[1][:first]
+        assert texts[0][last:] == texts[1][last:]
+
+
+def test_ascii_keeps_columns_where_a_glyph_grows() -> None:
+    line = (Span("2 334 ± 41  ► run…  "), Span("next"))
+    drawn = "".join(span.text for span in ascii_line(line))
+    assert drawn == "2 334 +- 41 > run... next"[: len(drawn)]
+    assert drawn.isascii()
+
+
+def test_the_least_important_columns_leave_first_and_the_name_grows() -> None:
+    columns = [
+        Column("id", "", 4),
+        Column("name", "", 10, grow=True),
+        Column("rate", "", 8, leaves_first=2),
+        Column("left", "", 8, leaves_first=1),
+    ]
+    assert [column.key for _, column, _ in fitting_columns(columns, 30)] == ["id", "name", "left"]
+    widths = {column.key: width for _, column, width in fitting_columns(columns, 60)}
+    assert widths["name"] == 60 - (4 + 2) - (8 + 2) - 8 - 2
+
+
+def test_a_bucket_lets_through_what_its_rate_allows() -> None:
+    now = [0.0]
+    bucket = TokenBucket(100, 200, lambda: now[0])
+    assert bucket.can_pay()
+    bucket.pay(400)
+    assert not bucket.can_pay()
+    now[0] = 2.5
+    assert bucket.can_pay()
+
+
+def test_the_meter_forgets_what_is_older_than_its_window() -> None:
+    now = [0.0]
+    meter = ByteMeter(5.0, lambda: now[0])
+    meter.count(1000)
+    assert meter.bytes_per_s() == 200.0
+    now[0] = 6.0
+    assert meter.bytes_per_s() == 0.0
+    assert meter.total_bytes == 1000
