@@ -188,7 +188,11 @@ class _Run:
             values["held_out_sample_loss"] = self._held_out_loss(self.split.held_out_samples)
         if self.split.held_out_robots.robots:
             values["held_out_robot_loss"] = self._held_out_loss(self.split.held_out_robots)
-        judged = values.get("held_out_robot_loss", values.get("held_out_sample_loss"))
+        judged = None
+        if values:
+            # A factor of either loss counts the same; the few held-out robots alone are noisy.
+            judged = math.prod(values.values()) ** (1.0 / len(values))
+            values["held_out_loss"] = judged
         student.remember(judged)
         self.context.report(Metrics(student.step, student.epoch, values))
 

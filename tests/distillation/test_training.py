@@ -132,7 +132,7 @@ def test_training_without_progress_stops_early_and_keeps_the_best(
     )
     listener = Listener()
     train_student(config, expert_folder, listener.context(tmp_path))
-    curve = listener.curve("held_out_robot_loss")
+    curve = listener.curve("held_out_loss")
     assert len(curve) < 500
     assert min(curve) == curve[-3]
 
