@@ -1,32 +1,24 @@
-"""Open the database of a workspace: one transaction to read, one to write, upgraded when needed.
-
-SQLite runs with a write-ahead log on local disks and a rollback journal on network file systems.
-Writers take the lock at the start (``BEGIN IMMEDIATE``), so none fails half-way. Only the
-supervisor checkpoints the log: before 3.51.3 SQLite can corrupt one that two processes reset.
-"""
+"""Open the database of a workspace: one transaction to read, one to write, upgraded when needed."""
 
 import fcntl
 import os
-import sqlite3
 import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import QueuePool
 
-from db.filesystem import file_system
+from db.connections import BUSY_TIMEOUT_S, connect, sqlite_path
+from db.copies import copy_sqlite, restore_sqlite
 from db.migrations import SCHEMA
 from engine.errors import DatabaseError
 
-BUSY_TIMEOUT_S = 30
 FILE_NAME = "hdtui.db"
 URL_VARIABLE = "HDTUI_DATABASE_URL"
 
@@ -49,7 +41,7 @@ class Database:
         self.checkpointing = checkpointing
         self.upgrade: Upgrade | None = None
         self._location = _location(url)
-        self._engine = _create_engine(url, home, readonly=readonly, checkpointing=checkpointing)
+        self._engine = connect(url, readonly=readonly, checkpointing=checkpointing)
         self._writer = self._engine.execution_options(hdtui_begin="BEGIN IMMEDIATE")
         self._watcher: Connection | None = None
         self._watcher_lock = threading.Lock()
@@ -70,10 +62,10 @@ class Database:
         """
         url = database_url(home)
         sqlite = url.startswith("sqlite")
-        if sqlite and (readonly or not create) and not _sqlite_path(url).is_file():
+        if sqlite and (readonly or not create) and not sqlite_path(url).is_file():
             raise DatabaseError(f"There is no workspace at {home} yet; nothing was created.")
         if sqlite and not readonly and create:
-            _make_folder(_sqlite_path(url).parent)
+            _make_folder(sqlite_path(url).parent)
         database = cls(home, url, readonly=readonly, checkpointing=checkpointing)
         try:
             database._check_schema()
@@ -137,7 +129,16 @@ class Database:
         """A copy that is consistent although others write; SQLite only."""
         if self.dialect != "sqlite":
             raise DatabaseError("Back a PostgreSQL database up with pg_dump.")
-        _copy_sqlite(_sqlite_path(database_url(self.home)), to)
+        copy_sqlite(sqlite_path(database_url(self.home)), to)
+
+    @staticmethod
+    def restore(home: Path, copy: Path, *, last_run: int = 0) -> Path | None:
+        """Put a backup in the database's place; where the present one is kept, if there was one."""
+        url = database_url(home)
+        if not url.startswith("sqlite"):
+            raise DatabaseError("Restore a PostgreSQL database with pg_restore.")
+        _make_folder(sqlite_path(url).parent)
+        return restore_sqlite(copy, sqlite_path(url), last_run=last_run)
 
     def close(self) -> None:
         """Give all connections back."""
@@ -182,9 +183,9 @@ class Database:
             return
         copy = None
         if schema is not None and self.dialect == "sqlite":
-            source = _sqlite_path(database_url(self.home))
+            source = sqlite_path(database_url(self.home))
             copy = source.with_name(f"{source.name}.{schema}")
-            _copy_sqlite(source, copy)
+            copy_sqlite(source, copy)
         with self._writer.begin() as connection:
             if self.dialect == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(7341987)"))
@@ -205,59 +206,6 @@ def database_url(home: Path) -> str:
     return url
 
 
-def _create_engine(url: str, home: Path, *, readonly: bool, checkpointing: bool) -> Engine:
-    try:
-        if not url.startswith("sqlite"):
-            return create_engine(url, pool_pre_ping=True)
-        # A pool hands every thread its own connection; SQLite's own locks do the rest.
-        arguments: dict[str, Any] = {"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
-        engine = create_engine(url, connect_args=arguments, poolclass=QueuePool)
-    except (ArgumentError, NoSuchModuleError, ImportError) as error:
-        raise DatabaseError(f"{URL_VARIABLE} cannot be used: {error}") from error
-    journal = "DELETE" if file_system(home).network else "WAL"
-    path = _sqlite_path(url)
-
-    @event.listens_for(engine, "do_connect")
-    def open_readonly(*arguments: Any) -> sqlite3.Connection | None:
-        return _connect_readonly(path) if readonly else None
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: sqlite3.Connection, record: object) -> None:
-        del record
-        connection.isolation_level = None  # transactions begin where we say so
-        connection.execute("PRAGMA foreign_keys=ON")
-        if readonly:
-            connection.execute("PRAGMA query_only=ON")
-            return
-        connection.execute(f"PRAGMA journal_mode={journal}")
-        connection.execute(
-            "PRAGMA synchronous=NORMAL" if journal == "WAL" else "PRAGMA synchronous=FULL"
-        )
-        connection.execute(f"PRAGMA wal_autocheckpoint={1000 if checkpointing else 0}")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("hdtui_begin", "BEGIN"))
-
-    return engine
-
-
-def _connect_readonly(path: Path) -> sqlite3.Connection:
-    """Read what lies there; a folder that cannot be written has no log to share."""
-    uri = path.absolute().as_uri()
-    connection = sqlite3.connect(
-        f"{uri}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=False
-    )
-    try:
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError:
-        connection.close()
-        if path.with_name(path.name + "-wal").exists():
-            raise
-        return sqlite3.connect(f"{uri}?immutable=1", uri=True, check_same_thread=False)
-    return connection
-
-
 def _schema(connection: Connection) -> int | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
@@ -275,29 +223,11 @@ def _upgrade_lock(home: Path, dialect: str) -> Iterator[None]:
         yield
 
 
-def _copy_sqlite(source: Path, to: Path) -> None:
-    partial = to.with_name(to.name + ".partial")
-    try:
-        with (
-            closing(sqlite3.connect(source)) as original,
-            closing(sqlite3.connect(partial)) as copy,
-        ):
-            original.backup(copy)
-        partial.replace(to)
-    except (sqlite3.Error, OSError) as error:
-        partial.unlink(missing_ok=True)
-        raise DatabaseError(f"Cannot copy {source} to {to}: {error}") from error
-
-
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DatabaseError(f"Cannot create {folder}: {error.strerror}") from error
-
-
-def _sqlite_path(url: str) -> Path:
-    return Path(make_url(url).database or "")
 
 
 def _location(url: str) -> str:
@@ -315,6 +245,6 @@ def _sentence(verb: str, location: str, error: DBAPIError) -> str:
     if "not a database" in reason or "malformed" in reason:
         return (
             f"Cannot {verb} {location}: the file is damaged ({reason}). "
-            "`hdtui db check` says more; a copy can be put in its place."
+            "`hdtui db check` says more; `hdtui db restore FILE` puts a backup in its place."
         )
     return f"Cannot {verb} {location}: {reason}"

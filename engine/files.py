@@ -26,6 +26,12 @@ def complete_file(path: Path) -> Iterator[BinaryIO]:
     _sync_folder(path.parent)
 
 
+def remove_partial_files(folder: Path) -> None:
+    """Remove what writers left that were killed half-way; nobody may write there meanwhile."""
+    for partial in folder.rglob(".*.tmp"):
+        partial.unlink(missing_ok=True)
+
+
 def write_bytes(path: Path, content: bytes) -> str:
     """Write a file so that it is complete or absent; its SHA-256."""
     with complete_file(path) as file:

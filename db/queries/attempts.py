@@ -175,7 +175,7 @@ def end(
         session.execute(
             update(AttemptRow)
             .where(AttemptRow.run_id == run_id, AttemptRow.number == attempt)
-            .values(ended_at=now(), outcome=str(to), reason=reason, exit_code=exit_code)
+            .values(ended_at=now(), outcome=str(to), reason=reason or str(to), exit_code=exit_code)
         )
     return moved
 

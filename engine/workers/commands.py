@@ -4,14 +4,16 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from db.queries import attempts, runs
 from db.records import NewRun, Run, RunState
 from db.session import Database
-from engine.errors import RunError
+from engine.errors import DatabaseError, RunError
 from engine.workers.liveness import ProcessIdentity, boot_id, host_name
 from engine.workers.spawn import ensure_supervisor
 from engine.workers.states import sources
+from engine.workers.verdict import INTERRUPTED, verdict
 from engine.workers.workspace import Workspace
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "release_queue",
     "request_kill",
     "request_stop",
+    "restore",
     "resume",
 ]
 
@@ -43,12 +46,10 @@ def judge(run: Run) -> Run:
         return run
     if run.pid is None or run.pid_started_at is None or run.boot_id is None:
         return run
-    if run.boot_id != boot_id():
-        return replace(run, state=RunState.INTERRUPTED, reason="the machine restarted")
     if ProcessIdentity(run.pid, run.pid_started_at, run.boot_id).alive:
         return run
-    reason = f"process {run.pid} is gone and left no exit record"
-    return replace(run, state=RunState.LOST, reason=reason)
+    found = INTERRUPTED if run.boot_id != boot_id() else verdict(run, None)
+    return replace(run, state=found.state, reason=found.reason)
 
 
 def judge_all(records: Iterable[Run]) -> list[Run]:
@@ -83,8 +84,10 @@ def request_stop(database: Database, run_id: int) -> Run:
 
 
 def request_kill(database: Database, run_id: int) -> Run:
-    """Kill a run's processes without waiting for a checkpoint."""
+    """Kill a run's processes without waiting for a checkpoint; one that only waits is stopped."""
     run = _settled(database, run_id)
+    if run.state is RunState.QUEUED:
+        return request_stop(database, run_id)
     active = [state for state in RunState if state.active]
     with database.write() as session:
         if not attempts.change_state(
@@ -136,6 +139,35 @@ def release_queue(database: Database) -> list[Run]:
     if held:
         ensure_supervisor(database.home)
     return held
+
+
+def restore(workspace: Workspace, copy: Path) -> Path | None:
+    """Put a backup in the database's place; where the present one is kept.
+
+    RunError while runs work: what they report would have nowhere to go. A database that cannot be
+    read any more is replaced without asking it.
+    """
+    try:
+        active = _active_runs(workspace)
+    except DatabaseError:
+        active = []
+    if active:
+        names = " ".join(str(run.id) for run in active)
+        raise RunError(f"Runs are at work ({names}); stop them before restoring a backup.")
+    return Database.restore(workspace.home, copy, last_run=workspace.last_run_folder())
+
+
+def _active_runs(workspace: Workspace) -> list[Run]:
+    database = Database.open(workspace.home, create=False, readonly=True)
+    try:
+        states = [state for state in RunState if state.active]
+        return [
+            run
+            for run in judge_all(runs.list_runs(database, states=states, archived=True))
+            if run.state.active
+        ]
+    finally:
+        database.close()
 
 
 def delete(database: Database, workspace: Workspace, run_id: int) -> None:

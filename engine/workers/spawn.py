@@ -1,4 +1,4 @@
-"""Start the supervisor when there is work and none lives: like a tmux server, on demand."""
+"""Start processes that outlive whoever starts them: the supervisor, on demand, and workers."""
 
 import os
 import subprocess
@@ -61,6 +61,24 @@ def start_supervisor(workspace: Workspace) -> None:
             f"Nothing starts or is noticed as lost: the supervisor did not start ({error}); "
             f"its log is {workspace.supervisor_log}. Runs go on."
         ) from error
+
+
+def spawn_worker(workspace: Workspace, run_id: int, token: str) -> subprocess.Popen[bytes]:
+    """Start the worker of a claimed run: a session of its own, no input, output to its log."""
+    folder = workspace.run_folder(run_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "engine.workers", "run", str(run_id), "--home"]
+    with workspace.log_path(run_id).open("ab") as log:
+        return subprocess.Popen(
+            [*command, str(workspace.home.absolute())],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            # Not an argument: everybody on the machine can read those.
+            env={**child_environment(), "HDTUI_TOKEN": token},
+            start_new_session=True,
+        )
 
 
 def child_environment() -> dict[str, str]:

@@ -4,7 +4,9 @@ import json
 import logging
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
 from db.queries import artifacts, attempts
@@ -13,8 +15,8 @@ from db.records import Run, RunState
 from db.session import Database
 from engine.errors import DatabaseError, HdtuiError, StaleAttemptError, StopRequestedError
 from engine.events import StageContext
-from engine.files import write_text
-from engine.workers.jobs.job import Job
+from engine.files import remove_partial_files, write_text
+from engine.workers.jobs.job import Job, check_file
 from engine.workers.jobs.kinds import run_job
 from engine.workers.liveness import this_process
 from engine.workers.provenance import provenance
@@ -62,7 +64,7 @@ def work(workspace: Workspace, run_id: int, token: str) -> int:
     try:
         run = _begin(database, run_id, token)
         recorder = Recorder(database, workspace, run, token)
-        outcome = _outcome(_job(database, workspace, run, recorder, stop), stop)
+        outcome = _outcome(lambda: _job(database, workspace, run, recorder, stop), run, stop)
         _leave(database, run, recorder, outcome)
     except StaleAttemptError as error:
         logger.error("%s", error)
@@ -91,6 +93,7 @@ def _job(
 ) -> Job:
     folder = workspace.run_folder(run.id)
     folder.mkdir(parents=True, exist_ok=True)
+    remove_partial_files(folder)
     inputs = {each.id: each for each in list_runs(database, ids=run.inputs)}
     document = {
         "run": run.id,
@@ -104,7 +107,6 @@ def _job(
         "versions": run.versions,
     }
     write_text(folder / "config.json", json.dumps(document, indent=1) + "\n")
-    checkpoint = artifacts.latest_checkpoint(database, run.id)
 
     def should_stop() -> bool:
         recorder.breathe()
@@ -115,16 +117,26 @@ def _job(
         attempt=run.attempt,
         report=recorder.report,
         should_stop=should_stop,
-        resume_from=workspace.resolve(checkpoint.path) if checkpoint else None,
+        resume_from=_checkpoint(database, workspace, run),
     )
     return Job(run, tuple(inputs[i] for i in run.inputs), database, workspace, context)
 
 
-def _outcome(job: Job, stop: StopFlag) -> Outcome:
+def _checkpoint(database: Database, workspace: Workspace, run: Run) -> Path | None:
+    """Where this attempt goes on; CheckpointError where the file is gone or was changed."""
+    checkpoint = artifacts.latest_checkpoint(database, run.id)
+    if checkpoint is None:
+        return None
+    path = workspace.resolve(checkpoint.path)
+    check_file(path, checkpoint.sha256, run.id)
+    return path
+
+
+def _outcome(prepare: Callable[[], Job], run: Run, stop: StopFlag) -> Outcome:
     try:
-        if stop.set or job.run.state is RunState.STOPPING:
+        if stop.set or run.state is RunState.STOPPING:
             raise StopRequestedError("stopped before its work began")
-        run_job(job)
+        run_job(prepare())
     except StopRequestedError as error:
         logger.info("%s", error)
         return Outcome(RunState.STOPPED, str(error), EXIT_STOPPED)
@@ -135,9 +147,17 @@ def _outcome(job: Job, stop: StopFlag) -> Outcome:
         return Outcome(RunState.FAILED, printable(str(error)), EXIT_FAILED)
     except Exception as error:
         logger.exception("failed")
-        reason = printable(f"{type(error).__name__}: {error}")
-        return Outcome(RunState.FAILED, reason, EXIT_FAILED)
+        return Outcome(RunState.FAILED, printable(_sentence(error)), EXIT_FAILED)
     return Outcome(RunState.FINISHED, None, EXIT_FINISHED)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        where = f": {error.filename}" if error.filename else ""
+        return f"{error.strerror}{where}"
+    if isinstance(error, MemoryError):
+        return "out of memory; fewer simulations or processes need less"
+    return f"{type(error).__name__}: {error}"
 
 
 def _leave(database: Database, run: Run, recorder: Recorder, outcome: Outcome) -> None:

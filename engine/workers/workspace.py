@@ -44,6 +44,12 @@ class Workspace:
         """A run's log, all attempts."""
         return self.run_folder(run_id) / "log.txt"
 
+    def last_run_folder(self) -> int:
+        """The highest number of a run that ever wrote here, 0 if none did."""
+        folder = self.home / "runs"
+        names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+        return max((int(name) for name in names if name.isdecimal()), default=0)
+
     def relative(self, path: Path) -> str:
         """``path`` as the database stores it; WorkspaceError where it lies outside."""
         try:

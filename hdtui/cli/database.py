@@ -1,4 +1,4 @@
-"""``hdtui db ...``: upgrade, check and back up the workspace's database."""
+"""``hdtui db ...``: upgrade, check, back up and restore the workspace's database."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from engine.errors import DatabaseError
-from hdtui.cli.options import Home, Json, Seed, open_workspace
+from hdtui.cli.options import Home, Json, Seed, home_folder, open_workspace
 from hdtui.cli.output import print_json
 from hdtui.cli.runs import existing
 
@@ -52,7 +52,7 @@ def backup_command(
     json: Json = False,
     seed: Seed = None,
 ) -> None:
-    """Copy the database while runs go on; restore it by putting it back as hdtui.db."""
+    """Copy the database while runs go on; `hdtui db restore` puts it back."""
     _, database = existing(home)
     if to.exists():
         raise DatabaseError(f"{to} exists already; name a file that does not")
@@ -61,3 +61,23 @@ def backup_command(
         print_json({"backup": to.absolute(), "size_bytes": to.stat().st_size})
     else:
         print(f"{to}: {to.stat().st_size} bytes")
+
+
+@app.command("restore")
+def restore_command(
+    copy: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.")],
+    home: Home = None,
+    json: Json = False,
+    seed: Seed = None,
+) -> None:
+    """Put a backup in the database's place; what was there is kept beside it."""
+    from engine.workers.commands import restore
+    from engine.workers.workspace import Workspace
+
+    workspace = Workspace(home_folder(home))
+    workspace.check_writable()
+    kept = restore(workspace, copy)
+    if json:
+        print_json({"restored": copy.absolute(), "kept": kept})
+    else:
+        print(f"restored {copy}" + (f"; the database of before is kept as {kept}" if kept else ""))

@@ -238,8 +238,7 @@ def stop_command(
 
     _, database = existing(home)
     for run in runs:
-        (request_kill if kill else request_stop)(database, run)
-        say(f"{run}: {'killed' if kill else 'stopping, it writes a checkpoint and leaves'}")
+        say(f"{run}: {_stopping((request_kill if kill else request_stop)(database, run))}")
     if json:
         print_json({"runs": [run_summary(run) for run in list_runs(database, ids=runs)]})
 
@@ -255,8 +254,7 @@ def resume_command(
 
     workspace, database = existing(home)
     for run in runs:
-        resume(database, run)
-        say(f"{run}: queued again")
+        say(f"{run}: {_resuming(resume(database, run))}")
     ensure_supervisor(workspace.home)
     if not detach:
         follow(database, workspace.home, runs)
@@ -311,5 +309,21 @@ def delete_command(
             "would be deleted for good; say --yes to do it"
         )
     delete(database, workspace, run)
+    say(f"{run}: {record.kind.value} {record.name} is deleted with everything it wrote")
     if json:
         print_json({"deleted": run})
+
+
+def _stopping(run: Run) -> str:
+    if run.state is RunState.STOPPED:
+        return run.reason or "stopped"
+    if run.kill_requested_at is not None:
+        kept = "its last checkpoint is kept" if run.checkpoint_step is not None else "nothing kept"
+        return f"being killed, {kept}"
+    return "stopping, it writes a checkpoint and leaves"
+
+
+def _resuming(run: Run) -> str:
+    if run.checkpoint_step is None:
+        return "queued again, it has no checkpoint and starts from the beginning"
+    return f"queued again, it goes on from its checkpoint at step {run.checkpoint_step}"

@@ -3,16 +3,25 @@
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
-from waiting import generation, kill, start_long_run, until, until_state
+from waiting import (
+    alive,
+    generation,
+    kill,
+    start_long_run,
+    supervisor_pid,
+    until,
+    until_state,
+)
 
 from db.queries import attempts
 from db.queries.robots import list_robots
 from db.queries.runs import get_run, list_events, list_runs, queue_run
 from db.queries.supervisors import get_supervisor
-from db.records import NewRun, Run, RunKind, RunState
+from db.records import NewRun, RunKind, RunState
 from db.session import Database
 from engine.errors import RunError
 from engine.workers.commands import (
@@ -24,23 +33,9 @@ from engine.workers.commands import (
     request_stop,
     resume,
 )
-from engine.workers.liveness import ProcessIdentity, boot_id, host_name
-from engine.workers.spawn import ensure_supervisor, supervisor_alive
+from engine.workers.liveness import boot_id, host_name
+from engine.workers.spawn import ensure_supervisor
 from engine.workers.workspace import Workspace
-
-
-def supervisor_pid(database: Database) -> int:
-    supervisor = get_supervisor(database, host_name())
-    assert supervisor is not None
-    assert supervisor_alive(supervisor)
-    return supervisor.pid
-
-
-def alive(run: Run) -> bool:
-    assert run.pid is not None
-    assert run.pid_started_at is not None
-    assert run.boot_id is not None
-    return ProcessIdentity(run.pid, run.pid_started_at, run.boot_id).alive
 
 
 def mutation(*inputs: int) -> NewRun:
@@ -107,9 +102,13 @@ def test_a_killed_worker_is_lost_judged_at_once_and_written_down_soon(
     assert run.pid is not None
     os.kill(run.pid, signal.SIGKILL)
     until(lambda: not alive(run))
+    dead_since = time.monotonic()
     assert judge(run).state is RunState.LOST
     lost = until_state(database, run.id, RunState.LOST)
-    assert lost.reason == f"process {run.pid} was ended by SIGKILL and left no exit record"
+    # Promised are five seconds, one is usual; a machine busy with trainings gets six times that.
+    assert time.monotonic() - dead_since < 30.0
+    gone = f"process {run.pid} was ended by SIGKILL and left no exit record"
+    assert lost.reason == f"{gone}; often that is want of memory"
     assert lost.exit_code == 137
     assert lost.ended_at is not None
 

@@ -9,9 +9,12 @@ from collections.abc import Callable
 import psutil
 
 from db.queries.runs import get_run
+from db.queries.supervisors import get_supervisor
 from db.records import NewRun, Run, RunKind, RunState
 from db.session import Database
 from engine.workers.commands import queue
+from engine.workers.liveness import ProcessIdentity, host_name
+from engine.workers.spawn import supervisor_alive
 
 PATIENCE_S = 120.0
 
@@ -49,6 +52,23 @@ def generation(train_count: int, *inputs: int, name: str = "robots") -> NewRun:
     config = {"train_count": train_count, "unseen_count": 0}
     extra = {"training_set": name}
     return NewRun(RunKind.GENERATION, name, config, seed=1, inputs=inputs, extra=extra)
+
+
+def alive(run: Run) -> bool:
+    """The run's recorded process still lives."""
+    assert run.pid is not None
+    assert run.pid_started_at is not None
+    assert run.boot_id is not None
+    return ProcessIdentity(run.pid, run.pid_started_at, run.boot_id).alive
+
+
+def supervisor_pid(database: Database, *, or_zero: bool = False) -> int:
+    """The process of this host's supervisor, which must live unless zero is an answer."""
+    supervisor = get_supervisor(database, host_name())
+    if supervisor is not None and supervisor_alive(supervisor):
+        return supervisor.pid
+    assert or_zero
+    return 0
 
 
 def start_long_run(database: Database) -> Run:

@@ -8,6 +8,7 @@ from db.queries.artifacts import list_artifacts
 from db.records import Run, RunKind
 from db.session import Database
 from engine.config.base import Config
+from engine.distillation.manifest import MANIFEST_NAME
 from engine.errors import CheckpointError, ConfigError, RunError
 from engine.events import StageContext
 from engine.files import file_sha256
@@ -54,10 +55,7 @@ class Job:
         for artifact in list_artifacts(self.database, run.id):
             if artifact.kind == kind:
                 path = self.workspace.resolve(artifact.path)
-                if path.is_file() and file_sha256(path) != artifact.sha256:
-                    raise CheckpointError(f"{path} of run {run.id} does not match its SHA-256.")
-                if not path.exists():
-                    raise CheckpointError(f"{path} of run {run.id} is missing.")
+                check_file(path, artifact.sha256, run.id)
                 return path
         raise RunError(f"Run {run.id} {run.kind} has left no {kind}; run it to its end first.")
 
@@ -71,3 +69,20 @@ class Job:
         if not found and role is None:
             raise RunError(f"Run {self.run.id} has no robots: {' '.join(self.run.robot_sets)}.")
         return list(found.values())
+
+
+def check_file(path: Path, sha256: str, run_id: int) -> None:
+    """CheckpointError unless a file, or the manifest of a folder, is what was written down.
+
+    A manifest holds the hashes of its folder's files; who opens those checks them.
+    """
+    content = path / MANIFEST_NAME if path.is_dir() else path
+    if not content.is_file():
+        raise CheckpointError(
+            f"{content} of run {run_id} is missing; it was moved or deleted after it was written."
+        )
+    if file_sha256(content) != sha256:
+        raise CheckpointError(
+            f"{content} of run {run_id} does not match its SHA-256: it was changed after it was "
+            "written."
+        )

@@ -1,0 +1,87 @@
+"""How a database is connected to: the journal its file system takes, locks at the start, no waits.
+
+SQLite runs with a write-ahead log on local disks and a rollback journal on network file systems.
+Writers take the lock at the start (``BEGIN IMMEDIATE``), so none fails half-way. Only the
+supervisor checkpoints the log: before 3.51.3 SQLite can corrupt one that two processes reset.
+"""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.pool import QueuePool
+
+from db.filesystem import file_system
+from engine.errors import DatabaseError
+
+BUSY_TIMEOUT_S = 30
+CHECKPOINT_PAGES = 1000
+
+
+def connect(url: str, *, readonly: bool, checkpointing: bool) -> Engine:
+    """An engine for ``url``; DatabaseError where that is no usable address."""
+    try:
+        if not url.startswith("sqlite"):
+            return create_engine(url, pool_pre_ping=True)
+        # A pool hands every thread its own connection; SQLite's own locks do the rest.
+        arguments: dict[str, Any] = {"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
+        engine = create_engine(url, connect_args=arguments, poolclass=QueuePool)
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        raise DatabaseError(f"HDTUI_DATABASE_URL cannot be used: {error}") from error
+    _configure(engine, sqlite_path(url), readonly=readonly, checkpointing=checkpointing)
+    return engine
+
+
+def sqlite_path(url: str) -> Path:
+    """The file behind a SQLite address."""
+    return Path(make_url(url).database or "")
+
+
+def journal_mode(folder: Path) -> str:
+    """``WAL``, or ``DELETE`` where shared memory does not reach every writer."""
+    return "DELETE" if file_system(folder).network else "WAL"
+
+
+def _configure(engine: Engine, path: Path, *, readonly: bool, checkpointing: bool) -> None:
+    journal = journal_mode(path.parent)
+
+    @event.listens_for(engine, "do_connect")
+    def open_readonly(*arguments: Any) -> sqlite3.Connection | None:
+        return _connect_readonly(path) if readonly else None
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, record: object) -> None:
+        del record
+        connection.isolation_level = None  # transactions begin where we say so
+        connection.execute("PRAGMA foreign_keys=ON")
+        if readonly:
+            connection.execute("PRAGMA query_only=ON")
+            return
+        connection.execute(f"PRAGMA journal_mode={journal}")
+        synchronous = "NORMAL" if journal == "WAL" else "FULL"
+        connection.execute(f"PRAGMA synchronous={synchronous}")
+        pages = CHECKPOINT_PAGES if checkpointing else 0
+        connection.execute(f"PRAGMA wal_autocheckpoint={pages}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get("hdtui_begin", "BEGIN"))
+
+
+def _connect_readonly(path: Path) -> sqlite3.Connection:
+    """Read what lies there; a folder that cannot be written has no log to share."""
+    uri = path.absolute().as_uri()
+    connection = sqlite3.connect(
+        f"{uri}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=False
+    )
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        connection.close()
+        if path.with_name(path.name + "-wal").exists():
+            raise
+        return sqlite3.connect(f"{uri}?immutable=1", uri=True, check_same_thread=False)
+    return connection

@@ -1,0 +1,218 @@
+"""What a supervisor does again and again: end what is dead, stop what is asked to, start what can.
+
+All it knows is in the database, so it may die at any moment: workers go on, and the next one
+adopts them by their process identity.
+"""
+
+import logging
+import os
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import psutil
+
+from db.queries import attempts, runs, supervisors
+from db.records import Run, RunState
+from db.session import Database
+from engine.workers.liveness import (
+    ProcessIdentity,
+    boot_id,
+    host_name,
+    kill_group,
+    signal_worker,
+)
+from engine.workers.schedule import Candidate, plan
+from engine.workers.spawn import spawn_worker
+from engine.workers.states import sources
+from engine.workers.verdict import INTERRUPTED, Verdict, last_line, verdict
+from engine.workers.workspace import Workspace
+
+if TYPE_CHECKING:
+    import subprocess
+
+WATCH_EVERY_S = 1.0
+BEAT_EVERY_S = 15.0
+IDLE_S = 10.0
+STOP_GRACE_S = 30.0
+START_TIMEOUT_S = 60.0
+DEFAULT_SLOTS = 2
+
+logger = logging.getLogger("hdtui.supervisor")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How patient a supervisor is."""
+
+    slots: int = DEFAULT_SLOTS
+    idle_s: float = IDLE_S
+    stop_grace_s: float = STOP_GRACE_S
+
+
+class SupervisorLoop:
+    """One supervisor's work; ``tick`` does all that is due."""
+
+    def __init__(self, database: Database, workspace: Workspace, settings: Settings) -> None:
+        self._database, self._workspace, self._settings = database, workspace, settings
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
+        self._exit_codes: dict[int, int] = {}
+        self._signalled: set[tuple[int, int]] = set()
+        self._revision: int | None = None
+        self._watched = self._beaten = 0.0
+        self._busy = time.monotonic()
+
+    def tick(self) -> bool:
+        """Look after every run of this host; False when there was nothing to do for long."""
+        now = time.monotonic()
+        revision = self._database.revision()
+        reaped = self._reap()
+        if reaped or revision != self._revision or now - self._watched >= WATCH_EVERY_S:
+            self._revision, self._watched = revision, now
+            active = self._watch()
+            if active or self._schedule(active):
+                self._busy = now
+        if now - self._beaten >= BEAT_EVERY_S:
+            self._beaten = now
+            self._beat()
+        if now - self._busy < self._settings.idle_s:
+            return True
+        return not supervisors.leave_if_idle(self._database, host_name(), os.getpid(), boot_id())
+
+    def _reap(self) -> bool:
+        ended = [pid for pid, child in self._children.items() if child.poll() is not None]
+        for pid in ended:
+            self._exit_codes[pid] = self._children.pop(pid).returncode
+        return bool(ended)
+
+    def _watch(self) -> list[Run]:
+        """End what is dead, stop what is asked to; the runs that still hold a slot."""
+        states = [state for state in RunState if state.active]
+        mine = [
+            run
+            for run in runs.list_runs(self._database, states=states, archived=True)
+            if run.host == host_name()
+        ]
+        return [run for run in mine if not self._settle(run)]
+
+    def _settle(self, run: Run) -> bool:
+        """True if the run's attempt is over."""
+        worker = _identity(run)
+        if worker is None:
+            return self._settle_unborn(run)
+        if worker.boot_id != boot_id():
+            self._end(run, INTERRUPTED)
+            return True
+        if worker.alive:
+            if run.state is RunState.STOPPING:
+                self._stop(run, worker)
+            return False
+        kill_group(worker)
+        self._reap()
+        self._end(run, verdict(run, self._exit_codes.pop(worker.pid, None), self._last_words(run)))
+        return True
+
+    def _last_words(self, run: Run) -> str:
+        return last_line(self._workspace.log_path(run.id))
+
+    def _settle_unborn(self, run: Run) -> bool:
+        """A claimed run without a process: its supervisor died in between, or it cannot start."""
+        age_s = _seconds_since(run.started_at)
+        if run.state is RunState.STARTING and age_s < START_TIMEOUT_S:
+            return False
+        self._end(run, Verdict(RunState.LOST, "its process never appeared"))
+        return True
+
+    def _end(self, run: Run, verdict: Verdict) -> None:
+        state, reason = verdict.state, verdict.reason
+        with self._database.write() as session:
+            ended = attempts.end(
+                session,
+                run.id,
+                state,
+                sources(state),
+                attempt=run.attempt,
+                reason=reason,
+                exit_code=verdict.exit_code,
+            )
+            if ended:
+                level = "info" if state is RunState.STOPPED else "error"
+                runs.insert_event(session, run.id, level, str(state), f"{state}: {reason}")
+        if ended:
+            logger.info("run %d attempt %d: %s, %s", run.id, run.attempt, state, reason)
+
+    def _stop(self, run: Run, worker: ProcessIdentity) -> None:
+        """TERM once, KILL for the whole session after the grace or when asked to."""
+        overdue = _seconds_since(run.stop_requested_at) > self._settings.stop_grace_s
+        if run.kill_requested_at is not None or overdue:
+            logger.info("run %d: killed %d processes", run.id, kill_group(worker))
+        elif (run.id, run.attempt) not in self._signalled:
+            self._signalled.add((run.id, run.attempt))
+            signal_worker(worker)
+
+    def _schedule(self, active: list[Run]) -> bool:
+        """Start what can start; True if anything was started."""
+        queued = runs.list_runs(self._database, states=[RunState.QUEUED], archived=True)
+        mine = [run for run in queued if run.host == host_name()]
+        if not mine:
+            return False
+        inputs = {input_id for run in mine for input_id in run.inputs}
+        states = {run.id: run.state for run in runs.list_runs(self._database, ids=inputs)}
+        decided = plan(
+            [Candidate(run.id, run.inputs, _held(run)) for run in mine],
+            states,
+            len(active),
+            self._settings.slots,
+        )
+        unstamped = [run.id for run in mine if run.queued_boot_id is None]
+        if decided.blocked or unstamped:
+            with self._database.write() as session:
+                attempts.block(session, decided.blocked)
+                attempts.stamp(session, unstamped, boot_id())
+        for run_id in decided.start:
+            self._start(run_id)
+        return bool(decided.start)
+
+    def _start(self, run_id: int) -> None:
+        token = secrets.token_hex(16)
+        with self._database.write() as session:
+            attempt = attempts.claim(session, run_id, token, host_name())
+        if attempt is None:
+            return
+        try:
+            child = spawn_worker(self._workspace, run_id, token)
+        except OSError as error:
+            run = runs.get_run(self._database, run_id)
+            self._end(run, Verdict(RunState.FAILED, f"no worker could be started: {error}"))
+            return
+        self._children[child.pid] = child
+        self._introduce(run_id, token, child.pid)
+        logger.info("run %d attempt %d: started, pid %d", run_id, attempt, child.pid)
+
+    def _introduce(self, run_id: int, token: str, pid: int) -> None:
+        """Write the new process down at once: it may die before it can say who it is."""
+        started_at = psutil.Process(pid).create_time()
+        with self._database.write() as session:
+            process = attempts.Process(pid, started_at, boot_id())
+            attempts.record_process(session, run_id, token, process)
+
+    def _beat(self) -> None:
+        with self._database.write() as session:
+            supervisors.beat(session, host_name())
+        self._database.checkpoint_log()
+
+
+def _identity(run: Run) -> ProcessIdentity | None:
+    if run.pid is None or run.pid_started_at is None or run.boot_id is None:
+        return None
+    return ProcessIdentity(run.pid, run.pid_started_at, run.boot_id)
+
+
+def _held(run: Run) -> bool:
+    return run.queued_boot_id not in (None, boot_id())
+
+
+def _seconds_since(moment: datetime | None) -> float:
+    return 0.0 if moment is None else (datetime.now(UTC) - moment).total_seconds()

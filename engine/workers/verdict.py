@@ -1,0 +1,52 @@
+"""What became of a worker that left no exit record, in one sentence."""
+
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from db.records import Run, RunState
+from engine.workers.wording import printable
+
+TAIL_BYTES = 4096
+LAST_LINE_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How an attempt ended."""
+
+    state: RunState
+    reason: str
+    exit_code: int | None = None
+
+
+INTERRUPTED = Verdict(RunState.INTERRUPTED, "the machine restarted")
+
+
+def verdict(run: Run, code: int | None, last_words: str = "") -> Verdict:
+    """Judge by how the process ended; ``code`` as subprocess gives it, None where nobody knows."""
+    if run.state is RunState.STOPPING and (code is None or code < 0):
+        kept = "checkpoint kept" if run.checkpoint_step is not None else "no checkpoint"
+        return Verdict(RunState.STOPPED, f"killed, {kept}", code)
+    if code is None:
+        return Verdict(RunState.LOST, f"process {run.pid} is gone and left no exit record")
+    if code < 0:
+        number = signal.Signals(-code)
+        reason = f"process {run.pid} was ended by {number.name} and left no exit record"
+        if number is signal.SIGKILL:
+            reason += "; often that is want of memory"
+        return Verdict(RunState.LOST, reason, 128 - code)
+    words = f": {last_words}" if last_words else ", its log is empty"
+    return Verdict(RunState.FAILED, f"process {run.pid} left with exit code {code}{words}", code)
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log that says anything, safe to show."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - TAIL_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    said = [line.strip() for line in lines if line.strip()]
+    return printable(said[-1], LAST_LINE_LENGTH) if said else ""
