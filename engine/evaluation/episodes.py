@@ -4,6 +4,7 @@ A robot is always evaluated alone: the last bits of a matrix product depend on t
 batch it is part of, and a walking robot is chaotic. Resets depend on seed, robot and episode.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,7 +35,17 @@ class EpisodesJob:
     recordings: Recordings | None = None
 
 
-def run_episodes(job: EpisodesJob, should_stop: ShouldStop) -> list[Episode]:
+@dataclass(frozen=True)
+class JudgedRobot:
+    """Episodes of one policy on one robot, and the seconds that nobody could have saved."""
+
+    episodes: tuple[Episode, ...]
+    steps: int
+    simulation_s: float
+    inference_s: float
+
+
+def run_episodes(job: EpisodesJob, should_stop: ShouldStop) -> JudgedRobot:
     """All episodes of a job, in order of simulation and episode number."""
     simulations, rounds = _division(job.config.episodes)
     environment = VectorEnvironment(
@@ -47,18 +58,25 @@ def run_episodes(job: EpisodesJob, should_stop: ShouldStop) -> list[Episode]:
     noise = _noise(job, actor)
     ended: list[EpisodeBatch] = []
     remaining = np.full(simulations, rounds)
+    simulation_s = inference_s = 0.0
+    steps = 0
     while remaining.any():
         if should_stop():
             raise StopRequestedError("stopped while episodes were running")
+        started = time.perf_counter()
         means = actor.means(environment.observation, environment.terrain)
+        acted = time.perf_counter()
         environment.step(means if noise is None else means + noise.draw(means))
+        inference_s += acted - started
+        simulation_s += time.perf_counter() - acted
+        steps += simulations
         over = environment.terminated | environment.truncated
         if over.any():
             ended.append(environment.finished_episodes())
             remaining[over] = np.maximum(remaining[over] - 1, 0)
     if kept:
         kept.write(job.robot, recorders, job.config.seed)
-    return _episodes(job, ended, rounds)
+    return JudgedRobot(_episodes(job, ended, rounds), steps, simulation_s, inference_s)
 
 
 def _division(episodes: int) -> tuple[int, int]:
@@ -87,7 +105,7 @@ def _noise(job: EpisodesJob, actor: Actor) -> _Noise | None:
     return _Noise(generator(job.config.seed, "evaluation-noise", job.robot.digest), actor.std)
 
 
-def _episodes(job: EpisodesJob, ended: Sequence[EpisodeBatch], rounds: int) -> list[Episode]:
+def _episodes(job: EpisodesJob, ended: Sequence[EpisodeBatch], rounds: int) -> tuple[Episode, ...]:
     """The wanted episodes; a simulation that was done early went on to ones that do not count."""
     found = {}
     for batch in ended:
@@ -96,7 +114,7 @@ def _episodes(job: EpisodesJob, ended: Sequence[EpisodeBatch], rounds: int) -> l
             if number < rounds:
                 place = simulation * rounds + number
                 found[place] = _episode(job, batch, index, place)
-    return [found[place] for place in sorted(found)][: job.config.episodes]
+    return tuple(found[place] for place in sorted(found))[: job.config.episodes]
 
 
 def _episode(job: EpisodesJob, batch: EpisodeBatch, index: int, place: int) -> Episode:

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from engine.config.evaluation import EvaluationConfig
 from engine.errors import UsageError
-from engine.evaluation.episodes import EpisodesJob, run_episodes
+from engine.evaluation.episodes import EpisodesJob, JudgedRobot, run_episodes
 from engine.evaluation.recordings import Recordings
 from engine.evaluation.statistics import (
     Estimate,
@@ -41,6 +41,26 @@ class PolicySummary:
 
 
 @dataclass(frozen=True)
+class Timing:
+    """Where the time of an evaluation went; seconds of all processes together but for the wall's.
+
+    ``simulation_s`` and ``inference_s`` are what the same steps cost without anything around them.
+    """
+
+    wall_s: float
+    processes: int
+    steps: int
+    simulation_s: float
+    inference_s: float
+
+    @property
+    def overhead(self) -> float:
+        """Time spent over time that simulation and inference alone need; 1 is perfect."""
+        needed = self.simulation_s + self.inference_s
+        return self.wall_s * self.processes / needed if needed > 0 else 1.0
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What an evaluation found: summaries, and paired differences of policies to the first one."""
 
@@ -50,6 +70,7 @@ class Evaluation:
     """First policy's return minus this one's, paired by robot."""
     ratios: Mapping[str, Estimate]
     """This policy's mean return over the first one's, where that is surely above zero."""
+    timing: Timing | None = None
 
 
 def evaluate_policies(
@@ -75,21 +96,33 @@ def evaluate_policies(
         for label, actors in policies.items()
     ]
     total = len(jobs) * config.episodes
-    results: dict[int, list[Episode]] = {}
+    results: dict[int, JudgedRobot] = {}
     started = time.monotonic()
-    for index, episodes in map_in_processes(
+    for index, judged in map_in_processes(
         run_episodes, jobs, config.processes, context.should_stop
     ):
-        results[index] = episodes
+        results[index] = judged
         done = len(results) * config.episodes
         rate = done / max(time.monotonic() - started, 1e-9)
-        context.report(EpisodesFinished(tuple(episodes)))
+        context.report(EpisodesFinished(judged.episodes))
         _report_recordings(jobs[index], context)
         context.report(Progress(done, total, "episodes", rate))
-    ordered = tuple(episode for index in sorted(results) for episode in results[index])
+    ordered = tuple(episode for index in sorted(results) for episode in results[index].episodes)
     evaluation = summarize(config, ordered, list(policies), robots)
     _report(evaluation, context)
-    return evaluation
+    timing = _timing(time.monotonic() - started, min(config.processes, len(jobs)), results)
+    return replace(evaluation, timing=timing)
+
+
+def _timing(wall_s: float, processes: int, results: Mapping[int, JudgedRobot]) -> Timing:
+    judged = results.values()
+    return Timing(
+        wall_s,
+        processes,
+        sum(each.steps for each in judged),
+        sum(each.simulation_s for each in judged),
+        sum(each.inference_s for each in judged),
+    )
 
 
 def _recordings(

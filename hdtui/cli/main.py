@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from engine.errors import HdtuiError, UsageError
-from hdtui.cli import bench, database, doctor, pipeline, robots, runs, stages
+from hdtui.cli import bench, database, doctor, pipeline, robots, runs, stages, tables
 from hdtui.cli.cockpit import open_cockpit
 from hdtui.cli.options import Home, home_folder
 from hdtui.cli.output import say
@@ -23,7 +23,9 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(bench.app, name="bench")
 app.add_typer(database.app, name="db")
 stages.register(app)
+tables.register(app)
 app.command("doctor")(doctor.doctor_command)
+
 
 @app.callback(invoke_without_command=True)
 def cockpit(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from hdtui.services.statistics import Interval, interval
 
@@ -127,3 +128,24 @@ def difference_claim(
 def unmeasured(name: str, target: str) -> Claim:
     """A claim that no run speaks about yet."""
     return Claim(name, target, "no run", Verdict.NOT_MEASURED)
+
+
+def claim_document(claim: Claim) -> dict[str, Any]:
+    """A claim for scripts; ``interval`` is 95 % over seeds, null where there is none."""
+    found = claim.over_seeds
+    half_width = found.half_width if found else None
+    interval_95 = None
+    if found is not None and half_width is not None:
+        interval_95 = [found.mean - half_width, found.mean + half_width]
+    unsure = claim.verdict is Verdict.NOT_MEASURED
+    return {
+        "claim": claim.name,
+        "target": claim.target,
+        "here": claim.here,
+        "figure": found.mean if found else None,
+        "figures": claim.figures,
+        "interval": interval_95,
+        "seeds": found.count if found else None,
+        "runs": claim.runs,
+        "verdict": f"{claim.verdict} yet" if unsure else str(claim.verdict),
+    }

@@ -125,7 +125,7 @@ def test_more_episodes_than_simulations_are_run_in_rounds_and_all_differ(
         update={"episodes": 70, "task": TaskConfig(episode_steps=3, reset_noise=0.05)}
     )
     job = EpisodesJob("zero", ZeroActors(), robots[0], config)
-    episodes = run_episodes(job, lambda: False)
+    episodes = run_episodes(job, lambda: False).episodes
     assert [episode.episode for episode in episodes] == list(range(70))
     assert len({episode.episode_return for episode in episodes}) == 70
 
@@ -152,6 +152,17 @@ def test_events_tell_episodes_progress_and_estimates(
     )
     difference = evaluation.policies[0].mean_return.value - evaluation.policies[2].mean_return.value
     assert evaluation.differences["zero"].value == pytest.approx(difference)
+
+
+def test_an_evaluation_knows_where_its_time_went(
+    policies: dict[str, ActorFactory], robots: list[Morphology]
+) -> None:
+    timing = evaluate_policies(CONFIG, policies, robots, _context()).timing
+    assert timing is not None
+    needed = timing.simulation_s + timing.inference_s
+    assert 0 < needed <= timing.wall_s
+    assert timing.overhead == pytest.approx(timing.wall_s / needed)
+    assert len(policies) * len(robots) * 3 <= timing.steps <= len(policies) * len(robots) * 3 * 60
 
 
 def test_a_stop_is_heeded_within_an_episode(

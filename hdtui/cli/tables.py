@@ -1,0 +1,214 @@
+"""Commands that compare: efficiency, compare and claims."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from engine.errors import UsageError
+from hdtui.cli.child import run_tool
+from hdtui.cli.options import Home, Json, Seed, known_name, read_workspace
+from hdtui.cli.output import print_json, print_table
+from hdtui.cli.runs import existing
+
+if TYPE_CHECKING:
+    from engine.evaluation.statistics import Estimate
+    from hdtui.services.comparison import Comparison
+
+Task = Annotated[str, typer.Option("--task", help="flat, variable or obstacles.")]
+Limbs = Annotated[
+    int | None, typer.Option("--limbs", min=1, help="Real limbs; else the padded slots, 12.")
+]
+Latency = Annotated[
+    bool, typer.Option("--latency", help="Measure as well: batch 1, one thread, interleaved.")
+]
+Scaling = Annotated[bool, typer.Option("--scaling", help="Count for every 2 to 24 limbs.")]
+Policies = Annotated[
+    list[str] | None,
+    typer.Option("--policies", metavar="NAME|RUN,...", help="Published policies or runs."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the root command."""
+    app.command("efficiency")(efficiency_command)
+    app.command("compare")(compare_command)
+    app.command("claims")(claims_command)
+
+
+def efficiency_command(
+    task: Task = "flat",
+    limbs: Limbs = None,
+    latency: Latency = False,
+    scaling: Scaling = False,
+    policies: Policies = None,
+    home: Home = None,
+    json: Json = False,
+    seed: Seed = None,
+) -> None:
+    """What one action costs: parameters, multiply-adds, latency, and ratios to the base MLP."""
+    from hdtui.services.costs import curves, question
+    from hdtui.services.efficiency import TASKS
+
+    known_name(task, TASKS, "task")
+    _, database = read_workspace(home) if policies else (None, None)
+    asked = question(database, policies or [], task, limbs=limbs, latency=latency, scaling=scaling)
+    document = run_tool("efficiency", asked)
+    if scaling:
+        document["curves"] = curves(document["rows"])
+    if json:
+        print_json(document)
+        return
+    if scaling:
+        _print_curves(document["curves"])
+    else:
+        _print_costs(document)
+    print(document["convention"])
+
+
+def _print_costs(document: Mapping[str, Any]) -> None:
+    from hdtui.formatting import amount, ratio
+
+    def row(each: Mapping[str, Any]) -> list[str]:
+        itself = {"parameters": 1.0, "macs": 1.0}
+        ratios = document["ratios"].get(each["policy"], itself)
+        latency = each["latency_us"]
+        timed = [f"{latency['p50']:.0f}", f"{latency['p95']:.0f}"] if latency else ["·", "·"]
+        return [
+            each["policy"],
+            amount(each["parameters"]),
+            ratio(ratios.get("parameters")),
+            amount(each["macs"]),
+            ratio(ratios.get("macs")),
+            *timed,
+            ratio(ratios.get("latency")),
+        ]
+
+    rows = document["rows"]
+    print(f"one action on {rows[0]['task']}, {rows[0]['limbs']} limb slots")
+    headings = ["policy", "parameters", "ratio", "MACs", "ratio", "p50 us", "p95 us", "ratio"]
+    print_table(headings, map(row, rows))
+    for runtime, each in document.get("runtimes", {}).items():
+        print(f"base-mlp in {runtime}: p50 {each['p50']:.0f} us, p95 {each['p95']:.0f} us")
+
+
+def _print_curves(curves: Mapping[str, Mapping[str, Any]]) -> None:
+    from hdtui.formatting import amount, ratio
+
+    limbs = next(iter(curves.values()))["limbs"]
+    print("multiply-adds of one action by limbs, and their ratio to the base MLP's")
+    headings = [heading for policy in curves for heading in (policy, "ratio")]
+    rows = []
+    for place, number in enumerate(limbs):
+        cells = [str(number)]
+        for curve in curves.values():
+            ratios = curve.get("macs_ratio")
+            cells += [amount(curve["macs"][place]), ratio(ratios[place] if ratios else None)]
+        rows.append(cells)
+    print_table(["limbs", *headings], rows)
+
+
+def claims_command(home: Home = None, json: Json = False, seed: Seed = None) -> None:
+    """The claims of the paper: target, our figure and where it comes from, verdict."""
+    from hdtui.services.claims import Verdict, claim_document
+    from hdtui.services.costs import claims_question, headline_ratios
+    from hdtui.services.evidence import Evidence, claims, read_evidence
+
+    _, database = read_workspace(home)
+    counted = run_tool("efficiency", claims_question())
+    evidence = Evidence((), (), ()) if database is None else read_evidence(database)
+    found = claims(
+        evidence, headline_ratios(counted, "parameters"), headline_ratios(counted, "macs")
+    )
+    convention = counted["tasks"]["flat"]["convention"]
+    documents = [claim_document(each) for each in found]
+    if json:
+        print_json({"claims": documents, "convention": convention})
+        return
+    print_table(
+        ["claim", "target", "here", "verdict", "runs"],
+        [
+            [
+                each["claim"],
+                each["target"],
+                each["here"],
+                each["verdict"],
+                " ".join(map(str, each["runs"])) or "·",
+            ]
+            for each in documents
+        ],
+    )
+    good = sum(each.verdict is Verdict.REPRODUCED for each in found)
+    print(f"{good} of {len(found)} reproduced · counting: {convention}")
+
+
+def compare_command(
+    runs: Annotated[list[int], typer.Argument(metavar="RUN...", min=1, help="Two runs or more.")],
+    home: Home = None,
+    json: Json = False,
+    seed: Seed = None,
+) -> None:
+    """Runs side by side: returns, differences on the same robots and seeds, settings."""
+    from hdtui.services.comparison import compare
+
+    if len(set(runs)) < 2:
+        raise UsageError("compare needs two runs or more; `hdtui runs list` shows all")
+    _, database = existing(home)
+    found = compare(database, runs)
+    if json:
+        from hdtui.services.comparison import comparison_document
+
+        print_json(comparison_document(found))
+    else:
+        _print_comparison(found)
+
+
+def _print_comparison(found: "Comparison") -> None:
+    rows = [
+        [
+            subject.label,
+            subject.run.name,
+            each.task,
+            str(each.robots),
+            _words(each.mean),
+            _words(each.trained),
+            _words(each.unseen),
+            _words(each.generalization_gap),
+        ]
+        for subject, returns in found.subjects
+        for each in returns
+    ]
+    headings = ["policy", "run", "task", "robots", "return", "trained", "unseen", "gap"]
+    print_table(headings, rows)
+    for subject, returns in found.subjects:
+        if not returns:
+            last = found.training_returns.get(subject.run.id)
+            learning = "" if last is None else f"; its last training return was {last:.0f}"
+            print(f"{subject.label}: no evaluation yet{learning}")
+    for group in found.groups:
+        if len(group.runs) > 1:
+            half = group.over_seeds.half_width
+            width = "" if half is None else f" ± {half:.0f}"
+            ids = " ".join(map(str, group.runs))
+            print(f"seeds {ids} on {group.task}: {group.over_seeds.mean:.0f}{width}")
+    for pair in found.differences:
+        shared = f"{pair.robots} robots, {pair.episodes} episodes"
+        names = f"{pair.first} - {pair.second}"
+        print(f"{names} on {pair.task}, {shared}: {_words(pair.difference)}")
+    if len({subject.run.kind for subject, _ in found.subjects}) == 1 and found.config:
+        _print_settings(found.config)
+
+
+def _print_settings(config: "Mapping[str, Mapping[int, Any]]") -> None:
+    ids = list(next(iter(config.values())))
+    print()
+    print_table(
+        ["setting", *map(str, ids)],
+        [[name, *[str(values[run_id]) for run_id in ids]] for name, values in config.items()],
+    )
+
+
+def _words(estimate: "Estimate | None") -> str:
+    if estimate is None:
+        return "·"
+    return f"{estimate.value:.0f} [{estimate.low:.0f}, {estimate.high:.0f}]"

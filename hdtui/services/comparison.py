@@ -1,0 +1,290 @@
+"""Runs side by side: what their policies earn, on what they were judged alike, how they differ."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from db.queries.evaluations import list_episodes
+from db.queries.metrics import list_series
+from db.queries.runs import get_run, list_runs
+from db.records import EvaluatedEpisode, Run, RunKind
+from engine.evaluation.statistics import (
+    Estimate,
+    bootstrap,
+    generalization_gap,
+    interquartile_mean,
+    mean,
+    paired_difference,
+)
+from engine.random import generator
+from hdtui.services.compare import without_seeds
+from hdtui.services.known_robots import Ancestry
+from hdtui.services.run_list import flat_config
+from hdtui.services.statistics import Difference, Interval, interval, welch_difference
+
+if TYPE_CHECKING:
+    from db.session import Database
+
+RobotReturns = dict[str, dict[tuple[int, int], float]]
+"""Episode returns by robot digest, then by seed and episode number."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A policy: that of a run, or one that an evaluation judged; returns by condition."""
+
+    label: str
+    run: Run
+    returns: Mapping[str, RobotReturns]
+    trained_on: frozenset[str]
+    known: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Returns:
+    """What a policy earns under one condition, robots being the units of the intervals."""
+
+    task: str
+    deterministic: bool
+    robots: int
+    episodes: int
+    mean: Estimate
+    interquartile_mean: Estimate
+    trained: Estimate | None
+    unseen: Estimate | None
+    generalization_gap: Estimate | None
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """First minus second, on the robots and seeds that both were judged on."""
+
+    first: str
+    second: str
+    task: str
+    robots: int
+    episodes: int
+    difference: Estimate
+
+
+@dataclass(frozen=True)
+class SeedGroup:
+    """Runs that differ by their seeds alone, and their mean return with its interval over runs."""
+
+    runs: tuple[int, ...]
+    task: str
+    over_seeds: Interval
+    difference_to_first: Difference | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What ``hdtui compare`` says."""
+
+    subjects: tuple[tuple[Subject, tuple[Returns, ...]], ...]
+    training_returns: Mapping[int, float | None]
+    groups: tuple[SeedGroup, ...]
+    differences: tuple[PairedDifference, ...]
+    config: Mapping[str, Mapping[int, Any]]
+
+
+def compare(database: "Database", run_ids: Sequence[int]) -> Comparison:
+    """Compare runs by everything that evaluations in the database say about them.
+
+    Raises:
+        RunError: There is no run of such a number.
+    """
+    runs = [get_run(database, run_id) for run_id in dict.fromkeys(run_ids)]
+    subjects = _subjects(database, runs)
+    judged = tuple((subject, _all_returns(subject)) for subject in subjects)
+    return Comparison(
+        subjects=judged,
+        training_returns={run.id: _training_return(database, run) for run in runs},
+        groups=_groups(judged),
+        differences=tuple(
+            difference
+            for first, second in combinations(subjects, 2)
+            for difference in _paired(first, second)
+        ),
+        config=_config_differences(runs),
+    )
+
+
+def _subjects(database: "Database", runs: Sequence[Run]) -> list[Subject]:
+    ids = [run.id for run in runs if run.kind is not RunKind.EVALUATION]
+    evaluations = [run.id for run in runs if run.kind is RunKind.EVALUATION]
+    ancestry = Ancestry(database)
+    episodes = list_episodes(database, policy_run_ids=ids)
+    judged: dict[str, tuple[Run, list[EvaluatedEpisode]]] = {
+        f"{run.kind} {run.id}": (run, [each for each in episodes if each.policy_run_id == run.id])
+        for run in runs
+        if run.id in ids
+    }
+    for each in list_episodes(database, run_ids=evaluations):
+        evaluation = ancestry.runs[each.run_id]
+        judged.setdefault(f"{each.policy} in {each.run_id}", (evaluation, []))[1].append(each)
+    conditions = _conditions(database, [each.run_id for _, own in judged.values() for each in own])
+    return [
+        Subject(
+            label,
+            run,
+            _by_condition(own, conditions),
+            ancestry.trained_on(run),
+            ancestry.known_to(run),
+        )
+        for label, (run, own) in judged.items()
+    ]
+
+
+def _conditions(database: "Database", evaluation_ids: Sequence[int]) -> dict[int, str]:
+    """What makes episodes of equal seed comparable: the task's settings and how actions come."""
+    return {
+        run.id: json.dumps(
+            [run.config.get("task"), run.config.get("deterministic", True)], sort_keys=True
+        )
+        for run in list_runs(database, ids=set(evaluation_ids))
+    }
+
+
+def _by_condition(
+    episodes: Sequence[EvaluatedEpisode], conditions: Mapping[int, str]
+) -> dict[str, RobotReturns]:
+    """Returns by condition; where an episode was run twice, the newer evaluation's counts."""
+    found: dict[str, RobotReturns] = {}
+    for each in sorted(episodes, key=lambda each: each.run_id):
+        robots = found.setdefault(f"{each.task} {conditions[each.run_id]}", {})
+        robots.setdefault(each.robot_digest, {})[each.seed, each.episode] = each.episode_return
+    return found
+
+
+def _all_returns(subject: Subject) -> tuple[Returns, ...]:
+    return tuple(_returns(subject, condition) for condition in sorted(subject.returns))
+
+
+def _returns(subject: Subject, condition: str) -> Returns:
+    robots = subject.returns[condition]
+    means = {digest: float(np.mean(list(own.values()))) for digest, own in sorted(robots.items())}
+    trained = [value for digest, value in means.items() if digest in subject.trained_on]
+    unseen = [value for digest, value in means.items() if digest not in subject.known]
+    # A policy without robots of its own (random, a file) knows no difference.
+    known = bool(subject.known)
+    task, settings = condition.split(" ", 1)
+    values = list(means.values())
+    return Returns(
+        task=task,
+        deterministic=bool(json.loads(settings)[1]),
+        robots=len(robots),
+        episodes=sum(len(own) for own in robots.values()),
+        mean=bootstrap(values, mean, generator(0, "compare", "mean")),
+        interquartile_mean=bootstrap(
+            values, interquartile_mean, generator(0, "compare", "interquartile")
+        ),
+        trained=_estimate(trained) if known else None,
+        unseen=_estimate(unseen) if known else None,
+        generalization_gap=(
+            generalization_gap(trained, unseen, generator(0, "compare", "gap"))
+            if known and trained and unseen
+            else None
+        ),
+    )
+
+
+def _estimate(values: Sequence[float]) -> Estimate | None:
+    return bootstrap(values, mean, generator(0, "compare", "group")) if values else None
+
+
+def _paired(first: Subject, second: Subject) -> list[PairedDifference]:
+    found = []
+    for condition in sorted(first.returns.keys() & second.returns.keys()):
+        own, other = first.returns[condition], second.returns[condition]
+        shared = {
+            digest: sorted(own[digest].keys() & other[digest].keys())
+            for digest in sorted(own.keys() & other.keys())
+        }
+        shared = {digest: keys for digest, keys in shared.items() if keys}
+        if shared:
+            means = [
+                [float(np.mean([side[digest][key] for key in keys])) for side in (own, other)]
+                for digest, keys in shared.items()
+            ]
+            columns = list(zip(*means, strict=True))
+            rng = generator(0, "compare", "difference")
+            found.append(
+                PairedDifference(
+                    first.label,
+                    second.label,
+                    condition.split(" ", 1)[0],
+                    len(shared),
+                    sum(len(keys) for keys in shared.values()),
+                    paired_difference(columns[0], columns[1], rng),
+                )
+            )
+    return found
+
+
+def _groups(judged: Sequence[tuple[Subject, tuple[Returns, ...]]]) -> tuple[SeedGroup, ...]:
+    members: dict[tuple[str, str], list[tuple[int, float]]] = {}
+    for subject, returns in judged:
+        settings = json.dumps(without_seeds(subject.run.config), sort_keys=True)
+        kind = subject.label.split(" ", 1)[0]
+        for each in returns:
+            key = (each.task, f"{kind} {' '.join(subject.run.robot_sets)} {settings}")
+            members.setdefault(key, []).append((subject.run.id, each.mean.value))
+    groups: list[SeedGroup] = []
+    first: dict[str, list[float]] = {}
+    for (task, _), own in members.items():
+        values = [value for _, value in own]
+        reference = first.setdefault(task, values)
+        difference = None if reference is values else welch_difference(values, reference)
+        runs = tuple(run_id for run_id, _ in own)
+        groups.append(SeedGroup(runs, task, interval(values), difference))
+    return tuple(groups)
+
+
+def _training_return(database: "Database", run: Run) -> float | None:
+    return next(
+        (
+            series.last_value
+            for series in list_series(database, run.id)
+            if series.name == "return" and series.robot_digest is None
+        ),
+        None,
+    )
+
+
+def _config_differences(runs: Sequence[Run]) -> dict[str, dict[int, Any]]:
+    """Settings in which the runs differ; null where a run has no such setting."""
+    flat = {run.id: flat_config(run.config) for run in runs}
+    names = dict.fromkeys(name for config in flat.values() for name in config)
+    values = {name: {run_id: own.get(name) for run_id, own in flat.items()} for name in names}
+    return {
+        name: own
+        for name, own in values.items()
+        if len({json.dumps(value, sort_keys=True) for value in own.values()}) > 1
+    }
+
+
+def comparison_document(found: Comparison) -> dict[str, Any]:
+    """A comparison for scripts."""
+    return {
+        "runs": [
+            {
+                "id": subject.run.id,
+                "policy": subject.label,
+                "kind": subject.run.kind,
+                "name": subject.run.name,
+                "seed": subject.run.seed,
+                "state": subject.run.state,
+                "training_return": found.training_returns.get(subject.run.id),
+                "returns": returns,
+            }
+            for subject, returns in found.subjects
+        ],
+        "groups": found.groups,
+        "differences": found.differences,
+        "config": found.config,
+    }
