@@ -17,6 +17,7 @@ TOOLS = {
     "bench-simulation": "engine.workers.tools.bench_simulation",
     "bench-ppo": "engine.workers.tools.bench_ppo",
     "bench-distillation": "engine.workers.tools.bench_distillation",
+    "bench-database": "engine.workers.tools.bench_database",
     "efficiency": "engine.workers.tools.efficiency",
 }
 

@@ -50,4 +50,19 @@ def ppo_command(home: Home = None, json: Json = False, seed: Seed = None) -> Non
 @app.command("distillation")
 def distillation_command(home: Home = None, json: Json = False, seed: Seed = None) -> None:
     """Distilling by robot against distilling by sample."""
-    show(run_tool("bench-distillation", {"seed": seed or 1}), json)
+    show(run_tool("bench-distillation", {}), json)
+
+
+@app.command("database")
+def database_command(
+    writers: Annotated[int, typer.Option("--writers", min=1, help="Runs that report.")] = 16,
+    readers: Annotated[int, typer.Option("--readers", min=1, help="Cockpits that look.")] = 4,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="How long.")] = 60.0,
+    kills: Annotated[int, typer.Option("--kills", min=0, help="Writers killed at work.")] = 100,
+    home: Home = None,
+    json: Json = False,
+    seed: Seed = None,
+) -> None:
+    """Writers and readers on one database, writers killed and replaced: waits, losses, damage."""
+    arguments = {"writers": writers, "readers": readers, "seconds": seconds, "kills": kills}
+    show(run_tool("bench-database", {**arguments, "seed": seed or 1}), json)
