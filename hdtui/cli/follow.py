@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from db.records import Run, RunState
 from hdtui.cli.output import say
+from hdtui.formatting import duration, rate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,5 +73,8 @@ def _tell_state(run: Run) -> None:
 def _tell_progress(runs: Sequence[Run]) -> None:
     for run in runs:
         if run.state is RunState.RUNNING and run.progress is not None:
-            rate = f", {run.rate:.0f} {run.unit}/s" if run.rate else ""
-            say(f"{run.id:>5} {run.kind.value:<11} {run.progress:.0%}{rate}")
+            speed = f", {rate(run.rate, f' {run.unit}')}" if run.rate else ""
+            left = ""
+            if run.rate and run.total is not None and run.done is not None:
+                left = f", {duration((run.total - run.done) / run.rate)} left"
+            say(f"{run.id:>5} {run.kind.value:<11} {run.progress:.0%}{speed}{left}")

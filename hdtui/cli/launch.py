@@ -1,12 +1,13 @@
 """Queue runs from the shell and follow them: the part that all stage commands share."""
 
 from collections.abc import Sequence
+from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from db.records import NewRun, Run, RunState
+from db.records import NewRun, Run, RunKind, RunState
 from engine.config.base import Config
 from engine.config.overrides import with_assignments, with_file, with_settings
 from hdtui.cli.follow import follow
@@ -55,7 +56,7 @@ def queue_and_follow(
 
 
 def run_document(workspace: "Workspace", database: "Database", run: Run) -> dict[str, Any]:
-    """A run for scripts, with the absolute paths of its artifacts."""
+    """A run for scripts, with the absolute paths of its artifacts and what an evaluation found."""
     from db.queries.artifacts import list_artifacts
 
     artifacts = [
@@ -67,4 +68,8 @@ def run_document(workspace: "Workspace", database: "Database", run: Run) -> dict
         }
         for artifact in list_artifacts(database, run.id)
     ]
-    return {**run_summary(run), "folder": workspace.home / run.folder, "artifacts": artifacts}
+    described = {**run_summary(run), "folder": workspace.home / run.folder, "artifacts": artifacts}
+    found = [each["path"] for each in artifacts if each["kind"] == RunKind.EVALUATION.value]
+    if found:
+        described["evaluation"] = loads(found[0].read_bytes())
+    return described

@@ -182,7 +182,9 @@ def distill_command(
 def evaluate_command(
     policies: Annotated[
         list[str],
-        typer.Option("--policy", metavar="RUN", help="A run, random or zero; may be repeated."),
+        typer.Option(
+            "--policy", metavar="RUN|FILE", help="A run, a file, random or zero; may be repeated."
+        ),
     ],
     robots: Annotated[
         list[str],
@@ -204,25 +206,46 @@ def evaluate_command(
     seed: Seed = None,
 ) -> None:
     """Evaluate policies on robots: the same seeds for each, every episode kept."""
+    from db.queries.robots import list_robots
+    from engine.workers.policy_files import find_policy_files
+
     words = list(settings or [])
     words += [] if episodes is None else [f"episodes={episodes}"]
     words += [] if task is None else [f'task.name="{task}"']
     chosen = stage_config(EvaluationConfig, "evaluation", preset, config, words, seed)
     workspace, database = existing(home)
-    inputs, baselines = [], []
-    for policy in policies:
-        if policy in ("random", "zero"):
-            baselines.append(policy)
-        elif policy.isdecimal():
-            kinds = [RunKind.TEACHER, RunKind.STUDENT, RunKind.DEPLOYMENT]
-            inputs.append(input_run(database, int(policy), kinds).id)
-        else:
-            raise UsageError(f"--policy {policy}: expected the number of a run, random or zero")
+    inputs, baselines, files = policy_words(database, policies)
     sets = robot_sets(workspace, database, robots)
-    new_run = replace(
-        stage_run(RunKind.EVALUATION, chosen, name, inputs, sets), extra={"baselines": baselines}
-    )
+    new_run = stage_run(RunKind.EVALUATION, chosen, name, inputs, sets)
+    extra: dict[str, object] = {"baselines": baselines}
+    if files:
+        digests = {one.digest for each in sets for one in list_robots(database, each)}
+        found = find_policy_files(files, chosen.task.name, digests)
+        extra["files"] = [file.document() for file in found]
+    new_run = replace(new_run, extra=extra)
     queue_and_follow(workspace, database, new_run, detach=detach, json=json)
+
+
+def policy_words(
+    database: "Database", words: Sequence[str]
+) -> tuple[list[int], list[str], list[Path]]:
+    """Runs, baselines and files that policies were named by.
+
+    Raises:
+        UsageError: A run makes no policy, or a policy is named twice.
+    """
+    kinds = [RunKind.TEACHER, RunKind.STUDENT, RunKind.DEPLOYMENT]
+    inputs, baselines, files = [], [], []
+    for word in words:
+        if words.count(word) > 1:
+            raise UsageError(f"--policy {word}: named more than once")
+        if word in ("random", "zero"):
+            baselines.append(word)
+        elif word.isdecimal():
+            inputs.append(input_run(database, int(word), kinds).id)
+        else:
+            files.append(Path(word))
+    return inputs, baselines, files
 
 
 def robot_sets(workspace: "Workspace", database: "Database", words: Sequence[str]) -> list[str]:

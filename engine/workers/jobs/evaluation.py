@@ -12,11 +12,14 @@ from engine.config.evaluation import EvaluationConfig
 from engine.deployment.actors import DeployedActors
 from engine.errors import UsageError
 from engine.evaluation.evaluate import Evaluation, evaluate_policies
+from engine.evaluation.statistics import generalization_gap
 from engine.events import ArtifactWritten, Result
 from engine.files import write_text
+from engine.random import generator
 from engine.rollout.actors import ActorFactory, CheckpointActors, RandomActors, ZeroActors
 from engine.workers.jobs.job import Job
 from engine.workers.library import TRAINING, UNSEEN
+from engine.workers.policy_files import DEPLOYED, policy_file_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,9 +29,10 @@ POLICY_KINDS = (RunKind.TEACHER, RunKind.STUDENT, RunKind.DEPLOYMENT)
 
 
 def run(job: Job) -> None:
-    """Evaluate the input policies and the baselines that ``extra`` names, in that order."""
+    """Evaluate the inputs, the files and the baselines that ``extra`` names, in that order."""
     labels = _labels(job.inputs)
     policies = {label: _actors(job, policy) for label, policy in labels.items()}
+    policies |= dict(_from_file(each) for each in job.run.extra.get("files", ()))
     policies |= {name: _baseline(name) for name in job.run.extra.get("baselines", ())}
     with job.database.write() as session:
         known = {name: labels[name].id if name in labels else None for name in policies}
@@ -36,7 +40,7 @@ def run(job: Job) -> None:
     config = job.config(EvaluationConfig)
     owners = {name: policy.id for name, policy in labels.items()}
     evaluation = evaluate_policies(config, policies, job.robots(), job.context, owners)
-    document = _document(evaluation, _groups(job))
+    document = _document(evaluation, _groups(job), config)
     path = job.context.folder / f"evaluation-a{job.context.attempt}.json"
     sha256 = write_text(path, json.dumps(document, indent=1) + "\n")
     job.context.report(ArtifactWritten("evaluation", "evaluation", path, sha256))
@@ -68,6 +72,14 @@ def _actors(job: Job, policy: Run) -> ActorFactory:
     return DeployedActors(tuple(paths))
 
 
+def _from_file(document: Mapping[str, Any]) -> tuple[str, ActorFactory]:
+    file = policy_file_of(document)
+    paths = file.checked_paths()
+    if file.kind == DEPLOYED:
+        return file.label, DeployedActors(paths)
+    return file.label, CheckpointActors(paths[0])
+
+
 def _baseline(name: str) -> ActorFactory:
     if name not in BASELINES:
         raise UsageError(f'There is no baseline "{name}"; there are {" and ".join(BASELINES)}.')
@@ -87,7 +99,10 @@ def _groups(job: Job) -> dict[str, list[str]]:
     return {name: digests for name, digests in groups.items() if digests}
 
 
-def _document(evaluation: Evaluation, groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def _document(
+    evaluation: Evaluation, groups: Mapping[str, Sequence[str]], config: EvaluationConfig
+) -> dict[str, Any]:
+    timing = evaluation.timing
     returns = {
         group: {
             summary.label: sum(summary.robot_returns[digest] for digest in digests) / len(digests)
@@ -102,6 +117,28 @@ def _document(evaluation: Evaluation, groups: Mapping[str, Sequence[str]]) -> di
         "differences": {
             label: asdict(difference) for label, difference in evaluation.differences.items()
         },
+        "generalization_gap": _gaps(evaluation, groups, config),
+        "timing": None if timing is None else {**asdict(timing), "overhead": timing.overhead},
+    }
+
+
+def _gaps(
+    evaluation: Evaluation, groups: Mapping[str, Sequence[str]], config: EvaluationConfig
+) -> dict[str, Any]:
+    """Return on training robots minus that on unseen ones, by policy; empty without either."""
+    if not groups.keys() >= {"train", "unseen"}:
+        return {}
+    return {
+        summary.label: asdict(
+            generalization_gap(
+                [summary.robot_returns[digest] for digest in groups["train"]],
+                [summary.robot_returns[digest] for digest in groups["unseen"]],
+                generator(config.seed, "bootstrap-gap", summary.label),
+                samples=config.bootstrap_samples,
+                confidence=config.confidence,
+            )
+        )
+        for summary in evaluation.policies
     }
 
 

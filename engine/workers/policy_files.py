@@ -1,0 +1,132 @@
+"""Policy files that people name: checked and hashed when queued, checked again when used.
+
+Loads neither torch nor mujoco, and never unpickles: weights are read by the worker alone.
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from engine.deployment.runtime import DeployedFileError, load_deployed
+from engine.errors import CheckpointError, DeploymentError, UsageError
+from engine.files import file_sha256
+
+NETWORK, DEPLOYED = "network", "deployed"
+
+
+@dataclass(frozen=True)
+class PolicyFile:
+    """A policy in one file (``network``), or one deployed file per robot (``deployed``)."""
+
+    label: str
+    kind: str
+    paths: tuple[str, ...]
+    sha256: tuple[str, ...]
+
+    def document(self) -> dict[str, Any]:
+        """As plain JSON, for a run's ``extra``."""
+        return asdict(self)
+
+    def checked_paths(self) -> tuple[Path, ...]:
+        """The files, as they were when the run was queued.
+
+        Raises:
+            CheckpointError: One is gone or has changed since.
+        """
+        paths = tuple(Path(path) for path in self.paths)
+        for path, sha256 in zip(paths, self.sha256, strict=True):
+            if not path.is_file():
+                raise CheckpointError(f"{path} is gone since the run was queued; queue it again.")
+            if file_sha256(path) != sha256:
+                raise CheckpointError(
+                    f"{path} has changed since the run was queued; queue it anew."
+                )
+        return paths
+
+
+def policy_file_of(document: Mapping[str, Any]) -> PolicyFile:
+    """What ``PolicyFile.document`` wrote."""
+    return PolicyFile(
+        str(document["label"]),
+        str(document["kind"]),
+        tuple(document["paths"]),
+        tuple(document["sha256"]),
+    )
+
+
+def find_policy_files(
+    paths: Sequence[Path], task: str, digests: Collection[str]
+) -> list[PolicyFile]:
+    """The policies at ``paths``, each with a label of its own.
+
+    Raises:
+        UsageError: There is no such file, it holds no policy, or it does not fit task or robots.
+    """
+    found: list[PolicyFile] = []
+    for path in paths:
+        file = find_policy_file(path, task, digests)
+        same = sum(each.label.startswith(file.label) for each in found)
+        found.append(replace(file, label=f"{file.label} ({same + 1})") if same else file)
+    return found
+
+
+def find_policy_file(path: Path, task: str, digests: Collection[str]) -> PolicyFile:
+    """The policy at ``path``: a policy or checkpoint file, a deployed .npz, or a folder of those.
+
+    Raises:
+        UsageError: There is no such file, it holds no policy, or it does not fit task or robots.
+    """
+    path = path.expanduser().absolute()
+    label = f"file {path.name}"
+    if path.is_dir() or path.suffix == ".npz":
+        paths = sorted(path.glob("*.npz")) if path.is_dir() else [path]
+        _check_deployed(path, paths, digests)
+        return PolicyFile(label, DEPLOYED, *_named_and_hashed(paths))
+    if not path.is_file():
+        raise UsageError(f"--policy {path}: no such file; name a run, a file, random or zero")
+    if path.suffix == ".onnx":
+        raise UsageError(f"--policy {path}: ONNX files are for other programs; name the .npz")
+    _check_network(path, task)
+    return PolicyFile(label, NETWORK, *_named_and_hashed([path]))
+
+
+def _named_and_hashed(paths: Sequence[Path]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return tuple(map(str, paths)), tuple(map(file_sha256, paths))
+
+
+def _check_network(path: Path, task: str) -> None:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            written = (file.metadata() or {}).get("hdtui", "")
+        document = json.loads(written)
+        own_task = document["policy"]["task"]
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"--policy {path}: holds no policy: expected a .safetensors file of a teacher or"
+            f" student, or a deployed .npz ({type(error).__name__}: {error})"
+        ) from error
+    if _sees_terrain(own_task) != _sees_terrain(task):
+        raise UsageError(f"--policy {path}: was made for {own_task} and cannot act on {task}")
+
+
+def _sees_terrain(task: str) -> bool:
+    return task in ("variable", "obstacles")
+
+
+def _check_deployed(named: Path, paths: Sequence[Path], digests: Collection[str]) -> None:
+    if not paths:
+        raise UsageError(f"--policy {named}: the folder holds no deployed .npz files")
+    try:
+        covered = {load_deployed(path).document["robot"]["digest"] for path in paths}
+    except (DeployedFileError, DeploymentError, KeyError, TypeError) as error:
+        raise UsageError(f"--policy {named}: no deployed policy: {error}") from error
+    missing = [digest for digest in digests if digest not in covered]
+    if missing:
+        raise UsageError(
+            f"--policy {named}: acts for {len(covered)} robots, but {len(missing)} of those to"
+            f" evaluate have no file (the first is {missing[0][:7]}); deploy the student on them"
+        )
