@@ -59,7 +59,7 @@ def run_document(workspace: "Workspace", database: "Database", run: Run) -> dict
     """A run for scripts, with the absolute paths of its artifacts and what an evaluation found."""
     from db.queries.artifacts import list_artifacts
 
-    artifacts = [
+    artifacts: list[dict[str, Any]] = [
         {
             "kind": artifact.kind,
             "name": artifact.name,
