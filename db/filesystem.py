@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+MOUNT_TABLE = Path("/proc/self/mountinfo")
 NETWORK_TYPES = frozenset(
     {
         *("nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "afs", "9p"),
@@ -30,7 +31,7 @@ def file_system(path: Path, mountinfo: str | None = None) -> FileSystem:
     """The mount of ``path`` by ``mountinfo`` (Linux's /proc/self/mountinfo); unknown elsewhere."""
     if mountinfo is None:
         try:
-            mountinfo = Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
+            mountinfo = MOUNT_TABLE.read_text(errors="surrogateescape")
         except OSError:
             return FileSystem("", "unknown")
     resolved = os.path.realpath(path)

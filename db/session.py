@@ -120,9 +120,14 @@ class Database:
         """What SQLite finds wrong with the file; empty when it is sound."""
         if self.dialect != "sqlite":
             return []
-        with self._named_errors("read"), self._engine.connect() as connection:
-            found = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check")]
-            keys = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        try:
+            with self._named_errors("read"), self._engine.connect() as connection:
+                found = [
+                    str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check")
+                ]
+                keys = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        except DatabaseError as error:  # too damaged to be checked to its end
+            return [str(error)]
         return [line for line in found if line != "ok"] + [f"dangling row: {row}" for row in keys]
 
     def backup(self, to: Path) -> None:
@@ -155,7 +160,11 @@ class Database:
         except IntegrityError:
             raise
         except DBAPIError as error:
-            raise DatabaseError(_sentence(verb, self._location, error)) from error
+            reason = str(error.orig).splitlines()[0] if error.orig else str(error)
+            raise DatabaseError(_sentence(verb, self._location, reason)) from error
+        except UnicodeDecodeError as error:  # SQLite names what it cannot read in its own words
+            reason = "malformed text"
+            raise DatabaseError(_sentence(verb, self._location, reason)) from error
 
     def _check_schema(self) -> None:
         schema = self.schema()
@@ -238,8 +247,7 @@ def _location(url: str) -> str:
     return str(parsed.database) if url.startswith("sqlite") else parsed.render_as_string()
 
 
-def _sentence(verb: str, location: str, error: DBAPIError) -> str:
-    reason = str(error.orig).splitlines()[0] if error.orig else str(error)
+def _sentence(verb: str, location: str, reason: str) -> str:
     if "database is locked" in reason:
         return f"Cannot {verb} {location}: locked by another process for {BUSY_TIMEOUT_S} s."
     if "not a database" in reason or "malformed" in reason:

@@ -95,14 +95,14 @@ def run(
         claimed = _claim_runs(home, writers)
         looking = [Tally() for _ in range(readers)]
         started = time.monotonic()
-        killed = _stress(home, claimed, looking, seconds, kills, random.Random(seed))  # noqa: S311
+        _stress(home, claimed, looking, seconds, kills, random.Random(seed))  # noqa: S311
         elapsed_s = time.monotonic() - started
         tallies = [writer.tally for writer in claimed]
         return {
             "writers": writers,
             "readers": readers,
             "seconds": elapsed_s,
-            "writers_killed": killed,
+            "writers_killed": kills,
             **_figures("write", tallies, elapsed_s),
             **_figures("read", looking, elapsed_s),
             "refused": sum(tally.refused for tally in [*tallies, *looking]),
@@ -132,24 +132,25 @@ def _stress(
     seconds: float,
     kills: int,
     chance: random.Random,
-) -> int:
+) -> None:
     writing = [_started(_write_for_ever, home, writer) for writer in claimed]
     others = [_started(_read_for_ever, home, claimed[0].run_id, tally) for tally in looking]
     others.append(_started(_checkpoint_for_ever, home))
-    killed = 0
-    end = time.monotonic() + seconds
+    started = time.monotonic()
     try:
-        while time.monotonic() < end:
-            time.sleep(min(seconds / (kills + 1), max(0.0, end - time.monotonic())))
-            if killed < kills:
-                victim = chance.randrange(len(writing))
-                _kill(writing[victim])
-                writing[victim] = _started(_write_for_ever, home, claimed[victim])
-                killed += 1
+        for killed in range(kills):
+            _sleep_until(started + seconds * (killed + 1) / (kills + 1))
+            victim = chance.randrange(len(writing))
+            _kill(writing[victim])
+            writing[victim] = _started(_write_for_ever, home, claimed[victim])
+        _sleep_until(started + seconds)
     finally:
         for process in [*writing, *others]:
             _kill(process)
-    return killed
+
+
+def _sleep_until(moment: float) -> None:
+    time.sleep(max(0.0, moment - time.monotonic()))
 
 
 def _started(work: Callable[..., None], *arguments: object) -> ForkProcess:

@@ -1,0 +1,87 @@
+"""What must hold of a workspace whatever was done to it."""
+
+from collections import Counter
+from itertools import pairwise
+
+from db.queries.artifacts import list_artifacts, list_checkpoints
+from db.queries.metrics import list_series, read_points
+from db.queries.runs import get_run, list_attempts, list_runs
+from db.records import Run, RunState
+from db.session import Database
+from engine.errors import CheckpointError
+from engine.workers.jobs.job import check_file
+from engine.workers.workspace import Workspace
+
+
+def violations(database: Database, workspace: Workspace, most_active: int, slots: int) -> list[str]:
+    """Everything that is not as promised, one sentence each."""
+    found = [f"the database: {problem}" for problem in database.problems()]
+    if most_active > slots:
+        found.append(f"{most_active} runs worked at once in {slots} slots")
+    runs = list_runs(database, archived=True)
+    for run in runs:
+        found += _of_attempts(database, run)
+        found += _of_files(database, workspace, run)
+        found += _of_curves(database, run)
+        found += _of_order(database, run)
+    return found + _of_twins(database, runs)
+
+
+def _of_attempts(database: Database, run: Run) -> list[str]:
+    attempts = list_attempts(database, run.id)
+    found = []
+    if [attempt.number for attempt in attempts] != list(range(1, run.attempt + 1)):
+        found.append(f"run {run.id}: attempts are not numbered 1 to {run.attempt}")
+    for attempt in attempts:
+        if attempt.ended_at is not None and not attempt.reason:
+            found.append(f"run {run.id} attempt {attempt.number}: ended without a reason")
+        if attempt.ended_at is None and run.state.ended:
+            found.append(f"run {run.id} attempt {attempt.number}: never ended")
+    for before, after in pairwise(attempts):
+        if before.ended_at is None or before.ended_at > after.started_at:
+            found.append(f"run {run.id}: attempts {before.number} and {after.number} overlap")
+    return found
+
+
+def _of_files(database: Database, workspace: Workspace, run: Run) -> list[str]:
+    found = []
+    for file in [*list_checkpoints(database, run.id), *list_artifacts(database, run.id)]:
+        try:
+            check_file(workspace.resolve(file.path), file.sha256, run.id)
+        except CheckpointError as error:
+            found.append(str(error))
+    if run.state is RunState.FINISHED:
+        partial = [path.name for path in workspace.run_folder(run.id).rglob(".*.tmp")]
+        found += [f"run {run.id}: {name} was left" for name in partial]
+    return found
+
+
+def _of_curves(database: Database, run: Run) -> list[str]:
+    found = []
+    for series in list_series(database, run.id):
+        steps = list(read_points(database, series.id, max_points=10_000_000).step)
+        if steps != sorted(set(steps)):
+            found.append(f"run {run.id} {series.name}: steps do not rise")
+    return found
+
+
+def _of_order(database: Database, run: Run) -> list[str]:
+    found = []
+    for input_id in run.inputs:
+        read = get_run(database, input_id)
+        if run.started_at and (read.ended_at is None or read.ended_at > run.started_at):
+            found.append(f"run {run.id} started before its input {input_id} had finished")
+    return found
+
+
+def _of_twins(database: Database, runs: list[Run]) -> list[str]:
+    """Teachers of one configuration and seed end in the same weights however they got there."""
+    weights: Counter[str] = Counter()
+    for run in runs:
+        if run.kind == "teacher" and run.state is RunState.FINISHED:
+            weights.update(
+                file.sha256 for file in list_artifacts(database, run.id) if file.kind == "policy"
+            )
+    if len(weights) > 1:
+        return [f"equal teachers ended in {len(weights)} different policies: {dict(weights)}"]
+    return []
