@@ -122,13 +122,12 @@ class Database:
             return []
         try:
             with self._named_errors("read"), self._engine.connect() as connection:
-                found = [
-                    str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check")
-                ]
+                checked = connection.exec_driver_sql("PRAGMA integrity_check").all()
                 keys = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
         except DatabaseError as error:  # too damaged to be checked to its end
             return [str(error)]
-        return [line for line in found if line != "ok"] + [f"dangling row: {row}" for row in keys]
+        found = [str(row[0]) for row in checked if row[0] != "ok"]
+        return found + [f"dangling row: {row}" for row in keys]
 
     def backup(self, to: Path) -> None:
         """A copy that is consistent although others write; SQLite only."""

@@ -10,6 +10,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from hdtui.formatting import printable
+
 
 def document(value: Any) -> Any:
     """``value`` as plain JSON types: records become objects, times ISO 8601, NaN null."""
@@ -33,18 +35,23 @@ def _plain(value: Any) -> Any:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout."""
-    print(json.dumps(document(value), indent=2, ensure_ascii=False))
+    """One JSON document on stdout; in ASCII, so that no name in it can draw on a terminal."""
+    print(json.dumps(document(value), indent=2))
 
 
 def say(text: str) -> None:
     """A line for people, on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    print(safe(text), file=sys.stderr, flush=True)
+
+
+def safe(text: str) -> str:
+    """Lines that cannot draw on a terminal: control characters become dots, tabs spaces."""
+    return "\n".join(printable(line) for line in text.expandtabs().split("\n"))
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Columns padded to their widest cell; columns of numbers to the right."""
-    cells = [list(headings), *[list(row) for row in rows]]
+    cells = [[printable(cell) for cell in row] for row in [headings, *rows]]
     widths = [max(len(row[column]) for row in cells) for column in range(len(headings))]
     right = [
         all(_is_number(row[column]) for row in cells[1:]) and len(cells) > 1

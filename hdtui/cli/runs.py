@@ -1,6 +1,5 @@
 """``hdtui runs ...``: list, look at, stop, resume, describe and delete runs."""
 
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +17,7 @@ from hdtui.cli.options import (
     open_workspace,
     read_workspace,
 )
-from hdtui.cli.output import print_json, print_table, say
+from hdtui.cli.output import print_json, print_table, safe, say
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -136,7 +135,7 @@ def show_command(run: RunId, home: Home = None, json: Json = False, seed: Seed =
             }
         )
         return
-    print(f"{record.id} {record.kind.value} {record.name}: {sentence}")
+    print(safe(f"{record.id} {record.kind.value} {record.name}: {sentence}"))
     print(f"folder {workspace.home / record.folder}")
     print(f"inputs {' '.join(map(str, record.inputs)) or 'none'}")
     files = [(item.path, item.size_bytes, item.sha256) for item in checkpoints]
@@ -165,7 +164,7 @@ def logs_command(
     if json:
         print_json({"run": run, "path": path, "lines": text})
     else:
-        sys.stdout.write("\n".join(text) + "\n")
+        print(safe("\n".join(text)))
 
 
 @app.command("metrics")

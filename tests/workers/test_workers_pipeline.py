@@ -1,0 +1,85 @@
+"""A pipeline killed in every stage, and a restart of the machine, change nothing of its results."""
+
+import os
+import signal
+
+import pytest
+from waiting import alive, kill, supervisor_pid, until, until_state
+
+from db.models import RunRow
+from db.queries.artifacts import list_artifacts
+from db.queries.runs import get_run, list_runs
+from db.records import Run, RunKind, RunState
+from db.session import Database
+from engine.config.presets import PRESETS
+from engine.workers.commands import release_queue, resume
+from engine.workers.pipeline import queue_pipeline
+
+ENDED = [state for state in RunState if state.ended]
+
+
+def restart_of_the_machine(database: Database, working: Run) -> None:
+    """All processes are gone, and what is written down was another boot."""
+    kill(supervisor_pid(database))
+    assert working.pid is not None
+    kill(working.pid)
+    until(lambda: not alive(working))
+    with database.write() as session:
+        for row in session.query(RunRow):
+            row.queued_boot_id = "before"
+            if RunState(row.state).active:
+                row.boot_id = "before"
+
+
+def results(database: Database, pipeline: int) -> dict[str, set[str]]:
+    """Hashes of what teachers, students and deployments left."""
+    kept = (RunKind.TEACHER, RunKind.STUDENT, RunKind.DEPLOYMENT)
+    return {
+        run.kind: {file.sha256 for file in list_artifacts(database, run.id) if file.kind in FILES}
+        for run in list_runs(database, pipeline=pipeline)
+        if run.kind in kept
+    }
+
+
+FILES = ("policy", "student", "deployed_policy")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_pipeline_disturbed_in_every_stage_ends_where_a_calm_one_ends(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("waiting.PATIENCE_S", 400.0)
+    monkeypatch.setenv("HDTUI_SLOTS", "1")
+    _, stages = queue_pipeline(database, PRESETS["smoke"])
+    for stage in stages:
+        run = at_work(database, stage.id)
+        if stage.kind is RunKind.TEACHER:
+            restart_of_the_machine(database, run)
+            release_queue(database)
+            resume_when(database, stage.id, RunState.INTERRUPTED)
+            run = at_work(database, stage.id)
+        os.kill(run.pid or 0, signal.SIGKILL)
+        resume_when(database, stage.id, RunState.LOST)
+        assert until_state(database, stage.id, *ENDED).state is RunState.FINISHED
+    runs = list_runs(database, newest_first=False)
+    assert [run.state for run in runs] == [RunState.FINISHED] * len(stages)
+    assert {run.attempt for run in runs if run.kind is not RunKind.TEACHER} == {2}
+    calm, _ = queue_pipeline(database, PRESETS["smoke"])
+    until(lambda: all(r.state.ended for r in list_runs(database, pipeline=calm.id)))
+    assert results(database, 1) == results(database, calm.id)
+
+
+def at_work(database: Database, run_id: int) -> Run:
+    """The run as soon as it has a process."""
+    until(lambda: get_run(database, run_id).pid is not None)
+    run = get_run(database, run_id)
+    assert run.state.active, run.reason
+    return run
+
+
+def resume_when(database: Database, run_id: int, state: RunState) -> None:
+    ended = until_state(database, run_id, *ENDED)
+    assert ended.state is state, ended.reason
+    resume(database, run_id)
+    assert not get_run(database, run_id).state.ended
