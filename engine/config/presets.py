@@ -48,7 +48,7 @@ PRESETS: dict[PresetName, PipelineConfig] = {
     ),
     "quick": PipelineConfig(
         generation=GenerationConfig(train_count=8, unseen_count=4),
-        teacher=named_teacher("quick").model_copy(update={"total_env_steps": 750_000}),
+        teacher=named_teacher("quick").model_copy(update={"total_env_steps": 1_500_000}),
         mutation=MutationConfig(mutants_per_robot=5),
         collection=CollectionConfig(samples_per_robot=4000),
         student=named_student("quick"),
