@@ -1,5 +1,7 @@
 """The first start: an empty workspace, and one key to the first curve."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar
@@ -19,6 +21,7 @@ CHOICES = (
     ("smoke", "start the smoke pipeline", "every stage once, under 60s, learns nothing"),
     ("new", "new run", "choose stage, preset, robots and settings"),
     ("import", "import robots", "a folder with xml/ and metadata/"),
+    ("demo", "look at a demo", "made-up runs, nothing is trained or kept"),
     ("doctor", "check this machine", "what hdtui doctor says"),
 )
 COMMANDS = {
@@ -26,15 +29,18 @@ COMMANDS = {
     "smoke": "hdtui pipeline --preset smoke --detach",
     "new": "hdtui teach --preset quick --detach",
     "import": "hdtui robots import DIR",
+    "demo": "hdtui --demo",
     "doctor": "hdtui doctor",
 }
 ABOUT = {
     "quick": "teacher → mutation → collection → student → evaluation → deployment\n"
-    "0.75M steps on 2 cores, 120 MiB on disk. A closed terminal does not stop it.",
+    "1.5M steps on 2 cores, 400 MiB on disk. A closed terminal does not stop it.",
     "smoke": "teacher → mutation → collection → student → evaluation → deployment\n"
     "Every stage really runs, for seconds: it shows the way, it learns nothing.",
     "new": "A form with every setting of a stage, its preset and what is valid.",
     "import": "Robots of the UNIMAL family as MuJoCo files; nothing is trained yet.",
+    "demo": "Full screens at once: real robots, made-up runs and walks, all named demo.\n"
+    "It only reads; q comes back here.",
     "doctor": "Looks at Python, libraries, cores, GPU, disk and the workspace.",
 }
 
@@ -106,6 +112,8 @@ class FirstScreen(CockpitScreen):
             self.app.action_new_run()  # type: ignore[attr-defined]
         elif choice == "import":
             self._ask_folder()
+        elif choice == "demo":
+            self._look_at_demo()
         elif choice == "doctor":
             self._run(self._doctor)
         elif self.may_act():
@@ -113,6 +121,12 @@ class FirstScreen(CockpitScreen):
 
             self.say(f"starting the {choice} pipeline")
             self._run(partial(start_pipeline, self.cockpit, choice), leave=True)
+
+    def _look_at_demo(self) -> None:
+        """The demo is a cockpit of its own: this one waits below it."""
+        with self.app.suspend():
+            subprocess.run([sys.executable, "-m", "hdtui", "--demo"], check=False)
+        self.app.refresh(repaint=True, layout=True)
 
     def _doctor(self) -> str:
         from hdtui.services.start import machine_sentence
