@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from engine.errors import HdtuiError, UsageError
-from hdtui.cli import bench, database, doctor, pipeline, robots, runs, stages, tables
+from hdtui.cli import bench, database, doctor, export, pipeline, robots, runs, stages, tables
 from hdtui.cli.cockpit import open_cockpit
 from hdtui.cli.options import Home, home_folder
 from hdtui.cli.output import say
@@ -21,6 +21,7 @@ app.command("pipeline")(pipeline.pipeline_command)
 app.add_typer(robots.app, name="robots")
 app.add_typer(runs.app, name="runs")
 app.add_typer(bench.app, name="bench")
+app.add_typer(export.app, name="export")
 app.add_typer(database.app, name="db")
 stages.register(app)
 tables.register(app)
@@ -35,6 +36,9 @@ def cockpit(
         bool,
         typer.Option("--readonly", help="Look, but change nothing: capitals answer read-only."),
     ] = False,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Look at a made-up workspace; nothing is kept.")
+    ] = False,
 ) -> None:
     """Open the cockpit."""
     if context.invoked_subcommand is not None:
@@ -43,6 +47,10 @@ def cockpit(
                 f"--home stands after the command: hdtui {context.invoked_subcommand} --home {home}"
             )
         return
+    if demo:
+        from hdtui.cli.demo import open_demo
+
+        raise typer.Exit(open_demo())
     raise typer.Exit(open_cockpit(home_folder(home), readonly=readonly))
 
 

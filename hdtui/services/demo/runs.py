@@ -141,7 +141,8 @@ def working_pipeline(pipeline: Pipeline, first: int, now: datetime) -> list[Run]
     through = finished_pipeline(pipeline, first, 0.0)
     waiting = [_in_pipeline(pipeline, kind, first, place) for place, kind in enumerate(STAGES)]
     teacher = working(replace(waiting[1], total=2e6, unit="steps"), now - timedelta(seconds=271))
-    return [through[0], teacher, through[2], *waiting[3:]]
+    mutation = replace(through[2], started_at=through[1].started_at, ended_at=teacher.started_at)
+    return [through[0], teacher, mutation, *waiting[3:]]
 
 
 def working(run: Run, started_at: datetime) -> Run:

@@ -113,17 +113,6 @@ def _runs(now: datetime) -> list[Run]:
     for pipeline, level in zip(done, _LEVELS, strict=True):
         runs += finished_pipeline(pipeline, len(runs) + 1, level)
     runs += lone_teachers(len(runs) + 1, now)
-    stalled = blank(len(runs) + 1, RunKind.EVALUATION, "demo-stalled", now, "quick")
-    runs.append(
-        replace(
-            working(stalled, now - timedelta(minutes=9)),
-            reported_at=now - timedelta(seconds=130),
-            done=312.0,
-            total=800.0,
-            unit="episodes",
-            inputs=(2, 5),
-        )
-    )
     archived = finished_pipeline(done[0], len(runs) + 1, 1_900.0)[1]
     runs.append(replace(archived, name="demo-archived", archived=True, inputs=(), pipeline=None))
     quick = working_pipeline(at_work, len(runs) + 1, now)
@@ -135,7 +124,19 @@ def _runs(now: datetime) -> list[Run]:
         result=787.0,
         checkpoint_step=8_192 * 120,
     )
-    return [*runs, *quick]
+    runs += quick
+    stalled = blank(len(runs) + 1, RunKind.EVALUATION, "demo-stalled", now, "quick")
+    runs.append(
+        replace(
+            working(stalled, now - timedelta(minutes=9)),
+            reported_at=now - timedelta(seconds=130),
+            done=312.0,
+            total=800.0,
+            unit="episodes",
+            inputs=(2, 5),
+        )
+    )
+    return runs
 
 
 def _events(runs: Sequence[Run]) -> list[RunEvent]:

@@ -1,0 +1,43 @@
+"""``hdtui --demo``: the cockpit of a made-up workspace that is gone when it is left."""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from db.session import URL_VARIABLE
+from hdtui.app import CockpitApp
+from hdtui.cli.cockpit import NO_TERMINAL
+from hdtui.cli.output import say
+from hdtui.messages import Answer
+from hdtui.services.demo.feed import Feed
+from hdtui.services.demo.world import SENTENCE, build
+
+
+class DemoApp(CockpitApp):
+    """The cockpit, saying at once that nothing here is a result."""
+
+    def on_cockpit_app_opened(self, message: CockpitApp.Opened) -> None:
+        self.call_after_refresh(lambda: self.screen.post_message(Answer(SENTENCE)))
+
+
+def open_demo() -> int:
+    """Make the demo up, show it until it is left, throw it away; the exit code."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        say(NO_TERMINAL)
+        return 2
+    os.environ.pop(URL_VARIABLE, None)  # a demo never goes into a real database
+    say("Making the demo: real robots, made-up runs ...")
+    with tempfile.TemporaryDirectory(prefix="hdtui-demo-") as folder:
+        home = Path(folder) / "demo"
+        build(home)
+        feed = Feed(home)
+        feed.start()
+        try:
+            app = DemoApp(home, readonly=True)
+            app.run()
+            app.cockpit.store.close()
+        finally:
+            feed.stop()
+    say("The demo is gone; nothing of it was kept. `hdtui` opens your own workspace.")
+    return 0
