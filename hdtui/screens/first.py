@@ -34,7 +34,7 @@ COMMANDS = {
 }
 ABOUT = {
     "quick": "teacher → mutation → collection → student → evaluation → deployment\n"
-    "1.5M steps on 2 cores, 400 MiB on disk. A closed terminal does not stop it.",
+    "1.5M steps on 2 cores, 0.5 GiB on disk. A closed terminal does not stop it.",
     "smoke": "teacher → mutation → collection → student → evaluation → deployment\n"
     "Every stage really runs, for seconds: it shows the way, it learns nothing.",
     "new": "A form with every setting of a stage, its preset and what is valid.",
