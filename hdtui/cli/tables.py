@@ -1,6 +1,7 @@
 """Commands that compare: efficiency, compare and claims."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -47,15 +48,7 @@ def efficiency_command(
     seed: Seed = None,
 ) -> None:
     """What one action costs: parameters, multiply-adds, latency, and ratios to the base MLP."""
-    from hdtui.services.costs import curves, question
-    from hdtui.services.efficiency import TASKS
-
-    known_name(task, TASKS, "task")
-    _, database = read_workspace(home) if policies else (None, None)
-    asked = question(database, policies or [], task, limbs=limbs, latency=latency, scaling=scaling)
-    document = run_tool("efficiency", asked)
-    if scaling:
-        document["curves"] = curves(document["rows"])
+    document = counted_costs(task, limbs, latency, scaling, policies, home)
     if json:
         print_json(document)
         return
@@ -64,6 +57,29 @@ def efficiency_command(
     else:
         _print_costs(document)
     print(document["convention"])
+
+
+def counted_costs(
+    task: str,
+    limbs: int | None,
+    latency: bool,
+    scaling: bool,
+    policies: list[str] | None,
+    home: Path | None,
+) -> dict[str, Any]:
+    """The answer of the counting tool; with ``scaling`` also as curves over limbs.
+
+    Raises:
+        UsageError: A task, policy or combination of options that does not exist.
+    """
+    from hdtui.services.costs import curves, question
+    from hdtui.services.efficiency import TASKS
+
+    known_name(task, TASKS, "task")
+    _, database = read_workspace(home) if policies else (None, None)
+    asked = question(database, policies or [], task, limbs=limbs, latency=latency, scaling=scaling)
+    document = run_tool("efficiency", asked)
+    return {**document, "curves": curves(document["rows"])} if scaling else document
 
 
 def _print_costs(document: Mapping[str, Any]) -> None:
@@ -108,38 +124,37 @@ def _print_curves(curves: Mapping[str, Mapping[str, Any]]) -> None:
     print_table(["limbs", *headings], rows)
 
 
-def claims_command(home: Home = None, json: Json = False, seed: Seed = None) -> None:
-    """The claims of the paper: target, our figure and where it comes from, verdict."""
-    from hdtui.services.claims import Verdict, claim_document
+def counted_claims(home: Path | None) -> dict[str, Any]:
+    """The claims, sizes counted now and returns from the workspace's evaluations."""
+    from hdtui.services.claims import claim_document
     from hdtui.services.costs import claims_question, headline_ratios
     from hdtui.services.evidence import Evidence, claims, read_evidence
 
     _, database = read_workspace(home)
     counted = run_tool("efficiency", claims_question())
     evidence = Evidence((), (), ()) if database is None else read_evidence(database)
-    found = claims(
-        evidence, headline_ratios(counted, "parameters"), headline_ratios(counted, "macs")
-    )
-    convention = counted["tasks"]["flat"]["convention"]
-    documents = [claim_document(each) for each in found]
+    ratios = [headline_ratios(counted, quantity) for quantity in ("parameters", "macs")]
+    return {
+        "claims": [claim_document(each) for each in claims(evidence, *ratios)],
+        "convention": counted["tasks"]["flat"]["convention"],
+    }
+
+
+def claims_command(home: Home = None, json: Json = False, seed: Seed = None) -> None:
+    """The claims of the paper: target, our figure and where it comes from, verdict."""
+    found = counted_claims(home)
     if json:
-        print_json({"claims": documents, "convention": convention})
+        print_json(found)
         return
-    print_table(
-        ["claim", "target", "here", "verdict", "runs"],
-        [
-            [
-                each["claim"],
-                each["target"],
-                each["here"],
-                each["verdict"],
-                " ".join(map(str, each["runs"])) or "·",
-            ]
-            for each in documents
-        ],
-    )
-    good = sum(each.verdict is Verdict.REPRODUCED for each in found)
-    print(f"{good} of {len(found)} reproduced · counting: {convention}")
+    claims = found["claims"]
+    names = ("claim", "target", "here", "verdict")
+    rows = [
+        [*[each[name] for name in names], " ".join(map(str, each["runs"])) or "·"]
+        for each in claims
+    ]
+    print_table([*names, "runs"], rows)
+    good = sum(each["verdict"] == "reproduced" for each in claims)
+    print(f"{good} of {len(claims)} reproduced · counting: {found['convention']}")
 
 
 def compare_command(

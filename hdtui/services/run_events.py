@@ -1,0 +1,33 @@
+"""A run's curves as points in time, as TensorBoard wants them."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from db.queries.robots import list_robots
+from db.queries.runs import get_run
+from hdtui.services.tables import DataTable
+from hdtui.services.tensorboard import Scalar
+
+if TYPE_CHECKING:
+    from db.session import Database
+
+
+def run_scalars(
+    database: "Database", run_id: int, table: DataTable
+) -> tuple[float, Iterator[Scalar]]:
+    """Unix time of the run's start, and the points of its ``metrics_table``.
+
+    A point's time is that of the start plus the seconds of work it took; robots stand under the
+    metric by name.
+    """
+    run = get_run(database, run_id)
+    started = run.started_at or run.created_at
+    names = {robot.digest: robot.name for robot in list_robots(database)}
+    start_s = float(started.timestamp())
+
+    def scalars() -> Iterator[Scalar]:
+        for _, metric, digest, step, _, wall_s, value in table.rows:
+            tag = metric if digest is None else f"{metric}/{names.get(digest, digest[:12])}"
+            yield Scalar(tag, step, value, start_s + wall_s)
+
+    return start_s, scalars()
