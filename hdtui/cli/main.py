@@ -25,6 +25,7 @@ app.add_typer(export.app, name="export")
 app.add_typer(database.app, name="db")
 stages.register(app)
 tables.register(app)
+runs.app.command("compare")(tables.compare_command)
 app.command("doctor")(doctor.doctor_command)
 
 
