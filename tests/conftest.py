@@ -8,6 +8,9 @@ import pytest
 # Before torch is imported anywhere: two cores are shared by pytest's own processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from engine.morphology.family import UNIMAL
+from engine.morphology.tree import Joint, Limb, Morphology
+
 
 @pytest.fixture(scope="session")
 def unimal_dir() -> Path:
@@ -24,3 +27,55 @@ def unimal_dir() -> Path:
 @pytest.fixture(autouse=True)
 def _no_workspace_outside_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HDTUI_HOME", str(tmp_path / "home"))
+
+
+def limb(
+    identifier: int,
+    parent: int,
+    position: tuple[float, float, float],
+    end: tuple[float, float, float],
+    joints: tuple[Joint | None, Joint | None],
+) -> Limb:
+    return Limb(identifier, parent, position, (0.0, 0.0, 0.0), end, 0.05, 900.0, joints)
+
+
+def hinge(axis: tuple[float, float, float], low: float, high: float, gear: float) -> Joint:
+    return Joint((low, high), (0.0, 0.0, 0.05), axis, gear)
+
+
+def head(height_m: float) -> Limb:
+    slots = (None,) * UNIMAL.joint_slots
+    return Limb(0, -1, (0.0, 0.0, height_m), (0.0, 0.0, 0.0), None, 0.1, 1000.0, slots)
+
+
+@pytest.fixture(scope="session")
+def biped() -> Morphology:
+    """A head with two legs to the sides, one of them with a shin."""
+    x, y = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0)
+    limbs = (
+        head(0.75),
+        limb(
+            3,
+            0,
+            (0.0, 0.1, 0.0),
+            (0.0, 0.25, 0.0),
+            (hinge(x, -30, 30, 200), hinge(y, -60, 30, 150)),
+        ),
+        limb(7, 1, (0.0, 0.25, -0.05), (0.0, 0.0, -0.35), (None, hinge(y, -90, 0, 300))),
+        limb(1, 0, (0.0, -0.1, 0.0), (0.0, -0.25, 0.0), (hinge(x, -30, 30, 200), None)),
+    )
+    return Morphology("biped", limbs, ())
+
+
+@pytest.fixture(scope="session")
+def crawler() -> Morphology:
+    """A low head with three flat limbs that cannot fall far."""
+    x, y = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0)
+    both = (hinge(x, 0, 60, 250), hinge(y, -45, 45, 300))
+    limbs = (
+        head(0.35),
+        limb(0, 0, (0.1, 0.0, 0.0), (0.25, 0.0, 0.0), both),
+        limb(1, 0, (0.0, 0.1, 0.0), (0.0, 0.35, 0.0), both),
+        limb(2, 0, (0.0, -0.1, 0.0), (0.0, -0.35, 0.0), both),
+    )
+    return Morphology("crawler", limbs, ((1, 2),))
