@@ -1,0 +1,136 @@
+"""Tables, curves and reports that leave hdtui, read back by other means."""
+
+import csv
+import io
+import struct
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from db.queries.metrics import NewPoint, append_points
+from db.queries.runs import queue_run
+from db.records import NewRun, RunKind
+from db.session import Database
+from hdtui.services.report import run_report
+from hdtui.services.svg import Line, line_plot
+from hdtui.services.tables import DataTable, as_csv, as_markdown, metrics_table, runs_table
+from hdtui.services.tensorboard import Scalar, crc32c, write_events
+
+TABLE = DataTable(("name", "value"), (("a|b\nc", 1.25), ('say "hi", then go', None)))
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    """A workspace with a teacher of three points and a name that looks like markup."""
+    database = Database.open(tmp_path)
+    run = queue_run(database, NewRun(RunKind.TEACHER, "<b>|*", {"seed": 1, "ppo": {"a": 2}}, 1))
+    with database.write() as session:
+        points = [
+            NewPoint("return", "", step, step, step / 2, float(step**2)) for step in (1, 2, 3)
+        ]
+        append_points(session, run.id, points)
+    return database
+
+
+def test_csv_comes_back_as_it_was() -> None:
+    rows = list(csv.reader(io.StringIO(as_csv(TABLE), newline="")))
+    assert rows == [["name", "value"], ["a|b\nc", "1.25"], ['say "hi", then go', ""]]
+
+
+def test_markdown_keeps_a_row_on_a_line_and_bars_in_their_cells() -> None:
+    assert as_markdown(TABLE).splitlines() == [
+        "| name | value |",
+        "| --- | ---: |",
+        "| a\\|b c | 1.25 |",
+        '| say "hi", then go |  |',
+    ]
+
+
+def test_every_point_of_a_curve_is_in_its_table(database: Database) -> None:
+    table = metrics_table(database, 1, ["return"])
+    assert [(row["step"], row["value"]) for row in table.records()] == [(1, 1), (2, 4), (3, 9)]
+    assert metrics_table(database, 1, ["loss"]).rows == ()
+    assert [row["kind"] for row in runs_table(database, []).records()] == [RunKind.TEACHER]
+
+
+def test_a_report_shows_every_curve_and_takes_no_name_for_markup(database: Database) -> None:
+    report = run_report(database, 1)
+    assert report.text.startswith("# Run 1: teacher \\<b\\>\\|\\*\n")
+    assert len(report.plots) == 1
+    assert all(f"]({name})" in report.text for name in report.plots)
+    assert "| ppo.a | 2 |" in report.text
+
+
+values = st.lists(st.floats(-1e12, 1e12), min_size=1, max_size=20)
+
+
+@given(values, st.booleans())
+def test_plots_are_well_formed_and_stay_inside_their_frame(ys: list[float], log_y: bool) -> None:
+    x = [float(place) for place in range(len(ys))]
+    plot = line_plot("a < b & c", "steps", [Line("curve", x, ys, ys, ys)], log_y=log_y)
+    root = ElementTree.fromstring(plot)  # noqa: S314 (our own text)
+    for text in root.iter("{http://www.w3.org/2000/svg}text"):
+        assert -1 <= float(text.attrib["y"]) <= 321
+        assert -1 <= float(text.attrib["x"]) <= 721
+
+
+def test_a_checksum_is_castagnolis() -> None:
+    assert crc32c(b"123456789") == 0xE3069283
+    assert crc32c(bytes(32)) == 0x8A9136AA
+
+
+def _records(content: bytes) -> list[bytes]:
+    """TFRecord frames, read as its documentation says."""
+    found, place = [], 0
+    while place < len(content):
+        (length,) = struct.unpack_from("<Q", content, place)
+        for start, size in ((place, 8), (place + 12, length)):
+            (check,) = struct.unpack_from("<I", content, start + size)
+            crc = crc32c(content[start : start + size])
+            assert check == (((crc >> 15) | (crc << 17 & 0xFFFFFFFF)) + 0xA282EAD8) & 0xFFFFFFFF
+        found.append(content[place + 12 : place + 12 + length])
+        place += 16 + length
+    return found
+
+
+def test_events_are_what_protobuf_reads() -> None:
+    pytest.importorskip("google.protobuf")
+    file = io.BytesIO()
+    scalars = [Scalar("return/robot é", 300 * step, 1.5 * step, 1e9 + step) for step in range(3)]
+    assert write_events(file, scalars, 1e9) == 3
+    events = [_event_type().FromString(record) for record in _records(file.getvalue())]
+    assert events[0].file_version == "brain.Event:2"
+    for event, scalar in zip(events[1:], scalars, strict=True):
+        assert (event.step, event.wall_time) == (scalar.step, scalar.time_s)
+        (value,) = event.summary.value
+        assert (value.tag, value.simple_value) == (scalar.tag, scalar.value)
+
+
+def _event_type() -> type:
+    """tensorflow.Event, the fields that scalars use."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    fields = {
+        "Value": [("tag", 1, 9, 1, ""), ("simple_value", 2, 2, 1, "")],
+        "Summary": [("value", 1, 11, 3, ".t.Value")],
+        "Event": [
+            ("wall_time", 1, 1, 1, ""),
+            ("step", 2, 3, 1, ""),
+            ("file_version", 3, 9, 1, ""),
+            ("summary", 5, 11, 1, ".t.Summary"),
+        ],
+    }
+    file = descriptor_pb2.FileDescriptorProto(name="t.proto", package="t", syntax="proto3")
+    for message, own in fields.items():
+        described = file.message_type.add(name=message)
+        for name, number, kind, label, type_name in own:
+            described.field.add(
+                name=name, number=number, type=kind, label=label, type_name=type_name or None
+            )
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    found: type = message_factory.GetMessageClass(pool.FindMessageTypeByName("t.Event"))
+    return found

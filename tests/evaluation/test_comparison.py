@@ -1,0 +1,197 @@
+"""Comparisons and claims from evaluations that are written into a database by hand."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from db.models import RunRow
+from db.queries.evaluations import record_episodes, set_policies
+from db.queries.runs import queue_run
+from db.records import NewEpisode, NewRun, RunKind
+from db.session import Database
+from engine.errors import RunError, UsageError
+from engine.morphology.generation import generate
+from engine.morphology.tree import Morphology
+from engine.workers.library import make_set
+from engine.workers.workspace import Workspace
+from hdtui.services.claims import Verdict, claim_document
+from hdtui.services.comparison import compare, comparison_document
+from hdtui.services.costs import curves, headline_ratios, question
+from hdtui.services.evidence import claims, read_evidence
+
+RATIOS = {"flat": 13.3, "variable": 5.9, "obstacles": 5.9}
+MACS = {"flat": 160.8, "variable": 67.2, "obstacles": 67.4}
+
+
+@pytest.fixture(scope="module")
+def robots() -> list[Morphology]:
+    """Four robots: two to train on, two unseen."""
+    return generate(4, 3)
+
+
+@dataclass
+class Story:
+    """A workspace in which pipelines ran."""
+
+    database: Database
+    robots: list[Morphology]
+
+    def add(self, kind: RunKind, *, seed: int, inputs: tuple[int, ...] = (), **more: object) -> int:
+        sets = ("training",) if kind in (RunKind.TEACHER, RunKind.COLLECTION) else ()
+        new = NewRun(
+            kind, f"r-s{seed}", {"seed": seed, **more}, seed, inputs=inputs, robot_sets=sets
+        )
+        run = queue_run(self.database, new)
+        with self.database.write() as session:
+            row = session.get(RunRow, run.id)
+            assert row is not None
+            row.state = "finished"
+        return run.id
+
+    def judge(self, policies: dict[int, tuple[float, float]], seed: int = 1, **more: object) -> int:
+        """An evaluation with returns on training and unseen robots by policy run."""
+        run_id = self.add(RunKind.EVALUATION, seed=seed, **more)
+        episodes = [
+            NewEpisode(
+                str(policy),
+                robot.digest,
+                "flat",
+                seed,
+                number,
+                returns[place // 2] * (1 + 0.1 * (place % 2)) + number,
+                1000,
+                False,
+                1.0,
+                1.0,
+                1.0,
+            )
+            for policy, returns in policies.items()
+            for place, robot in enumerate(self.robots)
+            for number in (-1, 1)
+        ]
+        record_episodes(self.database, run_id, episodes)
+        with self.database.write() as session:
+            set_policies(session, run_id, {str(policy): policy for policy in policies})
+        return run_id
+
+    def pipeline(self, seed: int, kept: float, kept_unseen: float, *, mutants: bool = True) -> int:
+        """A student of a teacher, both judged; the student."""
+        teacher = self.add(RunKind.TEACHER, seed=seed)
+        data = (self.add(RunKind.MUTATION, seed=seed),) if mutants else ()
+        collection = self.add(RunKind.COLLECTION, seed=seed, inputs=(teacher, *data))
+        student = self.add(RunKind.STUDENT, seed=seed, inputs=(collection,))
+        self.judge({teacher: (1000.0, 500.0), student: (1000.0 * kept, 500.0 * kept_unseen)})
+        return student
+
+
+@pytest.fixture
+def story(tmp_path: Path, robots: list[Morphology]) -> Story:
+    database = Database.open(tmp_path)
+    make_set(database, Workspace(tmp_path), "training", [(each, "training") for each in robots[:2]])
+    make_set(database, Workspace(tmp_path), "unseen", [(each, "unseen") for each in robots[2:]])
+    return Story(database, robots)
+
+
+def test_returns_are_told_by_what_a_policy_knows_and_differences_are_paired(story: Story) -> None:
+    student = story.pipeline(1, 0.9, 0.8)
+    teacher = student - 3
+    found = compare(story.database, [teacher, student])
+    (_, (of_teacher,)), (_, (of_student,)) = found.subjects
+    assert of_teacher.robots == 4
+    assert of_teacher.trained is not None
+    assert of_teacher.trained.value == pytest.approx(1050.0)
+    assert of_student.unseen is not None
+    assert of_student.unseen.value == pytest.approx(525 * 0.8)
+    assert of_student.generalization_gap is not None
+    assert of_student.generalization_gap.value == pytest.approx(1050 * 0.9 - 525 * 0.8)
+    (difference,) = found.differences
+    assert (difference.first, difference.robots, difference.episodes) == (
+        f"teacher {teacher}",
+        4,
+        8,
+    )
+    assert difference.difference.value == pytest.approx((1050 * 0.1 + 525 * 0.2) / 2)
+    assert comparison_document(found)["runs"][0]["id"] == teacher
+
+
+def test_only_episodes_of_equal_task_and_seed_are_paired(story: Story) -> None:
+    first, second = (story.add(RunKind.TEACHER, seed=seed) for seed in (1, 2))
+    story.judge({first: (1.0, 1.0)}, seed=1)
+    story.judge({second: (5.0, 5.0)}, seed=2)
+    assert compare(story.database, [first, second]).differences == ()
+    story.judge({second: (5.0, 5.0)}, seed=1, task={"name": "flat", "reset_noise": 0.1})
+    assert compare(story.database, [first, second]).differences == ()
+    story.judge({second: (5.0, 5.0)}, seed=1)
+    assert len(compare(story.database, [first, second]).differences) == 1
+
+
+def test_runs_that_differ_by_seed_alone_make_a_group_with_an_interval(story: Story) -> None:
+    teachers = [story.add(RunKind.TEACHER, seed=seed) for seed in (1, 2, 3)]
+    story.judge({run_id: (100.0 * place, 0.0) for place, run_id in enumerate(teachers, 1)})
+    found = compare(story.database, teachers)
+    (group,) = found.groups
+    assert group.runs == tuple(teachers)
+    assert group.over_seeds.mean == pytest.approx(105.0)
+    assert found.config == {"seed": dict(zip(teachers, (1, 2, 3), strict=True))}
+    with pytest.raises(RunError):
+        compare(story.database, [99])
+
+
+def test_claims_are_judged_over_three_seeds_of_one_setting(story: Story) -> None:
+    for seed in (1, 2, 3):
+        story.pipeline(seed, 0.99 + seed / 1000, 0.9)
+        story.pipeline(seed, 0.99, 0.2, mutants=False)
+    hypernetwork = story.add(RunKind.TEACHER, seed=1, network={"kind": "hypernetwork"})
+    student = story.pipeline(9, 1.0, 1.0)
+    story.judge({hypernetwork: (500.0, 100.0), student: (1000.0, 500.0)})
+    found = {each.name: each for each in claims(read_evidence(story.database), RATIOS, MACS)}
+    trained = found["student = teacher, trained"]
+    assert trained.verdict is Verdict.REPRODUCED
+    assert len(trained.runs) == 4
+    assert found["student = teacher, unseen"].verdict is Verdict.NOT_REPRODUCED
+    assert found["mutants help unseen robots"].verdict is Verdict.REPRODUCED
+    behind = claim_document(found["HN by RL behind distilled"])
+    assert behind["figure"] == pytest.approx(0.5)
+    assert behind["verdict"] == "not measured yet"
+    assert claim_document(trained)["interval"][0] < 0.99 < claim_document(trained)["interval"][1]
+
+
+def test_a_student_of_a_teacher_that_earns_nothing_proves_nothing(story: Story) -> None:
+    teacher = story.add(RunKind.TEACHER, seed=1)
+    collection = story.add(RunKind.COLLECTION, seed=1, inputs=(teacher,))
+    student = story.add(RunKind.STUDENT, seed=1, inputs=(collection,))
+    story.judge({teacher: (-3.0, -3.0), student: (-3.0, -3.0)})
+    evidence = read_evidence(story.database)
+    assert evidence.with_mutants == evidence.without_mutants == ()
+
+
+def test_networks_of_runs_are_asked_for_by_number(story: Story) -> None:
+    network = {"kind": "transformer", "width": 32}
+    teacher = story.add(RunKind.TEACHER, seed=1, network=network, task={"name": "flat"})
+    collection = story.add(RunKind.COLLECTION, seed=1)
+    options = {"limbs": None, "latency": False, "scaling": False}
+    asked = question(story.database, [f"{teacher},mlp"], "flat", **options)
+    assert asked["policies"] == ["mlp"]
+    assert asked["own"][f"transformer of {teacher}"]["width"] == 32
+    for words, task in (([str(collection)], "flat"), ([str(teacher)], "variable")):
+        with pytest.raises(UsageError):
+            question(story.database, words, task, **options)
+    with pytest.raises(UsageError):
+        question(None, ["1"], "flat", **options)
+    with pytest.raises(UsageError):
+        question(None, [], "flat", limbs=5, latency=False, scaling=True)
+
+
+def test_curves_hold_ratios_to_the_base_mlp_of_as_many_limbs() -> None:
+    rows = [
+        {"policy": policy, "limbs": limbs, "parameters": scale * limbs, "macs": scale**2 * limbs}
+        for limbs in (2, 3)
+        for policy, scale in (("transformer", 6), ("base-mlp", 2))
+    ]
+    found = curves(rows)
+    assert found["transformer"]["limbs"] == [2, 3]
+    assert found["transformer"]["parameters_ratio"] == [3.0, 3.0]
+    assert found["transformer"]["macs_ratio"] == [9.0, 9.0]
+    answer = {"tasks": {"flat": {"ratios": {"transformer": {"macs": 7.0}}}}}
+    assert headline_ratios(answer, "macs") == {"flat": 7.0}
