@@ -66,3 +66,21 @@ def database_command(
     """Writers and readers on one database, writers killed and replaced: waits, losses, damage."""
     arguments = {"writers": writers, "readers": readers, "seconds": seconds, "kills": kills}
     show(run_tool("bench-database", {**arguments, "seed": seed or 1}), json)
+
+
+@app.command("cockpit")
+def cockpit_command(home: Home = None, json: Json = False, seed: Seed = None) -> None:
+    """Opening, keys, a long curve and bytes, on 1 000 runs, 1 000 robots, 10 million points.
+
+    The workspace is made on the first call and kept in the user's cache folder, or in --home.
+    """
+    import os
+
+    import platformdirs
+
+    from db.session import URL_VARIABLE
+    from hdtui.cli.bench_cockpit import measure
+
+    os.environ.pop(URL_VARIABLE, None)
+    folder = platformdirs.user_cache_path("hdtui") / "bench-cockpit"
+    show(measure(folder if home is None else home.expanduser().absolute()), json)

@@ -6,7 +6,18 @@ from typing import Annotated
 import typer
 
 from engine.errors import HdtuiError, UsageError
-from hdtui.cli import bench, database, doctor, export, pipeline, robots, runs, stages, tables
+from hdtui.cli import (
+    bench,
+    database,
+    doctor,
+    export,
+    pipeline,
+    robots,
+    runs,
+    screenshots,
+    stages,
+    tables,
+)
 from hdtui.cli.cockpit import open_cockpit
 from hdtui.cli.options import Home, home_folder
 from hdtui.cli.output import say
@@ -27,6 +38,7 @@ stages.register(app)
 tables.register(app)
 runs.app.command("compare")(tables.compare_command)
 app.command("doctor")(doctor.doctor_command)
+app.command("screenshots")(screenshots.screenshots_command)
 
 
 @app.callback(invoke_without_command=True)

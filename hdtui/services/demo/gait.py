@@ -36,7 +36,7 @@ def walking(morphology: Morphology, walk: Walk, header: PosesHeader) -> Poses:
     position, axis = _capsules(morphology, rotation, origin)
     ends_z = position[..., 2] - rest.half_length * np.abs(axis[..., 2]) - rest.radius
     position[..., 2] -= ends_z.min(axis=1, keepdims=True)
-    position[..., 0] += _progress_m(position, axis, rest.half_length, ends_z)[:, None]
+    position[..., 0] += _progress_m(position, axis, rest.half_length.astype(float), ends_z)[:, None]
     header = replace(
         header,
         robot_name=morphology.name,

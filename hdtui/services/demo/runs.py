@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from db.records import Pipeline, Run, RunKind, RunState
-from engine.config.presets import PRESETS
+from engine.config.presets import PRESETS, PipelineConfig
 from engine.workers.liveness import this_process
 
 TRAINING_SET, UNSEEN_SET, MUTANT_SET = "demo-training", "demo-unseen", "demo-mutants"
@@ -23,6 +23,7 @@ STAGES = (
 _TOOK_S = (14, 1_432, 9, 96, 296, 131, 6)
 _TOTALS = ((12, "robots"), (5_300_000, "steps"), (8, "robots"), (48, "robots"))
 _TOTALS_AFTER = ((5_200, "gradient steps"), (640, "episodes"), (8, "robots"))
+_PRESETS: Mapping[str, PipelineConfig] = {str(name): each for name, each in PRESETS.items()}
 _NOTE = "demo: made up, nothing was trained"
 
 
@@ -71,7 +72,7 @@ def blank(number: int, kind: RunKind, name: str, created_at: datetime, preset: s
         pid_started_at=None,
         boot_id=None,
         seed=1,
-        config=getattr(PRESETS[preset], kind.value).model_dump(mode="json"),
+        config=getattr(_PRESETS[preset], kind.value).model_dump(mode="json"),
         inputs=(),
         robot_sets=(TRAINING_SET,),
         folder=f"runs/{number}",

@@ -1,0 +1,99 @@
+"""A terminal for measurements: the cockpit on a pty, its bytes with the time they came."""
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from db.session import URL_VARIABLE
+
+_ESCAPES = re.compile(rb"\x1b\[[0-9;?>=$]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[=>78]")
+_CHUNK = 65_536
+_OURS = (URL_VARIABLE, "NO_COLOR", "COLORTERM")
+_PLAIN: Mapping[str, str] = {}
+
+
+class Terminal:
+    """Runs ``hdtui --home HOME`` in 80x24; ``started_at`` is when its process was started."""
+
+    def __init__(self, home: Path, environment: Mapping[str, str] = _PLAIN) -> None:
+        self._ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        inherited = {name: value for name, value in os.environ.items() if name not in _OURS}
+        self.started_at = time.perf_counter()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "hdtui", "--home", str(home)],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env={**inherited, "TERM": "xterm-256color", **environment},
+            start_new_session=True,
+        )
+        os.close(theirs)
+
+    def press(self, key: str) -> float:
+        """Send a key; the time it was sent."""
+        os.write(self._ours, key.encode())
+        return time.perf_counter()
+
+    def read(self, seconds: float) -> bytes:
+        """What comes first within so many seconds, empty where nothing does."""
+        ready, _, _ = select.select([self._ours], [], [], max(0.0, seconds))
+        if not ready:
+            return b""
+        with contextlib.suppress(OSError):  # the process left: Linux says EIO
+            return os.read(self._ours, _CHUNK)
+        return b""
+
+    def read_for(self, seconds: float) -> bytes:
+        """Everything that comes within so many seconds."""
+        end = time.perf_counter() + seconds
+        found = b""
+        while (left := end - time.perf_counter()) > 0:
+            found += self.read(left)
+        return found
+
+    def settle(self, quiet_s: float = 0.15, longest_s: float = 4.0) -> bytes:
+        """Everything until nothing has come for a moment."""
+        end = time.perf_counter() + longest_s
+        found = b""
+        while time.perf_counter() < end and (chunk := self.read(quiet_s)):
+            found += chunk
+        return found
+
+    def wait_for(self, words: tuple[str, ...], longest_s: float = 30.0) -> float | None:
+        """When all words had been written since this call; None where they never were."""
+        end = time.perf_counter() + longest_s
+        found = b""
+        while time.perf_counter() < end:
+            found += self.read(0.5)
+            text = plain(found)
+            if all(word in text for word in words):
+                return time.perf_counter()
+        return None
+
+    def close(self) -> None:
+        """Leave the cockpit; kill it where it does not."""
+        self.press("q")
+        end = time.perf_counter() + 5
+        while self._process.poll() is None and time.perf_counter() < end:
+            self.read(0.1)
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        os.close(self._ours)
+
+
+def plain(data: bytes) -> str:
+    """The text among escape sequences."""
+    return _ESCAPES.sub(b"", data).decode("utf-8", "replace")

@@ -1,0 +1,112 @@
+"""The dialogs behind n on Robots queue runs and make sets."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_robot_screens import screen_text, shows, until
+from textual.pilot import Pilot
+
+from db.queries.robots import get_set
+from db.queries.runs import list_runs
+from db.queries.supervisors import register_supervisor
+from db.records import Run, RunKind, RunState, Supervisor
+from db.session import Database
+from engine.morphology.mjcf import save_robot
+from engine.morphology.tree import Morphology
+from engine.workers.liveness import host_name, this_process
+from hdtui.app import CockpitApp
+
+
+@asynccontextmanager
+async def robots_screen(home: Path) -> AsyncIterator[tuple[CockpitApp, Pilot[Any]]]:
+    """Robots of a workspace that may be written; this process stands for its supervisor."""
+    database, me, now = Database.open(home), this_process(), datetime.now(UTC)
+    supervisor = Supervisor(host_name(), me.pid, me.started_at, me.boot_id, 0, now, now)
+    register_supervisor(database, supervisor)
+    database.close()
+    app = CockpitApp(home, theme="terminal")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app._opened and app.current_mode == "home")
+        await pilot.press("3")
+        await shows(pilot, "4 000")
+        yield app, pilot
+
+
+def queued(home: Path, kind: RunKind) -> Run:
+    database = Database.open(home)
+    runs = [run for run in list_runs(database, states=[RunState.QUEUED]) if run.kind is kind]
+    database.close()
+    return runs[0]
+
+
+async def choose(pilot: Pilot[Any], word: str) -> None:
+    await pilot.press("n")
+    await shows(pilot, "New robots")
+    await pilot.press(*word, "enter")
+    await pilot.pause()
+
+
+async def confirm(pilot: Pilot[Any], fields: int) -> None:
+    await pilot.press(*["enter"] * fields)
+    await pilot.pause()
+
+
+async def test_generate_queues_a_run_that_fills_one_set(workspace: Path) -> None:
+    async with robots_screen(workspace) as (_, pilot):
+        await choose(pilot, "generate")
+        await shows(pilot, "how many robots")
+        await confirm(pilot, 3)
+        await shows(pilot, "generation is queued")
+    run = queued(workspace, RunKind.GENERATION)
+    assert run.config["train_count"] == 16
+    assert run.extra == {"training_set": "generated16"}
+
+
+async def test_mutate_queues_a_run_over_a_set(workspace: Path) -> None:
+    async with robots_screen(workspace) as (_, pilot):
+        await choose(pilot, "mutate")
+        await shows(pilot, "mutants of the set")
+        await pilot.press("end", *["backspace"] * 20, *"six", "enter", "enter", "enter", "enter")
+        await shows(pilot, "mutation is queued")
+    run = queued(workspace, RunKind.MUTATION)
+    assert run.robot_sets == ("six",)
+    assert run.config["mutants_per_robot"] == 5
+
+
+async def test_import_reads_a_folder_into_a_set(
+    workspace: Path, robots: list[Morphology], tmp_path: Path
+) -> None:
+    folder = tmp_path / "two"
+    for robot in robots[:2]:
+        save_robot(robot, folder)
+    async with robots_screen(workspace) as (_, pilot):
+        await choose(pilot, "import")
+        await shows(pilot, "folder with xml/ in it")
+        await pilot.press(*str(folder), "enter", "enter")
+        await shows(pilot, "2 robots are in the set two")
+
+
+async def test_select_makes_a_set_of_the_marked(workspace: Path) -> None:
+    async with robots_screen(workspace) as (_, pilot):
+        await pilot.press("space", "space")
+        await choose(pilot, "select")
+        await shows(pilot, "Select 2 robots")
+        await confirm(pilot, 1)
+        await shows(pilot, "2 robots are in the set selected")
+    database = Database.open(workspace)
+    assert get_set(database, "selected").size == 2
+    database.close()
+
+
+@pytest.mark.parametrize("wrong", ["x", "-1"])
+async def test_a_number_that_is_none_is_refused_in_the_dialog(workspace: Path, wrong: str) -> None:
+    async with robots_screen(workspace) as (app, pilot):
+        await choose(pilot, "generate")
+        await shows(pilot, "how many robots")
+        await pilot.press("end", *["backspace"] * 4, *wrong, *["enter"] * 3)
+        await shows(pilot, "needs a whole number")
+        assert "queued" not in screen_text(app).split("\n")[22]
