@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import work
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.events import Event, Key
 from textual.message import Message
 from textual.screen import Screen
 
@@ -16,6 +17,7 @@ from hdtui.messages import Answer, Counts, WorldChanged
 from hdtui.screens.opening import OpeningScreen
 from hdtui.services.cockpit import Cockpit
 from hdtui.services.store import NoWorkspaceError
+from hdtui.widgets.key_gate import KeyGate
 from hdtui.widgets.meter import ByteMeter, MeteredDriver
 from hdtui.widgets.roles import themes
 
@@ -80,6 +82,7 @@ class CockpitApp(App[str]):
 
     def __init__(self, home: Path, readonly: bool = False, theme: str | None = None) -> None:
         self.meter = ByteMeter()
+        self.gate = KeyGate(self)
         super().__init__(driver_class=MeteredDriver)
         self.cockpit = Cockpit(home, readonly)
         self.counts: Counts | None = None
@@ -94,6 +97,18 @@ class CockpitApp(App[str]):
 
     def get_default_screen(self) -> Screen[Any]:
         return OpeningScreen(self.cockpit)
+
+    async def on_event(self, event: Event) -> None:
+        """Let keys act one after another, also those typed ahead of a screen that opens."""
+        if not isinstance(event, Key):
+            await super().on_event(event)
+        elif event.is_forwarded:
+            await super().on_event(event)
+            self.gate.done()
+        elif self.gate.admits(event):
+            receiver = self.focused or self.screen
+            await super().on_event(event)
+            self.gate.passed(event, receiver)
 
     def on_mount(self) -> None:
         self.call_after_refresh(self.open_workspace)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import StopRequestedError
-from engine.events import ArtifactWritten, CheckpointWritten, Progress, StageContext
+from engine.events import ArtifactWritten, CheckpointWritten, Progress, Result, StageContext
 from engine.ppo.exchange import Exchange
 from engine.ppo.reports import iteration_metrics, own_report
 from engine.ppo.share import IterationSummary, Share
@@ -72,7 +72,10 @@ def _iterate(share: Share, exchange: Exchange, context: StageContext) -> float |
     context.report(
         Progress(share.env_steps, share.config.total_env_steps, "steps", steps_per_second)
     )
-    return metrics.values.get("return")
+    mean_return = metrics.values.get("return")
+    if mean_return is not None:
+        context.report(Result(mean_return, f"return {mean_return:.0f}"))
+    return mean_return
 
 
 def _save(share: Share, exchange: Exchange, context: StageContext, value: float | None) -> Path:

@@ -80,7 +80,7 @@ class TypeToConfirmScreen(ModalScreen[bool]):
             yield self.hint
 
     def on_mount(self) -> None:
-        self.query_one(Input).focus()
+        self.set_focus(self.query_one(Input))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if event.value.strip() == self.word:
@@ -119,7 +119,7 @@ class FieldsScreen(ModalScreen[tuple[str, ...] | None]):
             yield self.hint
 
     def on_mount(self) -> None:
-        self.query(Input).first().focus()
+        self.set_focus(self.query(Input).first())
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         inputs = list(self.query(Input))

@@ -8,12 +8,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 
-from hdtui.widgets.lines import BLANK, Line, Lines, Span, fit
+from hdtui.widgets.lines import BLANK, Line, Lines, Span, fit, wrapped
 from hdtui.widgets.shell_rows import Paragraph
 
 EVERYWHERE = (
     ("1 to 6", "Home Runs Robots Watch"),
-    ("", "  Compare Efficiency"),
+    ("", "Compare Efficiency"),
     ("tab", "next pane, shift+tab back"),
     ("j k ↓ ↑", "move; PgUp PgDn Home End"),
     ("enter", "open, go in"),
@@ -22,11 +22,12 @@ EVERYWHERE = (
     ("[ ]", "previous and next tab"),
     ("n", "new run"),
     ("y", "copy (OSC 52)"),
-    ("ctrl+p :", "find a run, robot, action"),
+    ("ctrl+p", "or : find run, robot, action"),
     ("ctrl+l", "redraw"),
     ("q", "leave; runs go on"),
 )
-LEFT_WIDTH = 37
+LEFT_WIDTH = 40
+KEY_WIDTH = 9
 
 
 class HelpScreen(ModalScreen[None]):
@@ -60,17 +61,19 @@ class HelpScreen(ModalScreen[None]):
         yield Lines([(Span(" esc", "accent"), Span(" close  ", "muted"), Span("↓ ↑", "accent"))])
 
     def _columns(self) -> list[Line]:
+        left, right = _rows(self.keys, LEFT_WIDTH - KEY_WIDTH - 3), _rows(EVERYWHERE, 40)
         lines: list[Line] = [
             (*fit((Span(" On this screen", "bold"),), LEFT_WIDTH), Span("Everywhere", "bold"))
         ]
-        for row in range(max(len(self.keys), len(EVERYWHERE))):
-            left = self.keys[row] if row < len(self.keys) else ("", "")
-            right = EVERYWHERE[row] if row < len(EVERYWHERE) else ("", "")
+        blank = ("", "")
+        for row in range(max(len(left), len(right))):
+            key, words = left[row] if row < len(left) else blank
+            other_key, other_words = right[row] if row < len(right) else blank
             lines.append(
                 (
-                    *fit((Span(f" {left[0]:<8}", "accent"), Span(left[1])), LEFT_WIDTH),
-                    Span(f"{right[0]:<9}", "accent"),
-                    Span(right[1]),
+                    *fit((Span(f" {key:<{KEY_WIDTH}}", "accent"), Span(words)), LEFT_WIDTH),
+                    Span(f"{other_key:<{KEY_WIDTH}}", "accent"),
+                    Span(other_words),
                 )
             )
         return [*lines, BLANK]
@@ -80,3 +83,12 @@ class HelpScreen(ModalScreen[None]):
 
     def action_scroll(self, rows: int) -> None:
         self.query_one(VerticalScroll).scroll_relative(y=rows, animate=False)
+
+
+def _rows(keys: Sequence[tuple[str, str]], width: int) -> list[tuple[str, str]]:
+    """Keys and words, long words continued in rows without a key."""
+    return [
+        (key if place == 0 else "", row)
+        for key, words in keys
+        for place, row in enumerate(wrapped(words, width))
+    ]

@@ -22,6 +22,7 @@ from hdtui.screens.home_parts import (
 from hdtui.screens.run_actions import RunActionsScreen
 from hdtui.services.cockpit import now
 from hdtui.services.curves import CurveReader, CurvesFacts
+from hdtui.services.forecast import roughly
 from hdtui.services.home import HomeFacts, TimeSplit, read_home, read_time_split
 from hdtui.services.machine import MachineLoad, MachineReader
 from hdtui.services.metric_names import metric_label
@@ -95,7 +96,7 @@ class HomeScreen(RunActionsScreen):
         yield Pane("Events", self.events, widget_id="events-pane")
 
     def on_mount(self) -> None:
-        self.active.focus()
+        self.set_focus(self.active)
         self.set_interval(LOAD_EVERY_S, self._read_machine)
         self._read_machine()
 
@@ -193,12 +194,16 @@ class HomeScreen(RunActionsScreen):
             pane.set_rule("Pipeline", "")
             self.strip.show_columns([[(Span("No pipeline yet. n starts one.", "muted"),)]])
             return
-        left = f" · about {duration(facts.left_s)} left" if facts.left_s is not None else ""
+        told = facts.forecast
+        progress = percent(told.progress) if told is not None else UNKNOWN
+        if told is not None and told.left_s is not None:
+            source = f", {told.source}" if self.size.width >= 110 else ""
+            progress += f" · about {duration(roughly(told.left_s))} left{source}"
         words = [f"Pipeline {pipeline.id}", pipeline.preset, pipeline.robot_set]
         title = " · ".join(printable(word) for word in words if word)
         pane.set_rule(
             f"{title} · seed {pipeline.seed}",
-            f"{percent(facts.progress)}{left}" if facts.progress is not None else UNKNOWN,
+            progress,
         )
         roomy = self.size.height >= 30
         self.strip.show_columns(stage_columns(facts, now(), roomy))

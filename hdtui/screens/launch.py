@@ -65,10 +65,9 @@ class LaunchScreen(CockpitScreen):
         cockpit: Any,
         kind: str = "teacher",
         clone: int | None = None,
-        input_run: int | None = None,
     ) -> None:
         super().__init__(cockpit)
-        self.form = LaunchForm(stage=kind, inputs=str(input_run or ""))
+        self.form = LaunchForm(stage=kind)
         self.known = Known((), ())
         self.clone_id = clone
         self.opened: set[str] = {"ppo"}
@@ -92,7 +91,7 @@ class LaunchScreen(CockpitScreen):
         yield Pane("Same as", self.command_words, widget_id="command-pane")
 
     def on_mount(self) -> None:
-        self.table.focus()
+        self.set_focus(self.table)
         self.show_form()
 
     def keys(self) -> Sequence[Key]:
@@ -221,7 +220,7 @@ class LaunchScreen(CockpitScreen):
         if message.final:
             self.editing = None
             self.field.set_text(self.wanted)
-            self.table.focus()
+            self.set_focus(self.table)
         self.show_form()
 
     def on_tab_line_chosen(self, message: TabLine.Chosen) -> None:

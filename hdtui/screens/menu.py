@@ -41,7 +41,7 @@ class MenuScreen(ModalScreen[str | None]):
         self._show()
         if self.current is not None:
             self.table.move_to(self.current)
-        self.query_one(Input).focus()
+        self.set_focus(self.query_one(Input))
 
     def on_input_changed(self, event: Input.Changed) -> None:
         wanted = event.value.strip().casefold()

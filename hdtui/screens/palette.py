@@ -54,7 +54,7 @@ class PaletteScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         self.entries = self._actions()
         self._narrow("")
-        self.query_one(Input).focus()
+        self.set_focus(self.query_one(Input))
         self.run_worker(self._read, thread=True, group="palette")
 
     def _read(self) -> None:

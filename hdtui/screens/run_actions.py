@@ -9,8 +9,10 @@ from textual.binding import Binding, BindingType
 from db.records import Run
 from hdtui.messages import Loaded
 from hdtui.screens.dialogs import ConfirmScreen, FieldsScreen, TypeToConfirmScreen
+from hdtui.screens.evaluate import EvaluateScreen
 from hdtui.screens.shell import CockpitScreen
 from hdtui.services import commands
+from hdtui.services.evaluate import Choices, Evaluation, queue_evaluation, read_offer
 from hdtui.widgets.shell_rows import Key
 
 
@@ -95,9 +97,27 @@ class RunActionsScreen(CockpitScreen):
     def action_evaluate(self) -> None:
         run_id = self._needs_run("e")
         if run_id is not None:
-            from hdtui.screens.launch import LaunchScreen
+            marked = tuple(self.cockpit.marked_robots)
+            self.ask("offer", lambda database: (run_id, *read_offer(database, run_id, marked)))
 
-            self.app.push_screen(LaunchScreen(self.cockpit, kind="evaluation", input_run=run_id))
+    def _ask_evaluation(
+        self, run_id: int, choices: Choices, robots: Sequence[tuple[str, str]]
+    ) -> None:
+        known = [run.id for run in choices.policies]
+        if not known:
+            self.say("No teacher or student has finished yet: nothing to evaluate", "warn")
+            return
+        if not robots:
+            self.say("e: no robots; mark some on Robots (3) with space", "warn")
+            return
+        policies = (run_id,) if run_id in known else (known[0],)
+        wanted = Evaluation(policies, tuple(digest for digest, _ in robots))
+        screen = EvaluateScreen(wanted, choices, [name for _, name in robots])
+        self.app.push_screen(screen, self._evaluate)
+
+    def _evaluate(self, wanted: Evaluation | None) -> None:
+        if wanted is not None and self.may_act():
+            self.command(partial(queue_evaluation, self.cockpit, wanted))
 
     def action_clone(self) -> None:
         run_id = self._needs_run("C")
@@ -140,6 +160,8 @@ class RunActionsScreen(CockpitScreen):
             self._ask_stop(*message.facts)
         elif message.topic == "delete-warning":
             self._ask_delete(*message.facts)
+        elif message.topic == "offer":
+            self._ask_evaluation(*message.facts)
         elif message.topic == "annotate":
             self._ask_annotation(message.facts)
         else:

@@ -1,6 +1,6 @@
 """The tab Curves: metrics left, the chart right, values below; marked runs and the pin overlaid."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -8,10 +8,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
+from hdtui.formatting import shorten
 from hdtui.screens.run_curves_parts import robot_lines, value_lines
 from hdtui.screens.run_tab import RunTab
 from hdtui.services.curves import X_AXES, CurveReader, CurvesFacts, RunCurve, XAxis, seeds_as_band
-from hdtui.services.metric_names import metric_label, metric_value
+from hdtui.services.metric_names import is_bound, metric_label, value_with_interval
 from hdtui.services.run_details import RobotsFacts, read_robot_returns
 from hdtui.services.smoothing import WEIGHTS
 from hdtui.widgets.chart import CURVE_ROLES, Chart, ChartSpec, Curve
@@ -66,9 +67,10 @@ class CurvesTab(RunTab):
         self.weight: float = preferences.get("curves.smooth", 0.6)
         self.log_scale = preferences.get("curves.log", "")
         self.marked: list[str] = list(preferences.get("curves.metrics", []))
-        self.clip = False
-        self.as_band = False
+        self.clip = preferences.get("curves.clip", False)
+        self.as_band = preferences.get("curves.band", False)
         self.window: tuple[float, float] | None = None
+        self.following = True
         self.bucket = TokenBucket(CHART_BYTES_PER_S, 2 * CHART_BYTES_PER_S)
         self.metrics = Table(
             METRIC_COLUMNS, header=False, empty="No metrics yet.", widget_id="metrics"
@@ -125,22 +127,24 @@ class CurvesTab(RunTab):
     def show_facts(self, facts: Any) -> None:
         first = self.answer is None
         self.answer = facts
-        series = facts.curves.series
-        self.metrics.set_rows(
-            [each.name for each in series],
-            lambda index: self._metric_row(series[index].name, series[index].last_value),
-        )
+        values = {each.name: each.last_value for each in facts.curves.series}
+        series = [name for name in values if not is_bound(name, values)]
+        self.metrics.set_rows(series, lambda index: self._metric_row(series[index], values))
         visible = min(len(series), self.metrics.num_visible)
         pane = self.query_one("#metrics-pane", Pane)
         pane.set_rule(facts=f"{visible} of {len(series)}" if series else "")
         if first and series:
             self.post_message(self.Reread())
+        if self.following:
+            self._to_newest()
         self._draw()
 
-    def _metric_row(self, name: str, value: float | None) -> TableRow:
-        """Name left, value right, in one cell: neither takes room that the other needs."""
+    def _metric_row(self, name: str, values: Mapping[str, float | None]) -> TableRow:
+        """Name left, value right, in one cell: the name gives way in its middle."""
         room = max(8, self.metrics.size.width - 2)
-        cell = left_and_right((Span(metric_label(name)),), number(metric_value(name, value)), room)
+        value = value_with_interval(name, values)
+        label = shorten(metric_label(name), max(4, room - len(value) - 1))
+        cell = left_and_right((Span(label),), number(value), room)
         return TableRow(cells=(cell,), mark="*" if name in self.marked else " ")
 
     def _draw(self, live: bool = True) -> None:
@@ -214,7 +218,8 @@ class CurvesTab(RunTab):
             words.append(self.log_scale)
         if self.clip:
             words.append("1 to 99 %")
-        words.append("zoom" if self.window else "follow")
+        words += ["zoom"] if self.window else []
+        words += ["follow"] if self.following or not self.window else []
         return " · ".join(words)
 
     def keys(self) -> Sequence[Key]:
@@ -294,7 +299,24 @@ class CurvesTab(RunTab):
         self._changed("curves.band", self.as_band)
 
     def action_follow(self) -> None:
-        self.action_all()
+        """Keep the zoomed span at the newest points; without a zoom everything is followed."""
+        extent = self._extent()
+        self.following = not self.following or self.window is None
+        if self.window is not None and self.following and extent is not None:
+            self._to_newest()
+        self._draw(live=False)
+        self.post_message(self.Reread())
+
+    def _to_newest(self) -> None:
+        """Shift the zoomed span so that it ends at the newest point."""
+        if self.window is None or self.answer is None or self.metric is None:
+            return
+        curves = self.answer.curves.curves.get(self.metric, ())
+        ends = [path.x[-1] for path in (curve.path(self.x_axis) for curve in curves) if len(path)]
+        if ends:
+            span = self.window[1] - self.window[0]
+            end = max(*ends, span)
+            self.window = (end - span, end)
 
     def action_all(self) -> None:
         self.window = None
@@ -310,6 +332,7 @@ class CurvesTab(RunTab):
         middle, half = (low + high) / 2, (high - low) / 2 * factor
         low, high = max(extent[0], middle - half), min(extent[1], middle + half)
         self.window = None if (low, high) == extent else (low, high)
+        self.following = self.window is None
         self._draw(live=False)
         self.post_message(self.Reread())
 
@@ -321,6 +344,7 @@ class CurvesTab(RunTab):
         shift = (high - low) * share
         shift = max(extent[0] - low, min(extent[1] - high, shift))
         self.window = (low + shift, high + shift)
+        self.following = False
         self._draw(live=False)
 
     def _extent(self) -> tuple[float, float] | None:

@@ -113,7 +113,7 @@ class RunsScreen(RunActionsScreen):
 
     def on_mount(self) -> None:
         self.filter_row.set_text(self.filter_text)
-        self.table.focus()
+        self.set_focus(self.table)
 
     def keys(self) -> Sequence[Key]:
         wide = self.size.width >= 110
@@ -257,7 +257,7 @@ class RunsScreen(RunActionsScreen):
     def on_filter_row_changed(self, message: FilterRow.Changed) -> None:
         self._parse(message.text)
         if message.final:
-            self.table.focus()
+            self.set_focus(self.table)
             self.cockpit.preferences.set("runs.filter", self.filter.text)
             self.filter_row.set_text(self.filter.text)
         self.read()

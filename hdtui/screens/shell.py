@@ -146,6 +146,11 @@ class CockpitScreen(Screen[None]):
             if not worker.is_cancelled:
                 self.post_message(Failed(topic, str(error)))
             return
+        except Exception as error:  # noqa: BLE001 -- a wrong answer must not end the cockpit
+            sentence = self.cockpit.note_mistake(f"reading {topic}", error)
+            if not worker.is_cancelled:
+                self.post_message(Failed(topic, sentence))
+            return
         if not worker.is_cancelled:
             self.post_message(Loaded(topic, facts))
 
@@ -156,6 +161,9 @@ class CockpitScreen(Screen[None]):
             sentence = act()
         except HdtuiError as error:
             self.post_message(Answer(str(error), "warn"))
+            return
+        except Exception as error:  # noqa: BLE001 -- a failed act must not end the cockpit
+            self.post_message(Answer(self.cockpit.note_mistake("acting", error), "bad"))
             return
         self.post_message(Answer(sentence))
         self.app.call_from_thread(self.read)

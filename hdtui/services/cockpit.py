@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import traceback
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from hdtui.services.store import Store
 
 PREFERENCES_KEY = "cockpit"
+LOG_NAME = "cockpit.log"
 
 
 def now() -> datetime:
@@ -60,6 +62,18 @@ class Cockpit:
             del self.marked_runs[run_id]
         else:
             self.marked_runs[run_id] = None
+
+    def note_mistake(self, doing: str, error: Exception) -> str:
+        """Write an error that nobody expected to the log; the sentence that tells of it."""
+        log = self.home / LOG_NAME
+        words = f"{type(error).__name__}: {error}"
+        try:
+            with log.open("a", encoding="utf-8") as file:
+                file.write(f"{now().isoformat()} {doing}\n")
+                file.writelines(traceback.format_exception(error))
+        except OSError:
+            return f"A mistake in hdtui while {doing}: {words}"
+        return f"A mistake in hdtui while {doing}: {words}. More in {log}"
 
     def load_preferences(self) -> None:
         """Read the preferences of the workspace; called in a thread."""

@@ -103,7 +103,7 @@ class CurveReader:
         return points
 
 
-def _order(series: Series) -> tuple[int, str]:
+def _order(series: Series) -> tuple[int, int, str]:
     return metric_order(series.name)
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from db.queries.robots import list_sets
-from db.queries.runs import list_runs
+from db.queries.robots import list_robots, list_sets
+from db.queries.runs import get_run, list_runs
 from db.records import NewRun, Run, RunKind, RunState
 from engine.config.base import TaskConfig, TaskName
 from engine.config.evaluation import EvaluationConfig
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from db.session import Database
 
 TASKS: tuple[TaskName, ...] = ("flat", "variable", "obstacles", "incline")
+POLICY_KINDS = (RunKind.TEACHER, RunKind.STUDENT)
 _POLICIES_SHOWN = 8
 
 
@@ -52,7 +53,7 @@ class Choices:
 def read_choices(database: "Database", first: Sequence[int]) -> Choices:
     """Finished teachers and students, those of ``first`` before the others."""
     finished = list_runs(database, states=[RunState.FINISHED])
-    policies = [run for run in finished if run.kind in (RunKind.TEACHER, RunKind.STUDENT)]
+    policies = [run for run in finished if run.kind in POLICY_KINDS]
     policies.sort(key=lambda run: (run.id not in first, -run.id))
     costs = [
         (run.ended_at - run.started_at).total_seconds() / run.total
@@ -61,6 +62,26 @@ def read_choices(database: "Database", first: Sequence[int]) -> Choices:
     ]
     known = median(costs) if costs else None
     return Choices(tuple(policies[:_POLICIES_SHOWN]), known, len(costs))
+
+
+def read_offer(
+    database: "Database", run_id: int, marked: Sequence[str]
+) -> tuple[Choices, list[tuple[str, str]]]:
+    """Choices with the policy of a run first, and the robots: the marked ones, else the run's.
+
+    A run that is no policy stands for those that it reads. Robots are digests and names.
+    """
+    run = get_run(database, run_id)
+    policies = (run_id,) if run.kind in POLICY_KINDS else tuple(run.inputs)
+    robots = list_robots(database)
+    if marked:
+        robots = [robot for robot in robots if robot.digest in marked]
+    else:
+        known = {one.name for one in list_sets(database)}
+        sets = [name for name in run.robot_sets if name in known]
+        robots = list_robots(database, sets[0]) if sets else []
+    choices = read_choices(database, policies)
+    return choices, [(robot.digest, robot.name) for robot in robots]
 
 
 def estimate_words(wanted: Evaluation, choices: Choices) -> str:

@@ -8,8 +8,9 @@ from db.queries.metrics import list_series, read_points
 from db.queries.runs import list_events, list_pipelines, list_runs
 from db.records import Pipeline, RunEvent, RunKind, RunState
 from engine.workers.commands import judge_all
+from hdtui.services.forecast import Forecast, forecast, past_seconds
 from hdtui.services.runs import ACTIVE, surroundings
-from hdtui.services.states import RunView, left_s, view
+from hdtui.services.states import RunView, view
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -44,22 +45,7 @@ class HomeFacts:
     states: dict[int, str]
     num_alerts: int
     results: tuple[RunView, ...]
-
-    @property
-    def progress(self) -> float | None:
-        """Mean progress over the stages of the pipeline, weighted by nothing but the run."""
-        runs = [each.run for stage in self.stages for each in stage.runs]
-        if not runs:
-            return None
-        done = sum(1.0 if run.state is RunState.FINISHED else (run.progress or 0.0) for run in runs)
-        return done / len(runs)
-
-    @property
-    def left_s(self) -> float | None:
-        """Seconds left of the runs of the pipeline that work now."""
-        left = [left_s(each.run) for stage in self.stages for each in stage.runs]
-        known = [seconds for seconds in left if seconds is not None]
-        return max(known) if known else None
+    forecast: Forecast | None
 
 
 @dataclass(frozen=True)
@@ -76,6 +62,7 @@ def read_home(database: "Database", host: str, now: datetime, older: int = 0) ->
     pipeline = pipelines[min(older, len(pipelines) - 1)] if pipelines else None
     previous = pipelines[older + 1] if len(pipelines) > older + 1 else None
     around = surroundings(database, host, now)
+    stages = _stages(database, pipeline, around) if pipeline else ()
     open_states = (*ACTIVE, RunState.QUEUED)
     unfinished = [
         view(run, around)
@@ -86,7 +73,7 @@ def read_home(database: "Database", host: str, now: datetime, older: int = 0) ->
     return HomeFacts(
         pipeline=pipeline,
         previous=previous,
-        stages=_stages(database, pipeline, around) if pipeline else (),
+        stages=stages,
         active=tuple(each for each in unfinished if each.run.state is not RunState.QUEUED),
         queued=tuple(each for each in unfinished if each.run.state is RunState.QUEUED),
         slots=around.slots,
@@ -95,6 +82,7 @@ def read_home(database: "Database", host: str, now: datetime, older: int = 0) ->
         states={run.id: str(run.state) for run in judge_all(named)},
         num_alerts=sum(1 for event in events if event.level in ALERT_LEVELS),
         results=_results(database, around),
+        forecast=_forecast(database, pipeline, stages),
     )
 
 
@@ -105,6 +93,15 @@ def _stages(database: "Database", pipeline: Pipeline, around: object) -> tuple[S
         for kind in STAGE_ORDER
         if any(run.kind is kind for run in runs)
     )
+
+
+def _forecast(
+    database: "Database", pipeline: Pipeline | None, stages: tuple[Stage, ...]
+) -> Forecast | None:
+    if pipeline is None:
+        return None
+    runs = [each.run for stage in stages for each in stage.runs]
+    return forecast(runs, past_seconds(database, pipeline.preset))
 
 
 def _results(database: "Database", around: object) -> tuple[RunView, ...]:

@@ -5,6 +5,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.events import Key
 from textual.message import Message
 from textual.widgets import Input
 
@@ -19,7 +20,23 @@ class FilterField(Input):
     class Left(Message):
         """Esc was pressed in the field."""
 
+    closed = True
+
+    async def _on_key(self, event: Key) -> None:
+        """Keys typed ahead of a closing field belong to what has the focus next."""
+        if self.closed:
+            event.stop()
+            event.prevent_default()
+            self.app.post_message(Key(event.key, event.character))
+        else:
+            await super()._on_key(event)
+
+    async def action_submit(self) -> None:
+        self.closed = True
+        await super().action_submit()
+
     def action_leave(self) -> None:
+        self.closed = True
         self.post_message(self.Left())
 
 
@@ -77,7 +94,8 @@ class FilterRow(Horizontal):
         """Put the cursor into the field; with ``replace`` what is typed takes the text's place."""
         self.field.value = self.text
         self.add_class("-editing")
-        self.field.focus()
+        self.field.closed = False
+        self.screen.set_focus(self.field)
         self.field.cursor_position = len(self.text)
         if replace:
             self.field.select_all()
