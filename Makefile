@@ -42,6 +42,13 @@ bench: $(READY)
 	$(BIN)/hdtui bench simulation
 	$(BIN)/hdtui bench distillation
 	$(BIN)/hdtui bench cockpit
+	$(BIN)/hdtui bench database
+
+# Random launches, kills, stops, resumes and cockpit restarts; MINUTES=5 make soak for a shorter one.
+MINUTES ?= 30
+SEED ?= 1
+soak: $(READY)
+	$(BIN)/python tests/soak/soak.py --minutes $(MINUTES) --seed $(SEED)
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

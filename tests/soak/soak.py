@@ -37,7 +37,7 @@ from engine.workers.workspace import Workspace
 
 MAX_UNFINISHED = 6
 PAUSE_S = 1.0
-DRAIN_S = 600.0
+DRAIN_S = 1800.0
 SLOTS = 2
 
 
@@ -203,9 +203,9 @@ def alive(run: Run) -> bool:
 
 
 def teacher(number: int) -> NewRun:
-    """Half a minute of training with a checkpoint every second."""
+    """Seconds of training on two idle cores, with a checkpoint every second."""
     config = named_teacher("smoke").model_dump(mode="json")
-    config |= {"total_env_steps": 40_000, "checkpoint_every_s": 1.0}
+    config |= {"total_env_steps": 16_000, "checkpoint_every_s": 1.0}
     return NewRun(RunKind.TEACHER, f"teacher {number}", config, seed=1, robot_sets=("robots",))
 
 

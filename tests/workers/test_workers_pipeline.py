@@ -8,7 +8,7 @@ from waiting import alive, kill, supervisor_pid, until, until_state
 
 from db.models import RunRow
 from db.queries.artifacts import list_artifacts
-from db.queries.runs import get_run, list_runs
+from db.queries.runs import list_runs
 from db.records import Run, RunKind, RunState
 from db.session import Database
 from engine.config.presets import PRESETS
@@ -52,34 +52,36 @@ def test_a_pipeline_disturbed_in_every_stage_ends_where_a_calm_one_ends(
     monkeypatch.setattr("waiting.PATIENCE_S", 400.0)
     monkeypatch.setenv("HDTUI_SLOTS", "1")
     _, stages = queue_pipeline(database, PRESETS["smoke"])
-    for stage in stages:
-        run = at_work(database, stage.id)
-        if stage.kind is RunKind.TEACHER:
+    disturbed: set[int] = set()
+    while (run := next_at_work(database, disturbed)) is not None:
+        disturbed.add(run.id)
+        expected = RunState.LOST
+        if run.kind is RunKind.TEACHER:
+            expected = RunState.INTERRUPTED
             restart_of_the_machine(database, run)
             release_queue(database)
-            resume_when(database, stage.id, RunState.INTERRUPTED)
-            run = at_work(database, stage.id)
-        os.kill(run.pid or 0, signal.SIGKILL)
-        resume_when(database, stage.id, RunState.LOST)
-        assert until_state(database, stage.id, *ENDED).state is RunState.FINISHED
+        else:
+            os.kill(run.pid or 0, signal.SIGKILL)
+        ended = until_state(database, run.id, *ENDED)
+        assert ended.state is expected, ended.reason
+        resume(database, run.id)
+    assert disturbed == {stage.id for stage in stages}
     runs = list_runs(database, newest_first=False)
     assert [run.state for run in runs] == [RunState.FINISHED] * len(stages)
-    assert {run.attempt for run in runs if run.kind is not RunKind.TEACHER} == {2}
+    assert {run.attempt for run in runs} == {2}
     calm, _ = queue_pipeline(database, PRESETS["smoke"])
     until(lambda: all(r.state.ended for r in list_runs(database, pipeline=calm.id)))
     assert results(database, 1) == results(database, calm.id)
 
 
-def at_work(database: Database, run_id: int) -> Run:
-    """The run as soon as it has a process."""
-    until(lambda: get_run(database, run_id).pid is not None)
-    run = get_run(database, run_id)
-    assert run.state.active, run.reason
-    return run
+def next_at_work(database: Database, disturbed: set[int]) -> Run | None:
+    """A run that has a process and was not disturbed yet; None once all have finished."""
+    found: list[Run] = []
 
+    def settled() -> bool:
+        runs = list_runs(database)
+        found[:] = [r for r in runs if r.state.active and r.pid and r.id not in disturbed]
+        return bool(found) or all(run.state is RunState.FINISHED for run in runs)
 
-def resume_when(database: Database, run_id: int, state: RunState) -> None:
-    ended = until_state(database, run_id, *ENDED)
-    assert ended.state is state, ended.reason
-    resume(database, run_id)
-    assert not get_run(database, run_id).state.ended
+    until(settled)
+    return found[0] if found else None

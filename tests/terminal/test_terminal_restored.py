@@ -1,0 +1,172 @@
+"""However the cockpit ends, the terminal is as it was; two cockpits share a workspace."""
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from db.queries.runs import queue_run
+from db.records import NewRun, RunKind
+from db.session import Database
+
+PATIENCE_S = 120.0
+QUIT, CTRL_Z, REDRAW = b"q", b"\x1a", b"\x0c"
+MODE = re.compile(rb"\x1b\[\?([\d;]+)([hl])")
+OPEN = [sys.executable, "-m", "hdtui"]
+BROKEN = """
+import pathlib, sys
+import hdtui.app
+class Broken(hdtui.app.CockpitApp):
+    def action_redraw(self):
+        raise RuntimeError("broken on purpose")
+hdtui.app.CockpitApp = Broken
+hdtui.app.run(pathlib.Path(sys.argv[1]))
+"""
+
+
+class Terminal:
+    """A pseudo-terminal with a program in it, and all that the program wrote."""
+
+    def __init__(self, command: list[str], home: Path) -> None:
+        self._master, self._slave = pty.openpty()
+        termios.tcsetwinsize(self._slave, (24, 80))
+        self.settings_before = termios.tcgetattr(self._slave)
+        self.written = b""
+        self.process = subprocess.Popen(
+            command,
+            stdin=self._slave,
+            stdout=self._slave,
+            stderr=self._slave,
+            env={**os.environ, "TERM": "xterm-256color", "HDTUI_HOME": str(home)},
+            start_new_session=True,
+        )
+
+    @property
+    def settings(self) -> list[object]:
+        """Speed, echo, line editing and signals of the terminal."""
+        return list(termios.tcgetattr(self._slave))
+
+    @property
+    def modes(self) -> dict[int, bool]:
+        """Private modes (another screen, cursor, mouse...) as last switched on or off."""
+        switched = {}
+        for numbers, letter in MODE.findall(self.written):
+            for number in numbers.split(b";"):
+                switched[int(number)] = letter == b"h"
+        return switched
+
+    def press(self, keys: bytes) -> None:
+        os.write(self._master, keys)
+
+    def read(self, seconds: float) -> None:
+        if select.select([self._master], [], [], seconds)[0]:
+            self.written += os.read(self._master, 65536)
+
+    def wait_for(self, words: bytes) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while words not in self.written:
+            assert time.monotonic() < deadline, self.written[-500:]
+            assert self.process.poll() is None, self.written[-500:]
+            self.read(0.1)
+
+    def wait_for_end(self) -> int:
+        deadline = time.monotonic() + PATIENCE_S
+        while self.process.poll() is None:
+            assert time.monotonic() < deadline, "the cockpit does not leave"
+            self.read(0.1)
+        self.read(0.2)
+        return self.process.returncode
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self._master)
+        os.close(self._slave)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace with a run that waits since another boot."""
+    monkeypatch.delenv("HDTUI_DATABASE_URL", raising=False)
+    with closing(Database.open(tmp_path / "home")) as database:
+        queue_run(database, NewRun(RunKind.TEACHER, "waits", {}, seed=1), boot_id="before")
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def terminal(request: pytest.FixtureRequest, home: Path) -> Iterator[Terminal]:
+    """A cockpit that shows its home screen."""
+    with closing(Terminal(getattr(request, "param", OPEN), home)) as opened:
+        opened.wait_for(b"waits")
+        assert opened.settings != opened.settings_before
+        assert opened.modes[1049]
+        yield opened
+
+
+def assert_restored(terminal: Terminal) -> None:
+    assert terminal.settings == terminal.settings_before
+    modes = terminal.modes
+    left_on = {mode for mode, on in modes.items() if on} - {25, 7}
+    assert left_on == set(), f"modes {sorted(left_on)} are still on"
+    assert modes[25], "the cursor is hidden"
+
+
+def test_leaving_restores_the_terminal_although_threads_are_at_work(terminal: Terminal) -> None:
+    terminal.press(b"2")
+    terminal.wait_for(b"C clone")
+    terminal.press(QUIT)
+    assert terminal.wait_for_end() == 0
+    assert_restored(terminal)
+
+
+@pytest.mark.xfail(reason="the cockpit does not handle these signals yet", strict=True)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_polite_signal_restores_the_terminal(terminal: Terminal, number: signal.Signals) -> None:
+    terminal.process.send_signal(number)
+    terminal.wait_for_end()
+    assert_restored(terminal)
+
+
+def test_an_error_restores_the_terminal_and_is_told(home: Path) -> None:
+    with closing(Terminal([sys.executable, "-c", BROKEN, str(home)], home)) as terminal:
+        terminal.wait_for(b"waits")
+        terminal.press(REDRAW)
+        terminal.wait_for_end()
+        assert_restored(terminal)
+        assert b"broken on purpose" in terminal.written
+
+
+def test_a_suspending_key_neither_stops_the_cockpit_nor_spoils_the_terminal(
+    terminal: Terminal,
+) -> None:
+    terminal.press(CTRL_Z)
+    for _ in range(5):
+        terminal.read(0.1)
+    state = Path(f"/proc/{terminal.process.pid}/stat").read_text().rpartition(") ")[2][0]
+    assert state != "T"
+    terminal.press(QUIT)
+    assert terminal.wait_for_end() == 0
+    assert_restored(terminal)
+
+
+def test_a_second_cockpit_on_the_same_workspace_shows_the_same(
+    terminal: Terminal, home: Path
+) -> None:
+    with closing(Terminal(OPEN, home)) as second:
+        second.wait_for(b"waits")
+        for each in (terminal, second):
+            each.press(QUIT)
+        for each in (terminal, second):
+            assert each.wait_for_end() == 0
+            assert_restored(each)
