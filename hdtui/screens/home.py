@@ -26,6 +26,7 @@ from hdtui.services.forecast import roughly
 from hdtui.services.home import HomeFacts, TimeSplit, read_home, read_time_split
 from hdtui.services.machine import MachineLoad, MachineReader
 from hdtui.services.metric_names import metric_label
+from hdtui.services.states import RunView
 from hdtui.widgets.chart import Chart, headline_chart
 from hdtui.widgets.lines import Lines, Span
 from hdtui.widgets.meter import CHART_BYTES_PER_S, TokenBucket
@@ -209,8 +210,10 @@ class HomeScreen(RunActionsScreen):
         self.strip.show_columns(stage_columns(facts, now(), roomy))
 
     def _show_active(self, facts: HomeFacts) -> None:
-        waiting = facts.queued[: 1 if self.size.height < 30 else 4]
-        shown = [*facts.active, *waiting]
+        waiting = list(facts.queued[: 1 if self.size.height < 30 else 4])
+        known = {each.run.id for each in facts.active}
+        halted = [each for each in facts.halted if each.run.id not in known]
+        shown = sorted([*facts.active, *halted], key=_number) + waiting
         self.active.set_rows(
             [each.run.id for each in shown],
             lambda index: active_row(shown[index], self.cockpit, now()),
@@ -263,3 +266,7 @@ class HomeScreen(RunActionsScreen):
 
     def on_table_moved(self, message: Table.Moved) -> None:
         self.show_keys()
+
+
+def _number(each: RunView) -> int:
+    return each.run.id

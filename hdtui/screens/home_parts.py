@@ -6,7 +6,7 @@ from datetime import datetime
 from db.records import RunEvent
 from hdtui.formatting import moment, percent, printable, shorten, size
 from hdtui.services.cockpit import Cockpit
-from hdtui.services.home import HomeFacts, Stage, TimeSplit
+from hdtui.services.home import HALTED, HomeFacts, Stage, TimeSplit
 from hdtui.services.machine import MachineLoad
 from hdtui.services.states import GLYPHS, RunView
 from hdtui.widgets.bars import block_bar
@@ -96,7 +96,7 @@ def _stage_detail(stage: Stage, lead: RunView, progress_width: int) -> Line:
 def active_row(view: RunView, cockpit: Cockpit, at: datetime) -> TableRow:
     """An active run, or one that waits."""
     run = view.run
-    waits = view.shown in {"queued", "starting", "lost", "interrupted"}
+    waits = view.shown in {"queued", "starting", *HALTED}
     return TableRow(
         cells=(
             glyph_cell(view),

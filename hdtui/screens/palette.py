@@ -16,10 +16,12 @@ from engine.errors import HdtuiError
 from hdtui.formatting import printable, size
 from hdtui.messages import Answer, Loaded, WorldChanged
 from hdtui.services.cockpit import Cockpit
+from hdtui.services.palette import export, read_names
 from hdtui.widgets.lines import Span
 from hdtui.widgets.roles import PALETTES
 from hdtui.widgets.table import Column, Table, TableRow
 
+REFRESH = {"as usual": 1.0, "every 5s": 2.5, "by hand, 1 to 6": 0.0}
 DRAWINGS = ("braille", "blocks", "ascii")
 MODES = ("home", "runs", "robots", "watch", "compare", "efficiency")
 
@@ -58,8 +60,6 @@ class PaletteScreen(ModalScreen[None]):
         self.run_worker(self._read, thread=True, group="palette")
 
     def _read(self) -> None:
-        from hdtui.services.palette import read_names
-
         try:
             found = self.cockpit.store.ask(read_names)
         except HdtuiError:
@@ -68,19 +68,19 @@ class PaletteScreen(ModalScreen[None]):
 
     def on_loaded(self, message: Loaded) -> None:
         runs, robots = message.facts
-        app: Any = self.app
         for run in runs:
             words = f"{run.id} {run.kind} {printable(run.name)}"
             about = " ".join([str(run.state), *run.tags])
             self.entries.append(Entry(words, about, partial(self._open_run, run.id)))
         for robot in robots:
-            self.entries.append(
-                Entry(f"robot {robot.name}", f"{robot.num_limbs} limbs", partial(self._robot, app))
-            )
+            page = partial(self._open_robot, robot.digest, robot.name)
+            self.entries.append(Entry(f"robot {robot.name}", f"{robot.num_limbs} limbs", page))
         self._narrow(self.query_one(Input).value)
 
-    def _robot(self, app: Any) -> None:
-        app.action_mode("robots")
+    def _open_robot(self, digest: str, name: str) -> None:
+        from hdtui.screens.robot import RobotScreen
+
+        self.app.push_screen(RobotScreen(self.cockpit, digest, name))
 
     def _open_run(self, run_id: int) -> None:
         from hdtui.screens.run import RunScreen
@@ -103,6 +103,12 @@ class PaletteScreen(ModalScreen[None]):
             Entry(f"drawing: {name}", "", partial(self._drawing, name)) for name in DRAWINGS
         ]
         entries += [
+            Entry("export this table as CSV", "into the workspace", partial(self._export, "csv")),
+            Entry("export this table as Markdown", "", partial(self._export, "md")),
+            *(
+                Entry(f"refresh {words}", "", partial(self._refresh_every, words, factor))
+                for words, factor in REFRESH.items()
+            ),
             Entry("bytes to this terminal", "last 5 s", self._bytes),
             Entry("messages so far", "", self._messages),
             Entry("redraw", "ctrl+l", app.action_redraw),
@@ -130,6 +136,24 @@ class PaletteScreen(ModalScreen[None]):
         self.cockpit.preferences.set("drawing", name)
         app.action_redraw()
         self._answer(f"drawing {name}")
+
+    def _export(self, form: str) -> None:
+        screen: Any = self.app.screen
+        tables = [table for table in screen.query(Table) if table.is_on_screen and table.keys]
+        if not tables:
+            self._answer("There is no table on this screen to export.")
+            return
+        table = next((each for each in tables if each.has_focus), tables[0])
+        if self.cockpit.readonly:
+            screen.say("read-only")
+            return
+        headings, rows = table.texts()
+        name = screen.TITLE_WORD.lower().replace(" ", "-")
+        screen.command(partial(export, self.cockpit, name, form, headings, rows))
+
+    def _refresh_every(self, words: str, factor: float) -> None:
+        self.cockpit.preferences.set("refresh", factor)
+        self._answer(f"refresh {words}")
 
     def _bytes(self) -> None:
         meter = getattr(self.app, "meter", None)

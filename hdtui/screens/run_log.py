@@ -39,6 +39,8 @@ class LogTab(RunTab):
         super().__init__(cockpit, run_id)
         self.tail = LogTail(cockpit.home / "runs" / str(run_id) / "log.txt")
         self.following = True
+        self.last_line = 0
+        self.passed = 0
         self.level = "all"
         self.shown: list[LogLine] = []
         self.filter_row = FilterRow("search")
@@ -54,6 +56,9 @@ class LogTab(RunTab):
         return lambda database: tail.read()
 
     def show_facts(self, facts: Any) -> None:
+        known, self.last_line = self.last_line, self.tail.end
+        num_new = facts if known else 0
+        self.passed = num_new if num_new > self.table.num_visible else 0
         self.show_lines()
 
     def show_lines(self) -> None:
@@ -86,8 +91,14 @@ class LogTab(RunTab):
         pane = self.query_one("#log-pane", Pane)
         pane.set_rule(
             f"log.txt · {grouped(len(self.tail.lines))}{more} lines · {size(self.tail.size)}",
-            f"{'following' if self.following else 'held, f follows'} · {levels}",
+            f"{self._pace()} · {levels}",
         )
+
+    def _pace(self) -> str:
+        """Whether the end is followed, and how many lines came faster than they can be shown."""
+        if not self.following:
+            return "held, f follows"
+        return f"{grouped(self.passed)} lines passed" if self.passed else "following"
 
     def _empty_sentence(self) -> str:
         if self.tail.missing and self.view is not None and self.view.run.started_at is not None:

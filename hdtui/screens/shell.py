@@ -1,5 +1,6 @@
 """What every screen has: row 1, the answer row, the key row, reading in threads, failures."""
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -59,6 +60,7 @@ class CockpitScreen(Screen[None]):
         self.answer_row = AnswerRow()
         self.key_row = KeyRow()
         self.stale = False
+        self._read_at = 0.0
 
     def compose(self) -> ComposeResult:
         with Vertical(id="shell"):
@@ -123,12 +125,21 @@ class CockpitScreen(Screen[None]):
             self.cockpit.messages.append(text)
 
     def _tick(self) -> None:
-        if self.app.screen is self and getattr(self.app, "app_focus", True):
+        if self.app.screen is self and getattr(self.app, "app_focus", True) and self._is_due():
             self.read()
+
+    def _is_due(self) -> bool:
+        """Whether to read by itself now: slower, or never, where the user asked for that."""
+        factor: float = self.cockpit.preferences.get("refresh", 1.0)
+        due = factor > 0 and time.monotonic() - self._read_at >= 0.9 * factor * self.READ_EVERY_S
+        if due:
+            self._read_at = time.monotonic()
+        return due
 
     def on_world_changed(self, message: WorldChanged) -> None:
         self.show_counts()
-        self.read()
+        if self.cockpit.preferences.get("refresh", 1.0) == 1.0:
+            self.read()
 
     def ask(self, topic: str, question: "Callable[[Database], Any]") -> None:
         """Ask the database in a thread; a newer question on the topic replaces an older one."""

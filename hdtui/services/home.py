@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from db.session import Database
 
 NUM_EVENTS = 40
+HALTED = ("stopped", "failed", "lost", "interrupted")
 ALERT_LEVELS = ("warning", "error")
 SHARE_PREFIX = "share_"
 STAGE_ORDER = tuple(RunKind)
@@ -38,6 +39,7 @@ class HomeFacts:
     previous: Pipeline | None
     stages: tuple[Stage, ...]
     active: tuple[RunView, ...]
+    halted: tuple[RunView, ...]
     queued: tuple[RunView, ...]
     slots: int | None
     slots_in_use: int
@@ -75,6 +77,7 @@ def read_home(database: "Database", host: str, now: datetime, older: int = 0) ->
         previous=previous,
         stages=stages,
         active=tuple(each for each in unfinished if each.run.state is not RunState.QUEUED),
+        halted=tuple(each for stage in stages for each in stage.runs if each.shown in HALTED),
         queued=tuple(each for each in unfinished if each.run.state is RunState.QUEUED),
         slots=around.slots,
         slots_in_use=around.slots_in_use or 0,

@@ -7,6 +7,7 @@ from pathlib import Path
 from hdtui.formatting import printable
 
 WINDOW_BYTES = 64 * 1024
+MAX_LINES = 20_000
 LEVELS = ("all", "info", "warn", "error")
 _RANKS = {"debug": 0, "info": 1, "warn": 2, "warning": 2, "error": 3, "critical": 3}
 
@@ -17,6 +18,7 @@ class LogLine:
 
     text: str
     level: int
+    num_bytes: int = 0
 
 
 @dataclass
@@ -75,7 +77,14 @@ class LogTail:
         parts = (self._rest + data).split(b"\n")
         self._rest = parts.pop()
         self.lines.extend(_line(part) for part in parts)
+        self._forget_oldest(len(self.lines) - MAX_LINES)
         return len(parts)
+
+    def _forget_oldest(self, num_lines: int) -> None:
+        """Lines beyond the most that are kept can be read again as older ones."""
+        if num_lines > 0:
+            self.start += sum(line.num_bytes for line in self.lines[:num_lines])
+            self.lines = self.lines[num_lines:]
 
     def _bytes(self, start: int, end: int) -> bytes:
         try:
@@ -92,8 +101,8 @@ def _line(raw: bytes) -> LogLine:
     for word in text.split(" ", 4)[:4]:
         rank = _RANKS.get(word.strip("[]:").lower())
         if rank is not None:
-            return LogLine(text, rank)
-    return LogLine(text, 3 if text.startswith("Traceback") else 1)
+            return LogLine(text, rank, len(raw) + 1)
+    return LogLine(text, 3 if text.startswith("Traceback") else 1, len(raw) + 1)
 
 
 def of_level(lines: list[LogLine], level: str) -> list[LogLine]:

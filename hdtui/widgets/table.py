@@ -183,6 +183,12 @@ class Table(Widget, can_focus=True):
             self.post_message(self.Moved(self, self.cursor_key))
         self.redraw()
 
+    def texts(self) -> tuple[list[str], list[list[str]]]:
+        """Headings and the words of every row, for a file."""
+        rows = [self._row_of(index) for index in range(len(self.keys))]
+        headings = [column.title.strip(" ↓↑") or column.key for column in self.columns]
+        return headings, [[_words(cell) for cell in row.cells] for row in rows if row.cells]
+
     def set_empty(self, sentence: str) -> None:
         """The sentence that stands in place of rows."""
         if sentence != self.empty:
@@ -332,3 +338,7 @@ def _sentence_rows(sentence: str, width: int) -> list[Line]:
     if not sentence:
         return []
     return [BLANK, *[(Span(f"  {row}", "muted"),) for row in wrapped(sentence, width - 4)]]
+
+
+def _words(cell: Line) -> str:
+    return "".join(span.text for span in cell).strip()

@@ -1,4 +1,4 @@
-"""The cockpit in a pseudo-terminal of its own: type keys, read the screen as a terminal shows it."""
+"""The cockpit in a pseudo-terminal of its own: type keys, read what a terminal would show."""
 
 import contextlib
 import fcntl
