@@ -58,7 +58,7 @@ def list_robots(
             )
             if role is not None:
                 query = query.where(member.role == role)
-        return [_record(row) for row in session.scalars(query.limit(limit).offset(offset))]
+        return [robot_record(row) for row in session.scalars(query.limit(limit).offset(offset))]
 
 
 def get_robot(database: Database, name_or_digest: str) -> Robot:
@@ -71,7 +71,7 @@ def get_robot(database: Database, name_or_digest: str) -> Robot:
         row = session.scalar(query)
         if row is None:
             raise RobotError(f'There is no robot "{name_or_digest}" in the library.')
-        return _record(row)
+        return robot_record(row)
 
 
 def robot_sets_of(database: Database, digest: str) -> list[RobotSet]:
@@ -90,7 +90,7 @@ def robot_sets_of(database: Database, digest: str) -> list[RobotSet]:
 def add_robots(database: Database, robots: Iterable[NewRobot]) -> list[Robot]:
     """Add robots that the library lacks; returns all of them in order."""
     with database.write() as session:
-        return [_record(row) for row in insert_robots(session, robots)]
+        return [robot_record(row) for row in insert_robots(session, robots)]
 
 
 def insert_robots(session: Session, robots: Iterable[NewRobot]) -> list[RobotRow]:
@@ -190,7 +190,8 @@ def _set_record(session: Session, row: RobotSetRow) -> RobotSet:
     return RobotSet(row.id, row.name, role, sum(roles.values()), row.digest, row.created_at)
 
 
-def _record(row: RobotRow) -> Robot:
+def robot_record(row: RobotRow) -> Robot:
+    """The record of a row."""
     return Robot(
         id=row.id,
         digest=row.digest,

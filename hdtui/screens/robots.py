@@ -59,6 +59,7 @@ class RobotsScreen(RobotActionsScreen):
         ("d", "braille, blocks, ASCII"),
         ("[ ]", "previous and next set"),
         ("n", "generate, import, mutate, select"),
+        ("c", "compare the marked runs"),
         ("y", "copy the digest"),
         ("enter", "limbs, joints, parents"),
     )
@@ -77,6 +78,7 @@ class RobotsScreen(RobotActionsScreen):
         Binding("left_square_bracket", "set(-1)", show=False),
         Binding("right_square_bracket", "set(1)", show=False),
         Binding("n", "new_robots", show=False),
+        Binding("c", "compare", show=False),
         Binding("tab", "other_page", show=False),
     ]
 
@@ -329,6 +331,13 @@ class RobotsScreen(RobotActionsScreen):
             self.set_name = names[(place + step) % len(names)]
             self.cockpit.preferences.set("robots.set", self.set_name or "")
             self.read()
+
+    def action_compare(self) -> None:
+        """Robots are compared by their columns; curves belong to runs."""
+        if self.cockpit.marked_runs:
+            self.app.simulate_key("5")
+        else:
+            self.say("c compares runs: mark them on Runs (2) with space")
 
     def action_new_robots(self) -> None:
         NewRobots(self).choose()

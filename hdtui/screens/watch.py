@@ -257,7 +257,7 @@ class WatchScreen(CockpitScreen):
     def _frame_due(self) -> None:
         now = time.monotonic()
         elapsed_s, self._drawn_at = now - self._drawn_at, now
-        hidden = self.app.screen is not self or not getattr(self.app, "app_focus", True)
+        hidden = not self.is_active or not getattr(self.app, "app_focus", True)
         if hidden or not self.films or self.player.held:
             return
         self.player.advance(min(elapsed_s, 1.0))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from db.queries import kin
 from db.queries.evaluations import summaries
 from db.queries.robots import get_robot, list_robots, list_sets, robot_sets_of
 from db.queries.runs import list_runs
@@ -243,20 +244,12 @@ def read_robot(
     Raises:
         RobotError: There is none with this digest.
     """
-    known = list_robots(database)
-    named = (each for each in known if each.digest == digest and each.name == name)
+    named = (each for each in kin.names(database, digest) if each.name == name)
     robot = next(named, None) or get_robot(database, digest)
     sets = robot_sets_of(database, digest)
-    names = {each.name for each in sets}
-    everyone = list_runs(database)
-    trained_by = [
-        run.id
-        for run in everyone
-        if run.kind is RunKind.TEACHER and names.intersection(run.robot_sets)
-    ]
-    library = {each.digest: each for each in known}
     scores = _firmest_scores(summaries(database, robot_digests=[digest]))
-    runs = {run.id: run for run in everyone}
+    policies = {each.policy_run_id for each in scores.values() if each.policy_run_id is not None}
+    runs = {run.id: run for run in list_runs(database, ids=policies)} if policies else {}
     listed = sorted(scores.values(), key=lambda each: -each.mean)
     body, problem = _body(home, robot)
     return RobotDetail(
@@ -265,9 +258,9 @@ def read_robot(
         poses=rest_poses(body) if body else None,
         problem=problem,
         sets=tuple(sets),
-        trained_by=tuple(sorted(trained_by)),
-        ancestors=tuple(_ancestors(robot, library)),
-        children=tuple(each for each in library.values() if each.parent_digest == digest),
+        trained_by=tuple(kin.trainers(database, [each.name for each in sets])),
+        ancestors=tuple(kin.ancestors(database, robot)),
+        children=tuple(kin.children(database, digest)),
         scores=tuple((runs.get(each.policy_run_id or 0), each) for each in listed),
     )
 
@@ -277,13 +270,3 @@ def _body(home: Path, robot: Robot) -> tuple[Morphology | None, str]:
         return load(Workspace(home), robot), ""
     except HdtuiError as error:
         return None, str(error)
-
-
-def _ancestors(robot: Robot, library: Mapping[str, Robot]) -> list[Robot]:
-    """Parent, grandparent and so on, as far as the library knows them."""
-    chain: list[Robot] = []
-    parent = library.get(robot.parent_digest or "")
-    while parent is not None and parent not in chain:
-        chain.append(parent)
-        parent = library.get(parent.parent_digest or "")
-    return chain

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from db.queries.artifacts import list_artifacts
-from db.queries.robots import list_robots
+from db.queries.kin import artifacts_of_kind, robot_names
 from db.queries.runs import list_runs
-from db.records import Artifact, Run, RunKind
+from db.records import Artifact, Run
 from engine.errors import DatasetError
 from engine.morphology.poses import (
     ARTIFACT_KIND,
@@ -84,16 +83,16 @@ def _side(recording: Recording) -> tuple[int, int, str]:
 
 def list_recordings(database: "Database", home: Path) -> Recordings:
     """The recorded episodes of the latest evaluation runs."""
-    runs = [run for run in list_runs(database) if run.kind is RunKind.EVALUATION]
-    names = {robot.digest: robot.name for robot in list_robots(database)}
-    found: list[Recording] = []
-    for run in runs[:RECENT_EVALUATIONS]:
-        found += [
-            _recording(run, artifact, home, names)
-            for artifact in list_artifacts(database, run.id)
-            if artifact.kind == ARTIFACT_KIND
-        ]
-    return Recordings(tuple(found), tuple(runs[:RECENT_EVALUATIONS]))
+    artifacts = artifacts_of_kind(database, ARTIFACT_KIND, RECENT_EVALUATIONS)
+    if not artifacts:
+        return Recordings((), ())
+    runs = {
+        run.id: run for run in list_runs(database, ids={artifact.run_id for artifact in artifacts})
+    }
+    digests = {parse_recording_name(artifact.name)[1] for artifact in artifacts}
+    names = robot_names(database, digests)
+    found = [_recording(runs[artifact.run_id], artifact, home, names) for artifact in artifacts]
+    return Recordings(tuple(found), tuple(runs.values()))
 
 
 def _recording(run: Run, artifact: Artifact, home: Path, names: dict[str, str]) -> Recording:
