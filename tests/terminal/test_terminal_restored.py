@@ -124,7 +124,7 @@ def assert_restored(terminal: Terminal) -> None:
 
 def test_leaving_restores_the_terminal_although_threads_are_at_work(terminal: Terminal) -> None:
     terminal.press(b"2")
-    terminal.wait_for(b"C clone")
+    terminal.wait_for(b"clone")
     terminal.press(QUIT)
     assert terminal.wait_for_end() == 0
     assert_restored(terminal)
