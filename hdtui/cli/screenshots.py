@@ -15,6 +15,7 @@ from textual.pilot import Pilot
 
 from engine.errors import HdtuiError
 from hdtui.app import CockpitApp
+from hdtui.cli.dots import with_drawn_dots
 from hdtui.cli.output import say
 from hdtui.services.demo.world import build
 
@@ -87,6 +88,7 @@ async def take(
 
 
 def _write(path: Path, svg: str, converter: ModuleType | None) -> None:
+    svg = with_drawn_dots(svg)
     path.write_text(svg)
     if converter is not None:
         drawn = svg.replace("Fira Code", _FONT).encode()
