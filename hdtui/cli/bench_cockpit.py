@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hdtui.cli.terminal import Terminal, plain
-from hdtui.services.demo.crowd import prepare
+from hdtui.services.demo.crowd import LONG_RUN, prepare
 from hdtui.services.demo.feed import Feed
 
 OPENINGS = 3
@@ -20,7 +20,7 @@ WINDOW_S = 12.0
 _HOME_WORDS = ("Pipeline", "teacher", "Machine", "Events", "? help")
 _ESCAPE = "\x1b"
 _KEYS: tuple[tuple[str, str], ...] = (
-    ("Home", "jjk"),
+    ("Home", "\t\t"),
     ("Home to Runs", "2"),
     ("Runs", "jjjkk js?"),
     ("Runs", _ESCAPE),
@@ -29,7 +29,7 @@ _KEYS: tuple[tuple[str, str], ...] = (
     ("Robots", _ESCAPE),
     ("Robots to Compare", "5"),
     ("Compare to Efficiency", "6"),
-    ("Efficiency", "vvvv?"),
+    ("Efficiency", "vv?"),
     ("Efficiency", _ESCAPE),
     ("Efficiency to Runs", "2"),
     ("Runs to Run", "\r"),
@@ -50,6 +50,7 @@ def measure(home: Path) -> dict[str, Any]:
     answers = _answer_times(home)
     answered = sorted(first_s for _, first_s, _ in answers)
     settled = sorted(last_s for _, _, last_s in answers)
+    unanswered = [name for name, first_s, _ in answers if first_s >= UNANSWERED_S]
     slowest = max(answers, key=lambda answer: answer[1])
     curve_s = _curve_time(home)
     return {
@@ -58,6 +59,7 @@ def measure(home: Path) -> dict[str, Any]:
         "key_p50_ms": 1e3 * _percentile(answered, 0.5),
         "key_settled_p95_ms": 1e3 * _percentile(settled, 0.95),
         "keys": len(answers),
+        "unanswered_keys": ", ".join(unanswered),
         "slowest_key": f"{slowest[0]}, {1e3 * slowest[1]:.0f} ms",
         "curve_ms": None if curve_s is None else 1e3 * curve_s,
         **_rates(home),
@@ -96,7 +98,7 @@ def _answer_times(home: Path) -> list[tuple[str, float, float]]:
             last_s = first_s
             while terminal.read(0.1) and last_s < UNANSWERED_S:
                 last_s = time.perf_counter() - pressed_at
-            name = {_ESCAPE: "esc", "\r": "enter", " ": "space"}.get(key, key)
+            name = {_ESCAPE: "esc", "\r": "enter", " ": "space", "\t": "tab"}.get(key, key)
             times.append((f"{where}: {name}", first_s, last_s))
     terminal.close()
     return times
@@ -105,9 +107,7 @@ def _answer_times(home: Path) -> list[tuple[str, float, float]]:
 def _curve_time(home: Path) -> float | None:
     """Seconds from the key that asks for a curve of a million points to its picture."""
     terminal = _opened(home)
-    for key in "2\r":
-        terminal.press(key)
-        terminal.settle(1.0)
+    _open_run(terminal, below_newest=0)
     pressed_at = terminal.press("j")
     drawn_s = None
     found = b""
@@ -119,6 +119,19 @@ def _curve_time(home: Path) -> float | None:
     return drawn_s
 
 
+def _open_run(terminal: Terminal, below_newest: int) -> None:
+    """Go to the curves of one of the newest runs; the list shows them first."""
+    terminal.press("2")
+    terminal.wait_for((f"bench-{LONG_RUN}",))
+    for _ in range(below_newest):
+        terminal.settle(0.5)
+        terminal.press("j")
+    terminal.settle(1.0)
+    terminal.press("\r")
+    terminal.wait_for(("Values at",))
+    terminal.settle(1.0)
+
+
 def _rates(home: Path) -> dict[str, float]:
     """Bytes a second on Home with a worker at work, beside its curve, and watching a robot."""
     prepare(home)
@@ -127,9 +140,7 @@ def _rates(home: Path) -> dict[str, float]:
     terminal = _opened(home)
     terminal.read_for(3.0)
     rates = {"idle_bytes_per_s": len(terminal.read_for(WINDOW_S)) / WINDOW_S}
-    for key in ("2", "j", "\r"):
-        terminal.press(key)
-        terminal.settle(0.5)
+    _open_run(terminal, below_newest=1)
     terminal.read_for(6.0)
     rates["live_bytes_per_s"] = len(terminal.read_for(WINDOW_S)) / WINDOW_S
     feed.stop()
