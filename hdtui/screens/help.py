@@ -22,7 +22,7 @@ EVERYWHERE = (
     ("[ ]", "previous and next tab"),
     ("n", "new run"),
     ("y", "copy (OSC 52)"),
-    ("ctrl+p", "or : find run, robot, action"),
+    ("ctrl+p", "or : find anything"),
     ("ctrl+l", "redraw"),
     ("q", "leave; runs go on"),
 )

@@ -13,15 +13,14 @@ from hdtui.messages import Answer, WorldChanged
 from hdtui.screens.launch_parts import COLUMNS, TOP_HELP, about_lines, estimate_lines, setting_row
 from hdtui.screens.menu import MenuScreen
 from hdtui.screens.shell import CockpitScreen
+from hdtui.services.known_runs import Known, read_known
 from hdtui.services.launch import (
     STAGES,
-    Known,
     LaunchForm,
     SettingRow,
     choices_of,
     fields_of,
     read_clone,
-    read_known,
 )
 from hdtui.widgets.filter_row import FilterRow
 from hdtui.widgets.lines import Lines

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from hdtui.formatting import printable, setting
+from hdtui.formatting import printable, setting, size
+from hdtui.services.estimate import estimate
+from hdtui.services.known_runs import Known
 from hdtui.services.launch import (
-    Known,
     LaunchForm,
     SettingRow,
-    estimate,
     fields_of,
     limits_words,
 )
@@ -35,7 +35,7 @@ def setting_row(
     indent = "  " * row.depth
     if row.section:
         sign = "-" if row.key in opened else "+"
-        count = f"{row.num_settings} settings"
+        count = f"{row.num_settings}"
         changed = f", {row.num_changed} changed" if row.num_changed else f" as in {form.base_label}"
         words = "" if row.key in opened else f"{count}{changed}"
         return TableRow(
@@ -93,7 +93,10 @@ def _schema_lines(form: LaunchForm, key: str, room: int) -> list[Line]:
 def estimate_lines(known: Known, form: LaunchForm) -> list[Line]:
     """Time from past runs, or why there is none."""
     found = estimate(known, form)
+    free = f", {size(known.free_bytes)} free" if known.free_bytes is not None else ""
     if found is None:
-        return [(Span(" no like run yet; it starts when a slot is free", "muted"),)]
-    runs = f"from {found.num_runs} like run{'' if found.num_runs == 1 else 's'}"
-    return [(Span(f" {found.words()} · {runs} · starts when a slot is free"),)]
+        words = "no like run yet tells how long it takes; it starts when a slot is free"
+        return [(Span(f" {words}", "muted"),)]
+    source = "pipeline" if form.stage == "pipeline" else "run"
+    runs = f"from {found.num_runs} like {source}{'' if found.num_runs == 1 else 's'}"
+    return [(Span(f" {found.words()}{free} · {runs}"),)]

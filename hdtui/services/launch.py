@@ -4,22 +4,22 @@ import json
 import shlex
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from db.queries.robots import list_sets
-from db.queries.runs import get_run, list_runs
-from db.records import NewRun, Run, RunKind, RunState
+from db.queries.runs import get_run
+from db.records import NewRun, Run, RunKind
 from engine.config.base import Config
 from engine.config.overrides import with_settings
 from engine.config.presets import PRESETS, stage_preset
 from engine.errors import ConfigError, UsageError
-from hdtui.formatting import duration, setting
+from hdtui.formatting import setting
 from hdtui.services.filters import quantity
+from hdtui.services.known_runs import Known
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -47,24 +47,6 @@ _TYPE_WORDS: Mapping[Any, str] = {
 }
 GENERATED = "generated"
 BASELINES = ("random", "zero")
-
-
-@dataclass(frozen=True)
-class Known:
-    """What the workspace offers to a form."""
-
-    sets: tuple[str, ...]
-    runs: tuple[Run, ...]
-
-    def newest(self, kinds: Sequence[RunKind]) -> Run | None:
-        """The newest finished run of these kinds."""
-        return next((run for run in self.runs if run.kind in kinds), None)
-
-
-def read_known(database: "Database") -> Known:
-    """Robot sets and finished runs, newest first."""
-    finished = list_runs(database, states=[RunState.FINISHED], limit=500)
-    return Known(tuple(one.name for one in list_sets(database)), tuple(finished))
 
 
 def read_clone(database: "Database", run_id: int) -> Run:
@@ -350,45 +332,3 @@ def _plain(value: Any) -> str:
     if isinstance(value, float) and value == int(value) and abs(value) < 1e15:
         return str(int(value))
     return json.dumps(value, default=list)
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Time from like runs."""
-
-    seconds: float
-    low_s: float
-    high_s: float
-    num_runs: int
-
-    def words(self) -> str:
-        """``9m 00s (8m 40s to 11m 10s)``."""
-        span = f" ({duration(self.low_s)} to {duration(self.high_s)})" if self.num_runs > 1 else ""
-        return f"{duration(self.seconds)}{span}"
-
-
-def estimate(known: Known, form: LaunchForm) -> Estimate | None:
-    """How long runs of this kind took, scaled by their length; None where there is none."""
-    if form.stage == "pipeline":
-        return None
-    wanted = _length(form)
-    times = []
-    for run in known.runs:
-        if str(run.kind) != form.stage or run.started_at is None or run.ended_at is None:
-            continue
-        seconds = (run.ended_at - run.started_at).total_seconds()
-        scale = wanted / run.total if wanted and run.total else 1.0
-        times.append(seconds * scale)
-    if not times:
-        return None
-    times.sort()
-    return Estimate(times[len(times) // 2], times[0], times[-1], len(times))
-
-
-def _length(form: LaunchForm) -> float | None:
-    if form.stage != "teacher":
-        return None
-    try:
-        return float(getattr(form.config(), "total_env_steps", 0)) or None
-    except ConfigError:
-        return None

@@ -9,9 +9,10 @@ import psutil
 
 from db.models import RunRow
 from db.queries.metrics import NewPoint, append_points
+from db.queries.robots import add_robots, create_set
 from db.queries.runs import queue_run
 from db.queries.supervisors import register_supervisor
-from db.records import NewRun, RunKind, Supervisor
+from db.records import NewRobot, NewRun, RunKind, Supervisor
 from db.session import Database
 from engine.config.presets import PRESETS
 from engine.workers.liveness import boot_id
@@ -24,11 +25,30 @@ _KINDS = (RunKind.TEACHER, RunKind.STUDENT)
 def fill(home: Path) -> None:
     """Finished teachers and students; run ``BEST`` is the best student."""
     database = Database.open(home)
+    _add_robots(database)
     for number in range(1, NUM_RUNS + 1):
         _add_run(database, number)
     _add_seeds(database)
     _keep_supervisors_away(database)
     database.close()
+
+
+def _add_robots(database: Database) -> None:
+    robots = [
+        NewRobot(
+            digest=f"{index:064x}",
+            name=f"robot-{index}",
+            family="unimal",
+            num_limbs=5,
+            num_joints=8,
+            mass_kg=20.0,
+            head_height_m=0.5,
+            path=f"robots/{index:064x}.xml",
+        )
+        for index in range(8)
+    ]
+    members = [(robot.id, "training") for robot in add_robots(database, robots)]
+    create_set(database, "eight", members)
 
 
 def _add_run(database: Database, number: int) -> None:
@@ -57,7 +77,7 @@ def _new(kind: RunKind, name: str, seed: int, tags: tuple[str, ...]) -> NewRun:
         name=name,
         config={**config, "seed": seed},
         seed=seed,
-        robot_sets=("unimal8",),
+        robot_sets=("eight",),
         group=tags[0] if tags else None,
     )
 
