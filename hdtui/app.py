@@ -1,6 +1,8 @@
 """The cockpit: bindings, modes and the pulse; screens load after the first paint."""
 
+import asyncio
 import importlib
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -111,6 +113,10 @@ class CockpitApp(App[str]):
             self.gate.passed(event, receiver)
 
     def on_mount(self) -> None:
+        # A lost terminal or a polite kill leaves as a key would: the terminal is restored.
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self.exit)
         self.call_after_refresh(self.open_workspace)
 
     @work(thread=True, exclusive=True, group="open")

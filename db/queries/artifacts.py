@@ -32,6 +32,20 @@ def insert_checkpoint(
     )
 
 
+def forget_checkpoints(session: Session, run_id: int, keep: int) -> list[str]:
+    """Let all but a run's newest ``keep`` checkpoints go, inside a transaction; their paths."""
+    query = (
+        select(CheckpointRow)
+        .where(CheckpointRow.run_id == run_id)
+        .order_by(CheckpointRow.step.desc(), CheckpointRow.id.desc())
+        .offset(keep)
+    )
+    old = session.scalars(query).all()
+    for row in old:
+        session.delete(row)
+    return [row.path for row in old]
+
+
 def insert_artifact(session: Session, run_id: int, file: NewFile, kind: str, name: str) -> None:
     """Make an artifact exist, inside a transaction; it replaces that of an earlier attempt."""
     same = (ArtifactRow.run_id == run_id, ArtifactRow.kind == kind, ArtifactRow.name == name)

@@ -52,8 +52,6 @@ from engine.random import torch_seed
 
 _REPORTS_PER_RUN = 100
 _STEPS_PER_REPORT = 5
-_SNAPSHOTS_KEPT = 2
-"""Of an attempt: a snapshot of the published student is 150 MB, and resuming needs the last one."""
 _VALIDATION_SAMPLES_PER_ROBOT = 256
 
 
@@ -111,7 +109,6 @@ class _Run:
     saved_s: float = field(default_factory=time.monotonic)
     steps_before: int = 0
     losses: list[torch.Tensor] = field(default_factory=list)
-    snapshots: list[Path] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         reader = MinibatchReader(self.split.training.robots, self.device)
@@ -210,10 +207,6 @@ class _Run:
         self.saved_s = time.monotonic()
         best = None if math.isinf(student.best_loss) else student.best_loss
         self.context.report(CheckpointWritten(student.step, path, sha256, best))
-        self.snapshots.append(path)
-        for old in self.snapshots[:-_SNAPSHOTS_KEPT]:
-            old.unlink(missing_ok=True)
-        del self.snapshots[:-_SNAPSHOTS_KEPT]
 
     def finish(self) -> Path:
         """Write the best student and say how good it is."""

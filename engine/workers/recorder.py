@@ -37,6 +37,8 @@ FLUSH_EVERY_S = 0.5
 PATIENCE_S = 300.0
 LOG_EVERY_S = 10.0
 GAP_WEIGHT = 0.2
+CHECKPOINTS_KEPT = 3
+"""The newest ones of a run; a run resumes from the last, the others are for damaged disks."""
 
 logger = logging.getLogger("hdtui.worker")
 
@@ -101,6 +103,7 @@ class Recorder:
         """Write everything in one transaction; DatabaseError where that fails."""
         pending = self._pending
         run_id = self._run.id
+        forgotten: list[str] = []
         with self._database.write() as session:
             attempts.confirm(
                 session,
@@ -114,10 +117,15 @@ class Recorder:
             evaluations.insert_episodes(session, run_id, pending.episodes)
             for written in pending.files:
                 self._insert(session, written)
+            if any(isinstance(written, CheckpointWritten) for written in pending.files):
+                forgotten = artifacts.forget_checkpoints(session, run_id, CHECKPOINTS_KEPT)
             for note in pending.notes:
                 insert_event(session, run_id, note.level, "note", note.text)
         self._pending = _Pending()
         self._answered = self._clock()
+        # Files go after their rows: a checkpoint that exists can be read.
+        for path in forgotten:
+            self._workspace.resolve(path).unlink(missing_ok=True)
 
     @property
     def worked_s(self) -> float:

@@ -130,7 +130,6 @@ def test_leaving_restores_the_terminal_although_threads_are_at_work(terminal: Te
     assert_restored(terminal)
 
 
-@pytest.mark.xfail(reason="the cockpit does not handle these signals yet", strict=True)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_polite_signal_restores_the_terminal(terminal: Terminal, number: signal.Signals) -> None:
     terminal.process.send_signal(number)
