@@ -71,6 +71,8 @@ def result_words(run: Run) -> str:
     if run.result_text and run.kind in COUNTING_KINDS:
         return printable(_CLAUSE.split(run.result_text)[0])
     if run.result is not None:
+        if run.kind is RunKind.EVALUATION and " keeps " in (run.result_text or ""):
+            return f"{run.result:.2f}"
         if run.kind in RETURN_KINDS:
             return episode_return(run.result)
         if run.result == round(run.result):

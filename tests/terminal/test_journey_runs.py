@@ -92,8 +92,8 @@ def test_a_run_is_cloned_with_one_change(home: Path) -> None:
     assert unchanged == first.config
 
 
-def test_leaving_an_idle_workspace_says_nothing_and_gives_the_terminal_back(home: Path) -> None:
+def test_leaving_an_idle_workspace_names_no_run_and_ends_well(home: Path) -> None:
     with Cockpit(home) as cockpit:
         cockpit.shows("[1 Home]", "Active 0")
-        assert not cockpit.leave().strip()
+        assert "running" not in cockpit.leave()
         assert cockpit.process.returncode == 0
