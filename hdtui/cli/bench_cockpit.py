@@ -25,7 +25,7 @@ _KEYS: tuple[tuple[str, str], ...] = (
     ("Runs", "jjjkk js?"),
     ("Runs", _ESCAPE),
     ("Runs to Robots", "3"),
-    ("Robots", "jjjk jrdd?"),
+    ("Robots", "jjjk jrddd?"),
     ("Robots", _ESCAPE),
     ("Robots to Compare", "5"),
     ("Compare to Efficiency", "6"),

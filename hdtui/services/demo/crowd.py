@@ -25,6 +25,7 @@ from engine.random import generator
 from engine.workers.library import make_set
 from engine.workers.liveness import host_name, this_process
 from engine.workers.workspace import Workspace
+from hdtui.services.cockpit import PREFERENCES_KEY
 from hdtui.services.demo.gait import Walk, walking
 from hdtui.services.demo.runs import TRAINING_SET, blank, working
 
@@ -185,6 +186,7 @@ def _start_live_run(database: Database) -> None:
     live = working(get_run(database, LIVE_RUN), now)
     live = replace(live, done=8_192.0, rate=3_700.0, reported_at=now, ended_at=None, exit_code=None)
     me = this_process()
+    set_setting(database, PREFERENCES_KEY, {})  # an earlier benchmark changed how robots are drawn
     with database.write() as session:
         delete_points_after(session, LIVE_RUN, None)
         write_runs(session, [live])
