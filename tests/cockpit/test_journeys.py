@@ -8,6 +8,7 @@ from cockpit_pilot import opened, shows, text, until
 
 from db.queries.runs import get_run
 from db.session import Database
+from engine.config.presets import PRESETS
 from hdtui.formatting import steps
 
 Filled = tuple[Path, dict[str, int]]
@@ -70,7 +71,8 @@ async def test_a_run_opens_on_its_curves_and_tabs_lead_on(filled: Filled) -> Non
         await pilot.press("right_square_bracket")
         await shows(pilot, "[Robots]", "Return by robot · 8", "floor-1409-0", "mean over robots")
         await pilot.press("right_square_bracket")
-        await shows(pilot, "[Config]", "total_env_steps", "750k")
+        quick = PRESETS["quick"].teacher
+        await shows(pilot, "[Config]", "total_env_steps", steps(quick.total_env_steps))
         await pilot.press("right_square_bracket")
         await shows(pilot, "[Log]", "400 lines", "iteration 399")
         await pilot.press("right_square_bracket")
