@@ -2,7 +2,9 @@
 
 import asyncio
 import importlib
+import select
 import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -163,6 +165,9 @@ class CockpitApp(App[str]):
     @work(thread=True, exclusive=True, group="pulse")
     def pulse(self) -> None:
         """Look whether anybody wrote, every half second; unchanged means no query."""
+        if terminal_is_gone():
+            self.call_from_thread(self.exit)
+            return
         store = self.cockpit.store
         try:
             revision = store.revision()
@@ -242,6 +247,13 @@ class CockpitApp(App[str]):
         except HdtuiError:
             sentence = "Runs go on."
         self.call_from_thread(self.exit, sentence)
+
+
+def terminal_is_gone() -> bool:
+    """The terminal was closed and nobody was told: without a controlling one there is no hangup."""
+    look = select.poll()
+    look.register(sys.__stdout__ or 1, select.POLLHUP)
+    return any(what & select.POLLHUP for _, what in look.poll(0))
 
 
 def _factory(screen_class: type[Screen[Any]], cockpit: Cockpit) -> Any:
