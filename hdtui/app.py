@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import os
 import select
 import signal
 import sys
@@ -87,7 +88,9 @@ class CockpitApp(App[str]):
     def __init__(self, home: Path, readonly: bool = False, theme: str | None = None) -> None:
         self.meter = ByteMeter()
         self.gate = KeyGate(self)
-        super().__init__(driver_class=MeteredDriver)
+        # Known before the first paint, or its background would be sent as a colour.
+        plain = True if "NO_COLOR" in os.environ else None
+        super().__init__(driver_class=MeteredDriver, ansi_color=plain)
         self.cockpit = Cockpit(home, readonly)
         self.counts: Counts | None = None
         self.ascii_only = False
@@ -97,7 +100,7 @@ class CockpitApp(App[str]):
         self._supervision: Supervision | None = None
         for candidate in themes():
             self.register_theme(candidate)
-        self.theme = theme or ("mono" if self.no_color else "terminal")
+        self.theme = "mono" if self.no_color else theme or "terminal"
 
     def get_default_screen(self) -> Screen[Any]:
         return OpeningScreen(self.cockpit)

@@ -101,17 +101,6 @@ def test_two_threads_learn_what_one_does_and_repeat_bit_for_bit(
         torch.testing.assert_close(double[name], weight, rtol=1e-2, atol=1e-4)
 
 
-def test_only_the_last_two_checkpoints_are_kept(
-    tmp_path: Path, expert_folder: Path, student_config: StudentConfig
-) -> None:
-    config = student_config.model_copy(update={"checkpoint_every_s": 0.0, "epochs": 1})
-    listener = Listener()
-    train_student(config, expert_folder, listener.context(tmp_path))
-    written = [event.path for event in listener.events if isinstance(event, CheckpointWritten)]
-    assert len(written) > 2
-    assert sorted(tmp_path.glob("checkpoint-*")) == sorted(written[-2:])
-
-
 def test_a_checkpoint_of_other_settings_is_refused(
     tmp_path: Path, expert_folder: Path, student_config: StudentConfig
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from db.queries import attempts, runs
-from db.queries.artifacts import latest_checkpoint
+from db.queries.artifacts import latest_checkpoint, list_checkpoints
 from db.queries.metrics import list_series, read_points
 from db.records import NewRun, Run, RunKind, RunState
 from db.session import Database
@@ -195,3 +195,15 @@ def test_names_and_texts_from_outside_carry_no_control_characters(
     writer = recorder(database, workspace, claim(database, run))
     writer.report(Result(None, "red \x1b[31m and\nmore \u202e"))
     assert runs.get_run(database, run.id).result_text == "red ·[31m and·more ·"
+
+
+def test_the_newest_three_checkpoints_are_kept_as_rows_and_as_files(
+    database: Database, workspace: Workspace, run: Run
+) -> None:
+    claimed = claim(database, run)
+    recording = recorder(database, workspace, claimed)
+    written = [checkpoint(workspace, claimed[0], step) for step in range(5)]
+    for event in written:
+        recording.report(event)
+    assert [row.step for row in list_checkpoints(database, run.id)] == [4, 3, 2]
+    assert [event.path.is_file() for event in written] == [False, False, True, True, True]
