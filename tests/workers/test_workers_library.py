@@ -1,19 +1,23 @@
 """Robots in the workspace: files by digest, sets by name, whole pipelines by lineage."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from db.queries.robots import get_robot, list_robots, list_sets
-from db.queries.runs import list_pipelines, list_runs
-from db.records import RunKind
+from db.queries.runs import list_pipelines, list_runs, queue_run
+from db.records import NewRun, RunKind
 from db.session import Database
 from engine.config.presets import PRESETS
 from engine.errors import RobotError, UnknownRobotSetError, UsageError, WorkspaceError
+from engine.events import StageContext
 from engine.morphology.generation import generate
 from engine.morphology.mjcf import load_robots
+from engine.morphology.mutation import each_mutant
 from engine.workers import library
+from engine.workers.jobs.job import Job
 from engine.workers.pipeline import queue_pipeline
 from engine.workers.workspace import Workspace
 
@@ -143,3 +147,18 @@ def test_an_unknown_set_queues_nothing(database: Database) -> None:
         queue_pipeline(database, PRESETS["smoke"], robots="nobody")
     assert list_runs(database) == []
     assert list_pipelines(database) == []
+
+
+def test_a_body_under_two_names_is_trained_once_and_mutated_under_both(
+    database: Database, workspace: Workspace, tmp_path: Path
+) -> None:
+    twin = replace(ROBOTS[0], name="twin")
+    made = library.make_set(database, workspace, "twins", [(ROBOTS[0], None), (twin, None)])
+    assert made.size == 2
+    new = NewRun(RunKind.MUTATION, "m", {}, seed=1, robot_sets=("twins",))
+    context = StageContext(tmp_path, 1, lambda event: None, lambda: False)
+    job = Job(queue_run(database, new), (), database, workspace, context)
+    assert len(job.robots()) == 1
+    assert [robot.name for robot in job.named_robots()] == [ROBOTS[0].name, "twin"]
+    found = list(each_mutant(job.named_robots(), 4, seed=1))
+    assert len({robot.digest for robot in found}) == len(found) == 8

@@ -61,8 +61,12 @@ class Job:
 
     def robots(self, role: str | None = None) -> list[Morphology]:
         """The robots of the run's sets, each body once; RunError where there are none."""
+        return list({robot.digest: robot for robot in self.named_robots(role)}.values())
+
+    def named_robots(self, role: str | None = None) -> list[Morphology]:
+        """As ``robots``, with every name of a body that has several."""
         found = {
-            robot.digest: robot
+            (robot.digest, robot.name): robot
             for name in self.run.robot_sets
             for robot in library.load_set(self.database, self.workspace, name, role)
         }

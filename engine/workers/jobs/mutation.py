@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING
 from engine.config.robots import MutationConfig
 from engine.errors import RunError, StopRequestedError
 from engine.events import Progress, Result
-from engine.morphology.mutation import mutants
+from engine.morphology.mutation import each_mutant
 from engine.workers.jobs.job import Job
 from engine.workers.library import TRAINING, make_set
 
 if TYPE_CHECKING:
     from engine.morphology.tree import Morphology
+
+PROGRESS_EVERY = 10
 
 
 def run(job: Job) -> None:
@@ -19,19 +21,21 @@ def run(job: Job) -> None:
     name = job.run.extra.get("mutant_set")
     if not isinstance(name, str):
         raise RunError(f"Run {job.run.id} mutation does not say which set to fill.")
-    parents = job.robots(TRAINING) or job.robots()
+    parents = job.named_robots(TRAINING) or job.named_robots()
+    total = len(parents) * config.mutants_per_robot
     found: list[Morphology] = []
-    for done, parent in enumerate(parents, start=1):
+    for mutant in each_mutant(
+        parents,
+        config.mutants_per_robot,
+        config.seed,
+        config.min_operations,
+        config.max_operations,
+    ):
         if job.context.should_stop():
-            raise StopRequestedError("stopped between two robots")
-        found += mutants(
-            [parent],
-            config.mutants_per_robot,
-            config.seed,
-            config.min_operations,
-            config.max_operations,
-        )
-        job.context.report(Progress(done, len(parents), "robots"))
+            raise StopRequestedError("stopped between two mutants")
+        found.append(mutant)
+        if len(found) % PROGRESS_EVERY == 0 or len(found) == total:
+            job.context.report(Progress(len(found), total, "robots"))
     members: list[tuple[Morphology, str | None]] = [(robot, TRAINING) for robot in found]
     made = make_set(job.database, job.workspace, name, members, replace=True)
     text = f"{made.size} mutants of {len(parents)} robots, all valid"
