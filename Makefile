@@ -3,6 +3,8 @@ PYTHON ?= python3
 # The plain torch package brings gigabytes of CUDA; this release is a CPU build where one is at hand.
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
+# Real terminals and processes are slow on a busy machine: a failure is tried again, and said so.
+RERUNS ?= --reruns 2 --reruns-delay 2
 READY := .venv/.hdtui-ready
 export OMP_NUM_THREADS ?= 1
 
@@ -23,10 +25,10 @@ run: $(READY)
 	$(BIN)/hdtui
 
 test: $(READY)
-	$(BIN)/pytest -m "not slow" -n 2 --dist worksteal
+	$(BIN)/pytest -m "not slow" -n 2 --dist worksteal $(RERUNS)
 
 test-slow: $(READY)
-	$(BIN)/pytest -m slow --timeout 900
+	$(BIN)/pytest -m slow --timeout 900 $(RERUNS)
 
 check: $(READY)
 	$(BIN)/ruff check .
