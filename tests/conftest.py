@@ -1,6 +1,8 @@
 """Fixtures every area shares."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,12 @@ def crawler() -> Morphology:
         limb(2, 0, (0.0, -0.1, 0.0), (0.0, -0.35, 0.0), both),
     )
     return Morphology("crawler", limbs, ((1, 2),))
+
+
+@pytest.fixture(autouse=True)
+def _denormals_as_they_were() -> Iterator[None]:
+    """Training in this process flushes denormals, which hypothesis refuses to work with."""
+    yield
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_flush_denormal(False)
