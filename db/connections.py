@@ -11,10 +11,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-from db.filesystem import file_system
+from db.filesystem import file_identity, file_system
 from engine.errors import DatabaseError
 
 BUSY_TIMEOUT_S = 60
@@ -24,12 +24,13 @@ CHECKPOINT_PAGES = 1000
 
 def connect(url: str, *, readonly: bool, checkpointing: bool) -> Engine:
     """An engine for ``url``; DatabaseError where that is no usable address."""
+    if url.startswith("sqlite") and not sqlite_path(url).name:
+        raise DatabaseError(f"HDTUI_DATABASE_URL cannot be used: {url} names no file.")
     try:
         if not url.startswith("sqlite"):
             return create_engine(url, pool_pre_ping=True)
         # A pool hands every thread its own connection; SQLite's own locks do the rest.
-        arguments: dict[str, Any] = {"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
-        engine = create_engine(url, connect_args=arguments, poolclass=QueuePool)
+        engine = create_engine(url, poolclass=QueuePool)
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise DatabaseError(f"HDTUI_DATABASE_URL cannot be used: {error}") from error
     _configure(engine, sqlite_path(url), readonly=readonly, checkpointing=checkpointing)
@@ -50,12 +51,12 @@ def _configure(engine: Engine, path: Path, *, readonly: bool, checkpointing: boo
     journal = journal_mode(path.parent)
 
     @event.listens_for(engine, "do_connect")
-    def open_readonly(*arguments: Any) -> sqlite3.Connection | None:
-        return _connect_readonly(path) if readonly else None
+    def open_present(*arguments: Any) -> sqlite3.Connection:
+        return _connect_readonly(path) if readonly else _connect(path, "rw")
 
     @event.listens_for(engine, "connect")
-    def configure(connection: sqlite3.Connection, record: object) -> None:
-        del record
+    def configure(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
+        record.info["file"] = file_identity(path)
         connection.isolation_level = None  # transactions begin where we say so
         connection.execute("PRAGMA foreign_keys=ON")
         if readonly:
@@ -67,22 +68,36 @@ def _configure(engine: Engine, path: Path, *, readonly: bool, checkpointing: boo
         pages = CHECKPOINT_PAGES if checkpointing else 0
         connection.execute(f"PRAGMA wal_autocheckpoint={pages}")
 
+    @event.listens_for(engine, "checkout")
+    def same_file(connection: object, record: ConnectionPoolEntry, proxy: object) -> None:
+        del connection, proxy
+        # A connection outlives its file: what it wrote would go where nobody looks any more.
+        if record.info["file"] != file_identity(path):
+            raise DisconnectionError(f"{path} is another file now")
+
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         connection.exec_driver_sql(connection.get_execution_options().get("hdtui_begin", "BEGIN"))
 
 
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    """A connection to a file that exists: none is ever made in passing."""
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=BUSY_TIMEOUT_S,
+        check_same_thread=False,
+    )
+
+
 def _connect_readonly(path: Path) -> sqlite3.Connection:
     """Read what lies there; a folder that cannot be written has no log to share."""
-    uri = path.absolute().as_uri()
-    connection = sqlite3.connect(
-        f"{uri}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=False
-    )
+    connection = _connect(path, "ro")
     try:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.OperationalError:
         connection.close()
         if path.with_name(path.name + "-wal").exists():
             raise
-        return sqlite3.connect(f"{uri}?immutable=1", uri=True, check_same_thread=False)
+        return _connect(path, "ro&immutable=1")
     return connection

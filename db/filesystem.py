@@ -1,8 +1,13 @@
-"""What kind of file system a path lies on: SQLite's write-ahead log needs a local one."""
+"""Where a database lies: the kind of file system, whether it can be written, which file it is.
+
+SQLite's write-ahead log needs a local file system.
+"""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from engine.errors import DatabaseError
 
 MOUNT_TABLE = Path("/proc/self/mountinfo")
 NETWORK_TYPES = frozenset(
@@ -42,6 +47,46 @@ def file_system(path: Path, mountinfo: str | None = None) -> FileSystem:
         if mount and _contains(mount.mount_point, resolved):
             best = mount if len(mount.mount_point) >= len(best.mount_point) else best
     return best
+
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """What names the file that lies at ``path`` now, None where none does."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def holds_anything(path: Path) -> bool:
+    """There is a file, and it is not empty."""
+    try:
+        return path.is_file() and path.stat().st_size > 0
+    except OSError:
+        return False
+
+
+def writable(path: Path) -> bool:
+    """The file can be written, and so can its folder: SQLite's log lies beside it."""
+    return os.access(path.parent, os.W_OK | os.X_OK) and os.access(path, os.W_OK)
+
+
+def make_folder(folder: Path) -> None:
+    """The folder and those above it; DatabaseError where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseError(f"Cannot create {folder}: {error.strerror}.") from error
+
+
+def make_file(path: Path) -> None:
+    """An empty file where there is none: connections themselves never make one."""
+    make_folder(path.parent)
+    try:
+        if not path.exists():
+            path.touch()
+    except OSError as error:
+        raise DatabaseError(f"Cannot write {path}: {error.strerror}.") from error
 
 
 def _parse_mount(line: str) -> FileSystem | None:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import threading
 import zlib
 from collections.abc import Iterator
@@ -16,11 +17,27 @@ from sqlalchemy.orm import Session
 
 from db.connections import BUSY_TIMEOUT_S, connect, sqlite_path
 from db.copies import copy_sqlite, restore_sqlite
+from db.filesystem import file_identity, holds_anything, make_file, make_folder, writable
 from db.migrations import SCHEMA
 from engine.errors import DatabaseError
 
 FILE_NAME = "hdtui.db"
+_KNOWN_REASONS = (
+    (re.compile("database is locked"), f"locked by another process for {BUSY_TIMEOUT_S} s."),
+    (
+        re.compile("not a database|malformed"),
+        "the file is damaged ({reason}). `hdtui db check` says more; `hdtui db restore FILE` "
+        "puts a backup in its place.",
+    ),
+    (re.compile("disk is full|disk I/O"), "{reason}. Free some space on the disk and go on."),
+    (
+        re.compile("no such (column|table)|(column|relation) .* does not exist"),
+        "it is not the database this hdtui knows ({reason}). `hdtui db upgrade` brings an older "
+        "one up; otherwise open another with --home DIR.",
+    ),
+)
 URL_VARIABLE = "HDTUI_DATABASE_URL"
+NO_WRITING = "its folder or its disk takes no writing; choose another with --home DIR"
 
 
 @dataclass(frozen=True)
@@ -57,15 +74,21 @@ class Database:
     ) -> "Database":
         """The database of ``home``, or that of HDTUI_DATABASE_URL, at the newest schema.
 
-        Without ``create`` an absent database is an error and nothing is made. Raises DatabaseError
-        where it is absent, damaged, locked for too long, or written by a newer program.
+        Without ``create`` an absent database is an error and nothing is made, and one that cannot
+        be written is opened for reading. Raises DatabaseError where it is absent, damaged, locked
+        for too long, or written by a newer program.
         """
         url = database_url(home)
         sqlite = url.startswith("sqlite")
-        if sqlite and (readonly or not create) and not sqlite_path(url).is_file():
-            raise DatabaseError(f"There is no workspace at {home} yet; nothing was created.")
-        if sqlite and not readonly and create:
-            _make_folder(sqlite_path(url).parent)
+        if sqlite and (readonly or not create):
+            if not holds_anything(sqlite_path(url)):
+                raise DatabaseError(f"There is no workspace at {home} yet; nothing was created.")
+            # What cannot be written can be read: listings work, commands are refused by name.
+            readonly = readonly or not writable(sqlite_path(url))
+        elif sqlite:
+            make_file(sqlite_path(url))
+            if not writable(sqlite_path(url)):
+                raise DatabaseError(f"Cannot write {sqlite_path(url)}: {NO_WRITING}.")
         database = cls(home, url, readonly=readonly, checkpointing=checkpointing)
         try:
             database._check_schema()
@@ -89,13 +112,19 @@ class Database:
     def write(self) -> Iterator[Session]:
         """One transaction, committed at the end or not at all."""
         if self.readonly:
-            raise DatabaseError(f"{self._location} is open for reading only.")
+            reason = "it is open for reading only"
+            if self.dialect == "sqlite" and not writable(Path(self._location)):
+                reason = NO_WRITING
+            raise DatabaseError(f"Cannot write {self._location}: {reason}.")
         with self._named_errors("write"), Session(self._writer) as session, session.begin():
             yield session
 
     def revision(self) -> int:
         """A number that differs when anybody else wrote since the last call; costs microseconds."""
         with self._watcher_lock, self._named_errors("read"):
+            if self._watcher is not None and self._watcher_is_stale():
+                self._watcher.close()
+                self._watcher = None
             if self._watcher is None:
                 self._watcher = self._engine.connect()
             with self._watcher.begin():
@@ -103,6 +132,12 @@ class Database:
                     return int(self._watcher.exec_driver_sql("PRAGMA data_version").scalar_one())
                 snapshot = self._watcher.exec_driver_sql("SELECT pg_current_snapshot()::text")
                 return zlib.crc32(str(snapshot.scalar_one()).encode())
+
+    def _watcher_is_stale(self) -> bool:
+        """The file it watches is not the one that lies there now."""
+        if self._watcher is None or self.dialect != "sqlite":
+            return False
+        return bool(self._watcher.info["file"] != file_identity(Path(self._location)))
 
     def schema(self) -> int | None:
         """The schema the database is at, None where it holds no tables of ours."""
@@ -141,7 +176,7 @@ class Database:
         url = database_url(home)
         if not url.startswith("sqlite"):
             raise DatabaseError("Restore a PostgreSQL database with pg_restore.")
-        _make_folder(sqlite_path(url).parent)
+        make_folder(sqlite_path(url).parent)
         return restore_sqlite(copy, sqlite_path(url), last_run=last_run)
 
     def close(self) -> None:
@@ -176,8 +211,9 @@ class Database:
             return
         if self.readonly:
             raise DatabaseError(
-                f"{self._location} has schema {schema or 0} and needs an upgrade to {SCHEMA}; "
-                "open it once without --readonly."
+                f"{self._location} has schema {schema or 0}, this hdtui reads {SCHEMA}, and it was "
+                "opened for reading only. Nothing was changed. `hdtui db upgrade` brings it up "
+                "(a copy is kept); where it cannot be written, copy the workspace first."
             )
         with _upgrade_lock(self.home, self.dialect), self._named_errors("write"):
             self._upgrade()
@@ -231,13 +267,6 @@ def _upgrade_lock(home: Path, dialect: str) -> Iterator[None]:
         yield
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DatabaseError(f"Cannot create {folder}: {error.strerror}") from error
-
-
 def _location(url: str) -> str:
     try:
         parsed = make_url(url)
@@ -247,11 +276,25 @@ def _location(url: str) -> str:
 
 
 def _sentence(verb: str, location: str, reason: str) -> str:
-    if "database is locked" in reason:
-        return f"Cannot {verb} {location}: locked by another process for {BUSY_TIMEOUT_S} s."
-    if "not a database" in reason or "malformed" in reason:
+    return f"Cannot {verb} {location}: {_explained(location, reason)}"
+
+
+def _explained(location: str, reason: str) -> str:
+    """What SQLite or PostgreSQL said, with what to do about it where we know."""
+    if "unable to open" in reason:
+        return _unopened(Path(location), reason)
+    for words, sentence in _KNOWN_REASONS:
+        if words.search(reason):
+            return sentence.format(reason=reason)
+    return reason
+
+
+def _unopened(path: Path, reason: str) -> str:
+    if not path.is_file():
+        return "the file is gone. Put it back, or restore a backup."
+    if not writable(path):
         return (
-            f"Cannot {verb} {location}: the file is damaged ({reason}). "
-            "`hdtui db check` says more; `hdtui db restore FILE` puts a backup in its place."
+            "its folder takes no writing, and what was written last still lies in the log beside "
+            "it. Copy both to a disk that can be written."
         )
-    return f"Cannot {verb} {location}: {reason}"
+    return reason

@@ -83,13 +83,83 @@ def test_a_read_only_disk_is_read_and_refused_with_a_sentence(small_disk: Path) 
     with closing(Database.open(small_disk)) as database:
         queue_run(database, NEW)
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    with closing(Database.open(small_disk, readonly=True)) as reader:
+    refusal = r"Cannot write .*hdtui\.db: its folder or its disk takes no writing; choose another"
+    with closing(Database.open(small_disk, create=False)) as reader:
         assert [run.name for run in list_runs(reader)] == ["first"]
-    with (
-        pytest.raises(DatabaseError, match=r"Cannot (read|write) .*hdtui\.db: .*(readonly|open)"),
-        closing(Database.open(small_disk)) as writer,
-    ):
-        queue_run(writer, NEW)
+        with pytest.raises(DatabaseError, match=refusal):
+            queue_run(reader, NEW)
+    with pytest.raises(DatabaseError, match=refusal):
+        Database.open(small_disk)
+
+
+def test_a_log_that_a_read_only_disk_keeps_apart_is_a_sentence(small_disk: Path) -> None:
+    writer = Database.open(small_disk)
+    queue_run(writer, NEW)
+    for name in ("hdtui.db", "hdtui.db-wal"):
+        shutil.copy(small_disk / name, small_disk / f"{name}.kept")
+    writer.close()
+    for name in ("hdtui.db", "hdtui.db-wal"):
+        (small_disk / f"{name}.kept").rename(small_disk / name)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(DatabaseError, match=r"lies in the log beside it\. Copy both to a disk"):
+        Database.open(small_disk, create=False)
+
+
+def test_a_database_that_vanishes_is_missed_by_readers_and_writers_and_never_made_anew(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "hdtui.db"
+    gone = r"Cannot (read|write) .*hdtui\.db: the file is gone. Put it back"
+    with closing(Database.open(tmp_path)) as database:
+        queue_run(database, NEW)
+        assert database.revision() == database.revision()
+        for suffix in ("", "-wal", "-shm"):
+            path.with_name(path.name + suffix).rename(tmp_path / f"away{suffix}")
+        for question in (list_runs, lambda database: queue_run(database, NEW), Database.revision):
+            with pytest.raises(DatabaseError, match=gone):
+                question(database)
+        assert not path.exists()
+        for suffix in ("", "-wal", "-shm"):
+            (tmp_path / f"away{suffix}").rename(path.with_name(path.name + suffix))
+        assert [run.name for run in list_runs(database)] == ["first"]
+        queue_run(database, NEW)
+        assert len(list_runs(database)) == 2
+        assert database.problems() == []
+
+
+def test_an_empty_file_is_no_workspace_and_stays_empty(tmp_path: Path) -> None:
+    (tmp_path / "hdtui.db").touch()
+    for readonly in (False, True):
+        with pytest.raises(DatabaseError, match="There is no workspace at"):
+            Database.open(tmp_path, create=False, readonly=readonly)
+    assert (tmp_path / "hdtui.db").stat().st_size == 0
+
+
+@pytest.mark.parametrize("schema", [None, *range(1, SCHEMA)])
+def test_an_older_schema_is_not_read_without_its_upgrade(
+    schema: int | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "hdtui.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        if schema is None:
+            connection.execute("CREATE TABLE left_by_the_first_one (a)")
+        else:
+            connection.executescript((SCHEMAS / f"{schema}.sql").read_text())
+    before = sha256(path)
+    with pytest.raises(DatabaseError, match=rf"has schema {schema or 0}.*`hdtui db upgrade`"):
+        Database.open(tmp_path, readonly=True)
+    assert sha256(path) == before
+
+
+def test_tables_of_another_shape_are_a_sentence(tmp_path: Path) -> None:
+    with closing(Database.open(tmp_path)) as database:
+        queue_run(database, NEW)
+    with closing(sqlite3.connect(tmp_path / "hdtui.db")) as connection, connection:
+        connection.execute("ALTER TABLE runs DROP COLUMN report_gap_s")
+    with closing(Database.open(tmp_path, readonly=True)) as database:
+        known = r"not the database this hdtui knows \(no such column.*hdtui db upgrade"
+        with pytest.raises(DatabaseError, match=known):
+            list_runs(database)
 
 
 @pytest.mark.parametrize("seed", range(12))
