@@ -1,11 +1,11 @@
 """Is a process still the one we started? By pid, start time and boot, never by pid alone."""
 
-import contextlib
 import os
 import signal
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import psutil
@@ -62,11 +62,15 @@ def this_process() -> ProcessIdentity:
     return ProcessIdentity(pid, psutil.Process(pid).create_time(), boot_id())
 
 
-def signal_worker(worker: ProcessIdentity) -> None:
-    """Ask a worker to save and leave (SIGTERM); it ends its own children in its own order."""
-    if worker.alive:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(worker.pid, signal.SIGTERM)
+def signal_worker(worker: ProcessIdentity) -> bool:
+    """Ask a worker to save and leave (SIGTERM); it ends its own children in its own order.
+
+    Workers lead a session of their own. What does not is none, whatever a record says, and is left
+    alone; so is everything in this process's own session. True if the signal was sent.
+    """
+    return _ours_to_end(worker) and _send(
+        worker.pid, signal.SIGTERM, lambda: worker.alive and _session(worker.pid) == worker.pid
+    )
 
 
 def kill_group(worker: ProcessIdentity) -> int:
@@ -75,20 +79,44 @@ def kill_group(worker: ProcessIdentity) -> int:
     Works too when the worker itself is gone: its session still carries its pid. A session that
     belongs to another process of the same pid is left alone.
     """
-    if worker.boot_id != boot_id():
+    if not _ours_to_end(worker):
         return 0
     leader = process_started_at(worker.pid)
     if leader is not None and not worker.alive:
         return 0
-    members = [
-        pid
+    return sum(
+        _send(pid, signal.SIGKILL, partial(_belongs, pid, worker.pid))
         for pid in psutil.pids()
-        if pid != os.getpid() and _session(pid) == worker.pid and process_started_at(pid)
-    ]
-    for pid in members:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    return len(members)
+        if _belongs(pid, worker.pid)
+    )
+
+
+def _ours_to_end(worker: ProcessIdentity) -> bool:
+    return worker.boot_id == boot_id() and worker.pid > 1 and worker.pid != os.getsid(0)
+
+
+def _belongs(pid: int, session: int) -> bool:
+    return _session(pid) == session and process_started_at(pid) is not None
+
+
+def _send(pid: int, number: signal.Signals, still: Callable[[], bool]) -> bool:
+    """Signal the process that ``still`` is true of, and no other that gets its pid meanwhile."""
+    try:
+        if not hasattr(os, "pidfd_open"):  # systems other than Linux
+            if still():
+                os.kill(pid, number)
+                return True
+            return False
+        descriptor = os.pidfd_open(pid)
+        try:
+            if not still():
+                return False
+            signal.pidfd_send_signal(descriptor, number)
+        finally:
+            os.close(descriptor)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
 
 
 def _session(pid: int) -> int | None:

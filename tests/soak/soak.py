@@ -13,7 +13,6 @@ import os
 import pty
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -103,8 +102,8 @@ class Soak:
     def kill_worker(self) -> None:
         """SIGKILL a worker behind everybody's back."""
         run = self.any_run(lambda run: run.state is RunState.RUNNING)
-        if run is not None and alive(run):
-            os.kill(run.pid or 0, signal.SIGKILL)
+        if run is not None and run.pid and alive(run):
+            os.kill(run.pid, signal.SIGKILL)
             self.done["workers killed"] += 1
 
     def kill_supervisor(self) -> None:
@@ -275,8 +274,8 @@ def leave(soak: Soak) -> None:
     if supervisor is not None and supervisor_alive(supervisor):
         os.kill(supervisor.pid, signal.SIGTERM)
     for run in list_runs(soak.database):
-        if run.state.active and alive(run):
-            subprocess.run(["kill", "-KILL", str(run.pid)], check=False)
+        if run.state.active and run.pid and alive(run):
+            os.kill(run.pid, signal.SIGKILL)
     soak.database.close()
 
 

@@ -10,6 +10,7 @@ from db.queries.runs import list_runs
 from db.queries.supervisors import get_supervisor
 from db.session import Database
 from engine.workers.liveness import ProcessIdentity, host_name, kill_group
+from engine.workers.spawn import supervisor_alive
 from engine.workers.workspace import Workspace
 
 
@@ -27,7 +28,7 @@ def database(workspace: Workspace) -> Iterator[Database]:
     opened = Database.open(workspace.home)
     yield opened
     supervisor = get_supervisor(opened, host_name())
-    if supervisor is not None:
+    if supervisor is not None and supervisor_alive(supervisor):
         kill(supervisor.pid)
     for run in list_runs(opened):
         if run.pid and run.pid_started_at and run.boot_id:

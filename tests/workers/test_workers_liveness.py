@@ -17,6 +17,7 @@ from engine.workers.liveness import (
     boot_id,
     kill_group,
     process_started_at,
+    signal_worker,
     this_process,
 )
 
@@ -108,4 +109,38 @@ def test_a_session_of_another_process_with_that_pid_is_left_alone(
     parent, _ = family
     stranger = replace(identity(parent.pid), started_at=1.0)
     assert kill_group(stranger) == 0
+    assert parent.poll() is None
+
+
+def test_a_process_that_leads_no_session_is_no_worker_whatever_a_record_says() -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as stranger:
+        assert os.getsid(stranger.pid) == os.getsid(0)
+        assert not signal_worker(identity(stranger.pid))
+        assert kill_group(identity(stranger.pid)) == 0
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+@pytest.mark.parametrize("pid", [0, 1, -1, os.getpid(), os.getsid(0)])
+def test_neither_this_session_nor_everybody_is_ever_signalled(pid: int) -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+    try:
+        started_at = process_started_at(pid) if pid > 0 else 1.0
+        worker = ProcessIdentity(pid, started_at or 1.0, boot_id())
+        assert not signal_worker(worker)
+        assert kill_group(worker) == 0
+        assert kill_group(replace(worker, started_at=1.0)) == 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == []
+
+
+def test_a_polite_signal_reaches_a_worker_and_only_the_process_it_was(
+    family: tuple[subprocess.Popen[bytes], list[int]],
+) -> None:
+    parent, _ = family
+    assert signal_worker(identity(parent.pid))
+    assert not signal_worker(replace(identity(parent.pid), started_at=1.0))
+    assert not signal_worker(replace(identity(parent.pid), boot_id="another"))
     assert parent.poll() is None

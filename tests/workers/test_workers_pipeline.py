@@ -61,7 +61,8 @@ def test_a_pipeline_disturbed_in_every_stage_ends_where_a_calm_one_ends(
             restart_of_the_machine(database, run)
             release_queue(database)
         else:
-            os.kill(run.pid or 0, signal.SIGKILL)
+            assert run.pid
+            os.kill(run.pid, signal.SIGKILL)
         ended = until_state(database, run.id, *ENDED)
         assert ended.state is expected, ended.reason
         resume(database, run.id)

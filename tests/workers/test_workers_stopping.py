@@ -54,9 +54,10 @@ def deaf_worker(database: Database, tmp_path: Path) -> Iterator[tuple[Run, list[
         process = attempts.Process(worker.pid, started_at, boot_id())
         assert attempts.begin(session, run.id, token, process, {})
     pids = [int(path.name.removeprefix("pid-")) for path in folder.glob("pid-*")]
+    processes = [psutil.Process(pid) for pid in pids]
     yield runs.get_run(database, run.id), pids
-    for pid in pids:
-        kill(pid)
+    for each in processes:
+        kill(each)
     worker.wait()
 
 

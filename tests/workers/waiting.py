@@ -1,8 +1,6 @@
 """Wait for facts about real processes, and kill them."""
 
 import contextlib
-import os
-import signal
 import time
 from collections.abc import Callable
 
@@ -19,16 +17,20 @@ from engine.workers.spawn import supervisor_alive
 PATIENCE_S = 120.0
 
 
-def kill(pid: int) -> None:
-    """SIGKILL, and wait until the process is no more."""
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-    until(lambda: not psutil.pid_exists(pid) or is_zombie(pid))
+def kill(process: int | psutil.Process) -> None:
+    """SIGKILL, and wait until the process is no more.
+
+    A process object names one process for ever; a number must be known to be that of one alive.
+    """
+    with contextlib.suppress(psutil.NoSuchProcess):
+        found = psutil.Process(process) if isinstance(process, int) else process
+        found.kill()
+        until(lambda: not found.is_running() or is_zombie(found))
 
 
-def is_zombie(pid: int) -> bool:
+def is_zombie(process: psutil.Process) -> bool:
     try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        return process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
 

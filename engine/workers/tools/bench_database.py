@@ -5,7 +5,6 @@ import multiprocessing
 import os
 import random
 import secrets
-import signal
 import sys
 import tempfile
 import time
@@ -160,7 +159,7 @@ def _started(work: Callable[..., None], *arguments: object) -> ForkProcess:
 
 
 def _kill(process: ForkProcess) -> None:
-    os.kill(process.pid or 0, signal.SIGKILL)
+    process.kill()
     process.join()
 
 
