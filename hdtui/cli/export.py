@@ -188,6 +188,26 @@ def _write_events(database: "Database", run: int, table: "DataTable", folder: Pa
     return path
 
 
+@app.command("curves")
+def curves_command(
+    runs: Annotated[list[int], typer.Argument(metavar="RUN...", min=1)],
+    out: Annotated[Path, typer.Option("--out", help="SVG file to write.")],
+    metric: Annotated[str, typer.Option("--metric", help="What to draw.")] = "return",
+    title: Annotated[str | None, typer.Option("--title", help="Else the metric's name.")] = None,
+    home: Home = None,
+    json: Json = False,
+    seed: Seed = None,
+) -> None:
+    """One metric of several runs over the same steps, in one plot."""
+    from hdtui.services.report import curves_plot
+
+    _, database = existing(home)
+    write(out, curves_plot(database, runs, metric, title).encode())
+    say(f"{out}: {metric} of {len(runs)} {'run' if len(runs) == 1 else 'runs'}")
+    if json:
+        print_json({"file": out.absolute(), "metric": metric, "runs": runs})
+
+
 @app.command("run")
 def run_command(
     run: Annotated[int, typer.Argument(metavar="RUN", min=1)],

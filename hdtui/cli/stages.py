@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from engine.workers.workspace import Workspace
 
 RunArgument = Annotated[int, typer.Argument(metavar="RUN", min=1, help="Number of a run.")]
-RobotSet = Annotated[str, typer.Option("--robots", metavar="SET", help="Robot set.")]
+RobotSets = Annotated[
+    list[str], typer.Option("--robots", metavar="SET", help="Robot set; may be repeated.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -111,7 +113,7 @@ def stage_run(
 
 
 def teach_command(
-    robots: RobotSet,
+    robots: RobotSets,
     preset: Preset = "quick",
     settings: Settings = None,
     config: ConfigFile = None,
@@ -121,24 +123,23 @@ def teach_command(
     json: Json = False,
     seed: Seed = None,
 ) -> None:
-    """Train a teacher for all robots of a set by PPO."""
+    """Train a teacher for all robots of the sets by PPO."""
     from engine.workers.library import resolve_set
 
     chosen = stage_config(TeacherConfig, "teacher", preset, config, settings, seed)
-    check_robot_set(robots, home)
+    for robot_set in robots:
+        check_robot_set(robot_set, home)
     workspace, database = open_workspace(home)
-    resolve_set(database, workspace, robots)
-    new_run = stage_run(
-        RunKind.TEACHER, chosen, name or f"{preset}-{robots}-s{chosen.seed}", (), (robots,)
-    )
+    for robot_set in robots:
+        resolve_set(database, workspace, robot_set)
+    name = name or f"{preset}-{'-'.join(robots)}-s{chosen.seed}"
+    new_run = stage_run(RunKind.TEACHER, chosen, name, (), robots)
     queue_and_follow(workspace, database, new_run, detach=detach, json=json)
 
 
 def collect_command(
     teacher: RunArgument,
-    robots: Annotated[
-        list[str], typer.Option("--robots", metavar="SET", help="Robot set; may be repeated.")
-    ],
+    robots: RobotSets,
     preset: Preset = "quick",
     settings: Settings = None,
     config: ConfigFile = None,

@@ -11,6 +11,7 @@ from db.queries.metrics import list_series, read_points
 from db.queries.robots import list_robots
 from db.queries.runs import get_run
 from db.records import EpisodeSummary, Run, RunKind, Series
+from engine.errors import UsageError
 from hdtui.formatting import duration, size
 from hdtui.services.comparison import Returns, compare
 from hdtui.services.known_robots import Ancestry
@@ -141,13 +142,48 @@ def _file_name(series: Series) -> str:
     return f"plot-{series.id}-{safe}.svg"
 
 
+def curves_plot(
+    database: "Database", runs: Sequence[int], metric: str, title: str | None = None
+) -> str:
+    """One metric of several runs over the same steps, as SVG.
+
+    Raises:
+        RunError: There is no such run.
+        UsageError: A run has no such metric, or the runs count different steps.
+    """
+    found = [get_run(database, run_id) for run_id in runs]
+    labels = {_step_label(run) for run in found}
+    if len(labels) > 1:
+        raise UsageError(f"these runs count different steps ({', '.join(sorted(labels))})")
+    lines = []
+    for run in found:
+        known = {
+            each.name: each
+            for each in list_series(database, run.id)
+            if each.robot_digest is None and each.last_step is not None
+        }
+        if metric not in known:
+            names = ", ".join(sorted(known)) or "none"
+            raise UsageError(f"run {run.id} has no metric {metric!r}; it has: {names}")
+        lines.append(_line(database, known[metric], f"{run.id} {run.name}"))
+    return line_plot(title or metric_label(metric), labels.pop(), lines)
+
+
 def _plot(database: "Database", run: Run, series: Series) -> str:
+    return line_plot(
+        metric_label(series.name), _step_label(run), [_line(database, series, series.name)]
+    )
+
+
+def _line(database: "Database", series: Series, name: str) -> Line:
     points = read_points(database, series.id, max_points=_MAX_POINTS)
-    line = Line(series.name, points.step, points.value, points.low, points.high)
-    x_label = "gradient steps" if run.kind is RunKind.STUDENT else "control steps"
-    if run.kind is RunKind.EVALUATION:
-        x_label = "episodes"
-    return line_plot(metric_label(series.name), x_label, [line])
+    return Line(name, points.step, points.value, points.low, points.high)
+
+
+def _step_label(run: Run) -> str:
+    if run.kind is RunKind.STUDENT:
+        return "gradient steps"
+    return "episodes" if run.kind is RunKind.EVALUATION else "control steps"
 
 
 def _robots(database: "Database", run: Run) -> str:

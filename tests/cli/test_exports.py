@@ -14,7 +14,8 @@ from db.queries.metrics import NewPoint, append_points
 from db.queries.runs import queue_run
 from db.records import NewRun, RunKind
 from db.session import Database
-from hdtui.services.report import run_report
+from engine.errors import UsageError
+from hdtui.services.report import curves_plot, run_report
 from hdtui.services.svg import Line, line_plot
 from hdtui.services.tables import DataTable, as_csv, as_markdown, metrics_table, runs_table
 from hdtui.services.tensorboard import Scalar, crc32c, write_events
@@ -62,6 +63,17 @@ def test_a_report_shows_every_curve_and_takes_no_name_for_markup(database: Datab
     assert len(report.plots) == 1
     assert all(f"]({name})" in report.text for name in report.plots)
     assert "| ppo.a | 2 |" in report.text
+
+
+def test_curves_of_several_runs_share_a_plot_or_say_what_is_missing(database: Database) -> None:
+    other = queue_run(database, NewRun(RunKind.TEACHER, "other", {"seed": 2}, 2))
+    with pytest.raises(UsageError, match="run 2 has no metric 'return'; it has: none"):
+        curves_plot(database, [1, other.id], "return")
+    with database.write() as session:
+        append_points(session, other.id, [NewPoint("return", "", 1, 1, 0.5, 4.0)])
+    plot = curves_plot(database, [1, other.id], "return", "two < three")
+    texts = [each.text for each in ElementTree.fromstring(plot).iter()]  # noqa: S314 (our own text)
+    assert {"two < three", "1 <b>|*", "2 other"} <= set(texts)
 
 
 values = st.lists(st.floats(-1e12, 1e12), min_size=1, max_size=20)
