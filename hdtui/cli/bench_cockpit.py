@@ -1,28 +1,43 @@
 """``hdtui bench cockpit``: how fast the cockpit opens and answers, and what it sends.
 
 A key counts as answered when the first bytes after it arrive; ``key_settled_p95_ms`` is the time to
-the last byte of what it caused. Opening ends with the last word of a filled Home.
+the last byte of what it caused. Opening ends with the last word of a filled Home. Times are of the
+wall clock; those with ``cpu`` in their name are the cockpit's own work up to the same moment, which
+a busy machine does not stretch.
 """
 
+import itertools
+import os
 import statistics
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hdtui.cli.terminal import Terminal, plain
-from hdtui.services.demo.crowd import LONG_RUN, prepare
+from hdtui.cli.output import say
+from hdtui.cli.terminal import Burst, Terminal, braille_cells
+from hdtui.services.demo.crowd import prepare
+from hdtui.services.demo.crowd_runs import LONG_RUN
 from hdtui.services.demo.feed import Feed
 
-OPENINGS = 3
+OPENINGS = 5
 UNANSWERED_S = 2.0
-WINDOW_S = 12.0
-_HOME_WORDS = ("Pipeline", "teacher", "Machine", "Events", "? help")
+WINDOW_S = 15.0
+REPORT_EVERY_S = 1.2
+_HOME_WORDS = (
+    *("Pipeline 1", "teacher", "slots 1 of 2", "physics", "memory", "finished in 20m", "? help"),
+)
+_LAST_STEP = "8.2G"
 _ESCAPE = "\x1b"
 _KEYS: tuple[tuple[str, str], ...] = (
     ("Home", "\t\t"),
     ("Home to Runs", "2"),
-    ("Runs", "jjjkk js?"),
+    ("Runs", "jjjkkG j?"),
+    ("Runs", _ESCAPE),
+    ("Runs filter", "/kind:teacher return>100 learning_rate>=1e-4 tag:demo\r"),
+    ("Runs sort", "svalue_l\r"),
+    ("Runs", "Sbbbbbj"),
     ("Runs", _ESCAPE),
     ("Runs to Robots", "3"),
     ("Robots", "jjjk jrddd?"),
@@ -32,6 +47,7 @@ _KEYS: tuple[tuple[str, str], ...] = (
     ("Efficiency", "vv?"),
     ("Efficiency", _ESCAPE),
     ("Efficiency to Runs", "2"),
+    ("Runs sort", "sid\r"),
     ("Runs to Run", "\r"),
     ("Run", "jkjxgggmmmmoo"),
     ("Run's tabs", "]]]]]]"),
@@ -40,34 +56,63 @@ _KEYS: tuple[tuple[str, str], ...] = (
     ("Home to form", "n"),
     ("Form", "jjjkk"),
     ("Form to Home", _ESCAPE),
+    ("Home to palette", "\x10"),
+    ("Palette", "bench-9"),
+    ("Palette to Home", _ESCAPE),
 )
+_NAMES = {_ESCAPE: "esc", "\r": "enter", " ": "space", "\t": "tab", "\x10": "ctrl+p"}
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A key: seconds to the first and to the last byte it caused, and CPU seconds to the first."""
+
+    name: str
+    first_s: float
+    last_s: float
+    cpu_s: float
 
 
 def measure(home: Path) -> dict[str, Any]:
     """All figures, on the workspace in ``home``, which is made where it is missing."""
-    prepare(home)
+    prepare(home, say)
+    load = os.getloadavg()[0]
+    say(f"Opening the cockpit {OPENINGS} times ...")
     opened = [_open_once(home) for _ in range(OPENINGS)]
-    answers = _answer_times(home)
-    answered = sorted(first_s for _, first_s, _ in answers)
-    settled = sorted(last_s for _, _, last_s in answers)
-    unanswered = [name for name, first_s, _ in answers if first_s >= UNANSWERED_S]
-    slowest = max(answers, key=lambda answer: answer[1])
-    curve_s = _curve_time(home)
+    say(f"Pressing {sum(len(keys) for _, keys in _KEYS)} keys ...")
+    keys = _answer_times(home)
+    say("Drawing the long curve ...")
+    curve_s, curve_cpu_s = _curve_time(home)
+    say(f"Counting bytes, {WINDOW_S:.0f} s each on Home, beside a live curve, watching a robot ...")
     return {
-        "open_s": statistics.median(opened),
-        "key_p95_ms": 1e3 * _percentile(answered, 0.95),
-        "key_p50_ms": 1e3 * _percentile(answered, 0.5),
-        "key_settled_p95_ms": 1e3 * _percentile(settled, 0.95),
-        "keys": len(answers),
-        "unanswered_keys": ", ".join(unanswered),
-        "slowest_key": f"{slowest[0]}, {1e3 * slowest[1]:.0f} ms",
+        "open_s": statistics.median(wall_s for wall_s, _ in opened),
+        "open_cpu_s": statistics.median(cpu_s for _, cpu_s in opened),
+        **_key_figures(keys),
         "curve_ms": None if curve_s is None else 1e3 * curve_s,
+        "curve_cpu_ms": 1e3 * curve_cpu_s,
         **_rates(home),
+        "load_before": load,
+        "cores": os.cpu_count(),
     }
 
 
-def _percentile(ordered: Sequence[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+def _key_figures(keys: Sequence[Answered]) -> dict[str, Any]:
+    slowest = sorted(keys, key=lambda key: -key.first_s)[:5]
+    return {
+        "key_p95_ms": _percentile([key.first_s for key in keys], 0.95),
+        "key_p50_ms": _percentile([key.first_s for key in keys], 0.5),
+        "key_settled_p95_ms": _percentile([key.last_s for key in keys], 0.95),
+        "key_cpu_p95_ms": _percentile([key.cpu_s for key in keys], 0.95),
+        "keys": len(keys),
+        "unanswered_keys": ", ".join(key.name for key in keys if key.first_s >= UNANSWERED_S),
+        "slowest_keys": ", ".join(f"{key.name} {1e3 * key.first_s:.0f} ms" for key in slowest),
+    }
+
+
+def _percentile(seconds: Sequence[float], share: float) -> float:
+    """In milliseconds."""
+    ordered = sorted(seconds)
+    return 1e3 * ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 def _opened(home: Path) -> Terminal:
@@ -77,46 +122,47 @@ def _opened(home: Path) -> Terminal:
     return terminal
 
 
-def _open_once(home: Path) -> float:
+def _open_once(home: Path) -> tuple[float, float]:
     terminal = Terminal(home)
     full_at = terminal.wait_for(_HOME_WORDS)
+    cpu_s = terminal.cpu_s()
     terminal.settle(0.5)
     terminal.close()
-    return float("inf") if full_at is None else full_at - terminal.started_at
+    return float("inf") if full_at is None else full_at - terminal.started_at, cpu_s
 
 
-def _answer_times(home: Path) -> list[tuple[str, float, float]]:
-    """Per key: where it was pressed, seconds to the first and to the last byte it caused."""
+def _answer_times(home: Path) -> list[Answered]:
     terminal = _opened(home)
-    times = []
+    answers = []
     for where, keys in _KEYS:
         for key in keys:
             terminal.settle()
+            cpu_s = terminal.cpu_s()
             pressed_at = terminal.press(key)
             data = terminal.read(UNANSWERED_S)
             first_s = time.perf_counter() - pressed_at if data else UNANSWERED_S
+            cpu_s = terminal.cpu_s() - cpu_s
             last_s = first_s
             while terminal.read(0.1) and last_s < UNANSWERED_S:
                 last_s = time.perf_counter() - pressed_at
-            name = {_ESCAPE: "esc", "\r": "enter", " ": "space", "\t": "tab"}.get(key, key)
-            times.append((f"{where}: {name}", first_s, last_s))
+            answers.append(Answered(f"{where}: {_NAMES.get(key, key)}", first_s, last_s, cpu_s))
     terminal.close()
-    return times
+    return answers
 
 
-def _curve_time(home: Path) -> float | None:
-    """Seconds from the key that asks for a curve of a million points to its picture."""
+def _curve_time(home: Path) -> tuple[float | None, float]:
+    """Seconds from the key that asks for a curve of a million points to its picture; CPU seconds.
+
+    The picture is there when braille and the curve's last step were written.
+    """
     terminal = _opened(home)
     _open_run(terminal, below_newest=0)
+    cpu_s = terminal.cpu_s()
     pressed_at = terminal.press("j")
-    drawn_s = None
-    found = b""
-    while drawn_s is None and time.perf_counter() - pressed_at < UNANSWERED_S * 5:
-        found += terminal.read(0.5)
-        if sum("\u2801" <= letter <= "\u28ff" for letter in plain(found)) >= 20:
-            drawn_s = time.perf_counter() - pressed_at
+    drawn_at = terminal.wait_for((_LAST_STEP,), 5 * UNANSWERED_S, num_braille=20)
+    cpu_s = terminal.cpu_s() - cpu_s
     terminal.close()
-    return drawn_s
+    return None if drawn_at is None else drawn_at - pressed_at, cpu_s
 
 
 def _open_run(terminal: Terminal, below_newest: int) -> None:
@@ -134,18 +180,39 @@ def _open_run(terminal: Terminal, below_newest: int) -> None:
 
 def _rates(home: Path) -> dict[str, float]:
     """Bytes a second on Home with a worker at work, beside its curve, and watching a robot."""
-    prepare(home)
-    feed = Feed(home)
+    prepare(home, say)
+    feed = Feed(home, REPORT_EVERY_S)
     feed.start()
     terminal = _opened(home)
     terminal.read_for(3.0)
-    rates = {"idle_bytes_per_s": len(terminal.read_for(WINDOW_S)) / WINDOW_S}
+    cpu_s = terminal.cpu_s()
+    idle = terminal.bursts(WINDOW_S)
+    idle_cpu = (terminal.cpu_s() - cpu_s) / WINDOW_S
     _open_run(terminal, below_newest=1)
-    terminal.read_for(6.0)
-    rates["live_bytes_per_s"] = len(terminal.read_for(WINDOW_S)) / WINDOW_S
+    terminal.read_for(5.0)
+    live = terminal.bursts(WINDOW_S)
     feed.stop()
     terminal.press("4")
     terminal.read_for(4.0)
-    rates["watch_bytes_per_s"] = len(terminal.read_for(WINDOW_S)) / WINDOW_S
+    watched = terminal.bursts(WINDOW_S)
     terminal.close()
-    return rates
+    pictures = sum(1 for burst in watched if braille_cells(burst.data))
+    return {
+        "idle_bytes_per_s": _bytes_per_s(idle),
+        "idle_cpu_share": idle_cpu,
+        "live_bytes_per_s": _bytes_per_s(live),
+        "live_longest_wait_s": _longest_wait(live),
+        "watch_bytes_per_s": _bytes_per_s(watched),
+        "watch_frames_per_s": pictures / WINDOW_S,
+    }
+
+
+def _bytes_per_s(bursts: Sequence[Burst]) -> float:
+    return sum(len(burst.data) for burst in bursts) / WINDOW_S
+
+
+def _longest_wait(bursts: Sequence[Burst]) -> float:
+    """The longest time in which no cell of the curve was sent."""
+    times = [burst.at_s for burst in bursts if braille_cells(burst.data)]
+    edges = [0.0, *times, WINDOW_S]
+    return max(later - earlier for earlier, later in itertools.pairwise(edges))

@@ -13,14 +13,24 @@ import sys
 import termios
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from db.session import URL_VARIABLE
 
 _ESCAPES = re.compile(rb"\x1b\[[0-9;?>=$]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[=>78]")
 _CHUNK = 65_536
+_SAME_BURST_S = 0.02
 _OURS = (URL_VARIABLE, "NO_COLOR", "COLORTERM")
 _PLAIN: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Burst:
+    """Bytes that came together, and when their first did, from the start of the observation."""
+
+    at_s: float
+    data: bytes
 
 
 class Terminal:
@@ -55,6 +65,26 @@ class Terminal:
             return os.read(self._ours, _CHUNK)
         return b""
 
+    def cpu_s(self) -> float:
+        """Seconds of CPU the cockpit has used so far, all threads, those that ended included."""
+        # How Linux names the CPU clock of another process; psutil counts in hundredths of a second.
+        return time.clock_gettime((~self._process.pid << 3) | 2)
+
+    def bursts(self, seconds: float) -> list[Burst]:
+        """What comes within so many seconds, in pieces that silence parts."""
+        start = time.perf_counter()
+        found: list[Burst] = []
+        last_at = -1.0
+        while (left := start + seconds - time.perf_counter()) > 0:
+            data = self.read(left)
+            at_s = time.perf_counter() - start
+            if data and at_s - last_at < _SAME_BURST_S:
+                found[-1] = Burst(found[-1].at_s, found[-1].data + data)
+            elif data:
+                found.append(Burst(at_s, data))
+            last_at = at_s
+        return found
+
     def read_for(self, seconds: float) -> bytes:
         """Everything that comes within so many seconds."""
         end = time.perf_counter() + seconds
@@ -71,14 +101,16 @@ class Terminal:
             found += chunk
         return found
 
-    def wait_for(self, words: tuple[str, ...], longest_s: float = 30.0) -> float | None:
-        """When all words had been written since this call; None where they never were."""
+    def wait_for(
+        self, words: tuple[str, ...], longest_s: float = 30.0, num_braille: int = 0
+    ) -> float | None:
+        """When all words, and so much braille, had been written since this call; None for never."""
         end = time.perf_counter() + longest_s
         found = b""
         while time.perf_counter() < end:
             found += self.read(0.5)
             text = plain(found)
-            if all(word in text for word in words):
+            if all(word in text for word in words) and braille_cells(found) >= num_braille:
                 return time.perf_counter()
         return None
 
@@ -92,6 +124,11 @@ class Terminal:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         os.close(self._ours)
+
+
+def braille_cells(data: bytes) -> int:
+    """How many cells of a braille picture were written."""
+    return sum("\u2801" <= letter <= "\u28ff" for letter in plain(data))
 
 
 def plain(data: bytes) -> str:

@@ -1,23 +1,22 @@
 """A workspace as large as the cockpit promises to bear: what ``hdtui bench cockpit`` looks at."""
 
 import hashlib
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import numpy as np
-
 from db.queries.artifacts import NewFile, insert_artifact
 from db.queries.evaluations import insert_episodes, set_policies
-from db.queries.histories import WholeCurve, write_curves, write_pipelines, write_runs
-from db.queries.metrics import delete_points_after
+from db.queries.histories import write_alike, write_events, write_pipelines, write_runs
+from db.queries.metrics import NewPoint, append_points, delete_points_after
 from db.queries.runs import get_run
 from db.queries.settings import get_setting, set_setting
 from db.queries.supervisors import register_supervisor
-from db.records import NewEpisode, Pipeline, Run, RunKind, RunState, Supervisor
-from db.session import Database
-from engine.errors import UsageError
+from db.records import NewEpisode, Pipeline, Supervisor
+from db.session import FILE_NAME, Database
+from engine.errors import DatabaseError, UsageError
 from engine.morphology.generation import candidate
 from engine.morphology.poses import ARTIFACT_KIND, PosesHeader, encode_poses, recording_name
 from engine.morphology.tree import Morphology
@@ -26,52 +25,107 @@ from engine.workers.library import make_set
 from engine.workers.liveness import host_name, this_process
 from engine.workers.workspace import Workspace
 from hdtui.services.cockpit import PREFERENCES_KEY
+from hdtui.services.demo.crowd_runs import (
+    LIVE_RUN,
+    NUM_POINTS,
+    NUM_RUNS,
+    STUDENTS,
+    TEACHERS,
+    make_curves,
+    make_events,
+    make_runs,
+)
+from hdtui.services.demo.curves import ITERATION_S, ITERATION_STEPS, teacher_values
+from hdtui.services.demo.feed import FINAL_RETURN
 from hdtui.services.demo.gait import Walk, walking
-from hdtui.services.demo.runs import TRAINING_SET, blank, working
+from hdtui.services.demo.runs import TRAINING_SET, working
 
-NUM_RUNS, NUM_ROBOTS, NUM_POINTS, LONG_CURVE = 1_000, 1_000, 10_000_000, 1_000_000
-LIVE_RUN, LONG_RUN = NUM_RUNS - 1, NUM_RUNS
-LONG_METRIC = "episode_length"
-_CURVES = ("return", "episode_length", "falls", "speed", "value_loss", "policy_loss")
-_MORE_CURVES = ("approximate_kl", "clip_fraction", "action_std", "gradient_norm", "learning_rate")
-_MARK, _VERSION = "bench.cockpit", 1
-_TEACHERS, _STUDENTS = 500, 200
+NUM_ROBOTS = 1_000
+LIVE_ITERATIONS, LIVE_BEGINS_AT = 120, 60
+_MARK, _VERSION = "bench.cockpit", 2
 _POLICIES, _EPISODES = 4, 10
 
+Say = Callable[[str], None]
 
-def prepare(home: Path) -> None:
+
+def prepare(home: Path, say: Say) -> None:
     """Make the workspace in ``home``, or take the one that is there, and start its live run anew.
+
+    It is made beside ``home`` and takes its place when it is whole; ``say`` hears what is done.
 
     Raises:
         UsageError: The folder holds something else.
     """
-    home.mkdir(parents=True, exist_ok=True)
-    if not (home / "hdtui.db").exists() and any(home.iterdir()):
-        raise UsageError(f"{home} is not empty; the benchmark needs a folder of its own")
+    if _version(home) != _VERSION:
+        _build(home, say)
     database = Database.open(home, checkpointing=True)
     try:
-        found = get_setting(database, _MARK)
-        if found is None and (home / "runs").exists():
-            raise UsageError(f"{home} is a workspace, or a broken benchmark; delete it or choose")
-        if found is None:
-            _fill(database)
-            set_setting(database, _MARK, _VERSION)
         _start_live_run(database)
     finally:
         database.checkpoint_log(truncate=True)
         database.close()
 
 
-def _fill(database: Database) -> None:
+def _version(home: Path) -> object:
+    """Which of our workspaces lies in ``home``; None for an empty or absent folder."""
+    if not home.exists() or not any(home.iterdir()):
+        return None
+    refusal = f"{home} is not the benchmark's; it needs a folder of its own, empty or absent."
+    if not (home / FILE_NAME).is_file():
+        raise UsageError(refusal)
+    try:
+        database = Database.open(home, readonly=True)
+    except DatabaseError as error:
+        raise UsageError(refusal) from error
+    try:
+        found = get_setting(database, _MARK)
+    finally:
+        database.close()
+    if found is None:
+        raise UsageError(refusal)
+    return found
+
+
+def _build(home: Path, say: Say) -> None:
+    home.parent.mkdir(parents=True, exist_ok=True)
+    site = home.with_name(f"{home.name}.unfinished")
+    shutil.rmtree(site, ignore_errors=True)
+    say(
+        f"Making {NUM_RUNS:,} runs, {NUM_ROBOTS:,} robots and {NUM_POINTS:,} points in {home}, "
+        "about 0.5 GB; once, later calls take them as they are ..."
+    )
+    try:
+        database = Database.open(site, checkpointing=True)
+        try:
+            _fill(database, say)
+            set_setting(database, _MARK, _VERSION)
+        finally:
+            database.checkpoint_log(truncate=True)
+            database.close()
+        shutil.rmtree(home, ignore_errors=True)
+        site.rename(home)
+    finally:
+        shutil.rmtree(site, ignore_errors=True)
+
+
+def _fill(database: Database, say: Say) -> None:
     now = datetime.now(UTC)
     robots = _write_robots(database)
+    say("Robots are written; runs follow ...")
+    runs = make_runs(now)
     with database.write() as session:
         write_pipelines(session, [Pipeline(1, "bench", "laptop", TRAINING_SET, 1, now)])
-        write_runs(session, (_run(number, now) for number in range(1, NUM_RUNS + 1)))
-        write_curves(session, _curves())
+        write_runs(session, runs)
+        write_events(session, make_events(runs))
+    written = 0
+    for shape in make_curves([robot.digest for robot in robots]):
+        with database.write() as session:  # one by one, or the log would grow as large as the file
+            write_alike(session, shape.first, shape.others)
+        written += len(shape.first.step) * (1 + len(shape.others))
+        say(f"{written:,} points are written ...")
     for number in range(_POLICIES):
-        _write_evaluation(database, _TEACHERS + _STUDENTS + 1 + number, robots)
-    _write_film(database, _TEACHERS + _STUDENTS + 1, robots[0])
+        _write_evaluation(database, TEACHERS + STUDENTS + 1 + number, robots)
+    _write_film(database, TEACHERS + STUDENTS + 1, robots[0])
 
 
 def _write_robots(database: Database) -> list[Morphology]:
@@ -91,66 +145,6 @@ def _write_robots(database: Database) -> list[Morphology]:
         database, Workspace(database.home), TRAINING_SET, [(robot, "training") for robot in robots]
     )
     return robots
-
-
-def _run(number: int, now: datetime) -> Run:
-    kind = RunKind.EVALUATION
-    if number <= _TEACHERS or number >= LIVE_RUN:
-        kind = RunKind.TEACHER
-    elif number <= _TEACHERS + _STUDENTS:
-        kind = RunKind.STUDENT
-    start = now - timedelta(hours=2 * (NUM_RUNS - number) + 2)
-    run = blank(number, kind, f"bench-{number}", start, "laptop")
-    inputs: tuple[int, ...] = ()
-    if kind is RunKind.STUDENT:
-        inputs = (number - _TEACHERS,)
-    if kind is RunKind.EVALUATION:
-        place = number - _TEACHERS - _STUDENTS
-        inputs = (place, _TEACHERS + (place - 1) % _STUDENTS + 1)
-    run = replace(
-        run,
-        state=RunState.FINISHED,
-        seed=number % 3 + 1,
-        pipeline=1 if number > NUM_RUNS - 8 else None,
-        inputs=inputs,
-        attempt=1,
-        started_at=start,
-        ended_at=start + timedelta(minutes=20),
-        done=2e6,
-        total=2e6,
-        unit="steps",
-        exit_code=0,
-        result=float(number),
-        result_text=f"mean return {number}",
-    )
-    if number == LIVE_RUN:
-        return replace(run, total=20e6, result=None, result_text=None)
-    return run
-
-
-def _curves() -> Iterator[WholeCurve]:
-    names = (*_CURVES, *_MORE_CURVES)
-    points = -(-(NUM_POINTS - LONG_CURVE) // (_TEACHERS * len(names)))
-    for number in range(1, _TEACHERS + 1):
-        for name in names:
-            yield _curve(number, name, points)
-    yield _curve(LONG_RUN, "return", 200)
-    yield _curve(LONG_RUN, LONG_METRIC, LONG_CURVE)
-
-
-def _curve(run_id: int, name: str, points: int) -> WholeCurve:
-    random = generator(run_id, "bench", name)
-    rising = 1_500 * np.linspace(0, 1, points) ** 1.4 * random.normal(1, 0.08, points)
-    number = np.arange(1, points + 1)
-    return WholeCurve(
-        run_id,
-        name,
-        "",
-        (8_192 * number).tolist(),
-        number.tolist(),
-        (2.2 * number).tolist(),
-        rising.tolist(),
-    )
 
 
 def _write_evaluation(database: Database, run_id: int, robots: list[Morphology]) -> None:
@@ -181,14 +175,39 @@ def _write_film(database: Database, run_id: int, robot: Morphology) -> None:
 
 
 def _start_live_run(database: Database) -> None:
-    """The live run works in this process, which also stands for the supervisor."""
+    """The live run is half through and works in this process, which also stands for the supervisor.
+
+    A report moves its curve by most of a column of the chart, as in a run of minutes.
+    """
     now = datetime.now(UTC)
-    live = working(get_run(database, LIVE_RUN), now)
-    live = replace(live, done=8_192.0, rate=3_700.0, reported_at=now, ended_at=None, exit_code=None)
+    live = working(
+        get_run(database, LIVE_RUN), now - timedelta(seconds=ITERATION_S * LIVE_BEGINS_AT)
+    )
+    live = replace(
+        live,
+        done=float(ITERATION_STEPS * LIVE_BEGINS_AT),
+        total=float(ITERATION_STEPS * LIVE_ITERATIONS),
+        rate=ITERATION_STEPS / ITERATION_S,
+        result=None,
+        result_text=None,
+        reported_at=now,
+        ended_at=None,
+        exit_code=None,
+    )
     me = this_process()
     set_setting(database, PREFERENCES_KEY, {})  # an earlier benchmark changed how robots are drawn
     with database.write() as session:
         delete_points_after(session, LIVE_RUN, None)
+        append_points(session, LIVE_RUN, _begun())
         write_runs(session, [live])
     supervisor = Supervisor(host_name(), me.pid, me.started_at, me.boot_id, 2, now, now)
     register_supervisor(database, supervisor)
+
+
+def _begun() -> list[NewPoint]:
+    values = teacher_values(LIVE_RUN, LIVE_ITERATIONS + 1, FINAL_RETURN)
+    return [
+        NewPoint(name, "", ITERATION_STEPS * at, at, ITERATION_S * at, series[at])
+        for name, series in values.items()
+        for at in range(1, LIVE_BEGINS_AT + 1)
+    ]

@@ -13,14 +13,15 @@ from db.session import Database
 from engine.errors import DatabaseError
 from hdtui.services.demo.curves import ITERATION_S, ITERATION_STEPS, teacher_values
 
-_FINAL_RETURN = 1_500.0
+FINAL_RETURN = 1_500.0
 
 
 class Feed:
     """A thread that reports for the newest teacher at work as its worker would."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, every_s: float = ITERATION_S) -> None:
         self._home = home
+        self._every_s = every_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._report_on, name="demo", daemon=True)
 
@@ -47,9 +48,9 @@ class Feed:
 
     def _report(self, database: Database, run: Run) -> None:
         total = int((run.total or 0) // ITERATION_STEPS)
-        values = teacher_values(run.id, total + 1, _FINAL_RETURN)
+        values = teacher_values(run.id, total + 1, FINAL_RETURN)
         for iteration in range(int((run.done or 0) // ITERATION_STEPS) + 1, total + 1):
-            if self._stop.wait(ITERATION_S):
+            if self._stop.wait(self._every_s):
                 return
             step, wall_s = ITERATION_STEPS * iteration, ITERATION_S * iteration
             points = [
