@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from textual.drivers.linux_driver import LinuxDriver
 
+from hdtui.widgets.lasting_file import LastingFile
+
 if TYPE_CHECKING:
     from textual.app import App
 
@@ -73,10 +75,11 @@ class TokenBucket:
 
 
 class MeteredDriver(LinuxDriver):
-    """The terminal driver with a meter on its writes."""
+    """The terminal driver with a meter on its writes, which outlives its terminal."""
 
     def __init__(self, app: "App[Any]", **options: Any) -> None:
         super().__init__(app, **options)
+        self._file: Any = LastingFile(self._file)
         self._meter: ByteMeter | None = getattr(app, "meter", None)
 
     def write(self, data: str) -> None:

@@ -33,6 +33,16 @@ hdtui.app.CockpitApp = Broken
 hdtui.app.run(pathlib.Path(sys.argv[1]))
 """
 
+FLOODED = """
+import pathlib, sys
+import hdtui.app
+class Flooded(hdtui.app.CockpitApp):
+    def on_mount(self):
+        self.set_interval(0.01, lambda: [self._driver.write(".") for _ in range(100)])
+hdtui.app.CockpitApp = Flooded
+hdtui.app.run(pathlib.Path(sys.argv[1]))
+"""
+
 
 class Terminal:
     """A pseudo-terminal with a program in it, and all that the program wrote."""
@@ -87,11 +97,17 @@ class Terminal:
         self.read(0.2)
         return self.process.returncode
 
+    def vanish(self) -> None:
+        """Close our end, as a dropped connection does; nobody is told."""
+        os.close(self._master)
+        self._master = -1
+
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        os.close(self._master)
+        if self._master >= 0:
+            os.close(self._master)
         os.close(self._slave)
 
 
@@ -144,6 +160,16 @@ def test_an_error_restores_the_terminal_and_is_told(home: Path) -> None:
         terminal.wait_for_end()
         assert_restored(terminal)
         assert b"broken on purpose" in terminal.written
+
+
+@pytest.mark.parametrize("command", [OPEN, [sys.executable, "-c", FLOODED]])
+def test_a_cockpit_whose_terminal_vanished_leaves_however_much_it_has_to_say(
+    command: list[str], home: Path
+) -> None:
+    with closing(Terminal([*command, str(home)] if "-c" in command else command, home)) as terminal:
+        terminal.wait_for(b"waits")
+        terminal.vanish()
+        terminal.process.wait(PATIENCE_S)
 
 
 def test_a_suspending_key_neither_stops_the_cockpit_nor_spoils_the_terminal(
