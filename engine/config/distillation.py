@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from engine.config.base import Config, Device, TaskConfig, TaskName
 from engine.config.network import NetworkConfig, NetworkSize, named_network
@@ -84,6 +84,28 @@ class StudentConfig(Config):
     patience_epochs: int | None = Field(
         None, ge=1, description="Stop after so many epochs without a better held-out loss."
     )
+    correction_rounds: int = Field(
+        0,
+        ge=0,
+        le=100,
+        description="Rounds in which the teacher labels the student's own states (DAgger); the"
+        " epochs are divided among them.",
+    )
+    correction_samples_per_robot: int = Field(
+        2000, ge=1, le=10_000_000, description="Control steps a round adds per training robot."
+    )
+    return_every_steps: int | None = Field(
+        None, ge=1, description="Measure the student's return every so many gradient steps."
+    )
+    return_robots: int = Field(
+        4,
+        ge=1,
+        le=4096,
+        description="Trained and held-out robots it is measured on, each.",
+    )
+    return_episodes: int = Field(
+        4, ge=1, le=1024, description="Episodes per robot, side by side, it is measured by."
+    )
     threads: int = Field(
         2,
         ge=1,
@@ -92,6 +114,15 @@ class StudentConfig(Config):
     )
     device: Device = Field("auto", description="Where the student is trained.")
     checkpoint_every_s: float = Field(60.0, ge=0, description="Seconds between checkpoints.")
+
+    @model_validator(mode="after")
+    def _every_round_trains(self) -> "StudentConfig":
+        if self.correction_rounds >= self.epochs:
+            raise ValueError(
+                f"{self.epochs} epochs cannot be divided among {self.correction_rounds} rounds of"
+                " correction; take more epochs or fewer rounds"
+            )
+        return self
 
 
 _SIZES: dict[StudentSize, dict[str, object]] = {

@@ -1,7 +1,7 @@
 """Expert data as training sees it: robots, memory-mapped samples, what is held out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +19,26 @@ from engine.random import generator
 
 @dataclass(frozen=True)
 class RobotData:
-    """One robot with its samples."""
+    """One robot with its samples: the collection's, then those of each round of correction."""
 
     robot: Morphology
     arrays: ShardArrays
     shard: Shard
+    corrections: tuple[ShardArrays, ...] = ()
+
+    def take(self, samples: npt.NDArray[np.int64]) -> ShardArrays:
+        """Copies of some samples, counted from the collection's first through all rounds."""
+        if not self.corrections:
+            return self.arrays.take(samples)
+        taken = self.arrays.take(np.zeros_like(samples))  # arrays of the right size, to be filled
+        start = 0
+        for part in (self.arrays, *self.corrections):
+            own = (samples >= start) & (samples < start + part.samples)
+            values = part.take(samples[own] - start).tensors()
+            for name, array in taken.tensors().items():
+                array[own] = values[name]
+            start += part.samples
+        return taken
 
 
 @dataclass(frozen=True)
@@ -76,8 +91,13 @@ def _load_robot(folder: Path, shard: Shard, manifest: Manifest) -> RobotData:
     return RobotData(robot, open_shard(folder, shard, manifest.source), shard)
 
 
-def split_dataset(dataset: ExpertDataset, config: StudentConfig) -> Split:
-    """Hold out whole robots and a share of the others' samples, drawn by seed."""
+def split_dataset(
+    dataset: ExpertDataset, config: StudentConfig, corrections: Sequence[ExpertDataset] = ()
+) -> Split:
+    """Hold out whole robots and a share of the others' samples, drawn by seed.
+
+    Samples of ``corrections`` join those of the training robots, the same share held out.
+    """
     order = generator(config.seed, "validation-robots").permutation(len(dataset.robots))
     if len(order) <= config.validation_robots:
         raise DatasetError(
@@ -86,9 +106,8 @@ def split_dataset(dataset: ExpertDataset, config: StudentConfig) -> Split:
         )
     held_out = [dataset.robots[index] for index in order[: config.validation_robots]]
     training = [dataset.robots[index] for index in order[config.validation_robots :]]
-    training = training[: config.max_robots]
-    parts = [_split_samples(data, config) for data in training]
-    robots = tuple(training)
+    robots = _corrected(training[: config.max_robots], corrections)
+    parts = [_split_samples(data, config) for data in robots]
     return Split(
         training=Subset(robots, tuple(kept for kept, _ in parts)),
         held_out_samples=_nonempty(robots, [held for _, held in parts]),
@@ -96,15 +115,34 @@ def split_dataset(dataset: ExpertDataset, config: StudentConfig) -> Split:
     )
 
 
+def _corrected(
+    robots: Sequence[RobotData], corrections: Sequence[ExpertDataset]
+) -> tuple[RobotData, ...]:
+    rounds = [{data.robot.digest: data.arrays for data in each.robots} for each in corrections]
+    return tuple(
+        replace(data, corrections=tuple(arrays[data.robot.digest] for arrays in rounds))
+        for data in robots
+    )
+
+
 def _split_samples(
     data: RobotData, config: StudentConfig
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    rng = generator(config.seed, "validation-samples", data.robot.digest)
-    order = rng.permutation(data.arrays.samples)[: config.max_samples_per_robot]
-    held = int(len(order) * config.validation_fraction)
-    if held == len(order):
+    """Sample indices to train on and held out: of the collection, then of each round."""
+    kept, held = [], []
+    start = 0
+    for round_number, part in enumerate((data.arrays, *data.corrections)):
+        name = f"validation-samples-{round_number}" if round_number else "validation-samples"
+        order = generator(config.seed, name, data.robot.digest).permutation(part.samples)
+        if not round_number:
+            order = order[: config.max_samples_per_robot]
+        count = int(len(order) * config.validation_fraction)
+        held.append(np.sort(order[:count]) + start)
+        kept.append(np.sort(order[count:]) + start)
+        start += part.samples
+    if not len(kept[0]):
         raise DatasetError(f"{data.robot.name}: no sample is left to train on")
-    return np.sort(order[held:]), np.sort(order[:held])
+    return np.concatenate(kept), np.concatenate(held)
 
 
 def _nonempty(robots: Sequence[RobotData], samples: Sequence[npt.NDArray[np.int64]]) -> Subset:

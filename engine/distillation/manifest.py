@@ -60,9 +60,14 @@ class DroppedRobot(Config):
 
 
 class Source(Config):
-    """What the content of a shard depends on besides its robot; equal for a whole dataset."""
+    """What the content of a shard depends on besides its robot; equal for a whole dataset.
+
+    The actions are the teacher's; the states are the student's of ``student_sha256``, where a round
+    of correction was recorded, else the teacher's too.
+    """
 
     teacher_sha256: str = Field(pattern=_SHA256)
+    student_sha256: str | None = Field(None, pattern=_SHA256)
     action_std: float = Field(gt=0)
     task: TaskConfig
     seed: int

@@ -47,16 +47,33 @@ def epoch_choices(
     rng = generator(seed, "minibatches", epoch)
     largest = max(len(samples) for samples in subset.samples)
     per_robot = min(samples_per_robot, largest)
-    rounds = max(largest // per_robot, 1)
-    orders = [_repeated(rng, samples, rounds * per_robot) for samples in subset.samples]
-    groups = -(-len(orders) // robots_per_minibatch)
+    turns, groups = _turns_and_groups(
+        len(subset.samples), largest, robots_per_minibatch, samples_per_robot
+    )
+    orders = [_repeated(rng, samples, turns * per_robot) for samples in subset.samples]
     choices = []
-    for turn in range(rounds):
+    for turn in range(turns):
         picked = slice(turn * per_robot, (turn + 1) * per_robot)
         for group in np.array_split(rng.permutation(len(orders)), groups):
             chosen = tuple(int(index) for index in group)
             choices.append(Choice(chosen, np.stack([orders[index][picked] for index in chosen])))
     return choices
+
+
+def epoch_length(
+    robots: int, largest: int, robots_per_minibatch: int, samples_per_robot: int
+) -> int:
+    """Minibatches of an epoch over ``robots``, the largest of which has ``largest`` samples."""
+    turns, groups = _turns_and_groups(robots, largest, robots_per_minibatch, samples_per_robot)
+    return turns * groups
+
+
+def _turns_and_groups(
+    robots: int, largest: int, robots_per_minibatch: int, samples_per_robot: int
+) -> tuple[int, int]:
+    """How often every robot appears in an epoch, and among how many minibatches each time."""
+    turns = max(largest // min(samples_per_robot, largest), 1)
+    return turns, -(-robots // robots_per_minibatch)
 
 
 def _repeated(rng: np.random.Generator, samples: IntArray, length: int) -> IntArray:
@@ -98,23 +115,20 @@ class MinibatchReader:
 
     def read(self, choice: Choice) -> Minibatch:
         """The samples of a choice, packed."""
-        arrays = [self._robots[robot].arrays for robot in choice.robots]
         robots = self.select(choice.robots)
         packing = robots.packing(choice.samples.shape[1])
-        order = packing.order
-        picked = [(arrays[index], choice.samples[index]) for index in order]
-        terrain = None
-        if arrays[0].terrain is not None:
-            terrain = self._packed(
-                [own.terrain[samples] for own, samples in picked if own.terrain is not None]
-            )
+        picked = [
+            self._robots[choice.robots[index]].take(choice.samples[index])
+            for index in packing.order
+        ]
+        terrains = [own.terrain for own in picked if own.terrain is not None]
         return Minibatch(
             robots=robots,
             packing=packing,
-            observation=self._packed([own.observation[samples] for own, samples in picked]),
-            action=self._packed([own.action[samples] for own, samples in picked]),
-            action_mean=self._packed([own.action_mean[samples] for own, samples in picked]),
-            terrain=terrain,
+            observation=self._packed([own.observation for own in picked]),
+            action=self._packed([own.action for own in picked]),
+            action_mean=self._packed([own.action_mean for own in picked]),
+            terrain=self._packed(terrains) if terrains else None,
         )
 
     def _packed(self, parts: Sequence[npt.NDArray[np.floating]]) -> Tensor:

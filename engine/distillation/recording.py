@@ -1,4 +1,4 @@
-"""Roll a teacher out on one batch of robots and write their shards."""
+"""Roll a teacher, or a student under its eyes, out on one batch of robots; write their shards."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,14 +32,22 @@ _STEPS_PER_REDRAW = 100
 
 
 @dataclass(frozen=True)
-class BatchJob:
-    """Robots that are rolled out together, and all a process needs to do so."""
+class RecordingPlan:
+    """How a folder of expert data is recorded: who labels, who acts (the teacher if nobody)."""
 
-    robots: tuple[Morphology, ...]
     config: CollectionConfig
     teacher_path: Path
     folder: Path
     source: Source
+    student_path: Path | None = None
+
+
+@dataclass(frozen=True)
+class BatchJob:
+    """Robots that are rolled out together, and all a process needs to do so."""
+
+    robots: tuple[Morphology, ...]
+    plan: RecordingPlan
 
 
 @dataclass(frozen=True)
@@ -96,11 +104,8 @@ class _Recording:
 
 def record_batch(job: BatchJob, should_stop: ShouldStop) -> list[RobotOutcome]:
     """Roll the teacher out on a batch and write the shards of the robots it is good enough on."""
-    config = job.config
-    actor = CheckpointActors(job.teacher_path).actor(
-        job.robots, config.simulations_per_robot, config.seed
-    )
-    recording = _record(job, actor, should_stop)
+    config = job.plan.config
+    recording = _record(job, should_stop)
     outcomes: list[RobotOutcome] = []
     for index, robot in enumerate(job.robots):
         statistics = recording.statistics(index)
@@ -114,14 +119,22 @@ def record_batch(job: BatchJob, should_stop: ShouldStop) -> list[RobotOutcome]:
     return outcomes
 
 
-def _record(job: BatchJob, actor: Actor, should_stop: ShouldStop) -> _Recording:
-    config = job.config
+def _actor(job: BatchJob, path: Path) -> Actor:
+    config = job.plan.config
+    return CheckpointActors(path).actor(job.robots, config.simulations_per_robot, config.seed)
+
+
+def _record(job: BatchJob, should_stop: ShouldStop) -> _Recording:
+    config = job.plan.config
+    teacher = _actor(job, job.plan.teacher_path)
+    student_path = job.plan.student_path
+    student = None if student_path is None else _actor(job, student_path)
     environment = VectorEnvironment(
         job.robots, config.task, config.simulations_per_robot, config.seed
     )
     environment.reset()
     packing = environment.packing
-    noise = _Noise(job.robots, packing, config.seed, actor.std if config.stochastic else 0.0)
+    noise = _Noise(job.robots, packing, config.seed, teacher.std if config.stochastic else 0.0)
     slots = job.robots[0].joint_mask.shape[1]
     shape = (config.steps, packing.num_rows)
     observation = np.empty((*shape, environment.observation.shape[1]), np.float32)
@@ -135,11 +148,15 @@ def _record(job: BatchJob, actor: Actor, should_stop: ShouldStop) -> _Recording:
         if should_stop():
             raise StopRequestedError("stopped while a batch of robots was rolled out")
         observation[step] = environment.observation
-        action_mean[step] = actor.means(environment.observation, environment.terrain)
-        np.add(action_mean[step], noise.draw(), out=action[step])
+        drawn = noise.draw()
+        action_mean[step] = teacher.means(environment.observation, environment.terrain)
+        np.add(action_mean[step], drawn, out=action[step])
         if terrain is not None and environment.terrain is not None:
             terrain[step] = environment.terrain
-        environment.step(action[step])
+        taken = action[step]
+        if student is not None:
+            taken = student.means(environment.observation, environment.terrain) + drawn
+        environment.step(taken)
         running += environment.reward
         running[environment.terminated | environment.truncated] = 0.0
         if step % _STEPS_PER_REDRAW == _STEPS_PER_REDRAW - 1:
@@ -178,8 +195,9 @@ def _write(
     job: BatchJob, robot: Morphology, arrays: ShardArrays, statistics: EpisodeStatistics
 ) -> Shard:
     path = f"shards/{robot.name}.safetensors"
-    sha256 = write_shard(job.folder / path, arrays, robot.digest, job.source.teacher_sha256)
-    save_robot(robot, job.folder / "robots")
+    folder, source = job.plan.folder, job.plan.source
+    sha256 = write_shard(folder / path, arrays, robot.digest, source.teacher_sha256)
+    save_robot(robot, folder / "robots")
     return Shard(
         name=robot.name,
         robot_digest=robot.digest,

@@ -33,7 +33,8 @@ FloatArray = npt.NDArray[np.floating]
 class ShardArrays:
     """Samples of one robot: observation (S, L, F), actions (S, L, J), terrain (S, P) or None.
 
-    ``action`` is what the teacher did (before clipping), ``action_mean`` what it meant.
+    ``action`` is what the teacher did (before clipping), ``action_mean`` what it meant. Where the
+    states are a student's, they are what the teacher would have done there.
     """
 
     observation: FloatArray
@@ -53,6 +54,13 @@ class ShardArrays:
             ACTION_MEAN: self.action_mean,
         }
         return named if self.terrain is None else {**named, TERRAIN: self.terrain}
+
+    def take(self, samples: npt.NDArray[np.int64]) -> "ShardArrays":
+        """Copies of the samples with these indices."""
+        terrain = None if self.terrain is None else self.terrain[samples]
+        return ShardArrays(
+            self.observation[samples], self.action[samples], self.action_mean[samples], terrain
+        )
 
 
 def write_shard(path: Path, arrays: ShardArrays, robot_digest: str, teacher_sha256: str) -> str:

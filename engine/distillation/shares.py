@@ -21,7 +21,10 @@ Gradients = tuple[Tensor | None, ...]
 
 
 class Shares:
-    """Replicas of a policy that share its parameters but nothing that a thread changes."""
+    """Replicas of a policy that share its parameters but nothing that a thread changes.
+
+    ``reader`` gathers minibatches; another may take its place when data has been added.
+    """
 
     def __init__(
         self,
@@ -31,7 +34,7 @@ class Shares:
         device: torch.device,
     ) -> None:
         self._config = config
-        self._reader = reader
+        self.reader = reader
         self._device = device
         self._parameters = list(policy.parameters())
         count = config.threads if device.type == "cpu" else 1
@@ -64,7 +67,7 @@ class Shares:
         policy.train()
         seed = torch_seed(self._config.seed, "dropout", step, index)
         seed_dropout(policy, seed, self._device)
-        loss = minibatch_loss(self._config, policy, self._reader.read(part))
+        loss = minibatch_loss(self._config, policy, self.reader.read(part))
         loss = loss * (len(part.robots) / robots)
         gradients = torch.autograd.grad(loss, self._parameters, allow_unused=True)
         return loss.detach(), gradients

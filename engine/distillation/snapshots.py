@@ -1,10 +1,12 @@
 """A student while it learns: its snapshots to resume from, and its file when it is done."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from engine.checkpoints import load_checkpoint, prefixed, save_checkpoint, select
@@ -22,7 +24,10 @@ _FREE_ON_RESUME = {"device", "checkpoint_every_s"}
 
 @dataclass
 class Student:
-    """The network, its optimiser and how far it is; ``best`` holds the best weights so far."""
+    """The network, its optimiser and how far it is; ``best`` holds the best weights so far.
+
+    ``corrections`` are the hashes of the manifests of the rounds whose data it has seen.
+    """
 
     policy: Policy
     optimizer: torch.optim.Optimizer
@@ -32,6 +37,7 @@ class Student:
     best_step: int = 0
     epochs_since_best: int = 0
     best: dict[str, Tensor] = field(default_factory=dict)
+    corrections: list[str] = field(default_factory=list)
 
     def remember(self, held_out_loss: float | None) -> None:
         """Keep the weights if they are the best; without anything held out, always."""
@@ -42,6 +48,12 @@ class Student:
         self.best_step = self.step
         self.epochs_since_best = 0
         self.best = {name: t.detach().clone() for name, t in self.policy.state_dict().items()}
+
+    def forget_best(self) -> None:
+        """Judge anew: losses on other data cannot be compared."""
+        self.best_loss = math.inf
+        self.epochs_since_best = 0
+        self.best = {}
 
 
 def save_snapshot(path: Path, student: Student, config: StudentConfig, data_sha256: str) -> str:
@@ -66,6 +78,7 @@ def save_snapshot(path: Path, student: Student, config: StudentConfig, data_sha2
         "best_loss": None if math.isinf(student.best_loss) else student.best_loss,
         "best_step": student.best_step,
         "epochs_since_best": student.epochs_since_best,
+        "corrections": student.corrections,
     }
     return save_checkpoint(path, tensors, document)
 
@@ -88,6 +101,7 @@ def load_snapshot(path: Path, student: Student, config: StudentConfig, data_sha2
     student.best_loss = math.inf if best_loss is None else float(best_loss)
     student.best_step = int(document["best_step"])
     student.epochs_since_best = int(document["epochs_since_best"])
+    student.corrections = [str(sha256) for sha256 in document.get("corrections", ())]
 
 
 def _check_same(
@@ -95,10 +109,14 @@ def _check_same(
 ) -> None:
     if document.get("data_sha256") != data_sha256:
         raise CheckpointError(f"{path}: was trained on other expert data; start a new run")
-    before, now = document.get("config"), config.model_dump(mode="json")
-    if not isinstance(before, dict):
-        raise CheckpointError(f"{path}: holds no configuration; the file is damaged")
-    changed = {name for name in now if before.get(name) != now[name]} - _FREE_ON_RESUME
+    try:
+        before = StudentConfig.model_validate(document.get("config"))
+    except ValidationError as error:
+        raise CheckpointError(
+            f"{path}: holds no configuration of this version; start a new run"
+        ) from error
+    differing = {n for n in type(config).model_fields if getattr(before, n) != getattr(config, n)}
+    changed = differing - _FREE_ON_RESUME
     if changed:
         raise CheckpointError(
             f"{path}: {', '.join(sorted(changed))} differ from when it was written; a resumed"
@@ -115,27 +133,44 @@ def _load_optimizer(student: Student, moments: dict[str, Tensor]) -> None:
     student.optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def save_student(
-    path: Path,
-    student: Student,
-    config: StudentConfig,
-    source: Source,
-    digests: list[str],
-) -> str:
-    """Write the best weights as a policy that evaluation and deployment load."""
-    description = PolicyDescription(
+def describe_student(
+    config: StudentConfig, source: Source, digests: Sequence[str]
+) -> PolicyDescription:
+    """What a student's policy is built from; ``digests`` are its training robots'."""
+    return PolicyDescription(
         network=config.network,
         task=source.task.name,
         terrain_points=source.terrain_points,
         digests=tuple(digests),
         action_std=source.action_std,
     )
-    best = student.best or dict(student.policy.state_dict())
+
+
+def save_student(
+    path: Path,
+    student: Student,
+    config: StudentConfig,
+    source: Source,
+    description: PolicyDescription,
+) -> str:
+    """Write the best weights as a policy that evaluation and deployment load; its SHA-256."""
     document = {
         "kind": "student",
-        DOCUMENT_KEY: description.model_dump(mode="json"),
         "config": config.model_dump(mode="json"),
         "teacher_sha256": source.teacher_sha256,
         "best_step": student.best_step,
+        "corrections": student.corrections,
     }
-    return save_checkpoint(path, prefixed(POLICY_PREFIX, best), document)
+    weights = student.best or student.policy.state_dict()
+    return save_policy(path, weights, description, document)
+
+
+def save_policy(
+    path: Path,
+    weights: Mapping[str, Tensor],
+    description: PolicyDescription,
+    document: Mapping[str, object],
+) -> str:
+    """Write a policy's file, to be read by ``load_policy``; its SHA-256."""
+    described = {**document, DOCUMENT_KEY: description.model_dump(mode="json")}
+    return save_checkpoint(path, prefixed(POLICY_PREFIX, weights), described)

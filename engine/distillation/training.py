@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 
 from engine.config.distillation import StudentConfig
+from engine.distillation.correction import ROUND, Corrections, check_teacher_file
 from engine.distillation.dataset import (
     ExpertDataset,
     Split,
@@ -24,13 +26,13 @@ from engine.distillation.minibatches import (
     epoch_choices,
     validation_choices,
 )
-from engine.distillation.objective import (
-    held_out_loss,
-    learning_rate,
-)
+from engine.distillation.objective import held_out_loss, learning_rate
+from engine.distillation.returns import return_watch
+from engine.distillation.schedule import student_schedule
 from engine.distillation.shares import Shares
 from engine.distillation.snapshots import (
     Student,
+    describe_student,
     load_snapshot,
     save_snapshot,
     save_student,
@@ -46,44 +48,55 @@ from engine.events import (
     StageContext,
 )
 from engine.files import file_sha256
-from engine.policies.build import build_policy
 from engine.policies.controller import select_device
 from engine.random import torch_seed
+from engine.rollout.children import use_one_thread
+from engine.rollout.saved_policy import PolicyDescription
 
 _REPORTS_PER_RUN = 100
 _STEPS_PER_REPORT = 5
 _VALIDATION_SAMPLES_PER_ROBOT = 256
 
 
-def train_student(config: StudentConfig, expert_folder: Path, context: StageContext) -> Path:
+def train_student(
+    config: StudentConfig,
+    expert_folder: Path,
+    context: StageContext,
+    teacher_path: Path | None = None,
+) -> Path:
     """Clone a teacher's behaviour into one student; the path of the best student's file.
 
+    ``teacher_path`` is needed for rounds of correction alone.
+
     Raises:
-        DatasetError: the expert data is missing, damaged or not usable.
+        DatasetError: the expert data is missing, damaged or not usable, or the teacher that is to
+            correct the student is missing.
         DivergenceError: the loss is no longer a number.
         StopRequestedError: a stop was asked for; a checkpoint was written.
     """
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    run = _started(config, expert_folder, context)
+    use_one_thread()
+    run = _started(config, expert_folder, context, teacher_path)
     while run.student.epoch < config.epochs and not run.is_stale():
+        run.correct_when_due()
         run.train_epoch()
     return run.finish()
 
 
-def _started(config: StudentConfig, expert_folder: Path, context: StageContext) -> "_Run":
+def _started(
+    config: StudentConfig, expert_folder: Path, context: StageContext, teacher_path: Path | None
+) -> "_Run":
     dataset = load_dataset(expert_folder)
     split = split_dataset(dataset, config)
     device = select_device(config.device)
     source = dataset.manifest.source
-    digests = [data.robot.digest for data in split.training.robots]
-    policy = build_policy(
-        config.network,
-        source.task.name,
-        source.terrain_points,
-        digests,
-        torch_seed(config.seed, "student"),
-    )
+    robots = [data.robot for data in split.training.robots]
+    description = describe_student(config, source, [robot.digest for robot in robots])
+    corrections = None
+    if config.correction_rounds:
+        teacher = check_teacher_file(source, teacher_path)
+        corrections = Corrections(config, source, robots, teacher, description, context)
+    policy = description.build(torch_seed(config.seed, "student"))
+    # The student's own moments, of all its robots together, whatever its teachers normalised by.
     mean, variance, count = pooled_moments(split.training.robots)
     policy.moments.assign(torch.from_numpy(mean), torch.from_numpy(variance), count)
     policy.to(device)
@@ -91,7 +104,9 @@ def _started(config: StudentConfig, expert_folder: Path, context: StageContext) 
     data_sha256 = file_sha256(expert_folder / MANIFEST_NAME)
     if context.resume_from is not None:
         load_snapshot(context.resume_from, student, config, data_sha256)
-    return _Run(config, context, dataset, split, student, data_sha256, device)
+    return _Run(
+        config, context, dataset, split, student, description, corrections, data_sha256, device
+    )
 
 
 @dataclass
@@ -103,22 +118,35 @@ class _Run:
     dataset: ExpertDataset
     split: Split
     student: Student
+    description: PolicyDescription
+    corrections: Corrections | None
     data_sha256: str
     device: torch.device
     started_s: float = field(default_factory=time.monotonic)
     saved_s: float = field(default_factory=time.monotonic)
+    saved_step: int = -1
     steps_before: int = 0
     losses: list[torch.Tensor] = field(default_factory=list)
+    rounds: list[ExpertDataset] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.schedule = student_schedule(self.config, self.split.training)
+        self.watch = return_watch(self.config, self.dataset.manifest.source.task, self.split)
         reader = MinibatchReader(self.split.training.robots, self.device)
         self.shares = Shares(self.config, self.student.policy, reader, self.device)
+        if self.corrections is not None:
+            self._see(self.corrections.load(self.student.corrections))
         self.steps_before = self.student.step
         first = self._choices(0)
-        self.steps_per_epoch = len(first)
         self.samples_per_step = sum(choice.samples.size for choice in first) / len(first)
-        self.total_steps = self.steps_per_epoch * self.config.epochs
+        self.total_steps = self.schedule.total_steps
         self.report_every = max(self.total_steps // _REPORTS_PER_RUN, _STEPS_PER_REPORT)
+
+    def _see(self, rounds: Sequence[ExpertDataset]) -> None:
+        """Let these rounds of correction join what is trained on and what is held out."""
+        self.rounds += rounds
+        self.split = split_dataset(self.dataset, self.config, self.rounds)
+        self.shares.reader = MinibatchReader(self.split.training.robots, self.device)
 
     def _choices(self, epoch: int) -> list[Choice]:
         config = self.config
@@ -130,15 +158,32 @@ class _Run:
             epoch,
         )
 
+    def correct_when_due(self) -> None:
+        """Record the round of correction that the next epoch belongs to, unless there is one."""
+        number = self.schedule.round_of(self.student.epoch)
+        if self.corrections is None or number == len(self.rounds):
+            return
+        self._save()
+        self._see([self.corrections.record(number, self.student)])
+        self.student.forget_best()
+
     def is_stale(self) -> bool:
-        """No better held-out loss for as many epochs as the configuration is patient."""
+        """No better held-out loss for as many epochs as the configuration is patient.
+
+        A round of correction that is still to come may yet help.
+        """
         patience = self.config.patience_epochs
-        return patience is not None and self.student.epochs_since_best >= patience
+        if patience is None or len(self.rounds) < self.config.correction_rounds:
+            return False
+        return self.student.epochs_since_best >= patience
 
     def train_epoch(self) -> None:
         """Take the epoch's remaining gradient steps, then judge the student."""
-        done = self.student.step - self.student.epoch * self.steps_per_epoch
+        done = self.student.step - self.schedule.steps_before(self.student.epoch)
         for choice in self._choices(self.student.epoch)[done:]:
+            every = self.config.return_every_steps
+            if every is not None and self.student.step % every == 0:
+                self._measure_returns()
             self._step(choice)
             if self.context.should_stop():
                 self._save()
@@ -147,6 +192,19 @@ class _Run:
                 self._save()
         self._judge()
         self.student.epoch += 1
+
+    def _measure_returns(self) -> None:
+        """Report the returns of the student as it is now."""
+        acting = self.description.build()
+        acting.load_state_dict(self.student.policy.state_dict())
+        acting.eval()
+        step, epoch = self.student.step, self.student.epoch
+        try:
+            metrics = self.watch.metrics(acting, step, epoch, self.context.should_stop)
+        except StopRequestedError:
+            self._save()
+            raise
+        self.context.report(metrics)
 
     def _step(self, choice: Choice) -> None:
         student, config = self.student, self.config
@@ -175,6 +233,8 @@ class _Run:
         self.context.report(Progress(step, self.total_steps, "gradient steps", speed))
         values = {"loss": loss, "learning_rate": rate, "gradient_norm": gradient_norm}
         values["samples_per_s"] = speed * self.samples_per_step
+        if self.corrections is not None:
+            values[ROUND] = len(self.rounds)
         self.context.report(Metrics(step, self.student.epoch, values))
 
     def _judge(self) -> None:
@@ -202,19 +262,22 @@ class _Run:
 
     def _save(self) -> None:
         student, folder = self.student, self.context.folder
+        if student.step == self.saved_step:
+            return
         path = folder / f"checkpoint-a{self.context.attempt}-{student.step:08d}.safetensors"
         sha256 = save_snapshot(path, student, self.config, self.data_sha256)
-        self.saved_s = time.monotonic()
+        self.saved_s, self.saved_step = time.monotonic(), student.step
         best = None if math.isinf(student.best_loss) else student.best_loss
         self.context.report(CheckpointWritten(student.step, path, sha256, best))
 
     def finish(self) -> Path:
         """Write the best student and say how good it is."""
+        if self.config.return_every_steps is not None:
+            self._measure_returns()
         student = self.student
         path = self.context.folder / f"student-a{self.context.attempt}.safetensors"
         source = self.dataset.manifest.source
-        robots = [data.robot.digest for data in self.split.training.robots]
-        sha256 = save_student(path, student, self.config, source, robots)
+        sha256 = save_student(path, student, self.config, source, self.description)
         self.context.report(ArtifactWritten("student", path.name, path, sha256))
         if self.is_stale():
             text = f"no better held-out loss for {student.epochs_since_best} epochs: stopped early"

@@ -1,47 +1,18 @@
 """Students: learning, repeating by seed, resuming bit for bit, stopping early, keeping the best."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import torch
+from listening import Listener, same_student, weights
 
 from engine.config.distillation import StudentConfig
 from engine.config.network import named_network
 from engine.distillation.objective import learning_rate
 from engine.distillation.training import train_student
 from engine.errors import CheckpointError, DatasetError, StopRequestedError
-from engine.events import CheckpointWritten, Event, Metrics, StageContext
+from engine.events import CheckpointWritten
 from engine.rollout.saved_policy import load_policy
-
-
-@dataclass
-class Listener:
-    """Collects events; asks to stop after so many polls."""
-
-    stop_after: int | None = None
-    polls: int = 0
-    events: list[Event] = field(default_factory=list)
-
-    def should_stop(self) -> bool:
-        self.polls += 1
-        return self.stop_after is not None and self.polls >= self.stop_after
-
-    def context(self, folder: Path, attempt: int = 1, resume: Path | None = None) -> StageContext:
-        return StageContext(folder, attempt, self.events.append, self.should_stop, resume)
-
-    def curve(self, name: str) -> list[float]:
-        metrics = [event for event in self.events if isinstance(event, Metrics)]
-        return [event.values[name] for event in metrics if name in event.values]
-
-
-def _weights(path: Path) -> dict[str, torch.Tensor]:
-    return dict(load_policy(path)[0].state_dict())
-
-
-def _same(first: Path, second: Path) -> bool:
-    one, other = _weights(first), _weights(second)
-    return all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_training_lowers_both_held_out_losses(
@@ -67,7 +38,7 @@ def test_the_same_seed_gives_the_same_student(
     assert paths[0].read_bytes() == paths[1].read_bytes()
     other = student_config.model_copy(update={"seed": 2})
     path = train_student(other, expert_folder, Listener().context(tmp_path / "c"))
-    assert not _same(paths[0], path)
+    assert not same_student(paths[0], path)
 
 
 @pytest.mark.parametrize("stop_after", [3, 9])
@@ -82,7 +53,7 @@ def test_a_stopped_run_resumes_bit_for_bit(
     assert written.step == stop_after
     context = Listener().context(tmp_path / "part", attempt=2, resume=written.path)
     resumed = train_student(student_config, expert_folder, context)
-    assert _same(whole, resumed)
+    assert same_student(whole, resumed)
 
 
 def test_two_threads_learn_what_one_does_and_repeat_bit_for_bit(
@@ -95,8 +66,8 @@ def test_two_threads_learn_what_one_does_and_repeat_bit_for_bit(
         train_student(config, expert_folder, Listener().context(tmp_path / str(place)))
         for place, config in enumerate((one, two, two))
     ]
-    assert _same(paths[1], paths[2])
-    single, double = _weights(paths[0]), _weights(paths[1])
+    assert same_student(paths[1], paths[2])
+    single, double = weights(paths[0]), weights(paths[1])
     for name, weight in single.items():
         torch.testing.assert_close(double[name], weight, rtol=1e-2, atol=1e-4)
 

@@ -1,12 +1,37 @@
 """A hypernetwork that clones the teacher from expert data."""
 
-from db.records import RunKind
+from typing import TYPE_CHECKING
+
+from db.queries.runs import list_runs
+from db.records import Run, RunKind
 from engine.config.distillation import StudentConfig
 from engine.distillation.training import train_student
+from engine.errors import HdtuiError, RunError
 from engine.workers.jobs.job import Job
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def run(job: Job) -> None:
-    """Train on the expert data of the input collection."""
-    data = job.artifact(job.input(RunKind.COLLECTION), "expert_data")
-    train_student(job.config(StudentConfig), data, job.context)
+    """Train on the expert data of the input collection, corrected by that data's teacher."""
+    config = job.config(StudentConfig)
+    collection = job.input(RunKind.COLLECTION)
+    data = job.artifact(collection, "expert_data")
+    teacher = _teacher(job, collection) if config.correction_rounds else None
+    train_student(config, data, job.context, teacher)
+
+
+def _teacher(job: Job, collection: Run) -> "Path":
+    """The file of the teacher that a collection was made from; RunError where there is none."""
+    inputs = list_runs(job.database, ids=collection.inputs)
+    for teacher in inputs:
+        if teacher.kind is RunKind.TEACHER:
+            try:
+                return job.artifact(teacher, "policy")
+            except HdtuiError as error:
+                raise RunError(f"correction_rounds needs the teacher: {error}") from error
+    raise RunError(
+        f"correction_rounds needs the teacher of run {collection.id} collection to label the"
+        " student's states, and that run is gone; distil with correction_rounds=0"
+    )
