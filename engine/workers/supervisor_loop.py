@@ -72,7 +72,8 @@ class SupervisorLoop:
         if reaped or revision != self._revision or now - self._watched >= WATCH_EVERY_S:
             self._revision, self._watched = revision, now
             active = self._watch()
-            if active or self._schedule(active):
+            started = self._schedule(active)
+            if active or started:
                 self._busy = now
         if now - self._beaten >= BEAT_EVERY_S:
             self._beaten = now
