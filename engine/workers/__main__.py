@@ -50,7 +50,20 @@ def _work(home: Path, run_id: int) -> int:
     from engine.workers.workspace import Workspace
 
     # Out of the environment: children of this process have no claim.
-    return work(Workspace(home), run_id, os.environ.pop("HDTUI_TOKEN", ""))
+    code = work(Workspace(home), run_id, os.environ.pop("HDTUI_TOKEN", ""))
+    _give_up_unwritten()
+    return code
+
+
+def _give_up_unwritten() -> None:
+    """Forget what the log takes no more: Python would leave with a code of its own."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
 
 
 if __name__ == "__main__":

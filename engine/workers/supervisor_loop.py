@@ -24,6 +24,7 @@ from engine.workers.liveness import (
     kill_group,
     signal_worker,
 )
+from engine.workers.memory import MemoryWatch
 from engine.workers.schedule import Candidate, plan
 from engine.workers.spawn import spawn_worker
 from engine.workers.states import sources
@@ -60,6 +61,7 @@ class SupervisorLoop:
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._exit_codes: dict[int, int] = {}
         self._signalled: set[tuple[int, int]] = set()
+        self._memory = MemoryWatch()
         self._revision: int | None = None
         self._watched = self._beaten = 0.0
         self._busy = time.monotonic()
@@ -90,6 +92,7 @@ class SupervisorLoop:
 
     def _watch(self) -> list[Run]:
         """End what is dead, stop what is asked to; the runs that still hold a slot."""
+        self._memory.short_lately()
         states = [state for state in RunState if state.active]
         mine = [
             run
@@ -112,11 +115,14 @@ class SupervisorLoop:
             return False
         kill_group(worker)
         self._reap()
-        self._end(run, verdict(run, self._exit_codes.pop(worker.pid, None), self._last_words(run)))
+        self._end(run, self._verdict(run, worker.pid))
+        # Only now: where the database takes nothing, the next look must know it still.
+        self._exit_codes.pop(worker.pid, None)
         return True
 
-    def _last_words(self, run: Run) -> str:
-        return last_line(self._workspace.log_path(run.id))
+    def _verdict(self, run: Run, pid: int) -> Verdict:
+        last_words = last_line(self._workspace.log_path(run.id))
+        return verdict(run, self._exit_codes.get(pid), last_words, self._memory.short_lately())
 
     def _settle_unborn(self, run: Run) -> bool:
         """A claimed run without a process: its supervisor died in between, or it cannot start."""

@@ -20,11 +20,24 @@ class Verdict:
     exit_code: int | None = None
 
 
+EXIT_UNWRITTEN = 5
+"""A worker leaves with it when the workspace takes no record of its end."""
+_UNWRITTEN = "the workspace took no writing, often a full disk; free some space, then resume"
+_WHY_KILLED = {
+    None: "; often that is want of memory",
+    False: "; not by the kernel for want of memory",
+    True: "; the kernel killed for want of memory then: fewer simulations or processes need less",
+}
 INTERRUPTED = Verdict(RunState.INTERRUPTED, "the machine restarted")
 
 
-def verdict(run: Run, code: int | None, last_words: str = "") -> Verdict:
-    """Judge by how the process ended; ``code`` as subprocess gives it, None where nobody knows."""
+def verdict(
+    run: Run, code: int | None, last_words: str = "", memory_short: bool | None = None
+) -> Verdict:
+    """Judge by how the process ended; ``code`` as subprocess gives it, None where nobody knows.
+
+    ``memory_short`` says whether the kernel killed for want of memory just then, if it counts.
+    """
     if run.state is RunState.STOPPING and (code is None or code < 0):
         kept = "checkpoint kept" if run.checkpoint_step is not None else "no checkpoint"
         return Verdict(RunState.STOPPED, f"killed, {kept}", code)
@@ -34,8 +47,11 @@ def verdict(run: Run, code: int | None, last_words: str = "") -> Verdict:
         number = signal.Signals(-code)
         reason = f"process {run.pid} was ended by {number.name} and left no exit record"
         if number is signal.SIGKILL:
-            reason += "; often that is want of memory"
+            reason += _WHY_KILLED[memory_short]
         return Verdict(RunState.LOST, reason, 128 - code)
+    if code == EXIT_UNWRITTEN:
+        reason = f"process {run.pid} could not write down how it ended: {_UNWRITTEN}"
+        return Verdict(RunState.FAILED, reason, code)
     words = f": {last_words}" if last_words else ", its log is empty"
     return Verdict(RunState.FAILED, f"process {run.pid} left with exit code {code}{words}", code)
 

@@ -22,6 +22,7 @@ from engine.workers.liveness import this_process
 from engine.workers.provenance import provenance
 from engine.workers.recorder import Recorder
 from engine.workers.states import sources
+from engine.workers.verdict import EXIT_UNWRITTEN
 from engine.workers.wording import amount, printable
 from engine.workers.workspace import Workspace
 
@@ -57,7 +58,8 @@ class StopFlag:
 def work(workspace: Workspace, run_id: int, token: str) -> int:
     """Do the run's job as the attempt that ``token`` names; the exit code.
 
-    A token that does not own the run writes nothing and leaves.
+    A token that does not own the run writes nothing and leaves. Where the workspace takes no
+    record of the end, the exit code says so.
     """
     stop = StopFlag()
     database = Database.open(workspace.home, create=False)
@@ -69,6 +71,9 @@ def work(workspace: Workspace, run_id: int, token: str) -> int:
     except StaleAttemptError as error:
         logger.error("%s", error)
         return EXIT_STALE
+    except DatabaseError as error:
+        logger.error("the end of this attempt is not recorded: %s", error)
+        return EXIT_UNWRITTEN
     finally:
         database.close()
     return outcome.exit_code

@@ -108,7 +108,9 @@ def test_a_killed_worker_is_lost_judged_at_once_and_written_down_soon(
     # Promised are five seconds, one is usual; a machine busy with trainings gets six times that.
     assert time.monotonic() - dead_since < 30.0
     gone = f"process {run.pid} was ended by SIGKILL and left no exit record"
-    assert lost.reason == f"{gone}; often that is want of memory"
+    # A kill that nobody ordered is told from one for want of memory where the kernel counts those.
+    assert (lost.reason or "").startswith(f"{gone}; ")
+    assert "want of memory" in (lost.reason or "")
     assert lost.exit_code == 137
     assert lost.ended_at is not None
 
@@ -165,6 +167,15 @@ def test_slots_bound_how_many_work(database: Database, monkeypatch: pytest.Monke
     supervisor = get_supervisor(database, host_name())
     assert supervisor is not None
     assert supervisor.slots == 1
+
+
+def test_a_free_slot_is_used_while_others_work(database: Database) -> None:
+    first = start_long_run(database)
+    second = queue(database, generation(1, name="others"))
+    until_state(database, second.id, RunState.FINISHED)
+    assert get_run(database, first.id).state is RunState.RUNNING
+    request_stop(database, first.id)
+    until_state(database, first.id, RunState.STOPPED)
 
 
 def test_a_failure_is_told_with_its_reason_and_retried(database: Database) -> None:

@@ -14,7 +14,7 @@ from engine.workers.commands import queue
 from engine.workers.liveness import ProcessIdentity, host_name
 from engine.workers.spawn import supervisor_alive
 
-PATIENCE_S = 120.0
+PATIENCE_S = 240.0
 
 
 def kill(process: int | psutil.Process) -> None:
