@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.engine import make_url
@@ -57,6 +58,8 @@ class Database:
         self.readonly = readonly
         self.checkpointing = checkpointing
         self.upgrade: Upgrade | None = None
+        self.memory: dict[str, Any] = {}
+        """What queries keep between calls; each of them looks whether it still holds."""
         self._location = _location(url)
         self._engine = connect(url, readonly=readonly, checkpointing=checkpointing)
         self._writer = self._engine.execution_options(hdtui_begin="BEGIN IMMEDIATE")

@@ -1,14 +1,18 @@
 """Evaluated episodes, and what they say about a policy on a robot."""
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
-from sqlalchemy import Integer, cast, delete, func, select
+from sqlalchemy import Integer, Select, cast, delete, func, select
 from sqlalchemy.orm import Session
 
-from db.models import EpisodeRow, EvaluatedPolicyRow
+from db.models import EpisodeRow, EvaluatedPolicyRow, RunRow
 from db.queries.upsert import upsert
 from db.records import EpisodeSummary, EvaluatedEpisode, NewEpisode
 from db.session import Database
+
+Stamp = tuple[int, int, tuple[tuple[str, int | None], ...]]
+Kept = dict[int, tuple[Stamp, tuple[EpisodeSummary, ...]]]
 
 
 def summaries(
@@ -16,20 +20,54 @@ def summaries(
 ) -> list[EpisodeSummary]:
     """One record per run, policy, robot and task; ``falls`` is the share that terminated.
 
-    The spread is that of the sample (n - 1), 0 for a single episode.
+    The spread is that of the sample (n - 1), 0 for a single episode. Whole evaluations are summed
+    up once: an attempt only adds episodes, so its number and theirs say whether a sum still holds.
     """
+    with database.read() as session:
+        if robot_digests is not None:
+            query = _summed_up().where(EpisodeRow.robot_digest.in_(robot_digests))
+            if run_id is not None:
+                query = query.where(EpisodeRow.run_id == run_id)
+            return [_summary(*row) for row in session.execute(query)]
+        kept: Kept = database.memory.setdefault("summaries", {})
+        stamps = _stamps(session, run_id)
+        known = {key: kept[key] for key in stamps if key in kept}
+        known = {key: value for key, value in known.items() if value[0] == stamps[key]}
+        for key in stamps.keys() - known.keys():
+            rows = session.execute(_summed_up().where(EpisodeRow.run_id == key))
+            known[key] = stamps[key], tuple(_summary(*row) for row in rows)
+        kept.update(known)
+    return [summary for key in sorted(known) for summary in known[key][1]]
+
+
+def _stamps(session: Session, run_id: int | None) -> dict[int, Stamp]:
+    """Per run that has episodes: its attempt, how many there are, whose policies they judge."""
+    counted = select(EpisodeRow.run_id, func.count()).group_by(EpisodeRow.run_id)
+    if run_id is not None:
+        counted = counted.where(EpisodeRow.run_id == run_id)
+    counts: dict[int, int] = dict(session.execute(counted).all())
+    named = select(RunRow.id, RunRow.attempt).where(RunRow.id.in_(counts))
+    attempts: dict[int, int] = dict(session.execute(named).all())
+    policy = EvaluatedPolicyRow
+    labels = select(policy.run_id, policy.policy, policy.policy_run_id)
+    labels = labels.where(policy.run_id.in_(counts)).order_by(policy.run_id, policy.policy)
+    policies: dict[int, tuple[tuple[str, int | None], ...]] = dict.fromkeys(counts, ())
+    for key, label, made_by in session.execute(labels):
+        policies[key] = (*policies[key], (label, made_by))
+    return {key: (attempts[key], count, policies[key]) for key, count in counts.items()}
+
+
+def _summed_up() -> Select[*tuple[Any, ...]]:
     episode = EpisodeRow
     keys = (episode.run_id, episode.policy, episode.robot_digest, episode.task)
-    count = func.count()
-    mean = func.avg(episode.episode_return)
     # Centred on the group's own mean would need a second pass; returns are far from overflow.
     squares = func.sum(episode.episode_return * episode.episode_return)
-    query = (
+    return (
         select(
             *keys,
             func.max(EvaluatedPolicyRow.policy_run_id),
-            count,
-            mean,
+            func.count(),
+            func.avg(episode.episode_return),
             squares,
             func.avg(cast(episode.terminated, Integer)),
             func.avg(episode.length),
@@ -43,12 +81,6 @@ def summaries(
         .group_by(*keys)
         .order_by(*keys)
     )
-    if run_id is not None:
-        query = query.where(episode.run_id == run_id)
-    if robot_digests is not None:
-        query = query.where(episode.robot_digest.in_(robot_digests))
-    with database.read() as session:
-        return [_summary(*row) for row in session.execute(query)]
 
 
 def _summary(

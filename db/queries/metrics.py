@@ -1,13 +1,15 @@
 """Curves: append points to series, read them back whole or rolled up."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from db.models import ROLLUP_SIZE, PointRow, RollupRow, SeriesRow
+from db.queries.rows import MANY
 from db.queries.upsert import upsert
 from db.records import Points, Series
 from db.session import Database
@@ -48,6 +50,57 @@ def list_series(database: Database, run_id: int) -> list[Series]:
             )
             for row in session.scalars(query)
         ]
+
+
+def last_values(database: Database, run_ids: Collection[int]) -> dict[int, dict[str, float]]:
+    """Per run the last value of each curve of its own, by name; robots' curves are left out."""
+    query = select(SeriesRow.run_id, SeriesRow.name, SeriesRow.last_value).where(
+        SeriesRow.robot_digest == "", SeriesRow.last_value.is_not(None)
+    )
+    if len(run_ids) <= MANY:
+        query = query.where(SeriesRow.run_id.in_(run_ids))
+    values: dict[int, dict[str, float]] = {run_id: {} for run_id in run_ids}
+    with database.read() as session:
+        for run_id, name, value in session.execute(query.order_by(SeriesRow.id)):
+            if run_id in values and value is not None:
+                values[run_id][name] = value
+    return values
+
+
+def read_several(
+    database: Database, series_ids: Collection[int], max_points: int
+) -> dict[int, Points]:
+    """What ``read_points`` says of each of these series, by one query; unknown ones are left out.
+
+    Only for series of at most ``EXACT_FACTOR * max_points`` points, such as those of robots;
+    longer ones are read one by one.
+    """
+    point, series = PointRow, SeriesRow
+    longest = EXACT_FACTOR * max_points
+    width: Any = func.max(1, (series.num_points + max_points - 1) // max_points)
+    if database.dialect == "postgresql":
+        width = func.greatest(1, (series.num_points + max_points - 1) // max_points)
+    number = func.row_number().over(partition_by=point.series_id, order_by=point.step) - 1
+    parts = (
+        select(point, (number // width).label("part"))
+        .join(series, series.id == point.series_id)
+        .where(point.series_id.in_(series_ids), series.num_points <= longest)
+        .subquery()
+    )
+    part = parts.c
+    query = (
+        select(part.series_id, *_group_columns(part))
+        .group_by(part.series_id, part.part)
+        .order_by(part.series_id, part.part)
+    )
+    rows: dict[int, list[Row]] = {}
+    with database.read() as session:
+        for series_id, *row in map(tuple, session.execute(query)):
+            rows.setdefault(series_id, []).append(tuple(row))
+        long = select(series.id).where(series.id.in_(series_ids), series.num_points > longest)
+        one_by_one = session.scalars(long).all()
+    found = {key: Points(key, *zip(*values, strict=True)) for key, values in rows.items()}
+    return found | {key: read_points(database, key, max_points=max_points) for key in one_by_one}
 
 
 def read_points(
@@ -95,6 +148,11 @@ def _grouped_points(
 ) -> list[Row]:
     point = PointRow
     after, until = steps
+    if width <= 1:
+        value = point.value
+        plain = select(point.step, point.iteration, point.wall_s, value, value, value)
+        here = (point.series_id == series_id, point.step > after, point.step <= until)
+        return list(session.execute(plain.where(*here).order_by(point.step)))
     numbered = (
         select(
             point.step,
@@ -107,19 +165,14 @@ def _grouped_points(
         .subquery()
     )
     part = numbered.c
-    query = (
-        select(
-            func.max(part.step),
-            func.max(part.iteration),
-            func.max(part.wall_s),
-            func.avg(part.value),
-            func.min(part.value),
-            func.max(part.value),
-        )
-        .group_by(part.part)
-        .order_by(part.part)
-    )
+    query = select(*_group_columns(part)).group_by(part.part).order_by(part.part)
     return list(session.execute(query))
+
+
+def _group_columns(part: Any) -> tuple[Any, ...]:
+    """Step, iteration and time of the last point of a group; mean, lowest and highest value."""
+    last = (func.max(part.step), func.max(part.iteration), func.max(part.wall_s))
+    return (*last, func.avg(part.value), func.min(part.value), func.max(part.value))
 
 
 def _grouped_blocks(

@@ -1,58 +1,116 @@
-"""Runs as they leave the database: rows in, frozen records out."""
+"""Runs as they leave the database: rows in, frozen records out.
+
+Making a record of a row costs ten times as much as reading it: settings are parsed, times
+converted. A list of a thousand runs is read every few seconds and few of them change, so records
+are kept, and made anew where any stored value differs.
+"""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import Any, TypeVarTuple
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, Table, select, type_coerce
+from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.types import NULLTYPE
 
-from db.models import RunInputRow, RunRobotSetRow, RunRow, TagRow
+from db.models import Base, RunInputRow, RunRobotSetRow, RunRow, TagRow
 from db.records import Run, RunKind, RunState
+
+MANY = 300
+"""From so many runs on, reading all rows of a table beats naming those that are wanted."""
+
+Related = tuple[tuple[Any, ...], ...]
+Columns = TypeVarTuple("Columns")
+
+
+def as_stored(table: type[Base]) -> list[Any]:
+    """The columns of a table as the database holds them, neither parsed nor converted."""
+    mapped = table.__table__
+    if not isinstance(mapped, Table):
+        raise TypeError(f"{table.__name__} is no table")
+    return [type_coerce(column, NULLTYPE) for column in mapped.columns]
+
+
+class RunMemory:
+    """Records of runs as they were read last, with the stored values they were made of."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, tuple[tuple[Any, ...], Run]] = {}
+
+    def records(self, session: Session, chosen: Select[Any]) -> list[Run]:
+        """The records of the runs whose id, stored values and order ``chosen`` selects."""
+        rows = {row[0]: tuple(row) for row in session.execute(chosen)}
+        inputs, names, tags = _related(session, list(rows))
+        stored = {
+            run_id: (row, inputs[run_id], names[run_id], tags[run_id])
+            for run_id, row in rows.items()
+        }
+        kept = {key: self._kept[key] for key in stored if key in self._kept}
+        changed = [key for key, value in stored.items() if key not in kept or kept[key][0] != value]
+        for row in _typed(session, changed):
+            if row.id in stored:
+                kept[row.id] = stored[row.id], _record(row, *stored[row.id][1:])
+        self._kept.update((key, kept[key]) for key in changed)
+        return [kept[run_id][1] for run_id in rows]
+
+
+def choose_runs() -> Select[Any]:
+    """Selects runs as ``RunMemory.records`` wants them."""
+    return select(*as_stored(RunRow))
 
 
 def run_records(session: Session, rows: Sequence[RunRow]) -> list[Run]:
     """The rows as records, in the same order, with inputs, robot sets and tags."""
-    ids = [row.id for row in rows]
-    inputs = _inputs(session, ids)
-    names = _grouped(
-        session.execute(
-            select(RunRobotSetRow.run_id, RunRobotSetRow.name)
-            .where(RunRobotSetRow.run_id.in_(ids))
-            .order_by(RunRobotSetRow.run_id, RunRobotSetRow.position)
-        )
-    )
-    tags = _grouped(
-        session.execute(
-            select(TagRow.run_id, TagRow.tag).where(TagRow.run_id.in_(ids)).order_by(TagRow.tag)
-        )
-    )
+    inputs, names, tags = _related(session, [row.id for row in rows])
     return [_record(row, inputs[row.id], names[row.id], tags[row.id]) for row in rows]
 
 
-def _inputs(session: Session, ids: Sequence[int]) -> dict[int, list[tuple[int, bool]]]:
-    """Per run its inputs in order, each with whether it worked again since it was read."""
-    found: dict[int, list[tuple[int, bool]]] = defaultdict(list)
-    query = (
-        select(RunInputRow.run_id, RunInputRow.input_id, RunInputRow.input_attempt, RunRow.attempt)
+def _typed(session: Session, ids: Sequence[int]) -> Sequence[Any]:
+    if not ids:
+        return []
+    mapped: Any = RunRow.__table__
+    return session.execute(_only(select(*mapped.columns), RunRow.id, ids)).all()
+
+
+def _only(
+    query: Select[*Columns], column: InstrumentedAttribute[int], ids: Sequence[int]
+) -> Select[*Columns]:
+    return query if len(ids) > MANY else query.where(column.in_(ids))
+
+
+def _related(
+    session: Session, ids: Sequence[int]
+) -> tuple[dict[int, Related], dict[int, Related], dict[int, Related]]:
+    """Per run its inputs (and whether each worked again since it was read), its sets, its tags."""
+    inputs = (
+        select(
+            RunInputRow.run_id,
+            RunInputRow.input_id,
+            RunInputRow.input_attempt.is_not(None) & (RunInputRow.input_attempt != RunRow.attempt),
+        )
         .join(RunRow, RunRow.id == RunInputRow.input_id)
-        .where(RunInputRow.run_id.in_(ids))
         .order_by(RunInputRow.run_id, RunInputRow.position)
     )
-    for run_id, input_id, read_attempt, attempt in session.execute(query):
-        found[run_id].append((input_id, read_attempt is not None and read_attempt != attempt))
-    return found
+    names = select(RunRobotSetRow.run_id, RunRobotSetRow.name).order_by(
+        RunRobotSetRow.run_id, RunRobotSetRow.position
+    )
+    tags = select(TagRow.run_id, TagRow.tag).order_by(TagRow.run_id, TagRow.tag)
+    return (
+        _grouped(session, _only(inputs, RunInputRow.run_id, ids)),
+        _grouped(session, _only(names, RunRobotSetRow.run_id, ids)),
+        _grouped(session, _only(tags, TagRow.run_id, ids)),
+    )
 
 
-def _grouped(pairs: Iterable[tuple[int, str]]) -> dict[int, tuple[str, ...]]:
-    groups: dict[int, tuple[str, ...]] = defaultdict(tuple)
-    for key, value in pairs:
-        groups[key] = (*groups[key], value)
+def _grouped(session: Session, query: Select[*Columns]) -> dict[int, Related]:
+    groups: dict[int, Related] = defaultdict(tuple)
+    for row in session.execute(query):
+        values: tuple[Any, ...] = tuple(row)
+        groups[values[0]] = (*groups[values[0]], values[1:])
     return groups
 
 
-def _record(
-    row: RunRow, inputs: list[tuple[int, bool]], robot_sets: tuple[str, ...], tags: tuple[str, ...]
-) -> Run:
+def _record(row: Any, inputs: Related, robot_sets: Related, tags: Related) -> Run:
     known = row.done is not None and row.total is not None and row.total > 0
     return Run(
         id=row.id,
@@ -70,7 +128,7 @@ def _record(
         seed=row.seed,
         config=row.config,
         inputs=tuple(input_id for input_id, _ in inputs),
-        robot_sets=robot_sets,
+        robot_sets=tuple(name for (name,) in robot_sets),
         folder=row.folder,
         versions=row.versions,
         reason=row.reason,
@@ -92,7 +150,7 @@ def _record(
         checkpoint_step=row.checkpoint_step,
         archived=row.archived,
         note=row.note,
-        tags=tags,
+        tags=tuple(tag for (tag,) in tags),
         extra=row.extra,
         blocked_by=row.blocked_by,
         queued_boot_id=row.queued_boot_id,

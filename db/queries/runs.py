@@ -16,7 +16,7 @@ from db.models import (
     TagRow,
 )
 from db.queries.clock import now
-from db.queries.rows import run_records
+from db.queries.rows import RunMemory, choose_runs, run_records
 from db.records import Attempt, NewRun, Pipeline, Run, RunEvent, RunState
 from db.session import Database
 from engine.errors import RunError, UsageError
@@ -35,7 +35,7 @@ def list_runs(
     newest_first: bool = True,
 ) -> list[Run]:
     """Runs by id; archived ones only where asked for or named in ``ids``."""
-    query = select(RunRow).order_by(RunRow.id.desc() if newest_first else RunRow.id)
+    query = choose_runs().order_by(RunRow.id.desc() if newest_first else RunRow.id)
     if ids is not None:
         query = query.where(RunRow.id.in_(ids))
     elif not archived:
@@ -45,20 +45,32 @@ def list_runs(
     if pipeline is not None:
         query = query.where(RunRow.pipeline_id == pipeline)
     with database.read() as session:
-        return run_records(session, session.scalars(query.limit(limit)).all())
+        return _memory(database).records(session, query.limit(limit))
+
+
+def _memory(database: Database) -> RunMemory:
+    memory: RunMemory = database.memory.setdefault("runs", RunMemory())
+    return memory
 
 
 def get_run(database: Database, run_id: int) -> Run:
     """The run with this number; RunError where there is none."""
     with database.read() as session:
-        return run_records(session, [existing(session, run_id)])[0]
+        found = _memory(database).records(session, choose_runs().where(RunRow.id == run_id))
+    if not found:
+        raise _unknown(run_id)
+    return found[0]
+
+
+def _unknown(run_id: int) -> RunError:
+    return RunError(f"There is no run {run_id}; `hdtui runs list` shows all.")
 
 
 def existing(session: Session, run_id: int) -> RunRow:
     """The row of a run that must exist."""
     row = session.get(RunRow, run_id)
     if row is None:
-        raise RunError(f"There is no run {run_id}; `hdtui runs list` shows all.")
+        raise _unknown(run_id)
     return row
 
 
@@ -192,8 +204,8 @@ def dependants(database: Database, run_id: int) -> list[Run]:
     """The runs that read what this run makes, and what they make, in order of their numbers."""
     with database.read() as session:
         ids = dependant_ids(session, [run_id])
-        rows = session.scalars(select(RunRow).where(RunRow.id.in_(ids)).order_by(RunRow.id)).all()
-        return run_records(session, rows)
+        query = choose_runs().where(RunRow.id.in_(ids)).order_by(RunRow.id)
+        return _memory(database).records(session, query)
 
 
 def dependant_ids(session: Session, ids: Sequence[int]) -> set[int]:
