@@ -140,12 +140,8 @@ class RunsScreen(RunActionsScreen):
 
     def read(self) -> None:
         host, archived = self.cockpit.host, self.with_archived
-        wanted = {*self.filter.fields, self.sort_key, *self.columns}
-        with_metrics = bool(wanted - {*FIELDS, ""})
         reader = self.reader
-        self.ask(
-            "runs", lambda database: reader.read(database, host, now(), archived, with_metrics)
-        )
+        self.ask("runs", lambda database: reader.read(database, host, now(), archived))
 
     def show_facts(self, topic: str, facts: Any) -> None:
         if isinstance(facts, CurvesFacts):

@@ -86,7 +86,10 @@ def read_robots(database: "Database", set_name: str | None, pinned: int | None) 
     kinds = _policy_kinds(database, found)
     teacher_id, student_id = choose_policies(found, kinds, pinned)
     task = _main_task(found, (teacher_id, student_id))
-    scores = _firmest_scores([each for each in found if each.task == task])
+    shown = {teacher_id, student_id} - {None}
+    scores = _firmest_scores(
+        [each for each in found if each.policy_run_id in shown and each.task == task]
+    )
     entries = [
         Entry(
             robot,

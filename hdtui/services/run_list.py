@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from db.queries.metrics import list_series
+from db.queries.metrics import last_values
 from db.queries.runs import list_pipelines, list_runs
 from db.records import Pipeline, Run
 from hdtui.services.filters import Filter, Value
@@ -64,28 +64,27 @@ class RunsReader:
     """Reads the list; the last values of ended runs' metrics are kept."""
 
     def __init__(self) -> None:
-        self._metrics: dict[int, tuple[int, dict[str, float]]] = {}
+        self._metrics: dict[int, tuple[int, Mapping[str, float]]] = {}
 
-    def read(
-        self, database: "Database", host: str, now: datetime, archived: bool, with_metrics: bool
-    ) -> RunsFacts:
-        """The runs of the workspace; metrics only where something asks for them."""
+    def read(self, database: "Database", host: str, now: datetime, archived: bool) -> RunsFacts:
+        """The runs of the workspace with the last values of their metrics."""
         runs = list_runs(database, archived=archived)
         pipelines = {pipeline.id: pipeline for pipeline in list_pipelines(database)}
-        metrics = {run.id: self._last_values(database, run) for run in runs} if with_metrics else {}
+        metrics = self._last_values(database, runs)
         return RunsFacts(tuple(views(database, runs, host, now)), pipelines, now, metrics)
 
-    def _last_values(self, database: "Database", run: Run) -> dict[str, float]:
-        known = self._metrics.get(run.id)
-        if known is not None and run.state.ended and known[0] == run.attempt:
-            return known[1]
-        values = {
-            series.name: series.last_value
-            for series in list_series(database, run.id)
-            if series.robot_digest is None and series.last_value is not None
-        }
-        if run.state.ended:
-            self._metrics[run.id] = (run.attempt, values)
+    def _last_values(
+        self, database: "Database", runs: Sequence[Run]
+    ) -> dict[int, Mapping[str, float]]:
+        kept = self._metrics
+        ended = {run.id: run.attempt for run in runs if run.state.ended}
+        fresh = [run.id for run in runs if kept.get(run.id, (-1,))[0] != ended.get(run.id)]
+        values: dict[int, Mapping[str, float]] = dict(last_values(database, fresh))
+        for run in runs:
+            if run.id not in values:
+                values[run.id] = kept[run.id][1]
+            elif run.id in ended:
+                kept[run.id] = ended[run.id], values[run.id]
         return values
 
 

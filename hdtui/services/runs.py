@@ -41,13 +41,15 @@ def surroundings(database: "Database", host: str, now: datetime) -> Surroundings
     """What the sentences of a list of runs need: who waits for whom, and the slots."""
     from db.queries.supervisors import get_supervisor
 
-    unfinished = list_runs(database, states=[s for s in RunState if s is not RunState.FINISHED])
+    unfinished = list_runs(database, states=(*ACTIVE, RunState.QUEUED))
+    inputs = {number for run in unfinished for number in run.inputs}
+    waited_for = [*unfinished, *(list_runs(database, ids=inputs) if inputs else [])]
     supervisor = get_supervisor(database, host)
     return Surroundings(
         now=now,
         host=host,
         boot_id=boot_id(),
-        waits_for={run.id: run for run in unfinished},
+        waits_for={run.id: run for run in waited_for if run.state is not RunState.FINISHED},
         slots=supervisor.slots if supervisor else None,
         slots_in_use=sum(1 for run in unfinished if run.state in ACTIVE and run.host == host),
     )
