@@ -60,6 +60,9 @@ class TeacherConfig(Config):
     total_env_steps: int = Field(
         2_000_000, ge=1, description="Control steps, summed over all environments."
     )
+    time_limit_s: float = Field(
+        0.0, ge=0, description="Seconds of training after which the run ends early; 0: none."
+    )
     seed: int = Field(1, ge=0, le=2**63 - 1, description="Seed of weights, resets and actions.")
     device: Device = Field("auto", description="Where networks run; physics runs on the CPU.")
     processes: int = Field(

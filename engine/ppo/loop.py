@@ -28,7 +28,7 @@ def follow(share: Share, exchange: Exchange, resume_from: Path | None) -> None:
 
 
 def lead(share: Share, exchange: Exchange, context: StageContext) -> Path:
-    """Train until the steps are done; returns the last checkpoint.
+    """Train until the steps are done or the time is up; returns the last checkpoint.
 
     Raises:
         StopRequestedError: a stop was asked for; the checkpoint is written.
@@ -36,7 +36,7 @@ def lead(share: Share, exchange: Exchange, context: StageContext) -> Path:
     """
     _begin(share, exchange, context.resume_from)
     saved_at, mean_return = time.monotonic(), None
-    while share.env_steps < share.config.total_env_steps:
+    while not share.over:
         mean_return = _iterate(share, exchange, context)
         stop = context.should_stop()
         if stop or time.monotonic() - saved_at >= share.config.checkpoint_every_s:
@@ -66,6 +66,7 @@ def _iterate(share: Share, exchange: Exchange, context: StageContext) -> float |
     summary = share.iterate(exchange)
     reports = [json.loads(content) for content in exchange.gather(_encoded(share, summary))]
     seconds = time.perf_counter() - start
+    share.trained_s += seconds
     steps_per_second = (share.env_steps - steps_before) / seconds
     metrics = iteration_metrics(share, summary, reports, seconds, steps_per_second)
     context.report(metrics)

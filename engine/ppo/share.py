@@ -64,6 +64,7 @@ class Share:
         self.learning_rate = config.ppo.learning_rate
         self.iteration = 0
         self.env_steps = 0
+        self.trained_s = 0.0
 
     def measure(self, exchange: Exchange) -> None:
         """Collect once before learning, so that moments exist when the first update needs them."""
@@ -169,12 +170,21 @@ class Share:
             **self.learner.state(),
         }
 
+    @property
+    def over(self) -> bool:
+        """All steps are done, or the time for them is up."""
+        limit_s = self.config.time_limit_s
+        if limit_s and self.trained_s >= limit_s:
+            return True
+        return self.env_steps >= self.config.total_env_steps
+
     def restore(
         self, tensors: Mapping[str, Tensor], own: Arrays, progress: dict[str, float]
     ) -> None:
         """Continue from a ``common_state``, this process's own state and the counters."""
         self.iteration = int(progress["iteration"])
         self.env_steps = int(progress["env_steps"])
+        self.trained_s = progress["trained_s"]
         self.learning_rate = progress["learning_rate"]
         self.policy.load_state_dict(select(tensors, "controller"))
         self.critic.load_state_dict(select(tensors, "critic"))

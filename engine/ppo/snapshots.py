@@ -14,7 +14,7 @@ from engine.ppo.exchange import Exchange
 from engine.ppo.share import Share
 from engine.rollout.saved_policy import DOCUMENT_KEY, POLICY_PREFIX, PolicyDescription
 
-_FREE_TO_CHANGE = ("total_env_steps", "checkpoint_every_s", "device")
+_FREE_TO_CHANGE = ("total_env_steps", "time_limit_s", "checkpoint_every_s", "device")
 
 
 def own_state(share: Share) -> bytes:
@@ -32,7 +32,10 @@ def save_snapshot(share: Share, exchange: Exchange, path: Path) -> str:
         tensors |= prefixed(
             f"share.{rank}", {name: torch.from_numpy(array) for name, array in arrays.items()}
         )
-    return save_checkpoint(path, tensors, snapshot_document(share))
+    document = snapshot_document(share)
+    # Not in a policy's file, which is the same for the same seed.
+    document["progress"]["trained_s"] = share.trained_s
+    return save_checkpoint(path, tensors, document)
 
 
 def save_policy(share: Share, path: Path) -> str:

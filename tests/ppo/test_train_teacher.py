@@ -222,6 +222,14 @@ def test_more_processes_than_robots_are_not_started(
     assert json.loads(json.dumps(document))["config"]["processes"] == 1
 
 
+def test_training_ends_when_its_time_is_up(robots: list[Morphology], tmp_path: Path) -> None:
+    events = train(config(4, time_limit_s=1e-6), robots, tmp_path)
+    assert len(numbers(events)) == 1
+    checkpoint = next(event for event in events if isinstance(event, CheckpointWritten)).path
+    longer = train(config(4), robots, tmp_path, resume_from=checkpoint)
+    assert len(numbers(longer)) == 2
+
+
 def test_no_robots_is_wrong_use(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no robots"):
         train(config(1), [], tmp_path)
