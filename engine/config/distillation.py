@@ -148,3 +148,23 @@ _SIZES: dict[StudentSize, dict[str, object]] = {
 def named_student(size: StudentSize) -> StudentConfig:
     """The student's settings of a preset."""
     return StudentConfig.model_validate(_SIZES[size])
+
+
+def student_of(
+    student: StudentConfig, task: TaskName, *, one_per_robot: bool = False
+) -> StudentConfig:
+    """A student as it was published for a task and a kind of teacher.
+
+    Where terrain is seen the base MLP has a second hidden layer; with one teacher per robot, whose
+    actions grow large, large targets weigh less.
+    """
+    network = student.network
+    if network.kind == "hypernetwork":
+        layers = named_network("hypernetwork", "published", task).hidden_layers
+        network = network.model_copy(update={"hidden_layers": layers})
+    return student.model_copy(
+        update={
+            "network": network,
+            "downweight_large_actions": student.downweight_large_actions or one_per_robot,
+        }
+    )

@@ -5,7 +5,12 @@ from typing import Literal
 from pydantic import Field
 
 from engine.config.base import Config
-from engine.config.distillation import CollectionConfig, StudentConfig, named_student
+from engine.config.distillation import (
+    CollectionConfig,
+    StudentConfig,
+    named_student,
+    student_of,
+)
 from engine.config.evaluation import DeploymentConfig, EvaluationConfig
 from engine.config.robots import GenerationConfig, MutationConfig
 from engine.config.teacher import TeacherConfig, named_teacher
@@ -35,6 +40,20 @@ class PipelineConfig(Config):
             if stage.seed == type(stage).model_fields["seed"].default
         }
         return self.model_copy(update=seeded)
+
+    def grounded(self) -> "PipelineConfig":
+        """The same pipeline with every stage on the teacher's ground, unless given another."""
+        task = self.teacher.task
+        if task.name == "flat":
+            return self
+        ground = {"name": task.name, "incline_deg": task.incline_deg}
+        stages: dict[str, Config] = {
+            name: stage.model_copy(update={"task": stage.task.model_copy(update=ground)})
+            for name, stage in (("collection", self.collection), ("evaluation", self.evaluation))
+            if stage.task.name == "flat"
+        }
+        stages["student"] = student_of(self.student, task.name)
+        return self.model_copy(update=stages)
 
 
 PRESETS: dict[PresetName, PipelineConfig] = {

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from engine.deployment.onnx_policy import OnnxPolicy
 from engine.deployment.runtime import DeployedFileError, DeployedMLP, load_deployed, load_document
 from engine.errors import DeploymentError
 from engine.morphology.packing import Packing
@@ -36,10 +37,14 @@ class DeployedActors:
                     " deploy the student on it first"
                 )
             return DeployedActor(
-                [load_deployed(found[r.digest]) for r in robots], robots, per_robot
+                [_load(found[robot.digest]) for robot in robots], robots, per_robot
             )
         except (DeployedFileError, KeyError) as error:
             raise DeploymentError(str(error)) from error
+
+
+def _load(path: Path) -> DeployedMLP | OnnxPolicy:
+    return OnnxPolicy(path) if path.suffix == ".onnx" else load_deployed(path)
 
 
 class DeployedActor:
@@ -48,7 +53,10 @@ class DeployedActor:
     std = 0.0
 
     def __init__(
-        self, policies: Sequence[DeployedMLP], robots: Sequence[Morphology], per_robot: int
+        self,
+        policies: Sequence[DeployedMLP | OnnxPolicy],
+        robots: Sequence[Morphology],
+        per_robot: int,
     ) -> None:
         packing = Packing(tuple(robot.num_limbs for robot in robots), per_robot)
         self._parts = [

@@ -1,7 +1,6 @@
 """Write one small policy file per robot from a student, and check that it acts the same."""
 
 import hashlib
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from engine.config.evaluation import DeploymentConfig
 from engine.deployment.document import deployed_document
 from engine.deployment.folding import Arrays, fold, hypernetwork_of
 from engine.deployment.runtime import DeployedMLP
+from engine.deployment.storage import PLAIN, npz_content, storable, storage
 from engine.errors import DeploymentError, StopRequestedError
 from engine.events import ArtifactWritten, Progress, Result, StageContext
 from engine.files import write_bytes
@@ -51,7 +51,10 @@ def deploy_student(
         if context.should_stop():
             raise StopRequestedError(f"stopped after {index} of {len(robots)} robots")
         arrays = fold(student, robot)
+        if config.format == "npz":
+            arrays = storable(arrays)
         document = deployed_document(robot, arrays, origin, description.terrain_points)
+        document["storage"] = storage(arrays) if config.format == "npz" else PLAIN
         document["largest_difference"] = _check(config, student, robot, arrays, document)
         path = _write(config, context.folder / FOLDER_NAME, robot, arrays, document)
         paths.append(path)
@@ -112,12 +115,7 @@ def _write(
     document: dict[str, object],
 ) -> Path:
     path = folder / f"{robot.name}.{config.format}"
-    if config.format == "onnx":
-        content = _onnx_content(arrays, document)
-    else:
-        buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **arrays)
-        content = buffer.getvalue()
+    content = _onnx_content(arrays, document) if config.format == "onnx" else npz_content(arrays)
     write_file(path, content)
     write_file(path.with_suffix(".json"), json.dumps(document, indent=1).encode())
     if document["terrain"] is None:

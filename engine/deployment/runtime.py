@@ -6,6 +6,7 @@ name). This file may be copied anywhere; it imports nothing of hdtui.
 
 import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def load_deployed(path: Path | str) -> DeployedMLP:
     try:
         with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
             arrays = {Path(name).stem: _array(archive, name) for name in archive.namelist()}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DeployedFileError(f"{path}: not a readable npz file ({error})") from error
     found = {name: list(array.shape) for name, array in sorted(arrays.items())}
     if found != document.get("arrays"):
@@ -100,9 +101,10 @@ def load_document(path: Path | str) -> dict[str, Any]:
 
 def _array(archive: zipfile.ZipFile, name: str) -> Array:
     with archive.open(name) as member:
-        return np.ascontiguousarray(
-            np.lib.format.read_array(member, allow_pickle=False), np.float32
-        )
+        array = np.lib.format.read_array(member, allow_pickle=False)
+    if array.dtype == np.uint8:  # the bytes of each float32 apart, as they compress best
+        array = np.ascontiguousarray(np.moveaxis(array, 0, -1)).view("<f4")[..., 0]
+    return np.ascontiguousarray(array, np.float32)
 
 
 def _layers(arrays: dict[str, Array], name: str) -> list[tuple[Array, Array]]:

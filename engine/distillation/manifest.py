@@ -163,7 +163,15 @@ def write_atomically(path: Path, content: bytes) -> None:
     try:
         write_bytes(path, content)
     except OSError as error:
-        raise DatasetError(f"{path}: cannot be written ({error.strerror}); free space?") from error
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: OSError) -> DatasetError:
+    """What a full or read-only disk means for expert data."""
+    return DatasetError(
+        f"{path}: cannot be written ({error.strerror}); make room, then resume the run: finished"
+        " robots are kept"
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -13,6 +13,7 @@ from engine.distillation.manifest import (
     Moments,
     Shard,
     Source,
+    unwritable,
 )
 from engine.distillation.shards import ShardArrays, write_shard
 from engine.environments import EpisodeBatch, VectorEnvironment
@@ -197,7 +198,10 @@ def _write(
     path = f"shards/{robot.name}.safetensors"
     folder, source = job.plan.folder, job.plan.source
     sha256 = write_shard(folder / path, arrays, robot.digest, source.teacher_sha256)
-    save_robot(robot, folder / "robots")
+    try:
+        save_robot(robot, folder / "robots")
+    except OSError as error:
+        raise unwritable(folder / "robots", error) from error
     return Shard(
         name=robot.name,
         robot_digest=robot.digest,

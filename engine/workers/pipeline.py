@@ -10,6 +10,7 @@ from db.records import NewRun, Pipeline, Run, RunKind
 from db.session import Database
 from engine.config.base import Config
 from engine.config.presets import PRESETS, PipelineConfig
+from engine.errors import ConfigError
 from engine.workers.commands import ensure_supervisor
 from engine.workers.library import UNSEEN, resolve_set
 from engine.workers.liveness import boot_id
@@ -41,14 +42,19 @@ def queue_pipeline(
 
     ``robots`` names a set to train on; without one, robots are generated. Robots never trained on
     are those of the set with that role, else generated. UnknownRobotSetError (nothing is queued)
-    where no set has that name.
+    where no set has that name; ConfigError where the teacher could not go on to mutants.
     """
+    if config.teacher.network.kind == "single_mlp":
+        raise ConfigError(
+            "a pipeline acts on mutants and unseen robots, which one MLP per robot"
+            " (teacher.network.kind=single_mlp) does not know; run teach, collect and distill"
+        )
     unseen_given = False
     if robots is not None:
         resolve_set(database, Workspace(database.home), robots)
         unseen_given = bool(list_robots(database, robots, role=UNSEEN, limit=1))
     preset = preset or _preset_name(config)
-    config = config.seeded()
+    config = config.seeded().grounded()
     label = name or f"{preset}-{robots or GENERATED}-s{config.seed}"
     with database.write() as session:
         pipeline = insert_pipeline(session, label, preset, robots or GENERATED, config.seed)

@@ -16,6 +16,12 @@ from engine.config.evaluation import DeploymentConfig, EvaluationConfig
 from engine.config.presets import stage_preset
 from engine.config.teacher import TeacherConfig
 from engine.errors import UsageError
+from hdtui.cli.inherited import (
+    check_teachers,
+    collection_of_teacher,
+    evaluation_of_policies,
+    student_of_collection,
+)
 from hdtui.cli.launch import ConfigType, configured, queue_and_follow
 from hdtui.cli.options import (
     ConfigFile,
@@ -33,6 +39,8 @@ from hdtui.cli.pipeline import check_robot_set
 from hdtui.cli.runs import existing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from db.session import Database
     from engine.workers.workspace import Workspace
 
@@ -58,8 +66,11 @@ def stage_config(
     file: Path | None,
     settings: Sequence[str] | None,
     seed: int | None,
+    fit: "Callable[[ConfigType], ConfigType] | None" = None,
 ) -> ConfigType:
     """A stage's settings from its preset, a file, ``--set`` words and ``--seed``.
+
+    ``fit`` gives the preset what follows from the stage's inputs, for all the others to change.
 
     Raises:
         ConfigError: There is no such preset, or a key or value is not valid.
@@ -67,7 +78,7 @@ def stage_config(
     base = stage_preset(stage, preset)
     if not isinstance(base, config):
         raise TypeError(f"preset {preset} holds no {config.__name__} under {stage}")
-    return configured(base, file, settings, seed)
+    return configured(base if fit is None else fit(base), file, settings, seed)
 
 
 def input_run(database: "Database", run_id: int, kinds: Sequence[RunKind]) -> Run:
@@ -152,11 +163,20 @@ def collect_command(
     """Roll a teacher out on robot sets and store what it saw and did."""
     from engine.workers.library import resolve_set
 
-    chosen = stage_config(CollectionConfig, "collection", preset, config, settings, seed)
     workspace, database = existing(home)
-    input_run(database, teacher, [RunKind.TEACHER])
+    source = input_run(database, teacher, [RunKind.TEACHER])
+    chosen = stage_config(
+        CollectionConfig,
+        "collection",
+        preset,
+        config,
+        settings,
+        seed,
+        lambda base: collection_of_teacher(base, source),
+    )
     for robot_set in robots:
         resolve_set(database, workspace, robot_set)
+    check_teachers(database, source, robots)
     new_run = stage_run(RunKind.COLLECTION, chosen, name, (teacher,), robots)
     queue_and_follow(workspace, database, new_run, detach=detach, json=json)
 
@@ -173,9 +193,17 @@ def distill_command(
     seed: Seed = None,
 ) -> None:
     """Distil collected behaviour into a student."""
-    chosen = stage_config(StudentConfig, "student", preset, config, settings, seed)
     workspace, database = existing(home)
-    input_run(database, collection, [RunKind.COLLECTION])
+    source = input_run(database, collection, [RunKind.COLLECTION])
+    chosen = stage_config(
+        StudentConfig,
+        "student",
+        preset,
+        config,
+        settings,
+        seed,
+        lambda base: student_of_collection(base, database, source),
+    )
     new_run = stage_run(RunKind.STUDENT, chosen, name, (collection,))
     queue_and_follow(workspace, database, new_run, detach=detach, json=json)
 
@@ -195,7 +223,10 @@ def evaluate_command(
         int | None, typer.Option("--episodes", min=1, help="Episodes a robot and policy.")
     ] = None,
     task: Annotated[
-        str | None, typer.Option("--task", help="flat, variable, obstacles, incline.")
+        str | None,
+        typer.Option(
+            "--task", help="flat, variable, obstacles, incline; default as the first run's."
+        ),
     ] = None,
     preset: Preset = "laptop",
     settings: Settings = None,
@@ -213,9 +244,17 @@ def evaluate_command(
     words = list(settings or [])
     words += [] if episodes is None else [f"episodes={episodes}"]
     words += [] if task is None else [f'task.name="{task}"']
-    chosen = stage_config(EvaluationConfig, "evaluation", preset, config, words, seed)
     workspace, database = existing(home)
     inputs, baselines, files = policy_words(database, policies)
+    chosen = stage_config(
+        EvaluationConfig,
+        "evaluation",
+        preset,
+        config,
+        words,
+        seed,
+        lambda base: evaluation_of_policies(base, database, inputs),
+    )
     sets = robot_sets(workspace, database, robots)
     new_run = stage_run(RunKind.EVALUATION, chosen, name, inputs, sets)
     extra: dict[str, object] = {"baselines": baselines}

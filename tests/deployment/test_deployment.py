@@ -11,6 +11,9 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from students import save_student
 
 from engine.config.base import TaskConfig, TaskName
@@ -21,7 +24,9 @@ from engine.deployment.actors import DeployedActors
 from engine.deployment.deploy import deploy_student, random_inputs, write_file
 from engine.deployment.folding import fold, hypernetwork_of, load_arrays, plain_arrays
 from engine.deployment.runtime import DeployedFileError, load_deployed
+from engine.deployment.storage import byte_planes, npz_content, rounded, storable
 from engine.environments import VectorEnvironment
+from engine.environments.terrain_observation import TERRAIN_POINTS
 from engine.errors import DeploymentError
 from engine.events import StageContext
 from engine.morphology.generation import generate
@@ -93,10 +98,49 @@ def test_student_torch_numpy_and_onnx_agree_on_a_thousand_random_observations(
         assert not in_numpy[:, ~robot.joint_mask].any()
 
 
+def test_a_policy_that_sees_terrain_is_under_a_megabyte_on_a_robot_with_all_limbs() -> None:
+    rng = np.random.default_rng(3)
+    widths = network_widths(TERRAIN_POINTS)
+    module = BaseMLP(widths, widths.limb_limit, hidden_width=256, hidden_layers=2, terrain_width=64)
+    folded = {
+        name: rng.normal(scale=0.1, size=array.shape).astype(np.float32)
+        for name, array in plain_arrays(module).items()
+    }
+    assert sum(array.nbytes for array in folded.values()) > 1_200_000
+    assert len(npz_content(storable(folded))) < 960_000
+
+
+@given(arrays(np.float32, (3, 5), elements=st.floats(-(2.0**40), 2.0**40, width=32)))
+def test_stored_weights_come_back_as_they_were_rounded(weights: np.ndarray) -> None:
+    kept = rounded(weights)
+    np.testing.assert_allclose(kept, weights, rtol=2.0**-21, atol=1e-37)
+    planes = byte_planes(kept)
+    found = np.ascontiguousarray(np.moveaxis(planes, 0, -1)).view("<f4")[..., 0]
+    np.testing.assert_array_equal(found, kept)
+
+
+def test_evaluation_runs_onnx_files_as_they_are(tmp_path: Path, robots: list[Morphology]) -> None:
+    _, paths = _deploy(tmp_path, robots)
+    _, onnx_paths = _deploy(tmp_path, robots, file_format="onnx")
+    environment = VectorEnvironment(robots, TaskConfig(), 3, 0)
+    environment.reset()
+    expected = DeployedActors(tuple(paths)).actor(robots, 3, 0)
+    found = DeployedActors(tuple(onnx_paths)).actor(robots, 3, 0)
+    np.testing.assert_allclose(
+        found.means(environment.observation, None),
+        expected.means(environment.observation, None),
+        atol=1e-5,
+    )
+    onnx_paths[0].write_bytes(onnx_paths[0].read_bytes()[:-500])
+    with pytest.raises(DeploymentError, match="not a readable ONNX file"):
+        DeployedActors(tuple(onnx_paths)).actor(robots, 3, 0)
+
+
+@pytest.mark.parametrize("task", ["flat", "variable"])
 def test_a_file_is_under_a_megabyte_and_describes_its_inputs_and_outputs(
-    tmp_path: Path, robots: list[Morphology]
+    tmp_path: Path, robots: list[Morphology], task: TaskName
 ) -> None:
-    _, paths = _deploy(tmp_path, robots, size="published")
+    _, paths = _deploy(tmp_path, robots, task, size="published")
     for robot, path in zip(robots, paths, strict=True):
         assert path.stat().st_size < 1_000_000
         document = json.loads(path.with_suffix(".json").read_text())

@@ -1,5 +1,6 @@
 """A small teacher with random weights, a few generated robots, and expert data of them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from engine.checkpoints import prefixed, save_checkpoint
 from engine.config.base import TaskConfig
 from engine.config.distillation import CollectionConfig, StudentConfig, student_network
-from engine.config.network import named_network
+from engine.config.network import NetworkKind, named_network
 from engine.distillation.collection import collect_expert_data
 from engine.events import StageContext
 from engine.morphology.generation import generate
@@ -20,12 +21,17 @@ def silent_context(folder: Path) -> StageContext:
     return StageContext(folder, 1, lambda event: None, lambda: False)
 
 
-def save_teacher(path: Path, seed: int = 1) -> Path:
+def save_teacher(
+    path: Path,
+    seed: int = 1,
+    kind: NetworkKind = "transformer",
+    robots: Sequence[Morphology] = (),
+) -> Path:
     description = PolicyDescription(
-        network=named_network("transformer", "small"),
+        network=named_network(kind, "small"),
         task="flat",
         terrain_points=0,
-        digests=(),
+        digests=tuple(robot.digest for robot in robots),
         action_std=0.5,
     )
     policy = description.build(seed)

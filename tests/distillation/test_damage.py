@@ -4,15 +4,24 @@ import json
 import pickle
 import resource
 import shutil
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from conftest import silent_context
+from folders import read_files
 
+from engine.config.distillation import CollectionConfig
+from engine.distillation.collection import collect_expert_data
 from engine.distillation.dataset import load_dataset
 from engine.distillation.manifest import MANIFEST_NAME, load_manifest, write_atomically
 from engine.errors import DatasetError
 from engine.files import file_sha256
+from engine.morphology.tree import Morphology
+
+BLOCK_BYTES = 4096
 
 
 @pytest.fixture
@@ -147,3 +156,39 @@ def test_a_full_disk_is_a_clear_error_and_leaves_the_old_file(tmp_path: Path) ->
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a file system of 1 MiB, which only root can make."""
+    folder = tmp_path / "small-disk"
+    folder.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no small file system can be mounted here: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="tmpfs is Linux's")
+def test_a_collection_on_a_full_disk_says_so_and_goes_on_once_there_is_space(
+    full_disk: Path,
+    teacher_path: Path,
+    robots: list[Morphology],
+    collection: CollectionConfig,
+    expert_folder: Path,
+) -> None:
+    ballast = full_disk / "ballast"
+    files = [path for path in expert_folder.rglob("*") if path.is_file()]
+    needed = sum(-(-path.stat().st_size // BLOCK_BYTES) * BLOCK_BYTES for path in files)
+    ballast.write_bytes(bytes(shutil.disk_usage(full_disk).free - int(0.7 * needed)))
+    with pytest.raises(DatasetError, match=r"cannot be written \(No space left"):
+        collect_expert_data(collection, teacher_path, robots, silent_context(full_disk))
+    kept = load_manifest(full_disk / "expert-data")
+    assert 0 < len(kept.shards) < len(robots)
+    assert not kept.complete
+    assert not list(full_disk.rglob("*.tmp"))
+    ballast.unlink()
+    folder = collect_expert_data(collection, teacher_path, robots, silent_context(full_disk))
+    assert read_files(folder) == read_files(expert_folder)

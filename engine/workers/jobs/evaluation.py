@@ -17,7 +17,7 @@ from engine.events import ArtifactWritten, Result
 from engine.files import write_text
 from engine.random import generator
 from engine.rollout.actors import ActorFactory, CheckpointActors, RandomActors, ZeroActors
-from engine.workers.jobs.job import Job
+from engine.workers.jobs.job import Job, check_file
 from engine.workers.library import TRAINING, UNSEEN
 from engine.workers.policy_files import DEPLOYED, policy_file_of
 
@@ -63,12 +63,11 @@ def _actors(job: Job, policy: Run) -> ActorFactory:
         return CheckpointActors(job.artifact(policy, "policy"))
     if policy.kind is RunKind.STUDENT:
         return CheckpointActors(job.artifact(policy, "student"))
-    artifacts = list_artifacts(job.database, policy.id)
-    paths: list[Path] = [
-        job.workspace.resolve(artifact.path)
-        for artifact in artifacts
-        if artifact.kind == "deployed_policy"
-    ]
+    paths: list[Path] = []
+    for artifact in list_artifacts(job.database, policy.id):
+        if artifact.kind == "deployed_policy":
+            paths.append(job.workspace.resolve(artifact.path))
+            check_file(paths[-1], artifact.sha256, policy.id)
     return DeployedActors(tuple(paths))
 
 

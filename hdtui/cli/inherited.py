@@ -1,0 +1,94 @@
+"""What a stage takes over from the runs it reads, before anybody sets anything else."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from db.records import Run, RunKind
+from engine.config.base import TaskConfig
+from engine.config.distillation import CollectionConfig, StudentConfig, student_of
+from engine.config.evaluation import EvaluationConfig
+from engine.errors import UsageError
+
+if TYPE_CHECKING:
+    from db.session import Database
+
+ONE_PER_ROBOT = "single_mlp"
+
+
+def collection_of_teacher(base: CollectionConfig, teacher: Run) -> CollectionConfig:
+    """A collection on the ground that the teacher learned on."""
+    return base.model_copy(update={"task": _on_ground_of(base.task, teacher)})
+
+
+def student_of_collection(base: StudentConfig, database: "Database", run: Run) -> StudentConfig:
+    """A student as it was published for a collection's task and its kind of teacher."""
+    task = _on_ground_of(TaskConfig(), run)
+    teacher = _input(database, run, RunKind.TEACHER)
+    network = teacher.config.get("network", {}) if teacher else {}
+    return student_of(base, task.name, one_per_robot=network.get("kind") == ONE_PER_ROBOT)
+
+
+def evaluation_of_policies(
+    base: EvaluationConfig, database: "Database", inputs: Sequence[int]
+) -> EvaluationConfig:
+    """An evaluation on the ground that the first of the policies learned on."""
+    from db.queries.runs import get_run
+
+    run: Run | None = get_run(database, inputs[0]) if inputs else None
+    reads = {
+        RunKind.DEPLOYMENT: RunKind.STUDENT,
+        RunKind.STUDENT: RunKind.COLLECTION,
+    }
+    while run is not None and run.kind in reads:
+        run = _input(database, run, reads[run.kind])
+    if run is None:
+        return base
+    return base.model_copy(update={"task": _on_ground_of(base.task, run)})
+
+
+def check_teachers(database: "Database", teacher: Run, robot_sets: Sequence[str]) -> None:
+    """See that a run with one teacher per robot has one for each robot of the sets.
+
+    Raises:
+        UsageError: A robot has none.
+    """
+    from db.queries.robots import list_robots
+    from engine.workers.library import TRAINING
+
+    if teacher.config.get("network", {}).get("kind") != ONE_PER_ROBOT:
+        return
+    known = [
+        [
+            robot.digest
+            for name in teacher.robot_sets
+            for robot in list_robots(database, name, role=r)
+        ]
+        for r in (TRAINING, None)
+    ]
+    trained = known[0] or known[1]
+    missing = [
+        robot
+        for robot_set in robot_sets
+        for robot in list_robots(database, robot_set)
+        if robot.digest not in trained
+    ]
+    if missing:
+        raise UsageError(
+            f"{missing[0].name} has no teacher: run {teacher.id} trained one per robot of"
+            f" {' '.join(teacher.robot_sets)}; collect on those alone, without mutants, or train"
+            " a universal teacher (network.kind=transformer)"
+        )
+
+
+def _input(database: "Database", run: Run, kind: RunKind) -> Run | None:
+    from db.queries.runs import list_runs
+
+    found = [each for each in list_runs(database, ids=run.inputs) if each.kind is kind]
+    return found[0] if found else None
+
+
+def _on_ground_of(task: TaskConfig, run: Run) -> TaskConfig:
+    """``task`` on the ground of a run's configuration."""
+    written: dict[str, Any] = dict(run.config.get("task", {}))
+    ground = {key: written[key] for key in ("name", "incline_deg") if key in written}
+    return TaskConfig.model_validate({**task.model_dump(), **ground})
