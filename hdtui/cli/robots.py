@@ -53,6 +53,9 @@ def robot_summary(robot: Robot) -> dict[str, Any]:
 def generate_command(
     into: Into,
     count: Annotated[int, typer.Option("--count", min=1, max=10_000, help="Robots.")] = 16,
+    unseen: Annotated[
+        int, typer.Option("--unseen", min=0, max=10_000, help="More robots, for SET-unseen.")
+    ] = 0,
     role: Annotated[str, typer.Option("--role", help="training or unseen.")] = "training",
     detach: Detach = False,
     home: Home = None,
@@ -64,8 +67,13 @@ def generate_command(
 
     check_set_name(into)
     known_name(role, ("training", "unseen"), "role")
-    counts = {"train_count": count} if role == "training" else {"unseen_count": count}
+    if unseen and role == "unseen":
+        raise UsageError("--unseen adds robots to a training set; leave --role out")
+    counts = {"train_count": count, "unseen_count": unseen}
+    if role == "unseen":
+        counts = {"unseen_count": count}
     config = GenerationConfig.model_validate({**counts, "seed": 1 if seed is None else seed})
+    sets = {f"{role}_set": into} | ({"unseen_set": f"{into}-unseen"} if unseen else {})
     workspace, database = open_workspace(home)
     new_run = NewRun(
         kind=RunKind.GENERATION,
@@ -73,7 +81,7 @@ def generate_command(
         config=config.model_dump(mode="json"),
         seed=config.seed,
         device="cpu",
-        extra={f"{role}_set": into},
+        extra=dict(sets),
     )
     queue_and_follow(workspace, database, new_run, detach=detach, json=json)
 

@@ -15,22 +15,20 @@ from hdtui.screens.menu import MenuScreen
 from hdtui.screens.shell import CockpitScreen
 from hdtui.services.known_runs import Known, read_known
 from hdtui.services.launch import (
+    NEEDS_INPUT,
+    NEW_SET,
+    NO_ROBOTS,
     STAGES,
     LaunchForm,
-    SettingRow,
-    choices_of,
-    fields_of,
     read_clone,
 )
+from hdtui.services.settings_schema import SettingRow, choices_of, fields_of
 from hdtui.widgets.filter_row import FilterRow
 from hdtui.widgets.lines import Lines
 from hdtui.widgets.rule import Divider, Pane
 from hdtui.widgets.shell_rows import Key, Paragraph
 from hdtui.widgets.tab_line import TabLine
 from hdtui.widgets.table import Table
-
-NO_ROBOTS = ("student",)
-NEEDS_INPUT = ("collection", "student", "evaluation", "deployment")
 
 
 class LaunchScreen(CockpitScreen):
@@ -122,10 +120,15 @@ class LaunchScreen(CockpitScreen):
         self.clone_id = None
         stage = str(run.kind) if str(run.kind) in STAGES else "teacher"
         inputs = " ".join(str(i) for i in run.inputs)
-        if stage == "teacher":
+        if stage not in NEEDS_INPUT:
             inputs = ""
+        filled = run.extra.get("training_set") or run.extra.get("mutant_set") or ""
         self.form = LaunchForm(
-            stage=stage, robots=" ".join(run.robot_sets), inputs=inputs, clone=run
+            stage=stage,
+            robots=" ".join(run.robot_sets),
+            inputs=inputs,
+            into=f"{filled}-2" if filled else "",
+            clone=run,
         )
         self.stages.set_current(STAGES.index(stage))
 
@@ -155,6 +158,8 @@ class LaunchScreen(CockpitScreen):
             top.append(SettingRow("from", 0, False, form.inputs))
         if form.stage not in NO_ROBOTS:
             top.append(SettingRow("robots", 0, False, form.robots))
+        if form.stage in NEW_SET:
+            top.append(SettingRow("into", 0, False, form.into))
         if not self.wanted:
             return [*top, *form.rows(self.opened)]
         sections = _everything(form)

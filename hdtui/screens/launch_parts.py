@@ -5,12 +5,8 @@ from collections.abc import Mapping
 from hdtui.formatting import printable, setting, size
 from hdtui.services.estimate import estimate
 from hdtui.services.known_runs import Known
-from hdtui.services.launch import (
-    LaunchForm,
-    SettingRow,
-    fields_of,
-    limits_words,
-)
+from hdtui.services.launch import LaunchForm
+from hdtui.services.settings_schema import SettingRow, fields_of, limits_words
 from hdtui.widgets.lines import BLANK, Line, Span, wrapped
 from hdtui.widgets.table import Column, TableRow
 
@@ -24,6 +20,8 @@ TOP_HELP: Mapping[str, str] = {
     "name": "A name for the run; empty means preset, robots and seed.",
     "from": "Numbers of the runs it reads; for an evaluation also random or zero.",
     "robots": "A robot set; Robots (3) lists them. A pipeline can generate its own.",
+    "into": "The robot set that is made; a generation also fills NAME-unseen, "
+    "robots to be judged on and never trained on.",
     "preset": "smoke takes seconds, quick minutes, laptop an hour or two, paper days.",
 }
 

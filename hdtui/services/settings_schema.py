@@ -1,0 +1,155 @@
+"""Settings of a stage as its schema describes them: fields, choices, limits, texts and values."""
+
+import json
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from engine.config.base import Config
+from hdtui.formatting import setting
+from hdtui.services.filters import quantity
+
+_TYPE_WORDS: Mapping[Any, str] = {
+    bool: "yes or no",
+    int: "whole number",
+    float: "number",
+    types.NoneType: "none",
+}
+
+
+@dataclass(frozen=True)
+class SettingRow:
+    """A setting in the form; a section has no value and counts its settings."""
+
+    key: str
+    depth: int
+    section: bool
+    value: Any = None
+    base: Any = None
+    num_settings: int = 0
+    num_changed: int = 0
+
+
+def fields_of(config: type[BaseModel], key: str) -> FieldInfo:
+    """The schema of a dotted key."""
+    name, _, rest = key.partition(".")
+    info = config.model_fields[name]
+    if rest and isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+        return fields_of(info.annotation, rest)
+    return info
+
+
+def choices_of(info: FieldInfo) -> tuple[str, ...]:
+    """The words a setting may be; empty where it is no choice."""
+    annotation = info.annotation
+    if get_origin(annotation) is Literal:
+        return tuple(str(choice) for choice in get_args(annotation))
+    if annotation is bool:
+        return ("yes", "no")
+    return ()
+
+
+def limits_words(info: FieldInfo) -> str:
+    """What a setting must be: ``number, above 0, at most 0.1``."""
+    words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+    found = [_type_words(info.annotation)]
+    for rule in info.metadata:
+        for name, word in words.items():
+            limit = getattr(rule, name, None)
+            if limit is not None:
+                found.append(f"{word} {setting(limit)}")
+    return ", ".join(found)
+
+
+def _type_words(annotation: Any) -> str:
+    if annotation in _TYPE_WORDS:
+        return _TYPE_WORDS[annotation]
+    if get_origin(annotation) is Literal:
+        return "one of " + " ".join(str(choice) for choice in get_args(annotation))
+    if get_origin(annotation) in {typing.Union, types.UnionType}:
+        return " or ".join(_type_words(each) for each in get_args(annotation))
+    return "list" if get_origin(annotation) in {tuple, list} else "text"
+
+
+def parsed(base: Config, key: str, text: str) -> Any:
+    """The value a text stands for in a setting: units as shown, yes and no, none, lists."""
+    info = fields_of(type(base), key)
+    low = text.strip().lower()
+    if info.annotation is bool and low in {"yes", "no", "true", "false"}:
+        return low in {"yes", "true"}
+    if low in {"none", "null"}:
+        return None
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        number = quantity(text)
+        kinds = _type_words(info.annotation)
+        if number is not None and "number" in kinds:
+            return int(number) if number == int(number) else number
+        if kinds == "list":
+            return [quantity(word) if quantity(word) is not None else word for word in text.split()]
+        return text.strip()
+
+
+def parsed_or_text(base: Config, key: str, text: str) -> Any:
+    """The value a text stands for; the text itself where the schema has no such key."""
+    try:
+        return parsed(base, key, text)
+    except KeyError:
+        return text
+
+
+def setting_rows(
+    config: BaseModel, raw: Mapping[str, str], prefix: str, depth: int, opened: set[str]
+) -> Iterator[SettingRow]:
+    """Settings of a configuration in order; those of closed sections are counted in it."""
+    leaves = [name for name in type(config).model_fields if not _is_section(config, name)]
+    for name in leaves:
+        key = f"{prefix}{name}"
+        base = getattr(config, name)
+        yield SettingRow(key, depth, False, raw.get(key, setting(base)), base)
+    for name in type(config).model_fields:
+        if name in leaves:
+            continue
+        key = f"{prefix}{name}"
+        inside = getattr(config, name)
+        keys = list(flat(inside, f"{key}."))
+        changed = sum(1 for each in keys if each in raw)
+        yield SettingRow(key, depth, True, num_settings=len(keys), num_changed=changed)
+        if key in opened:
+            yield from setting_rows(inside, raw, f"{key}.", depth + 1, opened)
+
+
+def _is_section(config: BaseModel, name: str) -> bool:
+    return isinstance(getattr(config, name), BaseModel)
+
+
+def flat(config: BaseModel, prefix: str = "") -> dict[str, Any]:
+    """Values by dotted key."""
+    found: dict[str, Any] = {}
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        if isinstance(value, BaseModel):
+            found.update(flat(value, f"{prefix}{name}."))
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
+
+
+def value_at(config: BaseModel, key: str) -> Any:
+    """The value at a dotted key."""
+    return flat(config).get(key)
+
+
+def plain(value: Any) -> str:
+    """A value as ``--set`` takes it."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and value == int(value) and abs(value) < 1e15:
+        return str(int(value))
+    return json.dumps(value, default=list)
