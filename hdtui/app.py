@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
+from textual._compositor import ChopsUpdate
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.events import Event, Key
@@ -22,11 +23,18 @@ from hdtui.messages import Answer, Counts, WorldChanged
 from hdtui.screens.opening import OpeningScreen
 from hdtui.services.cockpit import Cockpit
 from hdtui.services.store import NoWorkspaceError
+from hdtui.widgets.changed_cells import ChangedCells
+from hdtui.widgets.drawn_text import DrawnText
 from hdtui.widgets.key_gate import KeyGate
 from hdtui.widgets.meter import ByteMeter, MeteredDriver
 from hdtui.widgets.roles import themes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import RenderableType
+    from textual.filter import LineFilter
+
     from hdtui.services.supervision import Supervision
 
 MODE_SCREENS = {
@@ -72,10 +80,11 @@ class CockpitApp(App[str]):
     class Opened(Message):
         """The database was read for the first time, or could not be."""
 
-        def __init__(self, first_start: bool, problem: str = "") -> None:
+        def __init__(self, first_start: bool, problem: str = "", upgrade: str = "") -> None:
             super().__init__()
             self.first_start = first_start
             self.problem = problem
+            self.upgrade = upgrade
 
     class Pulsed(Message):
         """The pulse read the counts; ``changed`` says whether anybody wrote."""
@@ -87,6 +96,7 @@ class CockpitApp(App[str]):
 
     def __init__(self, home: Path, readonly: bool = False, theme: str | None = None) -> None:
         self.meter = ByteMeter()
+        self._drawn_text = DrawnText()
         self.gate = KeyGate(self)
         # Known before the first paint, or its background would be sent as a colour.
         plain = True if "NO_COLOR" in os.environ else None
@@ -101,6 +111,15 @@ class CockpitApp(App[str]):
         for candidate in themes():
             self.register_theme(candidate)
         self.theme = "mono" if self.no_color else theme or "terminal"
+
+    def get_line_filters(self) -> "Sequence[LineFilter]":
+        return [*super().get_line_filters(), self._drawn_text]
+
+    def _display(self, screen: Screen[Any], renderable: "RenderableType | None") -> None:
+        """Send less of a partial update than Textual does, which has no public place for that."""
+        if isinstance(renderable, ChopsUpdate):
+            renderable = ChangedCells.of(renderable)
+        super()._display(screen, renderable)
 
     def get_default_screen(self) -> Screen[Any]:
         return OpeningScreen(self.cockpit)
@@ -137,7 +156,8 @@ class CockpitApp(App[str]):
             problem = str(error)
         for target in MODE_SCREENS.values():
             importlib.import_module(target.partition(":")[0])
-        self.post_message(self.Opened(first_start, problem))
+        upgrade = self.cockpit.store.upgrade_sentence
+        self.post_message(self.Opened(first_start, problem, upgrade))
 
     def on_cockpit_app_opened(self, message: Opened) -> None:
         if message.problem and not self._opened and "newer hdtui" in message.problem:
@@ -152,6 +172,8 @@ class CockpitApp(App[str]):
                 self.add_mode(mode, _factory(screen_class, self.cockpit))
             self.set_interval(PULSE_S, self.pulse)
         self.switch_mode("home")
+        if message.upgrade:
+            self.screen.post_message(Answer(message.upgrade))
         if message.first_start:
             from hdtui.screens.first import FirstScreen
 

@@ -109,6 +109,9 @@ class CompareScreen(CockpitScreen):
         run_ids, metric, reader = list(self.cockpit.marked_runs), self.metric, self.reader
         self.ask("compare", lambda database: read_comparison(database, reader, run_ids, metric))
 
+    def empty_facts(self, topic: str) -> Any:
+        return CompareFacts((), (), "", ())
+
     def show_facts(self, topic: str, facts: Any) -> None:
         if isinstance(facts, CompareFacts):
             self.facts = facts
@@ -183,10 +186,10 @@ class CompareScreen(CockpitScreen):
         name = self.groups[self.baseline].letter if self.groups else "a"
         return [
             Column("letter", "", 1, gap=1),
-            Column("group", "run" if self.by == "run" else "group", 18, grow=True, gap=1),
+            Column("group", "run" if self.by == "run" else "group", 16, grow=True, gap=1),
             Column("seeds", "seeds", 5, True, leaves_first=3),
-            Column("half", f"at {half}", 12, True, leaves_first=2),
-            Column("end", f"at {end}", 12, True),
+            Column("half", f"at {half}", 13, True, leaves_first=2),
+            Column("end", f"at {end}", 13, True),
             Column("difference", f"difference to {name}", 17, True, gap=0, leaves_first=1),
         ]
 

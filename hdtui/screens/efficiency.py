@@ -24,13 +24,8 @@ from hdtui.screens.efficiency_parts import (
 from hdtui.screens.shell import CockpitScreen
 from hdtui.services.claims import Verdict
 from hdtui.services.cockpit import now
-from hdtui.services.efficiency import (
-    TASKS,
-    EfficiencyFacts,
-    count,
-    count_by_limbs,
-    read_efficiency,
-)
+from hdtui.services.counting import count, count_by_limbs, uncounted
+from hdtui.services.efficiency import TASKS, EfficiencyFacts, read_efficiency
 from hdtui.widgets.chart import Chart
 from hdtui.widgets.lines import Lines, muted
 from hdtui.widgets.rule import Pane
@@ -73,6 +68,7 @@ class EfficiencyScreen(CockpitScreen):
         self.task_name = TASKS[0]
         self.view = _VIEWS[0]
         self.counting = ""
+        self.asked: set[str] = set()
         self.costs = Table(COST_COLUMNS, widget_id="costs")
         self.chart = Chart()
         self.bars = Lines()
@@ -100,10 +96,17 @@ class EfficiencyScreen(CockpitScreen):
         )
 
     def read(self) -> None:
-        self.ask("efficiency", read_efficiency)
+        counted = dict(self.cockpit.counted)
+        self.ask("efficiency", lambda database: read_efficiency(database, counted))
+
+    def empty_facts(self, topic: str) -> Any:
+        self.asked.update(TASKS)  # there is no workspace yet to keep counts in
+        return EfficiencyFacts({}, (), {}, (), ())
 
     def show_facts(self, topic: str, facts: Any) -> None:
         if isinstance(facts, EfficiencyFacts):
+            if self.facts is not None and not self.facts.claims and facts.claims:
+                self.asked.clear()  # the workspace has begun
             self.facts = facts
             self._count_what_is_missing(facts)
             self.show_costs()
@@ -145,8 +148,8 @@ class EfficiencyScreen(CockpitScreen):
             spec, legend = pareto_chart(lines)
             chart.set_rule("return against MACs", legend)
             sentence = (
-                "No evaluated run has the shape of a counted policy yet. "
-                "Students at the published size do: e evaluates one on Robots (3)."
+                self.counting
+                or "No run is evaluated on this task yet: e evaluates one on Robots (3)."
             )
             self._show_chart(spec, sentence)
 
@@ -167,12 +170,13 @@ class EfficiencyScreen(CockpitScreen):
         pane.set_rule("Claims of the paper", f"{good} of {len(claims)} reproduced")
 
     def _count_what_is_missing(self, facts: EfficiencyFacts) -> None:
-        missing = [task for task in TASKS if task not in facts.costs]
-        if not missing or self.counting or self.cockpit.readonly:
+        missing = [task for task in uncounted(facts, TASKS) if task not in self.asked]
+        if not missing or self.counting:
             return
+        self.asked.update(missing)  # once: what a child cannot count, it cannot count again
         self._in_child(
-            "A child process counts the networks on three tasks, about 15s.",
-            [partial(count, self.cockpit, task) for task in missing],
+            f"A child process counts the networks on {' '.join(missing)}, about 15s.",
+            [partial(count, self.cockpit, facts, task) for task in missing],
         )
 
     def _in_child(self, sentence: str, acts: Sequence[Any]) -> None:
@@ -210,12 +214,13 @@ class EfficiencyScreen(CockpitScreen):
         self.show_costs()
 
     def action_latency(self) -> None:
-        if self.counting:
-            self.say(f"L: {self.counting}")
+        if self.counting or self.facts is None:
+            self.say(f"L: {self.counting or 'reading'}")
         elif self.may_act():
             self.say("measuring latency: batch 1, one thread, interleaved, about 20s")
             sentence = "A child process measures latency, about 20s."
-            self._in_child(sentence, [partial(count, self.cockpit, self.task_name, latency=True)])
+            act = partial(count, self.cockpit, self.facts, self.task_name, latency=True)
+            self._in_child(sentence, [act])
 
     def on_table_chosen(self, message: Table.Chosen) -> None:
         if self.facts is None:

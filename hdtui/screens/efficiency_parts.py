@@ -25,10 +25,10 @@ COST_COLUMNS = (
 )
 CLAIM_COLUMNS = (
     Column("glyph", "", 1, gap=1),
-    Column("claim", "claim", 27, gap=1),
-    Column("target", "target", 11, gap=1),
-    Column("here", "here", 21, gap=1),
-    Column("verdict", "verdict", 14, gap=0),
+    Column("claim", "claim", 26, gap=1),
+    Column("target", "target", 10, gap=1),
+    Column("here", "here", 21, grow=True, gap=1),
+    Column("verdict", "verdict", 16, gap=0),
 )
 _GLYPHS = {
     Verdict.REPRODUCED: ("✓", "good"),
@@ -60,7 +60,7 @@ def cost_lines(facts: EfficiencyFacts, task: str) -> list[CostLine]:
         for each in facts.reached
         if each.task == task
     ]
-    counted = [CostLine(cost.policy, cost.name, cost, None) for cost in costs]
+    counted = [CostLine(cost.policy, cost.name, cost, None) for cost in costs if not cost.own]
     best = {kind: _first_of(ours, kind) for kind in (RunKind.TEACHER, RunKind.STUDENT)}
     first = [
         *(line for line in counted if line.key == TEACHER),
@@ -122,8 +122,11 @@ def _return_words(reached: Reached | None) -> str:
 
 
 def bar_lines(lines: Sequence[CostLine], width: int, rows: int) -> list[Line]:
-    """MACs of counted policies as bars on a log scale from 100k, dearest first, base MLP last."""
-    costs = sorted((line.cost for line in lines if line.cost and not line.reached), key=_macs)
+    """MACs of policies, ours too, as bars on a log scale from 100k, dearest first."""
+    # A run of a published shape costs what that shape does: one bar stands for both.
+    costs = sorted(
+        {line.cost.policy: line.cost for line in lines if line.cost is not None}.values(), key=_macs
+    )
     if not costs:
         return []
     shown = [costs[0], *reversed(costs[1:][-(rows - 1) :])]

@@ -55,6 +55,8 @@ WORST_FIRST = (
     "finished",
 )
 
+_ROOM_FOR_SECONDS = 12
+
 
 def stage_columns(facts: HomeFacts, at: datetime, roomy: bool) -> list[list[Line]]:
     """The lines of every stage: name, state, progress or result, what it waits for, ids."""
@@ -75,6 +77,8 @@ def _stage_column(stage: Stage, at: datetime, roomy: bool, progress_width: int) 
     ids = " ".join(str(each.run.id) for each in stage.runs[:3])
     more = "…" if len(stage.runs) > 3 else ""
     took = f" · {took_words(lead.run, at)}" if lead.run.started_at else ""
+    if progress_width < _ROOM_FOR_SECONDS:
+        took = took.rpartition(" ")[0] if "m " in took else took  # 5m of 5m 13s
     lines.append((Span(f"{ids}{more}{took}", "muted"),))
     return lines
 

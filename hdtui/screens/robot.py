@@ -22,10 +22,10 @@ from hdtui.widgets.shell_rows import Key
 from hdtui.widgets.table import Column, Table, TableRow
 
 _LIMB_COLUMNS = (
-    Column("limb", "limb", 7, gap=1),
-    Column("parent", "parent", 6, True, gap=1),
-    Column("length", "length", 6, True, gap=1),
-    Column("mass", "mass", 5, True, gap=2),
+    Column("limb", "limb", 4, gap=1),
+    Column("parent", "on", 4, True, gap=1),
+    Column("length", "m", 4, True, gap=1),
+    Column("mass", "kg", 4, True, gap=2),
     Column("joints", "joints: axis, range, gear", 34, grow=True, gap=0),
 )
 _SCORE_COLUMNS = (
@@ -33,7 +33,8 @@ _SCORE_COLUMNS = (
     Column("task", "task", 9, gap=1, leaves_first=2),
     Column("return", "return", 12, True, gap=1),
     Column("episodes", "n", 4, True, gap=1, leaves_first=1),
-    Column("falls", "falls", 6, True, gap=0),
+    Column("falls", "falls", 6, True, gap=1),
+    Column("evaluation", "in", 4, True, gap=0),
 )
 
 
@@ -48,7 +49,7 @@ class RobotScreen(RobotActionsScreen):
         ("r", "turn by 45 degrees"),
         ("d", "braille, blocks, ASCII"),
         ("p", "go to its parent"),
-        ("enter", "the run behind a return"),
+        ("enter", "the run behind a return; in: its evaluation"),
         ("y", "copy the digest"),
         ("esc", "back to the list"),
     )
@@ -123,6 +124,7 @@ class RobotScreen(RobotActionsScreen):
                 episode_return(found.mean, found.half_width),
                 str(found.episodes),
                 percent(found.falls),
+                str(found.evaluation_id),
             )
             return TableRow(tuple((Span(each),) for each in words))
 
@@ -188,14 +190,18 @@ def limb_rows(body: Morphology) -> list[TableRow]:
     for name, limb in zip(body.limb_names, body.limbs, strict=True):
         parent = body.limb_names[limb.parent] if limb.parent >= 0 else "·"
         words = (
-            name,
-            parent.removeprefix("limb/").replace("torso/0", "head"),
+            _short(name),
+            _short(parent),
             f"{_length_m(limb):.2f}" if limb.end_m else "·",
             f"{limb_mass_kg(limb):.1f}",
             "  ".join(_joint_words(slot, joint) for slot, joint in enumerate(limb.joints) if joint),
         )
         rows.append(TableRow(tuple((Span(each),) for each in words)))
     return rows
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("limb/").replace("torso/0", "head")
 
 
 def _length_m(limb: Limb) -> float:

@@ -58,6 +58,7 @@ class RobotsScreen(RobotActionsScreen):
         ("r", "turn the robot by 45 degrees"),
         ("d", "braille, blocks, ASCII"),
         ("[ ]", "previous and next set"),
+        ("p", "choose whose returns are shown"),
         ("n", "generate, import, mutate, select"),
         ("c", "compare the marked runs"),
         ("y", "copy the digest"),
@@ -79,6 +80,7 @@ class RobotsScreen(RobotActionsScreen):
         Binding("right_square_bracket", "set(1)", show=False),
         Binding("n", "new_robots", show=False),
         Binding("c", "compare", show=False),
+        Binding("p", "policies", show=False),
         Binding("tab", "other_page", show=False),
     ]
 
@@ -127,7 +129,12 @@ class RobotsScreen(RobotActionsScreen):
 
     def read(self) -> None:
         set_name, pinned = self.set_name, self.cockpit.pinned_run
-        self.ask("robots", lambda database: read_robots(database, set_name, pinned))
+        chosen = list(self.cockpit.preferences.get("robots.policies", []))
+        self.ask("robots", lambda database: read_robots(database, set_name, pinned, chosen))
+
+    def empty_facts(self, topic: str) -> Any:
+        empty = RobotsFacts((), (), None, None, None, "flat", "")
+        return empty if topic == "robots" else None
 
     def show_facts(self, topic: str, facts: Any) -> None:
         if isinstance(facts, RobotsFacts):
@@ -143,7 +150,7 @@ class RobotsScreen(RobotActionsScreen):
         if facts is None:
             return
         self.shown = sorted_entries(passing(facts, self.filter), self.sort_key, self.descending)
-        columns = robot_columns(self.columns)
+        columns = robot_columns(self.columns, facts.teacher_id, facts.student_id)
         self.table.set_columns(columns)
         fitted = fitting_columns(columns, self.table.size.width - 2)
         name_cells = fitted[0][2] if fitted else 27
@@ -172,7 +179,7 @@ class RobotsScreen(RobotActionsScreen):
         policies = " and ".join(str(i) for i in (facts.teacher_id, facts.student_id) if i)
         sort = f"{self.sort_key} {arrow}" + ("" if facts.task == "flat" else f" · {facts.task}")
         pane = self.query_one("#robots-pane", Pane)
-        pane.set_rule(" · ".join(words), f"{sort} · {policies}" if policies else sort)
+        pane.set_rule(" · ".join(words), f"{sort} · returns of {policies}" if policies else sort)
         self.table.set_empty(self._empty_sentence(facts))
         below = [f"{hidden} more do not pass the filter"] if hidden else []
         below += [facts.filling] if facts.filling else []
@@ -252,6 +259,9 @@ class RobotsScreen(RobotActionsScreen):
             marks[current[0]] = None
         self.table.action_move(1)
         self.show_robots()
+        self.say(
+            f"{len(marks)} marked: e evaluates a policy on them" if marks else "none is marked"
+        )
 
     def action_mark_all(self) -> None:
         digests, marks = [e.robot.digest for e in self.shown], self.cockpit.marked_robots
@@ -332,10 +342,32 @@ class RobotsScreen(RobotActionsScreen):
             self.cockpit.preferences.set("robots.set", self.set_name or "")
             self.read()
 
+    def action_policies(self) -> None:
+        """Choose the teacher or the student whose returns the columns show."""
+        facts = self.facts
+        if facts is None or not facts.evaluated:
+            self.say("p: no policy is evaluated yet; e evaluates one")
+            return
+        shown = (facts.teacher_id, facts.student_id)
+        choices = [
+            (f"{run.id} {run.kind} {run.name}", "shown" if run.id in shown else "")
+            for run in facts.evaluated
+        ]
+        self.app.push_screen(MenuScreen("Show the returns of", choices), self._show_policy)
+
+    def _show_policy(self, words: str | None) -> None:
+        if words is None:
+            return
+        chosen = list(self.cockpit.preferences.get("robots.policies", []))
+        run_id = int(words.split()[0])
+        kept = [run_id, *(each for each in chosen if each != run_id)]
+        self.cockpit.preferences.set("robots.policies", kept[:8])
+        self.read()
+
     def action_compare(self) -> None:
         """Robots are compared by their columns; curves belong to runs."""
         if self.cockpit.marked_runs:
-            self.app.simulate_key("5")
+            self.app.action_mode("compare")  # type: ignore[attr-defined]
         else:
             self.say("c compares runs: mark them on Runs (2) with space")
 

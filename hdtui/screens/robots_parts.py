@@ -17,6 +17,7 @@ DEFAULT_COLUMNS = (
 )
 COLUMN_CHOICES = (*DEFAULT_COLUMNS, "falls", "digest", "parent", "op", "seed")
 _NAME_CELLS = 27
+_FEW_RUNS = 2
 _WIDTHS = {
     "limbs": (5, 0),
     "joints": (6, 5),
@@ -33,12 +34,21 @@ _WIDTHS = {
 }
 
 
-def robot_columns(names: Sequence[str]) -> list[Column]:
-    """The name, then the chosen columns; those that matter least leave first."""
+def robot_columns(
+    names: Sequence[str], teacher_id: int | None = None, student_id: int | None = None
+) -> list[Column]:
+    """The name, then the chosen columns, which say whose returns they are.
+
+    Those that matter least leave first.
+    """
+    whose = {"teacher": teacher_id, "student": student_id}
     columns = [Column("name", "name", _NAME_CELLS, grow=True, gap=1)]
     for name in names:
         width, leaves = _WIDTHS.get(name, (8, 9))
         title = "ratio" if name == "student/teacher" else name
+        if whose.get(name) is not None:
+            title = f"{name} {whose[name]}"
+            width = max(width, len(title))
         columns.append(Column(name, title, width, name != "op", gap=1, leaves_first=leaves))
     return columns
 
@@ -80,9 +90,9 @@ def short_lines(detail: RobotDetail, entry: Entry | None) -> list[Line]:
     """Five lines for a narrow pane: body, kin, and the scores of the two columns."""
     robot = detail.robot
     parent = f"parent {shorten(_parent_name(detail), 19)}" if robot.parent_digest else "no parent"
-    trained = (
-        f", trained on by {' '.join(map(str, detail.trained_by))}" if detail.trained_by else ""
-    )
+    ids = " ".join(map(str, detail.trained_by))
+    by = ids if len(detail.trained_by) <= _FEW_RUNS else f"{len(detail.trained_by)} runs"
+    trained = f", trained on by {by}" if by else ""
     lines: list[Line] = [
         (Span(f" {body_words(robot)}"),),
         (Span(f" head {robot.head_height_m:.2f} m, digest {robot.digest[:7]}"),),

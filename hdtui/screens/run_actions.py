@@ -31,6 +31,7 @@ class RunActionsScreen(CockpitScreen):
         Binding("X", "stop", show=False),
         Binding("A", "archive", show=False),
         Binding("D", "delete", show=False),
+        Binding("y", "copy_folder", show=False),
     ]
 
     def current_run(self) -> int | None:
@@ -81,6 +82,13 @@ class RunActionsScreen(CockpitScreen):
         self.cockpit.preferences.set("pinned_run", pinned)
         self.say(f"{run_id} is pinned as the baseline" if pinned else f"{run_id} is not pinned")
         self.marks_changed()
+
+    def action_copy_folder(self) -> None:
+        """Copy where the run keeps its log, checkpoints and files."""
+        run_id = self._needs_run("y")
+        if run_id is not None:
+            self.app.copy_to_clipboard(str(self.cockpit.home / "runs" / str(run_id)))
+            self.say(f"copied the folder of {run_id}")
 
     def action_compare(self) -> None:
         if not self.cockpit.marked_runs:

@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from hdtui.formatting import printable, setting
+from hdtui.messages import Answer
 from hdtui.screens.run_tab import RunTab
 from hdtui.services.run_details import ConfigFacts, Setting, read_config
 from hdtui.widgets.filter_row import FilterRow
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class ConfigTab(RunTab):
-    """Settings, with those of the pinned run beside them."""
+    """Settings, with those of the pinned or marked run beside them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "show_all", show=False),
@@ -41,7 +42,12 @@ class ConfigTab(RunTab):
         yield self.filter_row
 
     def question(self) -> "Callable[[Database], Any]":
-        return partial(read_config, run_id=self.run_id, other_id=self.cockpit.pinned_run)
+        return partial(read_config, run_id=self.run_id, other_id=self._other())
+
+    def _other(self) -> int | None:
+        """The pinned run, else the first marked one, where that is another one."""
+        candidates = [self.cockpit.pinned_run, *self.cockpit.marked_runs]
+        return next((i for i in candidates if i not in {None, self.run_id}), None)
 
     def show_facts(self, facts: ConfigFacts) -> None:
         self.answer = facts
@@ -49,16 +55,18 @@ class ConfigTab(RunTab):
         pane = self.query_one("#config-pane", Pane)
         num_settings = len(facts.settings)
         if other is None:
-            pane.set_rule("Config · p pins a run to compare with", f"{num_settings} settings")
+            pane.set_rule("Config · pin or mark another run to compare", f"{num_settings} settings")
         else:
+            pin = "P " if other.id == self.cockpit.pinned_run else ""
             equal = num_settings - facts.num_different
             pane.set_rule(
-                f"Config against P {other.id} {printable(other.name)}",
+                f"Config against {pin}{other.id} {printable(other.name)}",
                 f"{facts.num_different} differ, {equal} equal · "
                 f"v {'all' if self.only_different else 'differing'}",
             )
         self.table.set_columns(_columns(str(facts.run.id), str(other.id) if other else ""))
         shown = self._shown(facts)
+        self.table.set_empty(self._empty_sentence(facts))
         self.table.set_rows([each.key for each in shown], lambda index: _row(shown[index], other))
 
     def _shown(self, facts: ConfigFacts) -> list[Setting]:
@@ -68,9 +76,15 @@ class ConfigTab(RunTab):
             each
             for each in facts.settings
             if wanted in f"{each.key} {setting(each.value)}".casefold()
-            and (each.differs or not self.only_different)
+            and (each.differs or not self.only_different or facts.other is None)
         ]
         return sorted(found, key=lambda each: not each.differs)
+
+    def _empty_sentence(self, facts: ConfigFacts) -> str:
+        if self.filter_row.text:
+            return "No setting is called that."
+        other = facts.other.id if facts.other else ""
+        return f"No setting differs from {other}. v shows all."
 
     def keys(self) -> Sequence[Key]:
         return (
@@ -95,6 +109,9 @@ class ConfigTab(RunTab):
             self.show_facts(self.answer)
 
     def action_show_all(self) -> None:
+        if self.answer is not None and self.answer.other is None:
+            self.post_message(Answer("v: no other run to differ from; p on one pins it"))
+            return
         self.only_different = not self.only_different
         self._show_again()
 
@@ -112,12 +129,6 @@ class ConfigTab(RunTab):
         if self.answer is None:
             return
         self.app.copy_to_clipboard(as_toml(self.answer.run.config))
-        self.notify_copied()
-
-    def notify_copied(self) -> None:
-        """Answer in the row above the keys."""
-        from hdtui.messages import Answer
-
         self.post_message(Answer("copied as TOML"))
 
 

@@ -9,7 +9,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
 from hdtui.formatting import shorten
-from hdtui.screens.run_curves_parts import robot_lines, value_lines
+from hdtui.messages import Answer
+from hdtui.screens.run_curves_parts import (
+    LETTERS,
+    group_value_lines,
+    robot_lines,
+    seed_groups,
+    value_lines,
+)
 from hdtui.screens.run_tab import RunTab
 from hdtui.services.curves import X_AXES, CurveReader, CurvesFacts, RunCurve, XAxis, seeds_as_band
 from hdtui.services.metric_names import is_bound, metric_label, value_with_interval
@@ -29,7 +36,6 @@ if TYPE_CHECKING:
 LOG_SCALES = ("", "log y", "log x", "log x and y")
 METRIC_COLUMNS = (Column("metric", "", 24, grow=True, gap=0),)
 SMALL_DEFAULTS = ("value_loss", "approximate_kl", "action_std", "loss", "held_out_sample_loss")
-LETTERS = "abcdefgh"
 
 
 @dataclass(frozen=True)
@@ -72,9 +78,7 @@ class CurvesTab(RunTab):
         self.window: tuple[float, float] | None = None
         self.following = True
         self.bucket = TokenBucket(CHART_BYTES_PER_S, 2 * CHART_BYTES_PER_S)
-        self.metrics = Table(
-            METRIC_COLUMNS, header=False, empty="No metrics yet.", widget_id="metrics"
-        )
+        self.metrics = Table(METRIC_COLUMNS, header=False, empty="reading", widget_id="metrics")
         self.chart = Chart(widget_id="main-chart")
         self.values = Lines()
         self.robots = Lines()
@@ -129,6 +133,7 @@ class CurvesTab(RunTab):
         self.answer = facts
         values = {each.name: each.last_value for each in facts.curves.series}
         series = [name for name in values if not is_bound(name, values)]
+        self.metrics.set_empty("No metrics yet.")
         self.metrics.set_rows(series, lambda index: self._metric_row(series[index], values))
         visible = min(len(series), self.metrics.num_visible)
         pane = self.query_one("#metrics-pane", Pane)
@@ -164,7 +169,11 @@ class CurvesTab(RunTab):
             if index < len(small):
                 self._draw_metric(chart, pane, small[index])
         curves = self.answer.curves.curves.get(metric, ())
-        title, lines = value_lines(metric, curves, self.run_id, self.cockpit.pinned_run)
+        drawn = [curve for curve in curves if curve.points.step]
+        if self.as_band and len(drawn) > 1:
+            title, lines = group_value_lines(metric, seed_groups(drawn), self.x_axis)
+        else:
+            title, lines = value_lines(metric, curves, self.run_id, self.cockpit.pinned_run)
         self.query_one("#values-pane", Pane).set_rule(title)
         self.values.show(lines)
         if self.answer.robots is not None:
@@ -187,12 +196,23 @@ class CurvesTab(RunTab):
             x_window=self.window,
             x_seconds=self.x_axis == "wall time",
         )
-        identity = (metric, self.x_axis, self.log_scale, self.clip, self.window, len(drawn))
+        looks = (self.x_axis, self.log_scale, self.clip, self.window, self.as_band)
+        identity = (metric, *looks, len(drawn))
         chart.show_chart(spec, identity)
 
     def _letters(self, curves: Sequence[RunCurve]) -> tuple[Curve, ...]:
-        if self.as_band and len(curves) > 1:
-            return (Curve("a", seeds_as_band(curves, self.x_axis), band=True),)
+        if self.as_band:
+            return tuple(
+                Curve(
+                    letter,
+                    seeds_as_band(group, self.x_axis),
+                    CURVE_ROLES[index % len(CURVE_ROLES)],
+                    band=len(group) > 1,
+                )
+                for index, (letter, group) in enumerate(
+                    zip(LETTERS, seed_groups(curves), strict=False)
+                )
+            )
         return tuple(
             Curve(letter, curve.path(self.x_axis), CURVE_ROLES[index % len(CURVE_ROLES)])
             for index, (letter, curve) in enumerate(zip(LETTERS, curves, strict=False))
@@ -205,6 +225,8 @@ class CurvesTab(RunTab):
         return run.total if "steps" in (run.unit or "") else None
 
     def _empty_sentence(self) -> str:
+        if self.answer is None:
+            return "reading"
         if self.view is not None and self.view.run.state.ended:
             return "This run left no points."
         return (
@@ -213,12 +235,13 @@ class CurvesTab(RunTab):
         )
 
     def facts(self) -> str:
-        words = [self.x_axis, f"smooth {self.weight:g}"]
-        if self.log_scale:
-            words.append(self.log_scale)
-        if self.clip:
-            words.append("1 to 99 %")
+        """What the axes and curves are; the last words give way where there is no room."""
+        words: list[str] = [self.x_axis]
+        words += [self.log_scale] if self.log_scale else []
         words += ["zoom"] if self.window else []
+        words += ["mean of seeds"] if self.as_band else []
+        words.append(f"smooth {self.weight:g}")
+        words += ["1 to 99 %"] if self.clip else []
         words += ["follow"] if self.following or not self.window else []
         return " · ".join(words)
 
@@ -227,6 +250,7 @@ class CurvesTab(RunTab):
             Key("x", "axis"),
             Key("g", "log"),
             Key("m", "smooth"),
+            Key("b", "seeds"),
             Key("o", "outliers"),
             Key("+-", "zoom", "plus"),
             Key("p", "pin"),
@@ -327,6 +351,8 @@ class CurvesTab(RunTab):
         """Half or double the visible span around its middle."""
         extent = self._extent()
         if extent is None:
+            if "x" in self.log_scale.split():
+                self.post_message(Answer("+ -: zoom needs a linear x axis, g changes it"))
             return
         low, high = self.window or extent
         middle, half = (low + high) / 2, (high - low) / 2 * factor

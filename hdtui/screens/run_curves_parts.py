@@ -2,40 +2,93 @@
 
 from collections.abc import Sequence
 
-from hdtui.formatting import shorten, steps
-from hdtui.services.curves import RunCurve
+from hdtui.formatting import UNKNOWN, shorten, steps
+from hdtui.services.curves import RunCurve, XAxis, seeds_as_band
 from hdtui.services.metric_names import metric_value
 from hdtui.services.run_details import RobotsFacts
+from hdtui.services.run_list import config_key, config_without_seed
 from hdtui.widgets.chart import CURVE_ROLES
 from hdtui.widgets.lines import BLANK, Line, Span, left_and_right
 
 LETTERS = "abcdefgh"
 
 
+MOST_LINES = 3
+
+
+def seed_groups(curves: Sequence[RunCurve]) -> list[list[RunCurve]]:
+    """Curves of runs that differ by their seeds alone, together; in the order of their first."""
+    groups: dict[str, list[RunCurve]] = {}
+    for curve in curves:
+        groups.setdefault(config_key(curve.run), []).append(curve)
+    return list(groups.values())
+
+
 def value_lines(
     metric: str, curves: Sequence[RunCurve], run_id: int, pinned: int | None
 ) -> tuple[str, list[Line]]:
-    """A title and a line per curve: its last value, its best, and how far from this run's."""
+    """A title and a line per curve: its last value, its best, and how far from this run's.
+
+    Where there are more curves than lines, the last line holds the letters and values of the rest.
+    """
     drawn = [curve for curve in curves if curve.points.step]
     if not drawn:
         return "Values", [BLANK, BLANK]
     title = f"Values at {steps(drawn[0].points.step[-1])}"
     own = drawn[0].points.value[-1]
-    lines = []
+    lines: list[Line] = []
     for index, (letter, curve) in enumerate(zip(LETTERS, drawn, strict=False)):
-        role = CURVE_ROLES[index % len(CURVE_ROLES)]
-        what = _whose(curve.run.id, run_id, pinned)
+        what = f"{curve.run.id} {_whose(curve.run.id, run_id, pinned)}"
         value = curve.points.value[-1]
-        spans = [
-            Span(f" {letter} ", f"{role} bold"),
-            Span(f"{curve.run.id} {what}".ljust(18)),
-            Span(metric_value(metric, value).rjust(9), "bold"),
-            Span(f"   {_best(metric, curve)}"),
-        ]
+        spans = _letter_value(letter, index, what, metric_value(metric, value))
+        spans.append(Span(f"   {_best(metric, curve)}"))
         if index:
             spans.append(Span(f"   {_difference(metric, own, value, letter)}"))
         lines.append(tuple(spans))
-    return title, [*lines, BLANK][:4]
+    rest = [
+        (letter, index, str(curve.run.id), metric_value(metric, curve.points.value[-1]))
+        for index, (letter, curve) in enumerate(zip(LETTERS, drawn, strict=False))
+    ]
+    return title, _at_most(lines, rest)
+
+
+def group_value_lines(
+    metric: str, groups: Sequence[Sequence[RunCurve]], x_axis: XAxis
+) -> tuple[str, list[Line]]:
+    """A line per group of seeds: the mean with its interval where all its runs still have points.
+
+    A group of one run has its last value.
+    """
+    lines: list[Line] = []
+    rest = []
+    for index, (letter, group) in enumerate(zip(LETTERS, groups, strict=False)):
+        path = seeds_as_band(group, x_axis)
+        ids = " ".join(str(curve.run.id) for curve in group)
+        words = metric_value(metric, path.y[-1]) if len(path) else UNKNOWN
+        if len(group) > 1 and len(path):
+            words += f" ± {metric_value(metric, path.high[-1] - path.y[-1])}"
+        many = f"{len(group)} seeds: {ids}" if len(group) > 1 else f"one run: {ids}"
+        name = shorten(config_without_seed(group[0].run), 24)
+        lines.append((*_letter_value(letter, index, name.ljust(24), words), Span(f"   {many}")))
+        rest.append((letter, index, name, words))
+    return "Means of runs equal but for the seed, 95 % t interval", _at_most(lines, rest)
+
+
+def _letter_value(letter: str, index: int, what: str, value: str) -> list[Span]:
+    role = CURVE_ROLES[index % len(CURVE_ROLES)]
+    return [Span(f" {letter} ", f"{role} bold"), Span(what.ljust(18)), Span(value.rjust(9), "bold")]
+
+
+def _at_most(lines: Sequence[Line], rest: Sequence[tuple[str, int, str, str]]) -> list[Line]:
+    """The lines that fit; those that do not are one line of letters, names and values."""
+    if len(lines) <= MOST_LINES:
+        return [*lines, BLANK][: MOST_LINES + 1]
+    shown = list(lines[: MOST_LINES - 1])
+    spans: list[Span] = []
+    for letter, index, what, value in rest[MOST_LINES - 1 :]:
+        role = CURVE_ROLES[index % len(CURVE_ROLES)]
+        spans += [Span(f" {letter} ", f"{role} bold"), Span(f"{what} "), Span(value, "bold")]
+    return [*shown, tuple(spans)]
 
 
 def _whose(run_id: int, own: int, pinned: int | None) -> str:

@@ -1,6 +1,6 @@
 """The tab Lineage: what a run was made from, what was made from it, and what is stale."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from textual.app import ComposeResult
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from db.session import Database
 
 COLUMNS = (
-    Column("tree", "", 34, gap=1),
+    Column("tree", "", 34, grow=True, gap=1),
     Column("state", "state", 13, gap=1),
     Column("result", "result", 14, right=True),
-    Column("from", "from", 12, grow=True, gap=0, leaves_first=1),
+    Column("from", "from", 12, gap=0, leaves_first=1),
 )
 
 
 class LineageTab(RunTab):
-    """A row per relative, indented below what it was made from."""
+    """A row per relative, below the last of what it was made from."""
 
     def __init__(self, cockpit: Any, run_id: int) -> None:
         super().__init__(cockpit, run_id)
@@ -44,12 +44,13 @@ class LineageTab(RunTab):
         return lambda database: read_lineage(database, run_id, host, now())
 
     def show_facts(self, facts: LineageFacts) -> None:
-        depths = _depths(facts)
-        order = sorted(facts.by_id, key=lambda run_id: (depths[run_id], run_id))
+        first = not self.table.keys
+        tree = lineage_tree(facts)
         self.table.set_rows(
-            order, lambda index: self._row(facts.by_id[order[index]], depths[order[index]])
+            [run_id for run_id, _ in tree],
+            lambda index: self._row(facts.by_id[tree[index][0]], tree[index][1]),
         )
-        if self.table.cursor == 0 and self.run_id in order:
+        if first:
             self.table.move_to(self.run_id)
         stale = [each.run for each in facts.by_id.values() if each.run.stale]
         sentences = [
@@ -60,10 +61,9 @@ class LineageTab(RunTab):
         pane = self.query_one("#lineage-pane", Pane)
         pane.set_rule(facts=f"made from {above}, {below} made from it")
 
-    def _row(self, each: RunView, depth: int) -> TableRow:
+    def _row(self, each: RunView, branch: str) -> TableRow:
         run = each.run
         here = run.id == self.run_id
-        branch = "   " * depth + ("└─ " if depth else "")
         name = f"{run.id} {run.kind}{' (here)' if here else ''}"
         sources = " ".join(str(i) for i in run.inputs) or " ".join(run.robot_sets)
         tree: Line = (Span(branch, "muted"), Span(name, "accent bold" if here else "text"))
@@ -91,10 +91,28 @@ class LineageTab(RunTab):
             self.post_message(self.Opened(message.key))
 
 
-def _depths(facts: LineageFacts) -> dict[int, int]:
-    """How many generations below the oldest relative each run is."""
+def lineage_tree(facts: LineageFacts) -> list[tuple[int, str]]:
+    """Runs and the branches before them, each below the last of its inputs that was made."""
     depths: dict[int, int] = {}
+    children: dict[int | None, list[int]] = {}
     for run_id in sorted(facts.by_id):
-        inputs = facts.by_id[run_id].run.inputs
-        depths[run_id] = max((depths.get(i, -1) + 1 for i in inputs if i in facts.by_id), default=0)
-    return depths
+        known = [i for i in facts.by_id[run_id].run.inputs if i in depths]
+        depths[run_id] = max((depths[i] + 1 for i in known), default=0)
+        parent = max(known, key=lambda i: (depths[i], i), default=None)
+        children.setdefault(parent, []).append(run_id)
+    return [row for root in children.get(None, []) for row in _branches(root, children, "", "")]
+
+
+def _branches(
+    run_id: int, children: Mapping[int | None, Sequence[int]], branch: str, below: str
+) -> Iterator[tuple[int, str]]:
+    yield run_id, branch
+    own = children.get(run_id, ())
+    for place, child in enumerate(own):
+        last = place == len(own) - 1
+        yield from _branches(
+            child,
+            children,
+            f"{below}{'└─ ' if last else '├─ '}",
+            below + ("   " if last else "│  "),
+        )

@@ -1,15 +1,19 @@
-"""The tab Robots: returns by robot as sorted bars, with their curves in a few cells."""
+"""The tab Robots: returns by robot as sorted bars, and below them as curves."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 
 from hdtui.formatting import episode_return, measure, shorten, steps
+from hdtui.messages import Answer
 from hdtui.screens.run_tab import RunTab
 from hdtui.services.run_details import RobotReturn, RobotsFacts, read_robot_returns
+from hdtui.services.smoothing import Path
 from hdtui.widgets.bars import block_bar, sparkline
+from hdtui.widgets.chart import CURVE_ROLES, Chart, ChartSpec, Curve
 from hdtui.widgets.lines import Span
 from hdtui.widgets.rule import Pane
 from hdtui.widgets.run_cells import number
@@ -20,13 +24,25 @@ if TYPE_CHECKING:
     from db.session import Database
 
 BAR_WIDTH = 22
+SORTS = ("return", "falls", "robot")
+LETTERS = "abcdef"
 
 
 class RobotsTab(RunTab):
-    """A row for every robot of the run."""
+    """A row for every robot of the run; curves of the marked ones, else of the cursor's."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "mark_robot", show=False),
+        Binding("s", "sort", show=False),
+        Binding("S", "reverse", show=False),
+        Binding("y", "copy_digest", show=False),
+    ]
 
     def __init__(self, cockpit: Any, run_id: int) -> None:
         super().__init__(cockpit, run_id)
+        self.answer: RobotsFacts | None = None
+        self.sort_key = SORTS[0]
+        self.descending = True
         self.columns = (
             Column("robot", "robot", 27, grow=True),
             Column("return", "return", 7, right=True),
@@ -34,50 +50,156 @@ class RobotsTab(RunTab):
             Column("falls", "falls", 5, right=True, leaves_first=1),
             Column("curve", "curve", 10, gap=0, leaves_first=3),
         )
-        self.table = Table(
-            self.columns,
-            empty="No robot reported yet; returns by robot come with the first iteration.",
-        )
+        self.table = Table(self.columns, empty="reading")
+        self.chart = Chart()
 
     def compose(self) -> ComposeResult:
         yield Pane("Return by robot", self.table, facts="return ↓", widget_id="run-robots-pane")
+        yield Pane("", self.chart, widget_id="robot-curves-pane")
 
     def question(self) -> "Callable[[Database], Any]":
         return partial(read_robot_returns, run_id=self.run_id)
 
     def show_facts(self, facts: RobotsFacts) -> None:
-        robots = facts.robots
+        self.answer = facts
+        robots = self._sorted(facts)
         top = max((robot.episode_return or 0.0 for robot in robots), default=0.0)
         last = max((robot.last_step or 0 for robot in robots), default=0)
         pane = self.query_one("#run-robots-pane", Pane)
-        pane.set_rule(f"Return by robot · {len(robots)}" if robots else None)
+        arrow = "↓" if self.descending else "↑"
+        title = f"Return by robot · {len(robots)}" if robots else None
+        pane.set_rule(title, f"{self.sort_key} {arrow}")
         self.columns = (*self.columns[:-1], Column("curve", f"0 to {steps(last)}", 10, gap=0))
         self.table.set_columns(self.columns)
+        self.table.set_empty(self._empty_sentence())
         keys: list[str] = [robot.digest for robot in robots]
         if facts.mean is not None:
             keys.append("mean")
-        mean = RobotReturn("mean", "mean over robots", facts.mean, None, (), None)
+        mean = RobotReturn("mean", "mean over robots", facts.mean, None, None, None)
+        marks = self.cockpit.marked_robots
         self.table.set_rows(
-            keys, lambda index: _row([*robots, mean][index], top, keys[index] != "mean")
+            keys, lambda index: _row([*robots, mean][index], top, keys[index] in marks)
         )
+        self._show_chart()
+
+    def _empty_sentence(self) -> str:
+        if self.view is not None and self.view.run.state.ended:
+            return "This run reported no returns by robot."
+        return "No robot reported yet; returns by robot come with the first iteration."
+
+    def _sorted(self, facts: RobotsFacts) -> list[RobotReturn]:
+        """By the chosen column; unknown values last either way."""
+
+        def value(robot: RobotReturn) -> float | str | None:
+            if self.sort_key == "robot":
+                return robot.name
+            return robot.falls if self.sort_key == "falls" else robot.episode_return
+
+        known = [robot for robot in facts.robots if value(robot) is not None]
+        unknown = [robot for robot in facts.robots if value(robot) is None]
+        return sorted(known, key=value, reverse=self.descending) + unknown  # type: ignore[arg-type]
+
+    def _show_chart(self) -> None:
+        """Curves of the marked robots of this run, else of the one under the cursor."""
+        pane = self.query_one("#robot-curves-pane", Pane)
+        pane.display = self.answer is not None and bool(self.answer.robots)
+        drawn = self._drawn()
+        if not drawn:
+            pane.set_rule("return", "")
+            self.chart.show_sentence("No points of this robot yet.")
+            return
+        legend = "  ".join(
+            f"{letter} {shorten(robot.name, 22)}"
+            for letter, robot in zip(LETTERS, drawn, strict=False)
+        )
+        title = "return by robot, marked" if len(drawn) > 1 else f"return of {drawn[0].name}"
+        pane.set_rule(title, legend if len(drawn) > 1 else "space marks, e evaluates")
+        letters = LETTERS if len(drawn) > 1 else ("",)
+        curves = [
+            Curve(letter, path, CURVE_ROLES[place % len(CURVE_ROLES)])
+            for place, (letter, path) in enumerate(zip(letters, map(_path, drawn), strict=False))
+        ]
+        self.chart.show_chart(ChartSpec(tuple(curves)), tuple(robot.digest for robot in drawn))
+
+    def _drawn(self) -> list[RobotReturn]:
+        if self.answer is None:
+            return []
+        with_points = [robot for robot in self.answer.robots if robot.points is not None]
+        marked = [robot for robot in with_points if robot.digest in self.cockpit.marked_robots]
+        here = [robot for robot in with_points if robot.digest == self.table.cursor_key]
+        return (marked or here)[: len(LETTERS)]
 
     def keys(self) -> Sequence[Key]:
-        return (Key("w", "watch"), Key("e", "evaluate"), Key("y", "copy"))
+        return (
+            Key("space", "mark"),
+            Key("enter", "larger curve"),
+            Key("s", "sort"),
+            Key("w", "watch"),
+            Key("e", "evaluate"),
+            Key("y", "copy"),
+        )
 
     def take_focus(self) -> None:
         self.table.focus()
 
+    def on_table_moved(self, message: Table.Moved) -> None:
+        message.stop()
+        self._show_chart()
 
-def _row(robot: RobotReturn, top: float, selectable: bool) -> TableRow:
+    def on_table_chosen(self, message: Table.Chosen) -> None:
+        """Enter: the curves get most of the place, and back."""
+        message.stop()
+        self.toggle_class("-curves")
+
+    def _show_again(self) -> None:
+        if self.answer is not None:
+            self.show_facts(self.answer)
+
+    def action_mark_robot(self) -> None:
+        digest, marks = self.table.cursor_key, self.cockpit.marked_robots
+        if not isinstance(digest, str) or digest == "mean":
+            return
+        if marks.pop(digest, False) is False:
+            marks[digest] = None
+        self.table.action_move(1)
+        self._show_again()
+
+    def action_sort(self) -> None:
+        self.sort_key = SORTS[(SORTS.index(self.sort_key) + 1) % len(SORTS)]
+        self.descending = self.sort_key != "robot"
+        self._show_again()
+
+    def action_reverse(self) -> None:
+        self.descending = not self.descending
+        self._show_again()
+
+    def action_copy_digest(self) -> None:
+        digest = self.table.cursor_key
+        if isinstance(digest, str) and digest != "mean":
+            self.app.copy_to_clipboard(digest)
+            self.post_message(Answer("copied the digest of the robot"))
+
+
+def _path(robot: RobotReturn) -> Path:
+    points = robot.points
+    if points is None:
+        return Path((), (), (), ())
+    return Path(tuple(map(float, points.step)), points.value, points.low, points.high)
+
+
+def _row(robot: RobotReturn, top: float, marked: bool) -> TableRow:
     value = robot.episode_return or 0.0
     bar = block_bar(max(0.0, value) / top, BAR_WIDTH) if top > 0 else ""
+    selectable = robot.digest != "mean"
+    curve = robot.points.value if robot.points is not None else ()
     return TableRow(
         cells=(
             (Span(shorten(robot.name, 40), "text" if selectable else "bold"),),
             number(episode_return(robot.episode_return)),
             (Span(bar, "accent"),),
             number(measure(robot.falls)) if selectable else (),
-            (Span(sparkline(robot.curve, 10), "muted"),),
+            (Span(sparkline(curve, 10), "muted"),),
         ),
+        mark="*" if marked else " ",
         selectable=selectable,
     )

@@ -1,7 +1,7 @@
 """Runs: all of them, past and present; filter, sort, group, mark, and what stands behind one."""
 
-from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -13,6 +13,7 @@ from hdtui.screens.runs_parts import (
     COLUMN_CHOICES,
     DEFAULT_COLUMNS,
     RowWriter,
+    group_lines,
     preview_lines,
     side_lines,
 )
@@ -22,22 +23,21 @@ from hdtui.services.filters import Filter, FilterError, completions, parse_filte
 from hdtui.services.metric_names import metric_label
 from hdtui.services.run_list import (
     FIELDS,
+    RunGroup,
     RunsFacts,
     RunsReader,
     best_sentence,
-    group_key,
+    grouped_runs,
     passing,
     sorted_runs,
 )
+from hdtui.services.states import RunView
 from hdtui.widgets.chart import Chart, headline_chart
 from hdtui.widgets.filter_row import FilterRow
 from hdtui.widgets.lines import Lines, Span
 from hdtui.widgets.rule import Divider, Pane
 from hdtui.widgets.shell_rows import Key
-from hdtui.widgets.table import Table
-
-if TYPE_CHECKING:
-    from hdtui.services.states import RunView
+from hdtui.widgets.table import Table, TableRow
 
 GROUPINGS = ("", "pipeline", "config", "kind", "study")
 
@@ -48,10 +48,11 @@ class RunsScreen(RunActionsScreen):
     TAB = 1
     TITLE_WORD = "Runs"
     KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("space", "mark and step down"),
+        ("space", "mark and step down; a group: all its runs"),
         ("*", "mark all that pass, or none"),
+        ("enter", "open the run; fold the group"),
         ("s / S", "sort by, reverse"),
-        ("b", "group by pipeline, config, kind"),
+        ("b", "group by pipeline, config, kind, study"),
         ("v", "choose columns"),
         ("c", "compare the marked"),
         ("p", "pin as the baseline"),
@@ -62,11 +63,13 @@ class RunsScreen(RunActionsScreen):
         ("R", "start, resume, retry"),
         ("X", "stop"),
         ("A / D", "archive, delete"),
+        ("y", "copy the folder of the run"),
     )
     HELP_NOTES = (
         "Filter\n"
         "kind:teacher state:running return>1000 took<10m steps>1M started>2026-11-20\n"
-        'ppo.learning_rate>=1e-4 tag:paper "free text"   - before a term: not, | : or',
+        'ppo.learning_rate>=1e-4 tag:paper "free text"   - before a term: not, | : or\n'
+        "archived:yes shows the archived runs; A on one brings it back",
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -89,7 +92,8 @@ class RunsScreen(RunActionsScreen):
         self.descending = preferences.get("runs.descending", True)
         self.grouping = preferences.get("runs.group", "")
         self.columns = tuple(preferences.get("runs.columns", list(DEFAULT_COLUMNS)))
-        self.with_archived = False
+        self.groups: dict[str, RunGroup] = {}
+        self.folded: set[str] = set()
         self.reader = RunsReader()
         self.writer = RowWriter(cockpit)
         self.filter_row = FilterRow("filter: kind:teacher state:running return>1000")
@@ -139,9 +143,12 @@ class RunsScreen(RunActionsScreen):
         )
 
     def read(self) -> None:
-        host, archived = self.cockpit.host, self.with_archived
+        host, archived = self.cockpit.host, "archived" in self.filter.fields
         reader = self.reader
         self.ask("runs", lambda database: reader.read(database, host, now(), archived))
+
+    def empty_facts(self, topic: str) -> Any:
+        return RunsFacts((), {}, now()) if topic == "runs" else None
 
     def show_facts(self, topic: str, facts: Any) -> None:
         if isinstance(facts, CurvesFacts):
@@ -163,18 +170,28 @@ class RunsScreen(RunActionsScreen):
         self.table.set_columns(self.writer.columns(self.columns, self.sort_key, self.descending))
         by_id = {each.run.id: each for each in self.shown}
         self.writer.facts = facts
-        self.table.set_rows(keys, lambda index: self.writer.row(keys[index], by_id, self.columns))
+        self.table.set_rows(keys, lambda index: self._row(keys[index], by_id))
         self._show_words(facts)
         self._show_preview()
 
+    def _row(self, key: Hashable, by_id: Mapping[int, RunView]) -> TableRow:
+        if isinstance(key, int):
+            return self.writer.row(by_id[key], self.columns)
+        group = self.groups[str(key)]
+        return self.writer.group_row(group, self.columns, folded=group.key in self.folded)
+
     def _rows(self, facts: RunsFacts) -> list[Hashable]:
-        """Run ids, with a title before every group."""
+        """Run ids, with a title before every group; those of folded groups are left out."""
+        self.groups = {}
         if not self.grouping:
             return [each.run.id for each in self.shown]
-        groups: dict[str, list[Hashable]] = {}
-        for each in self.shown:
-            groups.setdefault(group_key(facts, each, self.grouping), []).append(each.run.id)
-        return [key for title, ids in groups.items() for key in (f"- {title}", *ids)]
+        keys: list[Hashable] = []
+        for group in grouped_runs(facts, self.shown, self.grouping):
+            self.groups[group.key] = group
+            keys.append(group.key)
+            if group.key not in self.folded:
+                keys += [each.run.id for each in group.views]
+        return keys
 
     def _show_words(self, facts: RunsFacts) -> None:
         total = len(facts.views)
@@ -203,7 +220,11 @@ class RunsScreen(RunActionsScreen):
     def _show_preview(self) -> None:
         run_id = self.current_run()
         each = next((item for item in self.shown if item.run.id == run_id), None)
-        title, facts, lines = preview_lines(each, self.facts, self.cockpit, self.size.width)
+        group = self.groups.get(str(self.table.cursor_key))
+        if group is not None:
+            title, facts, lines = group_lines(group, self.size.width)
+        else:
+            title, facts, lines = preview_lines(each, self.facts, self.size.width)
         self.query_one("#preview-pane", Pane).set_rule(title, facts)
         self.preview.show(lines)
         if self.has_class("roomy") and self.facts is not None:
@@ -231,14 +252,27 @@ class RunsScreen(RunActionsScreen):
         self.show_runs()
 
     def action_mark(self) -> None:
-        run_id = self.current_run()
-        if run_id is not None:
-            self.cockpit.toggle_mark(run_id)
+        """Mark the run, or all runs of the group, and step down."""
+        key = self.table.cursor_key
+        if isinstance(key, int):
+            self.cockpit.toggle_mark(key)
             self.table.action_move(1)
             self.show_runs()
+        elif key in self.groups:
+            self._mark([each.run.id for each in self.groups[str(key)].views])
+            self.table.action_move(1)
+        self._say_marks()
 
     def action_mark_all(self) -> None:
-        ids = [each.run.id for each in self.shown]
+        self._mark([each.run.id for each in self.shown])
+        self._say_marks()
+
+    def _say_marks(self) -> None:
+        marked = len(self.cockpit.marked_runs)
+        self.say(f"{marked} marked: c compares them" if marked else "nothing is marked")
+
+    def _mark(self, ids: Sequence[int]) -> None:
+        """Mark these runs; where all are marked, take their marks away."""
         everything = all(run_id in self.cockpit.marked_runs for run_id in ids)
         for run_id in ids:
             if everything:
@@ -327,7 +361,12 @@ class RunsScreen(RunActionsScreen):
         self._show_preview()
 
     def on_table_chosen(self, message: Table.Chosen) -> None:
-        self.open_run(self.current_run())
+        """Enter: open the run, or fold and unfold the group."""
+        if message.key in self.groups:
+            self.folded ^= {str(message.key)}
+            self.show_runs()
+        else:
+            self.open_run(self.current_run())
 
     def action_out(self) -> None:
         """Clear the filter, then the marks."""

@@ -1,12 +1,13 @@
 """How the list of runs writes its columns, its groups and what stands behind a run."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from hdtui.formatting import (
     UNKNOWN,
     date_and_time,
     duration,
+    episode_return,
     measure,
     moment,
     percent,
@@ -16,10 +17,16 @@ from hdtui.formatting import (
     steps,
 )
 from hdtui.services.cockpit import Cockpit, now
-from hdtui.services.run_list import RunsFacts, field_value
+from hdtui.services.run_list import RunGroup, RunsFacts, field_value
 from hdtui.services.states import RunView, elapsed_s
-from hdtui.widgets.lines import Line, Span, wrapped
-from hdtui.widgets.run_cells import glyph_cell, number, result_words
+from hdtui.widgets.lines import Line, Span, line_width, wrapped
+from hdtui.widgets.run_cells import (
+    COUNTING_KINDS,
+    RETURN_KINDS,
+    glyph_cell,
+    number,
+    result_words,
+)
 from hdtui.widgets.table import Column, TableRow
 
 DEFAULT_COLUMNS = ("kind", "name", "result", "state", "took")
@@ -76,17 +83,22 @@ class RowWriter:
             )
         return columns
 
-    def row(self, key: Hashable, by_id: Mapping[int, RunView], names: Sequence[str]) -> TableRow:
-        """A run, or the title of a group."""
-        if not isinstance(key, int):
-            title: Line = (Span(printable(str(key)), "muted"),)
-            empty = tuple(() for _ in range(len(names) + 2))
-            return TableRow(cells=empty, instead=title, selectable=False)
-        each = by_id[key]
-        cells = [glyph_cell(each), number(str(each.run.id))]
+    def row(self, each: RunView, names: Sequence[str]) -> TableRow:
+        """A run."""
+        key = each.run.id
+        cells = [glyph_cell(each), number(str(key))]
         cells += [self._cell(each, name) for name in names]
         mark = "P" if key == self.cockpit.pinned_run else " "
         return TableRow(tuple(cells), mark="*" if key in self.cockpit.marked_runs else mark)
+
+    def group_row(self, group: RunGroup, names: Sequence[str], *, folded: bool) -> TableRow:
+        """The title of a group, how many runs it has, and the mean of what they reached."""
+        sign, runs = "+" if folded else "-", len(group.views)
+        words = f" · {runs} run{'' if runs == 1 else 's'}{_reached_words(group)}"
+        title: Line = (Span(f"{sign} {printable(group.title)}", "bold"), Span(words, "muted"))
+        empty = tuple(() for _ in range(len(names) + 2))
+        marked = all(each.run.id in self.cockpit.marked_runs for each in group.views)
+        return TableRow(cells=empty, instead=title, mark="*" if marked else " ")
 
     def _cell(self, each: RunView, name: str) -> Line:
         run, at = each.run, now()
@@ -115,10 +127,30 @@ class RowWriter:
         return setting(value)
 
 
+def _reached_words(group: RunGroup) -> str:
+    over, run = group.over_runs, group.views[0].run
+    if over is None or over.count < 2 or run.kind in COUNTING_KINDS:
+        return ""
+    if run.kind in RETURN_KINDS and abs(over.mean) >= 10:
+        return f" · mean {episode_return(over.mean, over.half_width)}"
+    return f" · mean {measure(over.mean)} ± {measure(over.half_width)}"
+
+
+def group_lines(group: RunGroup, width: int) -> tuple[str, str, list[Line]]:
+    """Title, facts and lines about the group under the cursor: its runs and what they reached."""
+    ids = " ".join(str(each.run.id) for each in group.views)
+    rows = wrapped(f"runs {ids}", max(20, width - 5))[:2]
+    over = group.over_runs
+    facts = f"95 % t interval over {over.count} runs" if over and over.count > 1 else ""
+    lines: list[Line] = [(Span(f" {row}"),) for row in rows]
+    lines.append((Span(" space marks them all, enter folds", "muted"),))
+    return printable(group.title), facts, lines
+
+
 def preview_lines(
-    each: RunView | None, facts: RunsFacts | None, cockpit: Cockpit, width: int
+    each: RunView | None, facts: RunsFacts | None, width: int
 ) -> tuple[str, str, list[Line]]:
-    """Title, facts and two lines about the run under the cursor: its state, and its relatives."""
+    """Title, facts and up to three lines about the run under the cursor: state and relatives."""
     if each is None or facts is None:
         return "", "", []
     run = each.run
@@ -134,8 +166,12 @@ def preview_lines(
         notes.append(f"note {printable(run.note)}")
     if run.result_text:
         notes.append(printable(run.result_text))
-    second: Line = (*relatives, Span("   " + " · ".join(notes), "muted"))
-    return title, date_and_time(run.started_at or run.created_at, now()), [*state, second]
+    words = " · ".join(notes)
+    room = width - line_width(relatives) - 4
+    lines: list[Line] = [*state, (*relatives, Span("   " + words, "muted"))]
+    if len(words) > room and len(state) == 1:
+        lines = [*state, relatives, (Span(f" {shorten(words, width - 2)}", "muted"),)]
+    return title, date_and_time(run.started_at or run.created_at, now()), lines
 
 
 def _relatives(each: RunView, facts: RunsFacts) -> Line:

@@ -85,6 +85,9 @@ class CockpitScreen(Screen[None]):
     def show_facts(self, topic: str, facts: Any) -> None:
         """Show the answer to a question asked with ``ask``."""
 
+    def empty_facts(self, topic: str) -> Any:
+        """The answer of a workspace in which nothing was ever run; None where there is none."""
+
     def set_stale(self, stale: bool) -> None:
         """Draw the content muted while the database is lost."""
         for widget in self.query("Table, Lines"):
@@ -152,7 +155,9 @@ class CockpitScreen(Screen[None]):
         try:
             facts = self.cockpit.store.ask(question)
         except NoWorkspaceError:
-            return
+            facts = self.empty_facts(topic)
+            if facts is None:
+                return
         except HdtuiError as error:
             if not worker.is_cancelled:
                 self.post_message(Failed(topic, str(error)))

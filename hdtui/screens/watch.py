@@ -11,9 +11,10 @@ from textual.containers import Horizontal
 from engine.errors import DatasetError
 from hdtui.canvas.camera import VIEWS
 from hdtui.canvas.picture import Drawing
-from hdtui.formatting import measure, shorten
+from hdtui.formatting import shorten
 from hdtui.messages import Failed, Loaded
 from hdtui.screens.shell import CockpitScreen
+from hdtui.screens.watch_parts import camera_words, clock_words, nothing_sentence
 from hdtui.services.player import FrameRate, Player
 from hdtui.services.watch import Film, Recording, Recordings, list_recordings, load_films
 from hdtui.widgets.meter import TokenBucket
@@ -141,6 +142,9 @@ class WatchScreen(CockpitScreen):
         home = self.cockpit.home
         self.ask("recordings", lambda database: list_recordings(database, home))
 
+    def empty_facts(self, topic: str) -> Any:
+        return Recordings((), ()) if topic == "recordings" else None
+
     def show_facts(self, topic: str, facts: Any) -> None:
         if topic == "recordings":
             self._listed(facts)
@@ -189,7 +193,9 @@ class WatchScreen(CockpitScreen):
     def _show_nothing(self, sentence: str = "") -> None:
         self.films = ()
         name = self.wanted_robot_name
-        sentence = sentence or self._nothing_sentence()
+        sentence = sentence or nothing_sentence(
+            self.recordings, self.cockpit.watched_run, self.robot_digest
+        )
         self.title_rule.set(title=name or "Watch", facts="")
         for stage in self.stages:
             stage.display = stage is self.stages[0]
@@ -198,14 +204,6 @@ class WatchScreen(CockpitScreen):
         self.clock_rule.set(title="", facts="")
         self.timeline.show([])
         self.show_keys()
-
-    def _nothing_sentence(self) -> str:
-        run_id = self.cockpit.watched_run
-        if run_id is not None:
-            return f"No episode of {run_id} is recorded yet. Choose a robot on Robots (3), then e."
-        if self.robot_digest:
-            return "Nothing to watch on this robot yet. R records teacher and student on it."
-        return "Nothing to watch yet. Mark robots on Robots (3), then e evaluates and records."
 
     def _play(self, films: tuple[Film, ...]) -> None:
         self.films = films
@@ -289,18 +287,13 @@ class WatchScreen(CockpitScreen):
         pairs = self.recordings.pairs(first.recording.robot_digest)
         header = first.poses.header
         self.wanted_robot_name = first.recording.robot_name
+        unusual = camera_words(self.recordings, self.view, self.follow)
         self.title_rule.set(
             f"{shorten(header.robot_name, 40)} · {header.task} · seed {header.seed}",
-            f"episode {self.episode + 1} of {len(pairs)}",
+            " · ".join([*unusual, f"episode {self.episode + 1} of {len(pairs)}"]),
         )
-        place = f"{player.time_s:.1f} of {player.duration_s:.1f} s"
-        meter = getattr(self.app, "meter", None)
-        sent = f" · {meter.bytes_per_s() / 1024:.1f} KiB/s" if meter is not None else ""
-        camera = "" if self.follow else " · camera stands"
-        view = "" if self.view is VIEWS[0] else f" · {self.view.name}"
         self.clock_rule.set(
-            f"{'held at' if player.held else '►'} {place}",
-            f"speed {measure_speed(player.speed)}{view}{camera} · {self._frames_per_s} fps{sent}",
+            *clock_words(player, self._frames_per_s, getattr(self.app, "meter", None))
         )
         share = player.time_s / player.duration_s if player.duration_s else 0.0
         self.timeline.show_place(share, first.moment_at(player.time_s))
@@ -333,10 +326,13 @@ class WatchScreen(CockpitScreen):
         self._jump_to(self.player.time_s + seconds)
 
     def action_speed(self, steps: int) -> None:
-        self.player.change_speed(steps)
-        self.show_words()
+        if self.films:
+            self.player.change_speed(steps)
+            self.show_words()
 
     def action_follow(self) -> None:
+        if not self.films:
+            return
         self.follow = not self.follow
         self._draw()
         self.show_words()
@@ -386,8 +382,3 @@ class WatchScreen(CockpitScreen):
         from hdtui.services.evaluate import record_robot
 
         self.command(lambda: record_robot(cockpit, digest))
-
-
-def measure_speed(speed: float) -> str:
-    """A playing speed: 1x, 0.25x."""
-    return f"{measure(speed).rstrip('0').rstrip('.')}x"

@@ -16,7 +16,7 @@ class Verdict(StrEnum):
 
     REPRODUCED = "reproduced"
     NOT_REPRODUCED = "not reproduced"
-    NOT_MEASURED = "not measured"
+    NOT_MEASURED = "not measured yet"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ def size_claim(name: str, published: tuple[int, int], ratios: Mapping[str, float
     known = {task: value for task, value in ratios.items() if value is not None}
     if len(known) < len(ratios):
         missing = " ".join(task for task in ratios if task not in known)
-        return Claim(name, target, f"not counted: {missing}", Verdict.NOT_MEASURED)
+        here = f"not counted: {missing}" if known else "not counted"
+        return Claim(name, target, here, Verdict.NOT_MEASURED)
     holds = all(low - 1 <= round(value) <= high + 1 for value in known.values())
     words = "  ".join(f"{value:.1f}" for value in known.values())
     verdict = Verdict.REPRODUCED if holds else Verdict.NOT_REPRODUCED
@@ -137,7 +138,6 @@ def claim_document(claim: Claim) -> dict[str, Any]:
     interval_95 = None
     if found is not None and half_width is not None:
         interval_95 = [found.mean - half_width, found.mean + half_width]
-    unsure = claim.verdict is Verdict.NOT_MEASURED
     return {
         "claim": claim.name,
         "target": claim.target,
@@ -147,5 +147,5 @@ def claim_document(claim: Claim) -> dict[str, Any]:
         "interval": interval_95,
         "seeds": found.count if found else None,
         "runs": claim.runs,
-        "verdict": f"{claim.verdict} yet" if unsure else str(claim.verdict),
+        "verdict": str(claim.verdict),
     }

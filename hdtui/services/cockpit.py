@@ -55,6 +55,7 @@ class Cockpit:
         self.pinned_run: int | None = None
         self.watched_run: int | None = None
         self.messages: list[str] = []
+        self.counted: dict[str, Any] = {}
 
     def toggle_mark(self, run_id: int) -> None:
         """Mark a run, or take its mark away."""

@@ -55,7 +55,8 @@ def archive(cockpit: Cockpit, run_ids: Sequence[int]) -> str:
 
     back = cockpit.store.ask(change)
     names = " ".join(str(run_id) for run_id in run_ids)
-    return f"{names} {'back in the lists' if back else 'archived; A again brings back'}"
+    hidden = "archived; archived:yes in the filter of Runs shows them"
+    return f"{names} {'back in the lists' if back else hidden}"
 
 
 def delete(cockpit: Cockpit, run_ids: Sequence[int]) -> str:

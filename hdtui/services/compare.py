@@ -1,15 +1,14 @@
 """Marked runs in groups that differ by their seed alone: means, intervals and differences."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from db.queries.runs import list_runs
 from db.records import Run
 from hdtui.services.curves import CurveReader, RunCurve, XAxis, seeds_as_band
 from hdtui.services.metric_names import metric_order
-from hdtui.services.run_list import config_without_seed
+from hdtui.services.run_list import config_key, config_without_seed
 from hdtui.services.smoothing import Path, value_at
 from hdtui.services.statistics import Difference, Interval, interval, welch_difference
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 GROUPINGS = ("config", "study", "kind", "run")
 _FIRST_CHOICES = ("return", "episode_return", "held_out_sample_loss", "loss")
-_SEEDS = ("seed",)
 
 
 @dataclass(frozen=True)
@@ -106,17 +104,7 @@ def _key(run: Run, by: str) -> str:
         return run.group or "no study"
     if by == "kind":
         return str(run.kind)
-    settings = json.dumps(without_seeds(run.config), sort_keys=True)
-    return f"{run.kind} {' '.join(run.robot_sets)} {settings}"
-
-
-def without_seeds(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration without its seeds, at any depth."""
-    return {
-        key: without_seeds(value) if isinstance(value, Mapping) else value
-        for key, value in config.items()
-        if key not in _SEEDS
-    }
+    return config_key(run)
 
 
 def _title(runs: Sequence[Run], by: str) -> str:

@@ -21,9 +21,8 @@ from engine.evaluation.statistics import (
     paired_difference,
 )
 from engine.random import generator
-from hdtui.services.compare import without_seeds
 from hdtui.services.known_robots import Ancestry
-from hdtui.services.run_list import flat_config
+from hdtui.services.run_list import flat_config, without_seeds
 from hdtui.services.statistics import Difference, Interval, interval, welch_difference
 
 if TYPE_CHECKING:

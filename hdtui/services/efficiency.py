@@ -4,23 +4,20 @@ Parameters and multiply-adds come from ``python -m engine.workers.tool efficienc
 loads no network. Returns come from the evaluations in the database.
 """
 
+import hashlib
 import json
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from db.queries.evaluations import summaries
 from db.queries.runs import list_runs
-from db.queries.settings import get_setting, set_setting
+from db.queries.settings import get_setting
 from db.records import EpisodeSummary, Run, RunKind
 from engine.config.base import TaskConfig
 from engine.config.network import NetworkConfig, NetworkKind, NetworkSize, named_network
-from engine.errors import HdtuiError
 from hdtui.services.claims import Claim
-from hdtui.services.cockpit import Cockpit
 from hdtui.services.evidence import claims, read_evidence
 from hdtui.services.statistics import Interval, interval
 
@@ -28,10 +25,11 @@ if TYPE_CHECKING:
     from db.session import Database
 
 TASKS = ("flat", "variable", "obstacles")
-LIMB_COUNTS = (2, 4, 6, 8, 10, 12, 16, 20, 24)
 BASE = "base-mlp"
 TEACHER = "transformer"
-_SETTING = "efficiency"
+OWN = " #"
+"""Stands in the names of shapes of ours, before their digest."""
+SETTING = "efficiency"
 _NAMES = {
     "transformer": "transformer, published",
     "transformer-compressed": "transformer, compressed",
@@ -61,14 +59,19 @@ class Cost:
     @property
     def name(self) -> str:
         """The policy in words."""
-        return _NAMES.get(self.policy, self.policy)
+        return _NAMES.get(self.policy, self.policy.partition(OWN)[0])
+
+    @property
+    def own(self) -> bool:
+        """Counted for the shape of a run of ours, not a published one."""
+        return OWN in self.policy
 
 
 @dataclass(frozen=True)
 class Reached:
     """The mean return over robots of an evaluated policy run, with its interval over robots.
 
-    ``shaped_like`` names the counted policy whose shape the run's network has, if there is one.
+    ``shaped_like`` names the policy whose shape the run's network has: a published one or ours.
     """
 
     run: Run
@@ -102,10 +105,15 @@ class EfficiencyFacts:
         return own / base if own is not None and base else None
 
 
-def read_efficiency(database: "Database") -> EfficiencyFacts:
-    """What was counted and measured so far, with returns and claims from the database."""
-    stored = get_setting(database, _SETTING)
-    documents: Mapping[str, Any] = stored if isinstance(stored, dict) else {}
+def read_efficiency(
+    database: "Database", counted: Mapping[str, Any] | None = None
+) -> EfficiencyFacts:
+    """What was counted and measured so far, with returns and claims from the database.
+
+    ``counted`` are documents that a read-only cockpit keeps to itself.
+    """
+    stored = get_setting(database, SETTING)
+    documents: dict[str, Any] = {**(stored if isinstance(stored, dict) else {}), **(counted or {})}
     costs = {task: _costs(documents[task]["rows"]) for task in TASKS if task in documents}
     by_limbs = _costs(documents["limbs"]["rows"]) if "limbs" in documents else ()
     counted_at = {task: datetime.fromisoformat(each["at"]) for task, each in documents.items()}
@@ -159,7 +167,10 @@ def _firmness(item: tuple[tuple[int, str, int], list[EpisodeSummary]]) -> tuple[
 
 
 def shaped_like(run: Run) -> str | None:
-    """The counted policy that costs what this run's policy costs: the same shape on its task."""
+    """The counted policy that costs what this run's policy costs: the same shape on its task.
+
+    None where the run does not say which network it has.
+    """
     try:
         network = NetworkConfig.model_validate(run.config.get("network"))
         task = TaskConfig.model_validate(run.config.get("task") or {}).name
@@ -168,62 +179,34 @@ def shaped_like(run: Run) -> str | None:
     if run.kind is RunKind.STUDENT:
         published = named_network("hypernetwork", "published", task)
         written = ("kind", "hidden_width", "hidden_layers")
-        return BASE if _alike(network, published, written) else None
+        return BASE if _alike(network, published, written) else own_shape(network)
     shape = ("kind", "width", "layers", "heads", "feedforward_width")
     for kind, size, name in _SHAPES:
         if _alike(network, named_network(kind, size, task), shape):
             return name
-    return None
+    return own_shape(network)
 
 
 def _alike(first: NetworkConfig, second: NetworkConfig, fields: Sequence[str]) -> bool:
     return all(getattr(first, field) == getattr(second, field) for field in fields)
 
 
-def count(cockpit: Cockpit, task: str, latency: bool = False) -> str:
-    """Count (and time) all policies on a task in a child process and keep the result.
-
-    Raises:
-        HdtuiError: The child failed; its last line says why.
-    """
-    document = _ask_child({"task": task, "limbs": None, "latency": latency, "policies": None})
-    _keep(cockpit, task, document["rows"])
-    return f"latency measured on {task}" if latency else f"counted on {task}"
-
-
-def count_by_limbs(cockpit: Cockpit) -> str:
-    """Count all policies on flat ground for 2 to 24 limbs and keep the result.
-
-    Raises:
-        HdtuiError: The child failed; its last line says why.
-    """
-    arguments = {"task": "flat", "limbs": LIMB_COUNTS, "latency": False, "policies": None}
-    _keep(cockpit, "limbs", _ask_child(arguments)["rows"])
-    return f"counted for {LIMB_COUNTS[0]} to {LIMB_COUNTS[-1]} limbs"
+def own_shape(network: NetworkConfig) -> str:
+    """Names a shape of ours in words, with a digest that tells shapes of equal words apart."""
+    if network.kind == "hypernetwork":
+        words = f"base mlp {network.hidden_width}x{network.hidden_layers}"
+    elif network.kind in ("transformer", "modumorph"):
+        words = f"{network.kind} {network.width}x{network.layers}"
+    else:
+        words = f"{network.kind} {network.hidden_width}x{network.hidden_layers}"
+    document = json.dumps(network.model_dump(mode="json"), sort_keys=True)
+    return f"{words}{OWN}{hashlib.sha256(document.encode()).hexdigest()[:6]}"
 
 
-def _keep(cockpit: Cockpit, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    if cockpit.readonly:
-        return
-    entry = {"rows": list(rows), "at": datetime.now(UTC).isoformat()}
-
-    def store(database: "Database") -> None:
-        known = get_setting(database, _SETTING)
-        set_setting(database, _SETTING, {**(known if isinstance(known, dict) else {}), name: entry})
-
-    cockpit.store.ask(store)
-
-
-def _ask_child(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    child = subprocess.run(
-        [sys.executable, "-m", "engine.workers.tool", "efficiency"],
-        input=json.dumps(arguments),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if child.returncode:
-        last = child.stderr.strip().splitlines()[-1:] or ["it said nothing"]
-        raise HdtuiError(f"Counting failed with exit code {child.returncode}: {last[0]}")
-    result: dict[str, Any] = json.loads(child.stdout)
-    return result
+def own_networks(reached: Sequence[Reached], task: str) -> dict[str, dict[str, Any]]:
+    """Networks of the runs evaluated on a task that have no published shape, by their shape."""
+    found = {}
+    for each in reached:
+        if each.task == task and each.shaped_like is not None and OWN in each.shaped_like:
+            found[each.shaped_like] = dict(each.run.config["network"])
+    return found

@@ -16,8 +16,8 @@ from hdtui.services.claims import (
     kept_claim,
     size_claim,
 )
-from hdtui.services.compare import without_seeds
 from hdtui.services.known_robots import Ancestry
+from hdtui.services.run_list import without_seeds
 from hdtui.services.statistics import interval
 
 if TYPE_CHECKING:

@@ -32,7 +32,10 @@ _ACTIVE = (RunState.STARTING, RunState.RUNNING, RunState.STOPPING)
 
 @dataclass(frozen=True)
 class Score:
-    """What a policy reached on a robot: mean return, half its interval, share of falls."""
+    """What a policy reached on a robot: mean return, half its interval, share of falls.
+
+    It is that of one evaluation, the run ``evaluation_id``: figures are not mixed over runs.
+    """
 
     policy_run_id: int | None
     policy: str
@@ -41,6 +44,7 @@ class Score:
     half_width: float | None
     episodes: int
     falls: float
+    evaluation_id: int
 
 
 @dataclass(frozen=True)
@@ -75,16 +79,22 @@ class RobotsFacts:
     student_id: int | None
     task: str
     filling: str
+    evaluated: tuple[Run, ...] = ()
+    """Teachers and students whose returns can be shown, newest first."""
 
 
-def read_robots(database: "Database", set_name: str | None, pinned: int | None) -> RobotsFacts:
+def read_robots(
+    database: "Database", set_name: str | None, pinned: int | None, chosen: Sequence[int] = ()
+) -> RobotsFacts:
     """The robots of a set (or all) with the returns of one teacher and one student."""
     sets = list_sets(database)
     if set_name not in [each.name for each in sets]:
         set_name = None
     found = summaries(database)
-    kinds = _policy_kinds(database, found)
-    teacher_id, student_id = choose_policies(found, kinds, pinned)
+    policies = _policies(database, found)
+    kinds = {run.id: run.kind for run in policies}
+    wanted = [*chosen, *([pinned] if pinned is not None else [])]
+    teacher_id, student_id = choose_policies(found, kinds, wanted)
     task = _main_task(found, (teacher_id, student_id))
     shown = {teacher_id, student_id} - {None}
     scores = _firmest_scores(
@@ -99,25 +109,33 @@ def read_robots(database: "Database", set_name: str | None, pinned: int | None) 
         for robot in list_robots(database, set_name)
     ]
     return RobotsFacts(
-        tuple(entries), tuple(sets), set_name, teacher_id, student_id, task, _filling(database)
+        tuple(entries),
+        tuple(sets),
+        set_name,
+        teacher_id,
+        student_id,
+        task,
+        _filling(database),
+        tuple(policies),
     )
 
 
-def _policy_kinds(database: "Database", found: Sequence[EpisodeSummary]) -> dict[int, RunKind]:
+def _policies(database: "Database", found: Sequence[EpisodeSummary]) -> list[Run]:
     ids = {each.policy_run_id for each in found if each.policy_run_id is not None}
-    return {run.id: run.kind for run in list_runs(database, ids=ids)} if ids else {}
+    return list_runs(database, ids=ids) if ids else []
 
 
 def choose_policies(
-    found: Sequence[EpisodeSummary], kinds: Mapping[int, RunKind], pinned: int | None
+    found: Sequence[EpisodeSummary], kinds: Mapping[int, RunKind], wanted: Sequence[int]
 ) -> tuple[int | None, int | None]:
-    """Teacher and student for the columns: the pinned one, else the latest evaluated.
+    """Teacher and student for the columns: the first wanted one, else the latest evaluated.
 
     A teacher evaluated together with the student is preferred to a later one.
     """
     students = {each.policy_run_id for each in found if _is(each, kinds, RunKind.STUDENT)}
     teachers = {each.policy_run_id for each in found if _is(each, kinds, RunKind.TEACHER)}
-    student = pinned if pinned in students else max((i for i in students if i), default=None)
+    latest = max((i for i in students if i), default=None)
+    student = next((i for i in wanted if i in students), latest)
     together = {each.run_id for each in found if each.policy_run_id == student}
     beside = {
         each.policy_run_id
@@ -125,8 +143,8 @@ def choose_policies(
         if each.policy_run_id in teachers and each.run_id in together
     }
     choice = beside or teachers
-    teacher = pinned if pinned in teachers else max((i for i in choice if i), default=None)
-    return teacher, student
+    beside_latest = max((i for i in choice if i), default=None)
+    return next((i for i in wanted if i in teachers), beside_latest), student
 
 
 def _is(each: EpisodeSummary, kinds: Mapping[int, RunKind], kind: RunKind) -> bool:
@@ -157,6 +175,7 @@ def score(summary: EpisodeSummary) -> Score:
         half_width(summary.std_return, summary.episodes),
         summary.episodes,
         summary.falls,
+        summary.run_id,
     )
 
 

@@ -11,7 +11,7 @@ from db.queries.artifacts import list_artifacts, list_checkpoints
 from db.queries.metrics import list_series, read_points
 from db.queries.robots import list_robots
 from db.queries.runs import dependants, get_run, list_runs
-from db.records import Artifact, Checkpoint, Run
+from db.records import Artifact, Checkpoint, Points, Run
 from hdtui.services.run_list import flat_config
 from hdtui.services.runs import views
 from hdtui.services.states import RunView
@@ -19,19 +19,19 @@ from hdtui.services.states import RunView
 if TYPE_CHECKING:
     from db.session import Database
 
-SPARK_POINTS = 60
+ROBOT_POINTS = 120
 RETURN_NAMES = ("return", "episode_return", "teacher_return")
 
 
 @dataclass(frozen=True)
 class RobotReturn:
-    """A robot's latest numbers in a run, and its curve in a few points."""
+    """A robot's latest numbers in a run, and its curve in few points."""
 
     digest: str
     name: str
     episode_return: float | None
     falls: float | None
-    curve: tuple[float, ...]
+    points: Points | None
     last_step: int | None
 
 
@@ -58,14 +58,14 @@ def read_robot_returns(database: "Database", run_id: int) -> RobotsFacts:
     robots = []
     for digest, known in by_robot.items():
         returns = known.get("return")
-        points = read_points(database, returns.id, max_points=SPARK_POINTS) if returns else None
+        points = read_points(database, returns.id, max_points=ROBOT_POINTS) if returns else None
         robots.append(
             RobotReturn(
                 digest,
                 names.get(digest, digest[:12]),
                 returns.last_value if returns else None,
                 known.get("falls"),
-                points.value if points else (),
+                points,
                 returns.last_step if returns else None,
             )
         )

@@ -1,5 +1,7 @@
 """The list of runs: read, looked into by filters, sorted, grouped."""
 
+import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +13,7 @@ from db.records import Pipeline, Run
 from hdtui.services.filters import Filter, Value
 from hdtui.services.runs import views
 from hdtui.services.states import RunView, elapsed_s
+from hdtui.services.statistics import Interval, interval
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -37,7 +40,9 @@ FIELDS = (
     "host",
     "device",
     "attempt",
+    "archived",
 )
+_SEEDS = ("seed",)
 
 
 @dataclass(frozen=True)
@@ -150,6 +155,7 @@ _SIMPLE: Mapping[str, Callable[[RunsFacts, RunView], Value]] = {
     "host": lambda facts, each: each.run.host,
     "device": lambda facts, each: each.run.device,
     "attempt": lambda facts, each: each.run.attempt,
+    "archived": lambda facts, each: "yes" if each.run.archived else "no",
 }
 
 
@@ -193,8 +199,39 @@ def best_sentence(facts: RunsFacts, shown: int) -> str:
     return f"{len(facts.views) - shown} runs do not pass{best}"
 
 
-def group_key(facts: RunsFacts, each: RunView, by: str) -> str:
-    """The title of the group a run belongs to."""
+@dataclass(frozen=True)
+class RunGroup:
+    """Runs that belong together, in the order of the list, with a title and what they reached."""
+
+    key: str
+    title: str
+    views: tuple[RunView, ...]
+
+    @property
+    def over_runs(self) -> Interval | None:
+        """The mean result with its interval; None where kinds differ or nothing was reached."""
+        results = [each.run.result for each in self.views if each.run.result is not None]
+        kinds = {each.run.kind for each in self.views}
+        return interval(results) if results and len(kinds) == 1 else None
+
+
+def grouped_runs(facts: RunsFacts, shown: Sequence[RunView], by: str) -> list[RunGroup]:
+    """Runs in groups, in the order of their first ones; equal titles are told apart."""
+    groups: dict[str, list[RunView]] = {}
+    for each in shown:
+        groups.setdefault(_group_key(facts, each, by), []).append(each)
+    titles = Counter[str]()
+    found = []
+    for key, views_of in groups.items():
+        title = config_without_seed(views_of[0].run) if by == "config" else key
+        titles[title] += 1
+        if titles[title] > 1:
+            title = f"{title}, other settings {titles[title]}"
+        found.append(RunGroup(key, title, tuple(views_of)))
+    return found
+
+
+def _group_key(facts: RunsFacts, each: RunView, by: str) -> str:
     if by == "pipeline":
         pipeline = _pipeline(facts, each)
         if pipeline is None:
@@ -204,11 +241,26 @@ def group_key(facts: RunsFacts, each: RunView, by: str) -> str:
     if by == "study":
         return f"study {each.run.group}" if each.run.group else "no study"
     if by == "config":
-        return config_without_seed(each.run)
+        return config_key(each.run)
     return str(field_value(facts, each, by) or "unknown")
 
 
+def config_key(run: Run) -> str:
+    """The same for runs that differ by their seeds alone: kind, robot sets and settings."""
+    settings = json.dumps(without_seeds(run.config), sort_keys=True)
+    return f"{run.kind} {' '.join(run.robot_sets)} {settings}"
+
+
+def without_seeds(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration without its seeds, at any depth."""
+    return {
+        key: without_seeds(value) if isinstance(value, Mapping) else value
+        for key, value in config.items()
+        if key not in _SEEDS
+    }
+
+
 def config_without_seed(run: Run) -> str:
-    """Names a configuration: runs that differ by their seed alone share it."""
+    """A title for runs that differ by their seed alone: kind and name without ``-s1``."""
     name = run.name.rsplit("-s", 1)[0] if run.name.rsplit("-s", 1)[-1].isdigit() else run.name
     return f"{run.kind} {name}"

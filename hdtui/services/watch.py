@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from db.queries.kin import artifacts_of_kind, robot_names
 from db.queries.runs import list_runs
-from db.records import Artifact, Run
+from db.records import Artifact, Run, RunKind, RunState
 from engine.errors import DatasetError
 from engine.morphology.poses import (
     ARTIFACT_KIND,
@@ -48,6 +48,8 @@ class Recordings:
 
     episodes: tuple[Recording, ...]
     runs: tuple[Run, ...]
+    working: tuple[Run, ...] = ()
+    """Evaluations at work: each robot's episodes come as soon as that robot is done."""
 
     def robots(self) -> list[str]:
         """Digests of robots with an episode, by name."""
@@ -58,7 +60,7 @@ class Recordings:
         """Only the episodes that this run recorded, or that evaluations of it did."""
         related = {run.id for run in self.runs if run.id == run_id or run_id in run.inputs}
         episodes = (episode for episode in self.episodes if episode.run_id in related)
-        return Recordings(tuple(episodes), self.runs)
+        return Recordings(tuple(episodes), self.runs, self.working)
 
     def pairs(self, digest: str) -> list[tuple[Recording, ...]]:
         """Per task and episode of a robot, one or two recordings: teacher first, then student.
@@ -84,15 +86,17 @@ def _side(recording: Recording) -> tuple[int, int, str]:
 def list_recordings(database: "Database", home: Path) -> Recordings:
     """The recorded episodes of the latest evaluation runs."""
     artifacts = artifacts_of_kind(database, ARTIFACT_KIND, RECENT_EVALUATIONS)
+    active = list_runs(database, states=[state for state in RunState if state.active])
+    working = tuple(run for run in active if run.kind is RunKind.EVALUATION)
     if not artifacts:
-        return Recordings((), ())
+        return Recordings((), (), working)
     runs = {
         run.id: run for run in list_runs(database, ids={artifact.run_id for artifact in artifacts})
     }
     digests = {parse_recording_name(artifact.name)[1] for artifact in artifacts}
     names = robot_names(database, digests)
     found = [_recording(runs[artifact.run_id], artifact, home, names) for artifact in artifacts]
-    return Recordings(tuple(found), tuple(runs.values()))
+    return Recordings(tuple(found), tuple(runs.values()), working)
 
 
 def _recording(run: Run, artifact: Artifact, home: Path, names: dict[str, str]) -> Recording:

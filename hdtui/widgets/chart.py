@@ -15,6 +15,7 @@ from hdtui.services.smoothing import (
     within,
 )
 from hdtui.widgets.chart_scale import (
+    log_ticks,
     nice_limits,
     nice_step,
     tick_label,
@@ -79,7 +80,7 @@ def draw_chart(spec: ChartSpec, width: int, height: int) -> Drawn:
         return Drawn((), spec.y_limits)
     x_low, x_high = _x_limits([raw for _, raw, _ in drawn], spec)
     y_low, y_high, y_step = _y_limits([raw for _, raw, _ in drawn], spec, height)
-    y_ticks = ticks(y_low, y_high, y_step)
+    y_ticks = _y_ticks(y_low, y_high, y_step, spec, height)
     largest = max(abs(y_low), abs(y_high))
     y_labels = [_y_label(value, y_step, largest, spec.log_y) for value in y_ticks]
     label_width = max(5, *(len(label) for label in y_labels))
@@ -145,11 +146,17 @@ def _y_limits(paths: Sequence[Path], spec: ChartSpec, height: int) -> tuple[floa
     return nice_limits(low, high, most)
 
 
+def _y_ticks(low: float, high: float, step: float, spec: ChartSpec, height: int) -> list[float]:
+    """Ticks on the axis: on a log scale at 1, 2 and 5 times powers of ten where decades are few."""
+    most = max(2, (height - 3) // 4 + 1)
+    return log_ticks(low, high, most) if spec.log_y else ticks(low, high, step)
+
+
 def _y_label(value: float, step: float, largest: float, log_y: bool) -> str:
     if not log_y:
         return tick_label(value, step, largest)
     power = 10.0**value
-    return tick_label(power, power)
+    return tick_label(power, 10.0 ** math.floor(value + 1e-9))
 
 
 def _plot(width: int, height: int) -> "Plot":
@@ -230,6 +237,7 @@ def _with_letters(
     """Put every curve's letter just behind its last point."""
     rows = len(lines) - 2
     columns = sum(len(span.text) for span in lines[0]) - left if lines else 0
+    taken: set[tuple[int, int]] = set()
     for curve, path in curves:
         inside = [i for i, x in enumerate(path.x) if x_limits[0] <= x <= x_limits[1]]
         if not inside or rows < 1 or not curve.letter:
@@ -237,7 +245,10 @@ def _with_letters(
         share_x = (path.x[inside[-1]] - x_limits[0]) / (x_limits[1] - x_limits[0])
         share_y = (path.y[inside[-1]] - y_limits[0]) / (y_limits[1] - y_limits[0])
         column = left + min(columns - 1, round(share_x * (columns - 1)) + 1)
-        row = min(rows - 1, max(0, round((1 - share_y) * (rows - 1))))
+        wanted = min(rows - 1, max(0, round((1 - share_y) * (rows - 1))))
+        # Curves that end together would hide each other's letters: the next free row takes it.
+        row = min(range(rows), key=lambda row: ((row, column) in taken, abs(row - wanted)))
+        taken.add((row, column))
         lines[row] = _replaced(lines[row], column, Span(curve.letter, f"{curve.role} bold"))
     return lines
 

@@ -35,6 +35,19 @@ def ticks(low: float, high: float, step: float) -> list[float]:
     return [low + index * step for index in range(count + 1)]
 
 
+def log_ticks(low: float, high: float, most: int) -> list[float]:
+    """Base-10 logarithms of round numbers from low to high: decades, or 1, 2, 5 where few fit."""
+    decades = [float(power) for power in range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)]
+    if len(decades) >= min(3, most):
+        return decades[:: max(1, -(-len(decades) // most))]
+    found = [
+        power + math.log10(factor)
+        for power in range(math.floor(low), math.ceil(high) + 1)
+        for factor in (1.0, 2.0, 5.0)
+    ]
+    return [tick for tick in found if low - 1e-9 <= tick <= high + 1e-9] or [low, high]
+
+
 def tick_label(value: float, step: float, largest: float | None = None) -> str:
     """A tick in as few digits as its step needs, in the unit of the largest: 0, 1600, 0.5M."""
     if value == 0 or abs(value) < step * 1e-9:

@@ -29,6 +29,7 @@ class Column:
     """A column of a table. Without ``grow`` it is ``width`` cells wide and ``gap`` more.
 
     Where the table is too narrow, columns with the highest ``leaves_first`` go first; 0 stays.
+    What grows shrinks last.
     """
 
     key: str
@@ -51,6 +52,7 @@ class TableRow:
     selectable: bool = True
 
 
+LEAST_CELLS = 8
 RowSource = Callable[[int], TableRow]
 
 
@@ -62,13 +64,18 @@ def fitting_columns(columns: Sequence[Column], width: int) -> list[tuple[int, Co
         if leaver[1].leaves_first == 0:
             break
         kept.remove(leaver)
-    spare = max(0, width - _needed(kept))
-    growing = [index for index, column in kept if column.grow]
-    fitted = []
-    for index, column in kept:
-        extra = spare if growing and index == growing[0] else 0
-        fitted.append((index, column, column.width + extra))
-    return fitted
+    spare = width - _needed(kept)
+    growing = next((index for index, column in kept if column.grow), None)
+    return [
+        (
+            index,
+            column,
+            max(min(column.width, LEAST_CELLS), column.width + spare)
+            if index == growing
+            else column.width,
+        )
+        for index, column in kept
+    ]
 
 
 def _needed(columns: Sequence[tuple[int, Column]]) -> int:

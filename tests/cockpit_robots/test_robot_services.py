@@ -89,10 +89,10 @@ def test_the_pinned_policy_stands_in_its_column_and_a_teacher_beside_its_student
         6: RunKind.STUDENT,
     }
     found = [summary(3, 1), summary(3, 2), summary(8, 5)]
-    assert choose_policies(found, kinds, None) == (1, 2)
-    assert choose_policies(found, kinds, 5) == (5, 2)
-    assert choose_policies([*found, summary(9, 6)], kinds, 2) == (1, 2)
-    assert choose_policies([], {}, None) == (None, None)
+    assert choose_policies(found, kinds, []) == (1, 2)
+    assert choose_policies(found, kinds, [5]) == (5, 2)
+    assert choose_policies([*found, summary(9, 6)], kinds, [2]) == (1, 2)
+    assert choose_policies([], {}, []) == (None, None)
 
 
 def test_a_mutant_knows_its_parent_and_the_parent_its_mutants(

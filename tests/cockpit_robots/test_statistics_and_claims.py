@@ -12,6 +12,7 @@ from db.queries.metrics import NewPoint, append_points
 from db.records import RunKind
 from db.session import Database
 from engine.config.distillation import named_student
+from engine.config.network import NetworkConfig
 from engine.config.teacher import named_teacher
 from hdtui.services.claims import (
     KeptReturn,
@@ -20,9 +21,10 @@ from hdtui.services.claims import (
     kept_claim,
     size_claim,
 )
-from hdtui.services.compare import grouped, read_comparison, table, without_seeds
+from hdtui.services.compare import grouped, read_comparison, table
 from hdtui.services.curves import CurveReader
-from hdtui.services.efficiency import read_efficiency, shaped_like
+from hdtui.services.efficiency import own_shape, read_efficiency, shaped_like
+from hdtui.services.run_list import without_seeds
 from hdtui.services.statistics import half_width, interval, t_quantile, welch_difference
 
 values = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=6)
@@ -158,7 +160,7 @@ def test_a_run_costs_what_the_counted_policy_of_its_shape_costs(tmp_path: Path) 
     student = named_student("laptop").model_dump(mode="json")
     expected = [
         (RunKind.TEACHER, published, "transformer"),
-        (RunKind.TEACHER, small, None),
+        (RunKind.TEACHER, small, own_shape(NetworkConfig.model_validate(small["network"]))),
         (RunKind.STUDENT, student, "base-mlp"),
         (RunKind.TEACHER, {}, None),
     ]

@@ -20,6 +20,7 @@ from engine.random import generator
 from engine.workers.library import TRAINING, UNSEEN, make_set
 from engine.workers.liveness import host_name, this_process
 from engine.workers.workspace import Workspace
+from hdtui.services.demo.costs import write_costs
 from hdtui.services.demo.curves import student_curves, teacher_curves
 from hdtui.services.demo.gait import Walk, walking
 from hdtui.services.demo.runs import (
@@ -69,6 +70,7 @@ def build(home: Path, now: datetime | None = None) -> None:
                 _write_evaluation(database, run, robots)
         _write_films(database, runs, robots)
         _write_logs(home, runs)
+        write_costs(database)
         _register(database, now)
     finally:
         database.close()
