@@ -92,6 +92,10 @@ class Camera:
         return replace(self, offset=(int(offset[0]), int(offset[1])))
 
 
+LARGE_DOTS = 88.0
+"""A robot wider than this leaves more room: cells cost bytes, and ten frames a second have few."""
+
+
 def fitting_scale(poses: Poses, columns: int, rows: int) -> float:
     """Dots a metre with which the robot as it starts fits ``columns`` x ``rows`` dots with room.
 
@@ -103,7 +107,8 @@ def fitting_scale(poses: Poses, columns: int, rows: int) -> float:
     apart = np.linalg.norm(ends[:, None, :2] - ends[None, :, :2], axis=-1)
     extent_m = float((apart + radius[:, None] + radius[None, :]).max())
     height_m = float((ends[:, 2] + radius).max() - (ends[:, 2] - radius).min())
-    return min(0.8 * columns / extent_m, 0.75 * rows / (1.6 * height_m))
+    room = max(0.55 * columns, min(0.8 * columns, LARGE_DOTS))
+    return min(room / extent_m, 0.75 * rows / (1.6 * height_m))
 
 
 def follow_offsets(path: npt.NDArray[np.floating], camera: Camera) -> npt.NDArray[np.int64]:

@@ -15,6 +15,8 @@ Inks = npt.NDArray[np.int8]
 NUM_HUES = 6
 PLAIN, MUTED, HEAD, FIRST_HUE = 0, 1, 2, 3
 SPACE = ord(" ")
+JUMP_CELLS = 6
+"""From so many equal cells on a jump is cheaper; a braille cell takes three bytes."""
 
 _BRAILLE_BITS = np.array([[1, 8], [2, 16], [4, 32], [64, 128]], dtype=np.uint32)
 _HALF_BLOCKS = np.array([SPACE, ord("▀"), ord("▄"), ord("█")], dtype=np.uint32)
@@ -70,17 +72,21 @@ class Frame:
         return [self.text(row) for row in range(len(self.codes))]
 
     def changes(self, previous: "Frame | None") -> list[Span]:
-        """Per row that differs from ``previous``, the span from the first to the last such cell."""
+        """The spans that differ from ``previous``, left to right and down.
+
+        A few equal cells between two that differ are sent with them: to jump over them costs more.
+        """
         if previous is None or previous.codes.shape != self.codes.shape:
             height, width = self.codes.shape
             return [Span(row, 0, width) for row in range(height)]
         differs = self.codes != previous.codes
         differs |= (self.inks != previous.inks) & (self.codes != SPACE)
-        rows = np.flatnonzero(differs.any(axis=1))
-        first = differs[rows].argmax(axis=1)
-        last = differs.shape[1] - differs[rows, ::-1].argmax(axis=1)
-        columns = zip(rows.tolist(), first.tolist(), last.tolist(), strict=True)
-        return [Span(*span) for span in columns]
+        spans = []
+        for row in np.flatnonzero(differs.any(axis=1)).tolist():
+            columns = np.flatnonzero(differs[row])
+            parts = np.split(columns, np.flatnonzero(np.diff(columns) > JUMP_CELLS) + 1)
+            spans += [Span(row, int(part[0]), int(part[-1]) + 1) for part in parts]
+        return spans
 
 
 def cell_owners(owners: Owners, cell: tuple[int, int], preference: npt.NDArray[np.int64]) -> Owners:

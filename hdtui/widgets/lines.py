@@ -80,7 +80,12 @@ def changed_cells(old: Line, new: Line) -> tuple[int, int] | None:
     before += [(" ", "text")] * (length - len(before))
     after += [(" ", "text")] * (length - len(after))
     different = [index for index in range(length) if before[index] != after[index]]
-    return (different[0], different[-1] + 1) if different else None
+    if not different:
+        return None
+    end = different[-1] + 1
+    while end < length and not after[end][0]:  # the right half of a wide letter goes with the left
+        end += 1
+    return different[0], end
 
 
 def _cells(spans: Line) -> list[tuple[str, str]]:
