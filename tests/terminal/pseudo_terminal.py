@@ -52,6 +52,7 @@ class Cockpit:
         self.screen = pyte.Screen(self.columns, self.rows)
         self.stream = pyte.ByteStream(self.screen)
         self.num_bytes = 0
+        self.written = b""
         self._arguments = arguments
         self._environment = environment
 
@@ -103,6 +104,7 @@ class Cockpit:
             if not data:
                 return
             self.num_bytes += len(data)
+            self.written += data
             # pyte takes the private forms of a few sequences for their public ones.
             data = data.replace(b"\x1b[>", b"\x1b[?").replace(b"\x1b[=", b"\x1b[?")
             self.stream.feed(data)
