@@ -82,14 +82,10 @@ def _gpu() -> Finding:
     program = shutil.which("nvidia-smi")
     if program is None:
         return Finding("GPU", "good", "none found; everything runs on the CPU")
-    listing = subprocess.run(
-        [program, "--query-gpu=name,memory.total", "--format=csv,noheader"],
-        capture_output=True,
-        text=True,
-        timeout=10,
-        check=False,
-    )
-    if listing.returncode:
+    command = [program, "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    try:
+        listing = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
         return Finding("GPU", "warn", "nvidia-smi fails; runs use the CPU")
     return Finding("GPU", "good", "; ".join(listing.stdout.split("\n")).strip("; "))
 
@@ -145,21 +141,23 @@ def _sqlite() -> Finding:
 
 
 def _database(home: Path) -> Finding:
-    from db.session import Database
+    from db.session import Database, database_url
     from engine.errors import DatabaseError
 
-    if not (home / "hdtui.db").is_file():
+    if database_url(home).startswith("sqlite") and not (home / "hdtui.db").is_file():
         return Finding("database", "good", "none yet; the first run creates it")
     try:
         database = Database.open(home, readonly=True)
         problems = database.problems()
         schema = database.schema()
+        kind = database.dialect
         database.close()
     except DatabaseError as error:
         return Finding("database", "bad", str(error))
     if problems:
         return Finding("database", "bad", f"{len(problems)} problems, first: {problems[0]}")
-    return Finding("database", "good", f"sound, schema {schema}")
+    known = "sound" if kind == "sqlite" else "PostgreSQL answers"
+    return Finding("database", "good", f"{known}, schema {schema}")
 
 
 def _logout(folder: Path = Path("/etc/systemd")) -> Finding:

@@ -1,9 +1,12 @@
 """The doctor looks and touches nothing."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
 
+import db.filesystem
+from db.session import Database
 from hdtui.services import doctor
 
 
@@ -48,3 +51,45 @@ def test_a_small_or_plain_terminal_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.setenv("LINES", "20")
     assert doctor._terminal({"TERM": "vt100", "NO_COLOR": "1"}).verdict == "warn"
+
+
+def test_a_network_file_system_is_told_with_what_is_done_about_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "mountinfo"
+    table.write_text(f"22 1 0:35 / {tmp_path} rw,relatime - nfs4 server:/home rw\n")
+    monkeypatch.setattr(db.filesystem, "MOUNT_TABLE", table)
+    found = doctor._file_system(tmp_path / "home")
+    assert found.verdict == "warn"
+    assert f"nfs4 at {tmp_path} is a network file system" in found.text
+    assert "rollback journal instead of WAL" in found.text
+
+
+def test_a_sqlite_that_can_corrupt_a_log_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 51, 2))
+    assert doctor._sqlite().verdict == "warn"
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 51, 3))
+    assert doctor._sqlite().verdict == "good"
+
+
+def test_a_broken_nvidia_smi_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert doctor._gpu().verdict == "good"
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\nexit 9\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    assert doctor._gpu().verdict == "warn"
+    program.write_text("no program at all")
+    assert doctor._gpu().verdict == "warn"
+
+
+def test_a_sound_and_an_older_database_are_told_apart(tmp_path: Path) -> None:
+    Database.open(tmp_path / "new").close()
+    assert doctor._database(tmp_path / "new").text == "sound, schema 1"
+    with sqlite3.connect(tmp_path / "hdtui.db") as connection:
+        connection.execute("CREATE TABLE left_by_the_first_one (a)")
+    connection.close()
+    older = doctor._database(tmp_path)
+    assert older.verdict == "bad"
+    assert "`hdtui db upgrade` brings it up" in older.text
