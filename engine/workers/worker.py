@@ -1,5 +1,6 @@
 """A worker's life: take the run up, do its job, leave an exit record."""
 
+import errno
 import json
 import logging
 import signal
@@ -157,6 +158,8 @@ def _outcome(prepare: Callable[[], Job], run: Run, stop: StopFlag) -> Outcome:
 
 
 def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error.strerror}; free some space, then resume"
     if isinstance(error, OSError) and error.strerror:
         where = f": {error.filename}" if error.filename else ""
         return f"{error.strerror}{where}"

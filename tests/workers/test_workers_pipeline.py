@@ -4,9 +4,8 @@ import os
 import signal
 
 import pytest
-from waiting import alive, kill, supervisor_pid, until, until_state
+from waiting import restart_of_the_machine, until, until_state
 
-from db.models import RunRow
 from db.queries.artifacts import list_artifacts
 from db.queries.runs import list_runs
 from db.records import Run, RunKind, RunState
@@ -16,19 +15,6 @@ from engine.workers.commands import release_queue, resume
 from engine.workers.pipeline import queue_pipeline
 
 ENDED = [state for state in RunState if state.ended]
-
-
-def restart_of_the_machine(database: Database, working: Run) -> None:
-    """All processes are gone, and what is written down was another boot."""
-    kill(supervisor_pid(database))
-    assert working.pid is not None
-    kill(working.pid)
-    until(lambda: not alive(working))
-    with database.write() as session:
-        for row in session.query(RunRow):
-            row.queued_boot_id = "before"
-            if RunState(row.state).active:
-                row.boot_id = "before"
 
 
 def results(database: Database, pipeline: int) -> dict[str, set[str]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import psutil
 
+from db.models import RunRow
 from db.queries.runs import get_run
 from db.queries.supervisors import get_supervisor
 from db.records import NewRun, Run, RunKind, RunState
@@ -78,3 +79,16 @@ def start_long_run(database: Database) -> Run:
     run = queue(database, generation(10_000))
     until(lambda: (get_run(database, run.id).done or 0) > 0)
     return get_run(database, run.id)
+
+
+def restart_of_the_machine(database: Database, working: Run) -> None:
+    """All processes are gone, and what is written down was another boot."""
+    kill(supervisor_pid(database))
+    assert working.pid is not None
+    kill(working.pid)
+    until(lambda: not alive(working))
+    with database.write() as session:
+        for row in session.query(RunRow):
+            row.queued_boot_id = "before"
+            if RunState(row.state).active:
+                row.boot_id = "before"
