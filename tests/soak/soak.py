@@ -36,7 +36,8 @@ from engine.workers.workspace import Workspace
 
 MAX_UNFINISHED = 6
 PAUSE_S = 1.0
-DRAIN_S = 1800.0
+STUCK_S = 1800.0
+"""A busy machine is slow, not stuck: only so long without any progress is a fault."""
 SLOTS = 2
 
 
@@ -173,13 +174,23 @@ class Soak:
         return self.chance.choice(found) if found else None
 
     def drain(self) -> bool:
-        """Resume everything unfinished until all is finished; False if that takes too long."""
+        """Resume everything unfinished until all is finished; False if nothing comes further.
+
+        A run that fails again and again at the same place is no progress.
+        """
         self.close_cockpit()
-        deadline = time.monotonic() + DRAIN_S
-        while time.monotonic() < deadline:
+        furthest: dict[int, float] = {}
+        moved_at, before = time.monotonic(), -1.0
+        while time.monotonic() - moved_at < STUCK_S:
             runs = list_runs(self.database)
             if all(run.state is RunState.FINISHED for run in runs):
                 return True
+            for run in runs:
+                finished = run.state is RunState.FINISHED
+                done = 1.0 + (run.progress or 0.0) + finished
+                furthest[run.id] = max(furthest.get(run.id, 0.0), done if run.attempt else 0.0)
+            if sum(furthest.values()) > before:
+                moved_at, before = time.monotonic(), sum(furthest.values())
             for run in reversed(runs):
                 if resumable(run):
                     with contextlib.suppress(RunError):
