@@ -12,7 +12,8 @@ from engine.errors import RunError
 from engine.workers.liveness import ProcessIdentity, host_name
 from engine.workers.workspace import Workspace
 
-START_TIMEOUT_S = 30
+START_TIMEOUT_S = 120
+"""Python on a machine full of work; whoever gives up sooner kills the start and never gets one."""
 
 
 def supervisor_alive(supervisor: Supervisor | None) -> bool:
