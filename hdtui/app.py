@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
 from textual._compositor import ChopsUpdate
-from textual._compositor import ChopsUpdate
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.events import Event, Key
@@ -24,7 +23,6 @@ from hdtui.messages import Answer, Counts, WorldChanged
 from hdtui.screens.opening import OpeningScreen
 from hdtui.services.cockpit import Cockpit
 from hdtui.services.store import NoWorkspaceError
-from hdtui.widgets.changed_cells import ChangedCells
 from hdtui.widgets.changed_cells import ChangedCells
 from hdtui.widgets.drawn_text import DrawnText
 from hdtui.widgets.key_gate import KeyGate
@@ -116,12 +114,6 @@ class CockpitApp(App[str]):
 
     def get_line_filters(self) -> "Sequence[LineFilter]":
         return [*super().get_line_filters(), self._drawn_text]
-
-    def _display(self, screen: Screen[Any], renderable: "RenderableType | None") -> None:
-        """Send less of a partial update than Textual does, which has no public place for that."""
-        if isinstance(renderable, ChopsUpdate):
-            renderable = ChangedCells.of(renderable)
-        super()._display(screen, renderable)
 
     def _display(self, screen: Screen[Any], renderable: "RenderableType | None") -> None:
         """Send less of a partial update than Textual does, which has no public place for that."""
