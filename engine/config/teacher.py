@@ -14,10 +14,10 @@ class PpoConfig(Config):
     """Proximal policy optimisation (arXiv 1707.06347) with generalised advantages (1506.02438)."""
 
     horizon: int = Field(
-        32, ge=1, le=100_000, description="Control steps per environment and iteration."
+        64, ge=1, le=100_000, description="Control steps per environment and iteration."
     )
-    epochs: int = Field(3, ge=1, le=100, description="Passes over a rollout.")
-    minibatches: int = Field(4, ge=1, le=10_000, description="Gradient steps per pass.")
+    epochs: int = Field(2, ge=1, le=100, description="Passes over a rollout.")
+    minibatches: int = Field(8, ge=1, le=10_000, description="Gradient steps per pass.")
     discount: float = Field(0.99, gt=0, le=1, description="Discount of a reward per control step.")
     gae_lambda: float = Field(0.95, ge=0, le=1, description="Decay of advantage estimates.")
     clip_range: float = Field(0.2, gt=0, lt=1, description="Clip range of the probability ratio.")
