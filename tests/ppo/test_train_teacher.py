@@ -227,7 +227,7 @@ def test_training_ends_when_its_time_is_up(robots: list[Morphology], tmp_path: P
     assert len(numbers(events)) == 1
     checkpoint = next(event for event in events if isinstance(event, CheckpointWritten)).path
     longer = train(config(4), robots, tmp_path, resume_from=checkpoint)
-    assert len(numbers(longer)) == 2
+    assert len(numbers(longer)) == 3
 
 
 def test_no_robots_is_wrong_use(tmp_path: Path) -> None:
