@@ -26,7 +26,7 @@ UNANSWERED_S = 2.0
 WINDOW_S = 15.0
 REPORT_EVERY_S = 1.2
 _HOME_WORDS = (
-    *("Pipeline 1", "teacher", "slots 1 of 2", "physics", "memory", "finished in 20m", "? help"),
+    *("laptop", "teacher", "slots 1 of 2", "physics", "memory", "finished in 20m", "? help"),
 )
 _LAST_STEP = "8.2G"
 _ESCAPE = "\x1b"
@@ -174,7 +174,7 @@ def _open_run(terminal: Terminal, below_newest: int) -> None:
         terminal.press("j")
     terminal.settle(1.0)
     terminal.press("\r")
-    terminal.wait_for(("Values at",))
+    terminal.wait_for(("this run",))
     terminal.settle(1.0)
 
 

@@ -104,7 +104,10 @@ class Terminal:
     def wait_for(
         self, words: tuple[str, ...], longest_s: float = 30.0, num_braille: int = 0
     ) -> float | None:
-        """When all words, and so much braille, had been written since this call; None for never."""
+        """When all words, and so much braille, had been written since this call; None for never.
+
+        Only what changed is written: words that take the place of others may come in part.
+        """
         end = time.perf_counter() + longest_s
         found = b""
         while time.perf_counter() < end:
