@@ -46,6 +46,7 @@ MODE_SCREENS = {
     "efficiency": "hdtui.screens.efficiency:EfficiencyScreen",
 }
 PULSE_S = 0.5
+SCREENS_AFTER_S = 1.0
 
 
 class CockpitApp(App[str]):
@@ -154,10 +155,15 @@ class CockpitApp(App[str]):
             first_start = True
         except HdtuiError as error:
             problem = str(error)
-        for target in MODE_SCREENS.values():
-            importlib.import_module(target.partition(":")[0])
+        _screen_class(MODE_SCREENS["home"])
         upgrade = self.cockpit.store.upgrade_sentence
         self.post_message(self.Opened(first_start, problem, upgrade))
+
+    @work(thread=True, group="screens")
+    def load_screens(self) -> None:
+        """Import the other screens once Home is full, so that the first key need not."""
+        for target in MODE_SCREENS.values():
+            _screen_class(target)
 
     def on_cockpit_app_opened(self, message: Opened) -> None:
         if message.problem and not self._opened and "newer hdtui" in message.problem:
@@ -167,10 +173,9 @@ class CockpitApp(App[str]):
         if not self._opened:
             self._opened = True
             for mode, target in MODE_SCREENS.items():
-                module, _, name = target.partition(":")
-                screen_class = getattr(importlib.import_module(module), name)
-                self.add_mode(mode, _factory(screen_class, self.cockpit))
+                self.add_mode(mode, _factory(target, self.cockpit))
             self.set_interval(PULSE_S, self.pulse)
+            self.set_timer(SCREENS_AFTER_S, self.load_screens)
         self.switch_mode("home")
         if message.upgrade:
             self.screen.post_message(Answer(message.upgrade))
@@ -229,7 +234,8 @@ class CockpitApp(App[str]):
 
     def on_cockpit_app_pulsed(self, message: Pulsed) -> None:
         known, self.counts = self.counts, message.counts
-        if message.changed or known != message.counts:
+        leaving = not self.screen_stack  # a last pulse may come when the screens are gone
+        if not leaving and (message.changed or known != message.counts):
             self.screen.post_message(WorldChanged())
 
     def action_mode(self, mode: str) -> None:
@@ -281,9 +287,15 @@ def terminal_is_gone() -> bool:
     return any(what & select.POLLHUP for _, what in look.poll(0))
 
 
-def _factory(screen_class: type[Screen[Any]], cockpit: Cockpit) -> Any:
+def _screen_class(target: str) -> Any:
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _factory(target: str, cockpit: Cockpit) -> Any:
     def build() -> Screen[Any]:
-        return screen_class(cockpit)  # type: ignore[arg-type]
+        screen: Screen[Any] = _screen_class(target)(cockpit)
+        return screen
 
     return build
 
