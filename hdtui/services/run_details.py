@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from db.queries.artifacts import list_artifacts, list_checkpoints
-from db.queries.metrics import list_series, read_points
+from db.queries.metrics import list_series, read_several
 from db.queries.robots import list_robots
 from db.queries.runs import dependants, get_run, list_runs
 from db.records import Artifact, Checkpoint, Points, Run
@@ -56,9 +56,11 @@ def read_robot_returns(database: "Database", run_id: int) -> RobotsFacts:
             known["falls"] = series.last_value
     names = {robot.digest: robot.name for robot in list_robots(database)} if by_robot else {}
     robots = []
+    numbers = [known["return"].id for known in by_robot.values() if "return" in known]
+    curves = read_several(database, numbers, ROBOT_POINTS)
     for digest, known in by_robot.items():
         returns = known.get("return")
-        points = read_points(database, returns.id, max_points=ROBOT_POINTS) if returns else None
+        points = curves.get(returns.id) if returns else None
         robots.append(
             RobotReturn(
                 digest,
