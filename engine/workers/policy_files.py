@@ -98,17 +98,37 @@ def _named_and_hashed(paths: Sequence[Path]) -> tuple[tuple[str, ...], tuple[str
     return tuple(map(str, paths)), tuple(map(file_sha256, paths))
 
 
-def _check_network(path: Path, task: str) -> None:
+def teacher_file(path: Path) -> tuple[PolicyFile, dict[str, Any]]:
+    """A trained teacher's policy or checkpoint, and the settings it was trained with.
+
+    Raises:
+        UsageError: There is no such file, or it holds no teacher.
+    """
+    path = path.expanduser().absolute()
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; name a teacher's policy (.safetensors)")
+    document = _document(path)
+    if document.get("kind") != "teacher" or not isinstance(document.get("config"), dict):
+        raise UsageError(f"{path}: holds a {document.get('kind', 'policy')}, expected a teacher")
+    return PolicyFile(f"file {path.name}", NETWORK, *_named_and_hashed([path])), document["config"]
+
+
+def _document(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="numpy") as file:
             written = (file.metadata() or {}).get("hdtui", "")
         document = json.loads(written)
-        own_task = document["policy"]["task"]
+        document["policy"]["task"]
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"--policy {path}: holds no policy: expected a .safetensors file of a teacher or"
             f" student, or a deployed .npz ({type(error).__name__}: {error})"
         ) from error
+    return dict(document)
+
+
+def _check_network(path: Path, task: str) -> None:
+    own_task = _document(path)["policy"]["task"]
     if _sees_terrain(own_task) != _sees_terrain(task):
         raise UsageError(f"--policy {path}: was made for {own_task} and cannot act on {task}")
 

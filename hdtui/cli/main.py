@@ -7,6 +7,7 @@ import typer
 
 from engine.errors import HdtuiError, UsageError
 from hdtui.cli import (
+    adopt,
     bench,
     database,
     doctor,
@@ -35,6 +36,7 @@ app.add_typer(bench.app, name="bench")
 app.add_typer(export.app, name="export")
 app.add_typer(database.app, name="db")
 stages.register(app)
+app.command("adopt")(adopt.adopt_command)
 tables.register(app)
 runs.app.command("compare")(tables.compare_command)
 app.command("doctor")(doctor.doctor_command)

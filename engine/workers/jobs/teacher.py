@@ -1,15 +1,21 @@
-"""A universal controller, trained by reinforcement on all robots at once."""
+"""A universal controller, trained by reinforcement on all robots at once, or taken over."""
 
 from db.queries.metrics import list_series
 from engine.config.teacher import TeacherConfig
-from engine.events import Result
+from engine.events import ArtifactWritten, Result
+from engine.files import write_bytes
 from engine.ppo.train import train_teacher
+from engine.rollout.saved_policy import load_policy
 from engine.workers.jobs.job import Job
 from engine.workers.library import TRAINING
+from engine.workers.policy_files import policy_file_of
 
 
 def run(job: Job) -> None:
     """Train on the training robots of the run's sets (on all, where they have no roles)."""
+    if "file" in job.run.extra:
+        _adopt(job)
+        return
     robots = job.robots(TRAINING) or job.robots()
     train_teacher(job.config(TeacherConfig), robots, job.context)
     last = [
@@ -21,3 +27,14 @@ def run(job: Job) -> None:
         many = "robot" if len(robots) == 1 else "robots"
         text = f"mean return {last[0]:.0f} on {len(robots)} {many}"
         job.context.report(Result(last[0], text))
+
+
+def _adopt(job: Job) -> None:
+    """Copy a teacher that was trained elsewhere into the run, where later stages find it."""
+    source = policy_file_of(job.run.extra["file"]).checked_paths()[0]
+    _, description = load_policy(source)
+    path = job.context.folder / f"policy-a{job.context.attempt}.safetensors"
+    sha256 = write_bytes(path, source.read_bytes())
+    job.context.report(ArtifactWritten("policy", path.stem, path, sha256))
+    kind = description.network.kind
+    job.context.report(Result(None, f"taken over from {source.name}: {kind}, {description.task}"))

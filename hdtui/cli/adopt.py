@@ -1,0 +1,52 @@
+"""``hdtui adopt FILE``: a teacher that was trained elsewhere becomes a run of this workspace."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from db.records import RunKind
+from engine.config.teacher import TeacherConfig
+from engine.errors import UsageError
+from hdtui.cli.launch import queue_and_follow
+from hdtui.cli.options import Detach, Home, Json, Name, Seed, open_workspace
+from hdtui.cli.pipeline import check_robot_set
+from hdtui.cli.stages import RobotSets, stage_run
+
+
+def adopt_command(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A teacher's policy or checkpoint (.safetensors)")
+    ],
+    robots: RobotSets,
+    name: Name = None,
+    detach: Detach = False,
+    home: Home = None,
+    json: Json = False,
+    seed: Seed = None,
+) -> None:
+    """Take over a trained teacher's file as a run, to collect from, evaluate and compare.
+
+    --robots are those it was trained on.
+    """
+    from engine.workers.library import resolve_set
+    from engine.workers.policy_files import teacher_file
+
+    found, written = teacher_file(file)
+    try:
+        config = TeacherConfig.model_validate(written)
+    except ValidationError as error:
+        raise UsageError(
+            f"{file}: was trained with settings that this version does not know:"
+            f" {error.errors()[0]['loc']}"
+        ) from error
+    for robot_set in robots:
+        check_robot_set(robot_set, home)
+    workspace, database = open_workspace(home)
+    for robot_set in robots:
+        resolve_set(database, workspace, robot_set)
+    new_run = stage_run(RunKind.TEACHER, config, name or file.stem, (), robots)
+    new_run = replace(new_run, extra={"file": found.document()})
+    queue_and_follow(workspace, database, new_run, detach=detach, json=json)

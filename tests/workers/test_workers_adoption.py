@@ -1,0 +1,49 @@
+"""A teacher that was trained elsewhere becomes a run that later stages read."""
+
+from pathlib import Path
+
+import pytest
+from waiting import generation, until_state
+
+from db.queries.artifacts import list_artifacts
+from db.records import NewRun, RunKind, RunState
+from db.session import Database
+from engine.config.teacher import TeacherConfig
+from engine.errors import UsageError
+from engine.files import file_sha256
+from engine.workers.commands import queue
+from engine.workers.policy_files import teacher_file
+
+LAPTOP = Path(__file__).parents[2] / "docs/results/teacher-laptop-unimal8-s1/policy.safetensors"
+
+
+def test_the_kept_teacher_is_taken_over_and_collected_from(database: Database) -> None:
+    until_state(database, queue(database, generation(1)).id, RunState.FINISHED)
+    file, config = teacher_file(LAPTOP)
+    assert TeacherConfig.model_validate(config).total_env_steps == 5_500_000
+    extra = {"file": file.document()}
+    teacher = queue(
+        database,
+        NewRun(RunKind.TEACHER, "laptop", config, 1, robot_sets=("robots",), extra=extra),
+    )
+    assert until_state(database, teacher.id, RunState.FINISHED).attempt == 1
+    assert [each.sha256 for each in list_artifacts(database, teacher.id)] == [file_sha256(LAPTOP)]
+    settings = {"samples_per_robot": 16, "simulations_per_robot": 2, "processes": 1}
+    collection = NewRun(
+        RunKind.COLLECTION,
+        "laptop",
+        settings,
+        1,
+        inputs=(teacher.id,),
+        robot_sets=("robots",),
+    )
+    until_state(database, queue(database, collection).id, RunState.FINISHED)
+
+
+def test_what_is_no_teacher_is_not_taken_over(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such file"):
+        teacher_file(tmp_path / "absent.safetensors")
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(LAPTOP.read_bytes()[:100])
+    with pytest.raises(UsageError, match="holds no policy"):
+        teacher_file(damaged)
