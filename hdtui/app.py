@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,7 +20,7 @@ from textual.message import Message
 from textual.screen import Screen
 
 from engine.errors import HdtuiError
-from hdtui.messages import Answer, Counts, WorldChanged
+from hdtui.messages import Answer, Counts, Failed, WorldChanged
 from hdtui.screens.opening import OpeningScreen
 from hdtui.services.cockpit import Cockpit
 from hdtui.services.store import NoWorkspaceError
@@ -104,6 +105,7 @@ class CockpitApp(App[str]):
         super().__init__(driver_class=MeteredDriver, ansi_color=plain)
         self.cockpit = Cockpit(home, readonly)
         self.counts: Counts | None = None
+        self._pulsing = threading.Lock()
         self.ascii_only = False
         self._asked_theme = theme
         self._revision: int | None = None
@@ -177,7 +179,9 @@ class CockpitApp(App[str]):
             self.set_interval(PULSE_S, self.pulse)
             self.set_timer(SCREENS_AFTER_S, self.load_screens)
         self.switch_mode("home")
-        if message.upgrade:
+        if message.problem:
+            self.screen.post_message(Failed("opening", message.problem))
+        elif message.upgrade:
             self.screen.post_message(Answer(message.upgrade))
         if message.first_start:
             from hdtui.screens.first import FirstScreen
@@ -198,6 +202,14 @@ class CockpitApp(App[str]):
         if terminal_is_gone():
             self.call_from_thread(self.exit)
             return
+        if not self._pulsing.acquire(blocking=False):
+            return  # the one before still waits for the database
+        try:
+            self._look()
+        finally:
+            self._pulsing.release()
+
+    def _look(self) -> None:
         store = self.cockpit.store
         try:
             revision = store.revision()

@@ -70,10 +70,10 @@ class HomeScreen(RunActionsScreen):
         self.strip = StageStrip(widget_id="strip")
         self.active = Table(
             ACTIVE_COLUMNS,
-            empty="Nothing runs. n starts something; Runs (2) has all that ran.",
+            empty="reading",
             widget_id="active",
         )
-        self.events = Table(EVENT_COLUMNS, header=False, empty="No events yet.", widget_id="events")
+        self.events = Table(EVENT_COLUMNS, header=False, empty="reading", widget_id="events")
         self.split_body = Lines()
         self.machine_body = Lines()
         self.results_body = Lines()
@@ -163,6 +163,8 @@ class HomeScreen(RunActionsScreen):
 
     def show_facts(self, topic: str, facts: Any) -> None:
         if isinstance(facts, HomeFacts):
+            self.active.set_empty("Nothing runs. n starts something; Runs (2) has all that ran.")
+            self.events.set_empty("No events yet.")
             self._show_home(facts)
         elif isinstance(facts, CurvesFacts):
             self._show_chart(facts)

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import Screen
-from textual.worker import get_current_worker
+from textual.worker import Worker, get_current_worker
 
 from engine.errors import HdtuiError
 from hdtui.formatting import duration
@@ -18,7 +18,7 @@ from hdtui.services.cockpit import Cockpit, now
 from hdtui.services.store import NoWorkspaceError
 from hdtui.widgets.lines import Lines, Span
 from hdtui.widgets.rule import Pane
-from hdtui.widgets.shell_rows import AnswerRow, Key, KeyRow, TabRow
+from hdtui.widgets.shell_rows import READING, AnswerRow, Key, KeyRow, TabRow
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -61,6 +61,7 @@ class CockpitScreen(Screen[None]):
         self.key_row = KeyRow()
         self.stale = False
         self._read_at = 0.0
+        self._asked: dict[str, Worker[None]] = {}
 
     def compose(self) -> ComposeResult:
         with Vertical(id="shell"):
@@ -118,7 +119,7 @@ class CockpitScreen(Screen[None]):
 
     def show_counts(self) -> None:
         """Draw the counts of row 1 as the application last read them."""
-        counts = getattr(self.app, "counts", None) or Counts()
+        counts = getattr(self.app, "counts", None) or Counts(notice=READING)
         self.tab_row.set_counts(counts, f"{self.cockpit.host}|{now():%H:%M}")
 
     def say(self, text: str, role: str = "text") -> None:
@@ -128,7 +129,8 @@ class CockpitScreen(Screen[None]):
             self.cockpit.messages.append(text)
 
     def _tick(self) -> None:
-        if self.app.screen is self and getattr(self.app, "app_focus", True) and self._is_due():
+        shown = self.app.screen is self and getattr(self.app, "app_focus", True)
+        if shown and not self._waits and self._is_due():
             self.read()
 
     def _is_due(self) -> bool:
@@ -141,14 +143,22 @@ class CockpitScreen(Screen[None]):
 
     def on_world_changed(self, message: WorldChanged) -> None:
         self.show_counts()
-        if self.cockpit.preferences.get("refresh", 1.0) == 1.0:
+        if not self._waits and self.cockpit.preferences.get("refresh", 1.0) == 1.0:
             self.read()
 
     def ask(self, topic: str, question: "Callable[[Database], Any]") -> None:
-        """Ask the database in a thread; a newer question on the topic replaces an older one."""
-        self.run_worker(
+        """Ask the database in a thread; a newer question on the topic replaces an older one.
+
+        Reading again by itself waits for the answer: else a slow database would never be heard.
+        """
+        self._asked[topic] = self.run_worker(
             lambda: self._answer(topic, question), group=topic, exclusive=True, thread=True
         )
+
+    @property
+    def _waits(self) -> bool:
+        """An answer is still to come."""
+        return any(not worker.is_finished for worker in self._asked.values())
 
     def _answer(self, topic: str, question: "Callable[[Database], Any]") -> None:
         worker = get_current_worker()

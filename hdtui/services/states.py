@@ -159,7 +159,8 @@ def _ended(run: Run, shown: str, around: Surroundings) -> str:
         return _failed(run)
     if shown == "lost":
         gone = f"process {run.pid} is gone and left no exit record" if run.pid else "no process"
-        return f"lost: {gone}, noticed {moment(run.ended_at, around.now)}. {resumes}"
+        noticed = f", noticed {moment(run.ended_at, around.now)}" if run.ended_at else ""
+        return f"lost: {gone}{noticed}. {resumes}"
     return f"interrupted: {run.reason or 'the machine restarted'}. {resumes}"
 
 

@@ -15,6 +15,10 @@ NAMED_TABS_WIDTH = 78
 TABS = ("Home", "Runs", "Robots", "Watch", "Compare", "Efficiency")
 
 
+READING = "reading"
+"""Stands in the place of what was never read yet."""
+
+
 class Key(NamedTuple):
     """A key of the last row: what to press, what it does, and the key name that a click sends."""
 
@@ -38,7 +42,7 @@ class TabRow(Lines):
     def __init__(self, current: int) -> None:
         super().__init__()
         self.current = current
-        self.counts = Counts()
+        self.counts = Counts(notice=READING)
         self.extra = ""
 
     def set_counts(self, counts: Counts, extra: str = "") -> None:
@@ -74,7 +78,7 @@ class TabRow(Lines):
     def _facts(self) -> Line:
         counts = self.counts
         if counts.notice:
-            return (Span(f" {counts.notice} ", "warn"),)
+            return (Span(f" {counts.notice} ", "muted" if counts.notice == READING else "warn"),)
         if not counts.total:
             return (Span("no runs yet ", "muted"),)
         shown = [
