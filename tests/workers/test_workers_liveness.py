@@ -121,7 +121,12 @@ def test_a_process_that_leads_no_session_is_no_worker_whatever_a_record_says() -
         stranger.kill()
 
 
-@pytest.mark.parametrize("pid", [0, 1, -1, os.getpid(), os.getsid(0)])
+@pytest.mark.parametrize(
+    "pid",
+    [0, 1, -1, os.getpid(), os.getsid(0)],
+    # Every test process must know a test by the same name.
+    ids=["own group", "init", "everybody", "this process", "this session"],
+)
 def test_neither_this_session_nor_everybody_is_ever_signalled(pid: int) -> None:
     heard: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
