@@ -13,13 +13,12 @@ from typing import Annotated, Any
 import typer
 from textual.pilot import Pilot
 
-from engine.errors import HdtuiError
+from engine.errors import HdtuiError, UsageError
 from hdtui.app import CockpitApp
 from hdtui.cli.dots import with_drawn_dots
 from hdtui.cli.output import say
 from hdtui.services.demo.world import build
 
-SIZE = (100, 30)
 _FONT = "DejaVu Sans Mono"
 _PATIENCE_S = 60.0
 
@@ -42,7 +41,7 @@ SHOTS = (
     Shot("runs", ("2",), "demo-laptop-s3"),
     Shot("robots", ("3", "j"), PICTURE),
     Shot("watch", ("4",), PICTURE, 3.0),
-    Shot("compare", ("2", "asterisk", "c"), PICTURE),
+    Shot("compare", ("2", "slash", *"kind:teacher", "enter", "asterisk", "c"), PICTURE),
     Shot("efficiency", ("6",), "MACs"),
     Shot("launch", ("1", "1", "n"), "Same as"),
 )
@@ -52,6 +51,7 @@ def screenshots_command(
     out: Annotated[Path, typer.Option("--out", help="Folder for the pictures.")],
     only: Annotated[str, typer.Option("--only", help="Names, parted by commas.")] = "",
     theme: Annotated[str, typer.Option("--theme", help="Colours of the pictures.")] = "dark",
+    size: Annotated[str, typer.Option("--size", help="Columns x rows.")] = "100x30",
 ) -> None:
     """Draw the main screens of the demo as SVG, and as PNG where cairosvg is installed."""
     from db.session import URL_VARIABLE
@@ -59,6 +59,10 @@ def screenshots_command(
     os.environ.pop(URL_VARIABLE, None)
     out.mkdir(parents=True, exist_ok=True)
     names = only.split(",") if only else [shot.name for shot in SHOTS]
+    columns, _, rows = size.partition("x")
+    if not (columns.isdecimal() and rows.isdecimal()):
+        raise UsageError(f"--size {size}: expected columns x rows, such as 80x24")
+    cells = (int(columns), int(rows))
     with tempfile.TemporaryDirectory(prefix="hdtui-demo-") as folder:
         home = Path(folder) / "demo"
         build(home)
@@ -67,17 +71,21 @@ def screenshots_command(
         def keep(name: str, svg: str) -> None:
             _write(out / f"{name}.svg", svg, converter)
 
-        asyncio.run(take(home, names, theme, keep))
+        asyncio.run(take(home, names, theme, cells, keep))
     kinds = "SVG and PNG" if converter else "SVG; `pip install cairosvg` adds PNG"
     say(f"{len(names)} screens in {out}: {kinds}")
 
 
 async def take(
-    home: Path, names: Sequence[str], theme: str, keep: Callable[[str, str], None]
+    home: Path,
+    names: Sequence[str],
+    theme: str,
+    size: tuple[int, int],
+    keep: Callable[[str, str], None],
 ) -> None:
     """Give the name and the SVG of each named screen of the workspace to ``keep``."""
     app = CockpitApp(home, readonly=True, theme=theme)
-    async with app.run_test(size=SIZE) as pilot:
+    async with app.run_test(size=size) as pilot:
         for shot in SHOTS:
             if shot.name in names:
                 await pilot.press(*shot.keys)

@@ -100,6 +100,7 @@ class HomeScreen(RunActionsScreen):
         self.set_focus(self.active)
         self.set_interval(LOAD_EVERY_S, self._read_machine)
         self._read_machine()
+        self.set_timer(1.0, self._read_machine)  # the first look knows no CPU yet
 
     def keys(self) -> Sequence[Key]:
         wide = self.size.width >= 110

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from db.records import RunEvent
-from hdtui.formatting import moment, percent, printable, shorten, size
+from hdtui.formatting import UNKNOWN, moment, percent, printable, shorten, size
 from hdtui.services.cockpit import Cockpit
 from hdtui.services.home import HALTED, HomeFacts, Stage, TimeSplit
 from hdtui.services.machine import MachineLoad
@@ -152,10 +152,11 @@ def split_lines(split: TimeSplit, width: int) -> list[Line]:
 def machine_lines(load: MachineLoad, width: int) -> list[Line]:
     """Cores, memory, disk, GPU and run folders."""
     room = max(4, min(15, width - 25))
-    cpu = f"{load.cpu_share * load.num_cores:.1f} of {load.num_cores} cores"
+    cores = load.cpu_share * load.num_cores if load.cpu_share is not None else None
+    cpu = f"{UNKNOWN if cores is None else f'{cores:.1f}'} of {load.num_cores} cores"
     used, total = load.memory_used / 2**30, load.memory_total / 2**30
     bars = (
-        ("CPU", load.cpu_share, cpu),
+        ("CPU", load.cpu_share or 0.0, cpu),
         ("memory", load.memory_used / load.memory_total, f"{used:.1f} of {total:.1f} GiB"),
         ("disk", load.disk_share, f"{size(load.disk_free)} free"),
     )

@@ -68,17 +68,15 @@ class RobotsTab(RunTab):
         pane = self.query_one("#run-robots-pane", Pane)
         arrow = "↓" if self.descending else "↑"
         title = f"Return by robot · {len(robots)}" if robots else None
-        pane.set_rule(title, f"{self.sort_key} {arrow}")
+        mean = f"mean over robots {episode_return(facts.mean)} · " if robots else ""
+        pane.set_rule(title, f"{mean}{self.sort_key} {arrow}")
         self.columns = (*self.columns[:-1], Column("curve", f"0 to {steps(last)}", 10, gap=0))
         self.table.set_columns(self.columns)
         self.table.set_empty(self._empty_sentence())
-        keys: list[str] = [robot.digest for robot in robots]
-        if facts.mean is not None:
-            keys.append("mean")
-        mean = RobotReturn("mean", "mean over robots", facts.mean, None, None, None)
         marks = self.cockpit.marked_robots
         self.table.set_rows(
-            keys, lambda index: _row([*robots, mean][index], top, keys[index] in marks)
+            [robot.digest for robot in robots],
+            lambda index: _row(robots[index], top, robots[index].digest in marks),
         )
         self._show_chart()
 
@@ -157,7 +155,7 @@ class RobotsTab(RunTab):
 
     def action_mark_robot(self) -> None:
         digest, marks = self.table.cursor_key, self.cockpit.marked_robots
-        if not isinstance(digest, str) or digest == "mean":
+        if not isinstance(digest, str):
             return
         if marks.pop(digest, False) is False:
             marks[digest] = None
@@ -175,7 +173,7 @@ class RobotsTab(RunTab):
 
     def action_copy_digest(self) -> None:
         digest = self.table.cursor_key
-        if isinstance(digest, str) and digest != "mean":
+        if isinstance(digest, str):
             self.app.copy_to_clipboard(digest)
             self.post_message(Answer("copied the digest of the robot"))
 
@@ -190,16 +188,14 @@ def _path(robot: RobotReturn) -> Path:
 def _row(robot: RobotReturn, top: float, marked: bool) -> TableRow:
     value = robot.episode_return or 0.0
     bar = block_bar(max(0.0, value) / top, BAR_WIDTH) if top > 0 else ""
-    selectable = robot.digest != "mean"
     curve = robot.points.value if robot.points is not None else ()
     return TableRow(
         cells=(
-            (Span(shorten(robot.name, 40), "text" if selectable else "bold"),),
+            (Span(shorten(robot.name, 40)),),
             number(episode_return(robot.episode_return)),
             (Span(bar, "accent"),),
-            number(measure(robot.falls)) if selectable else (),
+            number(measure(robot.falls)),
             (Span(sparkline(curve, 10), "muted"),),
         ),
         mark="*" if marked else " ",
-        selectable=selectable,
     )

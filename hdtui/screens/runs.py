@@ -48,11 +48,11 @@ class RunsScreen(RunActionsScreen):
     TAB = 1
     TITLE_WORD = "Runs"
     KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("space", "mark and step down; a group: all its runs"),
+        ("space", "mark; on a group: its runs"),
         ("*", "mark all that pass, or none"),
         ("enter", "open the run; fold the group"),
         ("s / S", "sort by, reverse"),
-        ("b", "group by pipeline, config, kind, study"),
+        ("b", "group by pipeline, config..."),
         ("v", "choose columns"),
         ("c", "compare the marked"),
         ("p", "pin as the baseline"),

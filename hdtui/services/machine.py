@@ -9,13 +9,14 @@ from pathlib import Path
 import psutil
 
 FOLDERS_EVERY_S = 60.0
+SHORTEST_LOOK_S = 0.5
 
 
 @dataclass(frozen=True)
 class MachineLoad:
-    """Load of the machine; sizes in bytes, shares between 0 and 1."""
+    """Load of the machine; sizes in bytes, shares between 0 and 1, None while unknown."""
 
-    cpu_share: float
+    cpu_share: float | None
     num_cores: int
     memory_used: int
     memory_total: int
@@ -33,7 +34,14 @@ class MachineReader:
         self._home = home
         self._folders_at = -FOLDERS_EVERY_S
         self._folders = (0, 0)
+        self._looked_at = time.monotonic()
         psutil.cpu_percent(None)
+
+    def _cpu_share(self) -> float | None:
+        """Since the last look; a look too soon after it would find a share of nothing."""
+        before, self._looked_at = self._looked_at, time.monotonic()
+        share = psutil.cpu_percent(None) / 100
+        return share if self._looked_at - before >= SHORTEST_LOOK_S else None
 
     def read(self) -> MachineLoad:
         """The load since the last call."""
@@ -43,7 +51,7 @@ class MachineReader:
             self._folders_at = time.monotonic()
             self._folders = folder_sizes(self._home / "runs")
         return MachineLoad(
-            cpu_share=psutil.cpu_percent(None) / 100,
+            cpu_share=self._cpu_share(),
             num_cores=os.cpu_count() or 1,
             memory_used=memory.total - memory.available,
             memory_total=memory.total,

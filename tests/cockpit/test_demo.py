@@ -14,9 +14,11 @@ from db.session import Database
 from engine.morphology.generation import candidate
 from engine.morphology.poses import PosesHeader
 from hdtui.cli.demo import DemoApp
+from hdtui.services.counting import uncounted
 from hdtui.services.demo.feed import Feed
 from hdtui.services.demo.gait import Walk, walking
 from hdtui.services.demo.world import build
+from hdtui.services.efficiency import TASKS, read_efficiency
 from hdtui.services.watch import list_recordings, load_film
 
 HEADER = PosesHeader("", "", "teacher", 1, "flat", 7, 0, 0.0, 0.0, False)
@@ -93,3 +95,14 @@ async def test_the_demo_says_what_it_is_and_only_reads(demo: Path) -> None:
         await shows(pilot, "made-up runs and walks", "demo", "►2 ∙4")
         await pilot.press("X")
         await shows(pilot, "read-only")
+
+
+def test_the_demo_has_the_cost_of_every_policy_in_it(demo: Path) -> None:
+    facts = read_efficiency(Database.open(demo, readonly=True))
+    assert uncounted(facts, TASKS) == [], "python -m hdtui.services.demo.costs counts again"
+    assert facts.by_limbs
+
+
+def test_the_runs_of_the_demo_have_numbers_of_their_own(demo: Path) -> None:
+    runs = list_runs(Database.open(demo, readonly=True), archived=True)
+    assert sorted(run.id for run in runs) == list(range(1, len(runs) + 1))

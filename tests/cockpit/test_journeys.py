@@ -183,7 +183,7 @@ async def test_help_names_the_keys_of_the_screen(filled: Filled) -> None:
     home, _ = filled
     async with opened(home) as pilot:
         await pilot.press("2", "question_mark")
-        await shows(pilot, "Help · Runs", "mark and step down", "ctrl+p", "kind:teacher")
+        await shows(pilot, "Help · Runs", "mark; on a group", "ctrl+p", "kind:teacher")
         await pilot.press("escape")
         await shows(pilot, "Runs · 13")
 

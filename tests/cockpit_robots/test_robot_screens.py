@@ -9,14 +9,17 @@ import pytest
 from library import add_film, walking
 from textual.pilot import Pilot
 
+from db.models import RunRow
 from db.queries.settings import set_setting
 from db.session import Database
+from engine.config.presets import PRESETS
 from engine.morphology.tree import Morphology
 from hdtui.app import CockpitApp
 from hdtui.screens.evaluate import EvaluateScreen
 from hdtui.screens.robot import RobotScreen
 from hdtui.screens.robots import RobotsScreen
 from hdtui.screens.watch import WatchScreen
+from hdtui.services.efficiency import own_shape
 
 SIZES = [(1, 1), (60, 18), (72, 20), (120, 36), (200, 60)]
 
@@ -119,7 +122,7 @@ async def test_enter_opens_the_page_of_a_robot_and_esc_returns(
         await shows(pilot, "4 000")
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, RobotScreen))
-        await shows(pilot, "torso/0", "1 teacher", "no parent", "head")
+        await shows(pilot, "joints: axis, range", "1 teacher", "no parent", "head")
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, RobotsScreen))
 
@@ -189,14 +192,24 @@ async def test_efficiency_shows_what_was_counted_and_the_claims(workspace: Path)
         {"policy": name, "limbs": 12, "parameters": size, "macs": macs, "latency_us": None}
         for name, (size, macs) in sizes.items()
     ]
-    entry = {"rows": rows, "at": "2026-11-22T10:00:00+00:00"}
     database = Database.open(workspace)
-    set_setting(database, "efficiency", {"flat": entry})
+    network = PRESETS["quick"].teacher.network
+    with database.write() as session:
+        row = session.get(RunRow, 1)
+        assert row is not None
+        row.config = {"network": network.model_dump(mode="json")}
+    ours = own_shape(network)
+    rows.append({**rows[0], "policy": ours, "parameters": 82_500, "macs": 1_000_000})
+    at = "2026-11-22T10:00:00+00:00"
+    documents = {"flat": {"rows": rows, "at": at}}
+    documents |= {task: {"rows": [], "at": at} for task in ("variable", "obstacles")}
+    set_setting(database, "efficiency", documents)
     database.close()
     async with cockpit(workspace, "6") as (_, pilot):
-        await shows(pilot, "1.66M", "13.3x", "160.6x", "teacher 1", "not counted: variable")
+        await shows(pilot, "1.66M", "13.3x", "160.6x", "not counted: variable")
+        await shows(pilot, "teacher 1", "82.5k", "1.00M", "8.1x")  # a shape of ours
         await pilot.press("v")
-        await shows(pilot, "No evaluated run has the shape")
+        await shows(pilot, "return against MACs", "a teacher 1 2 500", "b base mlp of 2 2 250")
         await pilot.press("right_square_bracket")
         await shows(pilot, "[variable]")
 

@@ -115,7 +115,7 @@ def _runs(now: datetime) -> list[Run]:
     for pipeline, level in zip(done, _LEVELS, strict=True):
         runs += finished_pipeline(pipeline, len(runs) + 1, level)
     runs += lone_teachers(len(runs) + 1, now)
-    archived = finished_pipeline(done[0], len(runs) + 1, 1_900.0)[1]
+    archived = finished_pipeline(done[0], len(runs), 1_900.0)[1]  # its teacher, the second run
     runs.append(replace(archived, name="demo-archived", archived=True, inputs=(), pipeline=None))
     quick = working_pipeline(at_work, len(runs) + 1, now)
     quick[1] = replace(
