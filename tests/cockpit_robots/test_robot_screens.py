@@ -198,6 +198,9 @@ async def test_efficiency_shows_what_was_counted_and_the_claims(workspace: Path)
         row = session.get(RunRow, 1)
         assert row is not None
         row.config = {"network": network.model_dump(mode="json")}
+        student = session.get(RunRow, 2)
+        assert student is not None
+        student.config = {"network": PRESETS["laptop"].student.network.model_dump(mode="json")}
     ours = own_shape(network)
     rows.append({**rows[0], "policy": ours, "parameters": 82_500, "macs": 1_000_000})
     at = "2026-11-22T10:00:00+00:00"

@@ -17,7 +17,14 @@ from engine.workers.workspace import Workspace
 MARKUP = "[red]m[/] [/x] [@click=app.exit]k[/]"
 ESCAPES = "\x1b[31;46;7mE\x1b]0;owned\x07\x1bPq\x1b\\\x9b2J\x9d0;owned\x9c\u202e"
 HOSTILE = f"{MARKUP}{ESCAPES}../../x"
-FORBIDDEN = (b"\x1b[31;46;7m", b"\x1b]0;owned", b"\x1bPq", b"\xc2\x9b", b"\xc2\x9d", "\u202e".encode())
+FORBIDDEN = (
+    b"\x1b[31;46;7m",
+    b"\x1b]0;owned",
+    b"\x1bPq",
+    b"\xc2\x9b",
+    b"\xc2\x9d",
+    "\u202e".encode(),
+)
 """What no byte stream to a terminal may hold."""
 
 
