@@ -190,7 +190,7 @@ class CompareScreen(CockpitScreen):
             Column("seeds", "seeds", 5, True, leaves_first=3),
             Column("half", f"at {half}", 13, True, leaves_first=2),
             Column("end", f"at {end}", 13, True),
-            Column("difference", f"difference to {name}", 17, True, gap=0, leaves_first=1),
+            Column("difference", f"difference to {name}", 19, True, gap=0, leaves_first=1),
         ]
 
     def _x_words(self, x: float) -> str:

@@ -5,6 +5,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -27,6 +28,10 @@ class MachineLoad:
     num_folders: int
 
 
+def _idle_s(times: Any) -> float:
+    return float(times.idle) + float(getattr(times, "iowait", 0.0))
+
+
 class MachineReader:
     """Reads the load; folder sizes are summed at most once a minute."""
 
@@ -34,14 +39,19 @@ class MachineReader:
         self._home = home
         self._folders_at = -FOLDERS_EVERY_S
         self._folders = (0, 0)
-        self._looked_at = time.monotonic()
-        psutil.cpu_percent(None)
+        self._cpu_times = psutil.cpu_times()
 
     def _cpu_share(self) -> float | None:
-        """Since the last look; a look too soon after it would find a share of nothing."""
-        before, self._looked_at = self._looked_at, time.monotonic()
-        share = psutil.cpu_percent(None) / 100
-        return share if self._looked_at - before >= SHORTEST_LOOK_S else None
+        """Busy time over all time since the last look, None where that was too short ago.
+
+        psutil's own percentage remembers a thread's last look, and here each comes from another.
+        """
+        before, times = self._cpu_times, psutil.cpu_times()
+        passed_s = sum(times) - sum(before)
+        if passed_s < SHORTEST_LOOK_S:
+            return None
+        self._cpu_times = times
+        return max(0.0, 1.0 - (_idle_s(times) - _idle_s(before)) / passed_s)
 
     def read(self) -> MachineLoad:
         """The load since the last call."""
