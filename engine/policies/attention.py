@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.morphology.packing import Packing
+from engine.policies.inputs import split_rows
 
 
 def _projection(width_in: int, width_out: int) -> nn.Linear:
@@ -31,11 +32,9 @@ class SelfAttention(nn.Module):
         width = features.shape[-1]
         projected = self.query_key_value(features)
         mixed = []
-        for bucket in packing.buckets:
+        for rows, bucket in zip(split_rows(projected, packing), packing.buckets, strict=True):
             limbs, samples = bucket.limb_count, packing.per_robot
-            view = projected[bucket.row_slice].view(
-                -1, limbs, samples, 3, self.heads, width // self.heads
-            )
+            view = rows.view(-1, limbs, samples, 3, self.heads, width // self.heads)
             query, key, value = view.permute(3, 0, 2, 4, 1, 5).flatten(1, 2)
             attended = functional.scaled_dot_product_attention(query, key, value)
             attended = attended.view(-1, samples, *attended.shape[1:]).permute(0, 3, 1, 2, 4)
@@ -58,34 +57,40 @@ class ContextAttention(nn.Module):
         self.output = nn.Linear(width, width)
         nn.init.zeros_(self.output.bias)
 
-    def maps(self, context: Tensor) -> Tensor:
-        """Attention maps of encoded contexts: (R, L, D) -> (heads, R, L, L)."""
+    def maps(self, context: Tensor) -> tuple[Tensor, ...]:
+        """Attention maps of encoded contexts, one per head: (R, L, D) -> (R, L, L) each."""
         robots, limbs, width = context.shape
         projected = self.query_key(self.norm(context))
         view = projected.view(robots, limbs, 2, self.heads, width // self.heads)
         query, key = view.permute(2, 3, 0, 1, 4)
         scores: Tensor = query @ key.transpose(-1, -2) / math.sqrt(width // self.heads)
-        return scores.softmax(dim=-1)
+        return scores.softmax(dim=-1).unbind()
 
-    def forward(self, features: Tensor, maps: tuple[Tensor, ...], packing: Packing) -> Tensor:
-        """Mix the limbs by one map per bucket: limb-major (rows, D) -> (rows, D)."""
+    def forward(
+        self, features: Tensor, maps: tuple[tuple[Tensor, ...], ...], packing: Packing
+    ) -> Tensor:
+        """Mix the limbs by the maps of their bucket: limb-major (rows, D) -> (rows, D)."""
         head_width = features.shape[-1] // self.heads
-        mixed_heads = []
-        weights = self.value.weight.view(self.heads, head_width, -1).unbind()
-        biases = self.value.bias.view(self.heads, head_width).unbind()
-        for head, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-            value = functional.linear(features, weight, bias)
-            mixed = [
-                torch.bmm(
-                    maps[index][head],
-                    value[bucket.row_slice].view(
-                        len(bucket.robots), bucket.limb_count, packing.per_robot * head_width
-                    ),
-                ).view(-1, head_width)
-                for index, bucket in enumerate(packing.buckets)
-            ]
-            mixed_heads.append(torch.cat(mixed))
-        return torch.as_tensor(self.output(torch.cat(mixed_heads, dim=-1)))
+        outputs = torch.split(self.output.weight.t(), head_width)
+        weights = torch.split(self.value.weight, head_width)
+        heads = zip(weights, torch.split(self.value.bias, head_width), strict=True)
+        mixed = [
+            _mixed(functional.linear(features, weight, bias), own_maps, packing)
+            for (weight, bias), own_maps in zip(heads, zip(*maps, strict=True), strict=True)
+        ]
+        result = torch.addmm(self.output.bias, mixed[0], outputs[0])
+        for own, weight in zip(mixed[1:], outputs[1:], strict=True):
+            result = torch.addmm(result, own, weight)  # heads are never copied side by side
+        return result
+
+
+def _mixed(value: Tensor, maps: tuple[Tensor, ...], packing: Packing) -> Tensor:
+    """One head's values (rows, D) mixed over the limbs, by one map (R, L, L) a bucket."""
+    mixed = [
+        torch.bmm(own_map, rows.view(*own_map.shape[:2], -1)).view(-1, value.shape[-1])
+        for own_map, rows in zip(maps, split_rows(value, packing), strict=True)
+    ]
+    return torch.cat(mixed)
 
 
 class FeedForward(nn.Module):
@@ -98,4 +103,4 @@ class FeedForward(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(rows, D) -> (rows, D)."""
-        return torch.as_tensor(self.contract(torch.relu(self.expand(features))))
+        return torch.as_tensor(self.contract(self.expand(features).relu_()))

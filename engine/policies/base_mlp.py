@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.morphology.packing import Packing
+from engine.policies.inputs import split_rows
 from engine.policies.widths import NetworkWidths
 
 
@@ -47,12 +48,6 @@ def base_mlp_means(
     for weight, bias in zip(weights.hidden, weights.hidden_bias, strict=True):
         features = torch.relu(torch.baddbmm(bias.unsqueeze(1), features, weight))
     return _output_means(weights, features, packing)
-
-
-def split_rows(rows: Tensor, packing: Packing) -> tuple[Tensor, ...]:
-    """The rows of each bucket; one split, as the gradient of many slices is many zero fills."""
-    sizes = [bucket.row_slice.stop - bucket.row_slice.start for bucket in packing.buckets]
-    return torch.split(rows, sizes)
 
 
 def _input_features(weights: BaseWeights, observation: Tensor, packing: Packing) -> Tensor:

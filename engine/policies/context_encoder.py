@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.morphology.packing import Packing
-from engine.policies.base_mlp import split_rows
+from engine.policies.inputs import split_rows
 
 
 class PackedEncoderLayer(nn.Module):

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from engine.morphology.packing import Packing
 from engine.policies.controller import RobotBatch
+from engine.policies.inputs import split_rows
 
 _LOG_SQRT_TWO_PI = 0.5 * math.log(2.0 * math.pi)
 
@@ -44,8 +45,8 @@ def sum_over_limbs(features: Tensor, packing: Packing) -> Tensor:
     """Sum every environment's rows and columns: (rows, F) -> (E,)."""
     per_row = features.sum(dim=-1)
     sums = [
-        per_row[bucket.row_slice].view(-1, bucket.limb_count).sum(dim=1)
-        for bucket in packing.buckets
+        part.view(-1, bucket.limb_count).sum(dim=1)
+        for part, bucket in zip(split_rows(per_row, packing), packing.buckets, strict=True)
     ]
     return torch.cat(sums)
 

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from engine.config.hypernetwork import ContextKind, HypernetworkConfig
 from engine.morphology.family import RobotFamily
 from engine.morphology.packing import Packing
-from engine.policies.base_mlp import BaseWeights, base_mlp_means, split_rows, terrain_encoder
+from engine.policies.base_mlp import BaseWeights, base_mlp_means, terrain_encoder
 from engine.policies.context_encoder import ContextEncoder
 from engine.policies.controller import BucketContext, RobotBatch
+from engine.policies.inputs import split_rows
 from engine.policies.moments import ObservationMoments
 from engine.policies.widths import network_widths
 

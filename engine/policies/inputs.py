@@ -12,6 +12,12 @@ from engine.policies.moments import ObservationMoments
 MomentsKind = Literal["shared", "published"]
 
 
+def split_rows(rows: Tensor, packing: Packing) -> tuple[Tensor, ...]:
+    """The rows of each bucket; one split, as the gradient of many slices is many zero fills."""
+    sizes = [bucket.row_slice.stop - bucket.row_slice.start for bucket in packing.buckets]
+    return torch.split(rows, sizes)
+
+
 def limb_major(rows: Tensor, packing: Packing) -> list[Tensor]:
     """Packed rows (rows, F) as one (R, L, N, F) view per bucket.
 
@@ -19,9 +25,9 @@ def limb_major(rows: Tensor, packing: Packing) -> list[Tensor]:
     maps, generated weights) meets them in one matrix product.
     """
     views = []
-    for bucket in packing.buckets:
+    for part, bucket in zip(split_rows(rows, packing), packing.buckets, strict=True):
         shape = (len(bucket.robots), packing.per_robot, bucket.limb_count, rows.shape[-1])
-        views.append(rows[bucket.row_slice].view(shape).transpose(1, 2))
+        views.append(part.view(shape).transpose(1, 2))
     return views
 
 

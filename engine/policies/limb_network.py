@@ -17,7 +17,7 @@ from engine.morphology.packing import Packing
 from engine.policies.attention import ContextAttention, FeedForward, SelfAttention
 from engine.policies.base_mlp import terrain_encoder
 from engine.policies.controller import BucketContext, RobotBatch
-from engine.policies.inputs import LimbInputs, packed_rows
+from engine.policies.inputs import LimbInputs, packed_rows, split_rows
 from engine.policies.interfaces import GeneratedInterface, Interface, SharedInterface
 from engine.policies.widths import NetworkWidths
 
@@ -25,17 +25,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+LayerMaps = tuple[tuple[Tensor, ...], ...]
+"""A layer's attention maps (R, L, L), by bucket and head."""
+
+
 @dataclass(frozen=True)
 class LimbEncoding:
     """What a limb network computes once per robot, one entry per bucket (R robots of L limbs).
 
     ``interfaces`` hold the embedding of the static context and the weights that meet observations
-    and features; ``maps`` holds per layer the attention maps (heads, R, L, L), none for
-    self-attention.
+    and features; ``maps`` holds per layer and bucket the attention maps (R, L, L) of the heads,
+    none for self-attention.
     """
 
     interfaces: tuple[Interface, ...]
-    maps: tuple[tuple[Tensor, ...], ...]
+    maps: tuple[LayerMaps, ...]
 
 
 class EncoderLayer(nn.Module):
@@ -49,20 +53,22 @@ class EncoderLayer(nn.Module):
         self.feedforward_norm = nn.LayerNorm(config.width)
         self.feedforward = FeedForward(config.width, config.feedforward_width)
 
-    def maps(self, contexts: list[Tensor]) -> tuple[Tensor, ...]:
+    def maps(self, contexts: list[Tensor]) -> LayerMaps:
         """Attention maps of encoded contexts, one per bucket; none for self-attention."""
         if isinstance(self.attention, SelfAttention):
             return ()
         return tuple(self.attention.maps(context) for context in contexts)
 
-    def forward(self, features: Tensor, maps: tuple[Tensor, ...], packing: Packing) -> Tensor:
+    def forward(self, features: Tensor, maps: LayerMaps, packing: Packing) -> Tensor:
         """Limb-major (rows, D) -> (rows, D)."""
         normed = self.attention_norm(features)
         if isinstance(self.attention, ContextAttention):
-            features = features + self.attention(normed, maps, packing)
+            attended = self.attention(normed, maps, packing)
         else:
-            features = features + self.attention(normed, packing)
-        return features + torch.as_tensor(self.feedforward(self.feedforward_norm(features)))
+            attended = self.attention(normed, packing)
+        # Into what was just made: no gradient needs it as it was.
+        features = torch.as_tensor(attended).add_(features)
+        return torch.as_tensor(self.feedforward(self.feedforward_norm(features))).add_(features)
 
 
 class LimbNetwork(nn.Module):
@@ -99,7 +105,7 @@ class LimbNetwork(nn.Module):
         """All that depends on the robots alone."""
         interfaces = tuple(self._encode_interface(bucket) for bucket in robots.buckets)
         encoder = self.context_encoder
-        contexts = [encoder(bucket.context) for bucket in robots.buckets] if encoder else []
+        contexts = [] if encoder is None else _encoded_contexts(encoder, robots)
         layers = cast("Iterable[EncoderLayer]", self.layers)
         return LimbEncoding(interfaces, tuple(layer.maps(contexts) for layer in layers))
 
@@ -121,10 +127,10 @@ class LimbNetwork(nn.Module):
             features = layer(features, maps, packing)
         terrains = self._terrain_views(terrain, packing)
         outputs = []
-        for bucket, (interface, view), heights in zip(
-            packing.buckets, pairs, terrains, strict=True
+        for rows, (interface, view), heights in zip(
+            split_rows(features, packing), pairs, terrains, strict=True
         ):
-            own = features[bucket.row_slice].view(*view.shape[:3], -1)
+            own = rows.view(*view.shape[:3], -1)
             if heights is not None:
                 own = torch.cat([own, heights.expand(-1, own.shape[1], -1, -1)], dim=-1)
             outputs.append(interface.decode(own))
@@ -141,6 +147,16 @@ class LimbNetwork(nn.Module):
             embedding[bucket.environment_slice].view(len(bucket.robots), 1, packing.per_robot, -1)
             for bucket in packing.buckets
         ]
+
+
+def _encoded_contexts(encoder: nn.Module, robots: RobotBatch) -> list[Tensor]:
+    """Encoded contexts (R, L, D) of every bucket, from one pass over the limbs of all."""
+    contexts = [bucket.context for bucket in robots.buckets]
+    encoded = encoder(torch.cat([context.flatten(0, 1) for context in contexts]))
+    parts = torch.split(encoded, [context.shape[0] * context.shape[1] for context in contexts])
+    return [
+        part.view(*context.shape[:2], -1) for part, context in zip(parts, contexts, strict=True)
+    ]
 
 
 def _context_encoder(context_width: int, width: int) -> nn.Sequential:
