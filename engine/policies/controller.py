@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from engine.errors import ConfigError
 from engine.morphology.packing import Packing
 
 Encoding = Any
@@ -57,7 +58,17 @@ class Controller(Protocol):
 
 
 def select_device(name: str) -> torch.device:
-    """``auto`` is CUDA where there is one, else the CPU."""
+    """``auto`` is CUDA where there is one, else the CPU.
+
+    Raises:
+        ConfigError: CUDA was asked for and there is none.
+    """
+    available = torch.cuda.is_available()
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if available else "cpu"
+    if name == "cuda" and not available:
+        raise ConfigError(
+            f"device: found cuda, but torch {torch.__version__} sees no CUDA device here; expected"
+            " auto or cpu, or a torch with CUDA (make setup TORCH=...)"
+        )
     return torch.device(name)

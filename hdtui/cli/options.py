@@ -3,7 +3,7 @@
 import os
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -31,6 +31,10 @@ Detach = Annotated[
     bool, typer.Option("--detach/--follow", help="Return at once, or follow until the end.")
 ]
 Preset = Annotated[str, typer.Option("--preset", help="smoke, quick, laptop or paper.")]
+DeviceName = Annotated[
+    Literal["auto", "cpu", "cuda"] | None,
+    typer.Option("--device", help="Where networks run; auto is a GPU where there is one."),
+]
 Name = Annotated[str | None, typer.Option("--name", help="A name for the run.")]
 
 

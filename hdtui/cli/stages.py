@@ -26,6 +26,7 @@ from hdtui.cli.launch import ConfigType, configured, queue_and_follow
 from hdtui.cli.options import (
     ConfigFile,
     Detach,
+    DeviceName,
     Home,
     Json,
     Name,
@@ -81,6 +82,11 @@ def stage_config(
     return configured(base if fit is None else fit(base), file, settings, seed)
 
 
+def on_device(settings: Sequence[str] | None, device: str | None) -> list[str]:
+    """``--set`` words, and ``--device`` as one more."""
+    return [*(settings or []), *([] if device is None else [f"device={device}"])]
+
+
 def input_run(database: "Database", run_id: int, kinds: Sequence[RunKind]) -> Run:
     """A run that may be an input: it exists and is of one of these kinds.
 
@@ -128,6 +134,7 @@ def teach_command(
     preset: Preset = "quick",
     settings: Settings = None,
     config: ConfigFile = None,
+    device: DeviceName = None,
     name: Name = None,
     detach: Detach = False,
     home: Home = None,
@@ -137,7 +144,8 @@ def teach_command(
     """Train a teacher for all robots of the sets by PPO."""
     from engine.workers.library import resolve_set
 
-    chosen = stage_config(TeacherConfig, "teacher", preset, config, settings, seed)
+    words = on_device(settings, device)
+    chosen = stage_config(TeacherConfig, "teacher", preset, config, words, seed)
     for robot_set in robots:
         check_robot_set(robot_set, home)
     workspace, database = open_workspace(home)
@@ -186,6 +194,7 @@ def distill_command(
     preset: Preset = "quick",
     settings: Settings = None,
     config: ConfigFile = None,
+    device: DeviceName = None,
     name: Name = None,
     detach: Detach = False,
     home: Home = None,
@@ -200,7 +209,7 @@ def distill_command(
         "student",
         preset,
         config,
-        settings,
+        on_device(settings, device),
         seed,
         lambda base: student_of_collection(base, database, source),
     )

@@ -38,6 +38,7 @@ def hdtui(*words: str, home: Path, **environment: str) -> subprocess.CompletedPr
         (("pipeline", "--config", "absent.toml"), "absent.toml"),
         (("teach", "--robots", "nobody"), 'no robot set "nobody"'),
         (("teach", "--robots", "nobody", "--set", "ppo.discount=2"), "ppo.discount"),
+        (("teach", "--robots", "nobody", "--device", "gpu"), "'auto', 'cpu', 'cuda'"),
         (("robots", "generate", "--into", "../escape"), "cannot be named"),
         (("robots", "generate", "--into", "a", "--role", "test"), "choose from training, unseen"),
         (("runs", "list", "--state", "done"), "there is no state 'done'"),

@@ -7,9 +7,10 @@ from robot_batches import only_robot, random_batch, random_observation
 
 from engine.config.base import TaskName
 from engine.config.network import NetworkConfig, NetworkKind, named_network
+from engine.errors import ConfigError
 from engine.morphology.family import UNIMAL
 from engine.policies.build import build_critic, build_policy
-from engine.policies.controller import BucketContext, RobotBatch
+from engine.policies.controller import BucketContext, RobotBatch, select_device
 from engine.policies.limb_network import LimbNetwork
 from engine.policies.policy import LimbPolicy, Policy
 
@@ -188,3 +189,10 @@ def test_the_published_moments_count_padding_as_zero_samples() -> None:
     expected = torch.cat([last_limb, torch.zeros(2, width).double()]).mean(0)
     torch.testing.assert_close(policy.moments.mean[3, :width], expected)
     assert not policy.moments.mean[4:].any()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_a_gpu_that_is_not_there_is_refused_and_auto_takes_the_cpu() -> None:
+    assert select_device("auto").type == "cpu"
+    with pytest.raises(ConfigError, match="sees no CUDA device here; expected auto or cpu"):
+        select_device("cuda")
