@@ -151,6 +151,7 @@ def _ratio(returns: Mapping[str, float]) -> float | None:
 
 def _headline(document: Mapping[str, Any]) -> Result:
     ratio = document["ratio"]
-    words = [f"{value:.2f} on {group}" for group, value in ratio.items() if value is not None]
-    first = next(value for value in ratio.values() if value is not None)
-    return Result(first, f"student keeps {', '.join(words)} robots of the teacher's return")
+    robots = {"train": "training robots", "unseen": "unseen robots", "robots": "other robots"}
+    kept = {robots[group]: value for group, value in ratio.items() if value is not None}
+    words = ", ".join(f"{value:.2f} on {group}" for group, value in kept.items())
+    return Result(next(iter(kept.values())), f"student keeps of its teacher's return: {words}")

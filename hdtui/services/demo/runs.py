@@ -107,7 +107,10 @@ def finished_pipeline(pipeline: Pipeline, first: int, level: float) -> list[Run]
         RunKind.MUTATION: (16.0, "16 mutants of 4 robots, all valid"),
         RunKind.COLLECTION: (level, f"192000 samples of 48 robots, mean return {level:.0f}"),
         RunKind.STUDENT: (0.0112, "held-out loss 0.0112 after 5200 gradient steps"),
-        RunKind.EVALUATION: (0.96, "student keeps 0.96 on train robots of the teacher's return"),
+        RunKind.EVALUATION: (
+            0.96,
+            "student keeps of its teacher's return: 0.96 on training robots",
+        ),
         RunKind.DEPLOYMENT: (None, "8 policies, 73 kB at most"),
     }
     for place, (kind, took_s) in enumerate(zip(STAGES, _TOOK_S, strict=True)):
