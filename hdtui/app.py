@@ -1,6 +1,7 @@
 """The cockpit: bindings, modes and the pulse; screens load after the first paint."""
 
 import asyncio
+import contextlib
 import importlib
 import os
 import select
@@ -46,8 +47,16 @@ MODE_SCREENS = {
     "compare": "hdtui.screens.compare:CompareScreen",
     "efficiency": "hdtui.screens.efficiency:EfficiencyScreen",
 }
+OVERLAYS = (
+    *("hdtui.screens.help", "hdtui.screens.palette", "hdtui.screens.launch", "hdtui.screens.menu"),
+    *("hdtui.screens.dialogs", "hdtui.screens.evaluate", "hdtui.screens.run", "plotext"),
+)
+"""What keys open over a screen, and what draws there."""
 PULSE_S = 0.5
 SCREENS_AFTER_S = 1.0
+SWITCH_S = 0.0005
+"""How long a thread that reads may keep a key waiting; Python's own 5 ms add up over a key's many
+turns of the event loop."""
 
 
 class CockpitApp(App[str]):
@@ -166,6 +175,11 @@ class CockpitApp(App[str]):
         """Import the other screens once Home is full, so that the first key need not."""
         for target in MODE_SCREENS.values():
             _screen_class(target)
+        for module in OVERLAYS:
+            importlib.import_module(module)
+        # A first reading costs more than the next ones: statements, rows that stay as they are.
+        with contextlib.suppress(HdtuiError):  # said where somebody asks
+            self.cockpit.store.ask(self.cockpit.read_ahead)
 
     def on_cockpit_app_opened(self, message: Opened) -> None:
         if message.problem and not self._opened and "newer hdtui" in message.problem:
@@ -314,6 +328,7 @@ def _factory(target: str, cockpit: Cockpit) -> Any:
 
 def run(home: Path, readonly: bool = False, theme: str | None = None) -> None:
     """Show the cockpit of a workspace until the user leaves, then say what keeps running."""
+    sys.setswitchinterval(SWITCH_S)
     app = CockpitApp(home, readonly, theme)
     sentence = app.run()
     app.cockpit.store.close()

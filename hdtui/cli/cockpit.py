@@ -1,5 +1,6 @@
 """``hdtui`` without words: the cockpit, or what to use where there is no terminal."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,6 +11,9 @@ NO_TERMINAL = (
     "`hdtui pipeline --preset quick` runs everything, `hdtui runs list` shows runs, "
     "`hdtui --help` names the rest."
 )
+ESCAPE_DELAY_MS = "25"
+"""How long esc waits for the rest of a key's sequence; terminals send those in one piece. A tenth
+of a second, Textual's own, is felt at each step out; ESCDELAY sets another for slow lines."""
 
 
 def open_cockpit(home: Path, *, readonly: bool = False) -> int:
@@ -17,6 +21,7 @@ def open_cockpit(home: Path, *, readonly: bool = False) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         say(NO_TERMINAL)
         return 2
+    os.environ.setdefault("ESCDELAY", ESCAPE_DELAY_MS)  # read when textual is imported
     from hdtui.app import run
 
     run(home, readonly=readonly)

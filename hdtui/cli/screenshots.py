@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from textual.pilot import Pilot
 
 from engine.errors import HdtuiError, UsageError
-from hdtui.app import CockpitApp
 from hdtui.cli.dots import with_drawn_dots
 from hdtui.cli.output import say
-from hdtui.services.demo.world import build
+
+if TYPE_CHECKING:
+    from textual.pilot import Pilot
 
 _FONT = "DejaVu Sans Mono"
 _PATIENCE_S = 60.0
@@ -55,6 +55,7 @@ def screenshots_command(
 ) -> None:
     """Draw the main screens of the demo as SVG, and as PNG where cairosvg is installed."""
     from db.session import URL_VARIABLE
+    from hdtui.services.demo.world import build
 
     os.environ.pop(URL_VARIABLE, None)
     out.mkdir(parents=True, exist_ok=True)
@@ -84,6 +85,8 @@ async def take(
     keep: Callable[[str, str], None],
 ) -> None:
     """Give the name and the SVG of each named screen of the workspace to ``keep``."""
+    from hdtui.app import CockpitApp
+
     app = CockpitApp(home, readonly=True, theme=theme)
     async with app.run_test(size=size) as pilot:
         for shot in SHOTS:
@@ -103,7 +106,7 @@ def _write(path: Path, svg: str, converter: ModuleType | None) -> None:
         converter.svg2png(bytestring=drawn, write_to=str(path.with_suffix(".png")))
 
 
-async def _until(pilot: Pilot[Any], word: str) -> None:
+async def _until(pilot: "Pilot[Any]", word: str) -> None:
     for _ in range(round(_PATIENCE_S / 0.1)):
         strips = pilot.app.screen._compositor.render_strips()
         shown = "".join(strip.text for strip in strips)

@@ -293,34 +293,38 @@ class CurvesTab(RunTab):
         self.metrics.redraw()
         self.post_message(self.Reread())
 
-    def _changed(self, key: str, value: object) -> None:
+    def _changed(self, key: str, value: object, answer: str) -> None:
+        """Keep a look, draw with it, and say so: a smooth curve may look the same."""
         self.cockpit.preferences.set(key, value)
+        self.post_message(Answer(answer))
         self._draw(live=False)
         self.post_message(self.Reread())
 
     def action_x_axis(self) -> None:
         self.x_axis = X_AXES[(X_AXES.index(self.x_axis) + 1) % len(X_AXES)]
         self.window = None
-        self._changed("curves.x", self.x_axis)
+        self._changed("curves.x", self.x_axis, f"x: {self.x_axis}")
 
     def action_log_scale(self) -> None:
         place = LOG_SCALES.index(self.log_scale) if self.log_scale in LOG_SCALES else 0
         self.log_scale = LOG_SCALES[(place + 1) % len(LOG_SCALES)]
         self.window = None
-        self._changed("curves.log", self.log_scale)
+        self._changed("curves.log", self.log_scale, f"g: {self.log_scale or 'linear axes'}")
 
     def action_smooth(self) -> None:
         place = WEIGHTS.index(self.weight) if self.weight in WEIGHTS else 0
         self.weight = WEIGHTS[(place + 1) % len(WEIGHTS)]
-        self._changed("curves.smooth", self.weight)
+        self._changed("curves.smooth", self.weight, f"m: smooth {self.weight:g}")
 
     def action_outliers(self) -> None:
         self.clip = not self.clip
-        self._changed("curves.clip", self.clip)
+        shown = "1 to 99 % of the values" if self.clip else "all values"
+        self._changed("curves.clip", self.clip, f"o: {shown}")
 
     def action_seeds(self) -> None:
         self.as_band = not self.as_band
-        self._changed("curves.band", self.as_band)
+        shown = "mean of seeds, with interval" if self.as_band else "one curve a run"
+        self._changed("curves.band", self.as_band, f"b: {shown}")
 
     def action_follow(self) -> None:
         """Keep the zoomed span at the newest points; without a zoom everything is followed."""

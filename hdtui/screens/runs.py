@@ -25,7 +25,6 @@ from hdtui.services.run_list import (
     FIELDS,
     RunGroup,
     RunsFacts,
-    RunsReader,
     best_sentence,
     grouped_runs,
     passing,
@@ -94,7 +93,6 @@ class RunsScreen(RunActionsScreen):
         self.columns = tuple(preferences.get("runs.columns", list(DEFAULT_COLUMNS)))
         self.groups: dict[str, RunGroup] = {}
         self.folded: set[str] = set()
-        self.reader = RunsReader()
         self.writer = RowWriter(cockpit)
         self.filter_row = FilterRow("filter: kind:teacher state:running return>1000")
         self.table = Table(self.writer.columns(self.columns, "", True), widget_id="runs")
@@ -144,7 +142,7 @@ class RunsScreen(RunActionsScreen):
 
     def read(self) -> None:
         host, archived = self.cockpit.host, "archived" in self.filter.fields
-        reader = self.reader
+        reader = self.cockpit.runs_reader
         self.ask("runs", lambda database: reader.read(database, host, now(), archived))
 
     def empty_facts(self, topic: str) -> Any:

@@ -6,10 +6,15 @@ import socket
 import traceback
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hdtui.services.store import Store
+
+if TYPE_CHECKING:
+    from db.session import Database
+    from hdtui.services.run_list import RunsReader
 
 PREFERENCES_KEY = "cockpit"
 LOG_NAME = "cockpit.log"
@@ -56,6 +61,20 @@ class Cockpit:
         self.watched_run: int | None = None
         self.messages: list[str] = []
         self.counted: dict[str, Any] = {}
+
+    @cached_property
+    def runs_reader(self) -> "RunsReader":
+        """Reads the list of runs; what it keeps serves every screen."""
+        from hdtui.services.run_list import RunsReader
+
+        return RunsReader()
+
+    def read_ahead(self, database: "Database") -> None:
+        """Read once what the long lists show, in a thread, so that a key need not wait for it."""
+        from hdtui.services.robots import read_robots
+
+        self.runs_reader.read(database, self.host, now(), archived=False)
+        read_robots(database, None, None)
 
     def toggle_mark(self, run_id: int) -> None:
         """Mark a run, or take its mark away."""

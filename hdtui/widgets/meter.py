@@ -1,10 +1,15 @@
 """How many bytes go to the terminal, and what a live widget may still spend."""
 
+import os
+import selectors
 import time
+from codecs import getincrementaldecoder
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from textual import constants
+from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 
 from hdtui.widgets.lasting_file import LastingFile
@@ -14,6 +19,8 @@ if TYPE_CHECKING:
 
 Clock = Callable[[], float]
 CHART_BYTES_PER_S = 3 * 1024
+_LOOK_EVERY_S = 0.1
+_READ_BYTES = 4096
 
 
 class ByteMeter:
@@ -86,3 +93,23 @@ class MeteredDriver(LinuxDriver):
         if self._meter is not None:
             self._meter.count(len(data.encode("utf-8", "replace")))
         super().write(data)
+
+    def run_input_thread(self) -> None:
+        """Read keys until the application leaves.
+
+        Textual looks whether a lone esc has waited long enough every tenth of a second; here it is
+        heard as soon as it has. The parser and its clock have no public names.
+        """
+        parser = XTermParser(self._debug)
+        decode = getincrementaldecoder("utf-8")().decode
+        with selectors.SelectSelector() as selector:
+            selector.register(self.fileno, selectors.EVENT_READ)
+            while not self.exit_event.is_set():
+                waiting = parser._timeout_time is not None
+                ready = selector.select(constants.ESCAPE_DELAY if waiting else _LOOK_EVERY_S)
+                text = decode(os.read(self.fileno, _READ_BYTES)) if ready else ""
+                if text:  # nothing may come where the terminal was taken away
+                    for event in parser.feed(text):
+                        self.process_message(event)
+                for event in parser.tick():
+                    self.process_message(event)
