@@ -8,6 +8,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.events import Key as KeyPressed
 from textual.screen import Screen
 from textual.worker import Worker, get_current_worker
 
@@ -200,6 +201,12 @@ class CockpitScreen(Screen[None]):
             self.say("read-only")
             return False
         return True
+
+    def on_key(self, event: KeyPressed) -> None:
+        """Answer a letter that means nothing here."""
+        unbound = self.active_bindings.keys().isdisjoint(event.aliases)
+        if unbound and event.is_printable and event.character:
+            self.say(f"{event.character}: no key of this screen, ? shows them")
 
     def on_answer(self, message: Answer) -> None:
         self.say(message.text, message.role)

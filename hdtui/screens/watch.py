@@ -15,7 +15,7 @@ from hdtui.formatting import shorten
 from hdtui.messages import Failed, Loaded
 from hdtui.screens.shell import CockpitScreen
 from hdtui.screens.watch_parts import camera_words, clock_words, nothing_sentence
-from hdtui.services.player import FrameRate, Player
+from hdtui.services.player import FrameRate, Player, highest_rate
 from hdtui.services.watch import Film, Recording, Recordings, list_recordings, load_films
 from hdtui.widgets.meter import TokenBucket
 from hdtui.widgets.rule import Divider, Rule
@@ -26,7 +26,8 @@ from hdtui.widgets.timeline import Timeline
 if TYPE_CHECKING:
     from textual.timer import Timer
 
-_BYTES_PER_S = 11 * 1024
+_BYTES_PER_S = 12_000
+"""Just under 12 KiB: what a large robot costs ten times a second, with the words beside it."""
 _WORDS_EVERY_S = 0.5
 _LIST_EVERY_S = 5.0
 
@@ -46,6 +47,7 @@ class WatchScreen(CockpitScreen):
         ("d", "braille, blocks, ASCII"),
         ("[ ]", "previous and next episode"),
         ("j k", "next and previous robot"),
+        ("tab", "both policies, or one alone"),
         ("0", "from the start, camera as at first"),
         ("R", "record this robot"),
     )
@@ -83,6 +85,7 @@ class WatchScreen(CockpitScreen):
         self.wanted_robot_name = ""
         self.episode = 0
         self.films: tuple[Film, ...] = ()
+        self.alone: int | None = None
         self.follow = True
         self.view = VIEWS[0]
         self._shown: tuple[Recording, ...] = ()
@@ -172,10 +175,10 @@ class WatchScreen(CockpitScreen):
                 self._show_nothing()
             return
         self._shown = chosen
-        if not chosen:
+        if chosen:
+            self.run_worker(lambda: self._load(chosen), group="films", exclusive=True, thread=True)
+        else:
             self._show_nothing()
-            return
-        self.run_worker(lambda: self._load(chosen), group="films", exclusive=True, thread=True)
 
     def _load(self, chosen: tuple[Recording, ...]) -> None:
         try:
@@ -192,11 +195,10 @@ class WatchScreen(CockpitScreen):
 
     def _show_nothing(self, sentence: str = "") -> None:
         self.films = ()
-        name = self.wanted_robot_name
         sentence = sentence or nothing_sentence(
             self.recordings, self.cockpit.watched_run, self.robot_digest
         )
-        self.title_rule.set(title=name or "Watch", facts="")
+        self.title_rule.set(title=self.wanted_robot_name or "Watch", facts="")
         for stage in self.stages:
             stage.display = stage is self.stages[0]
             stage.show_film(None, sentence)
@@ -209,9 +211,6 @@ class WatchScreen(CockpitScreen):
         self.films = films
         self.player.start(max(film.duration_s for film in films))
         self.player.held = False
-        two = len(films) == 2
-        self.stages[1].display = two
-        self.query_one(Divider).display = two
         drawing = self._drawing()
         for stage, film in zip(self.stages, films, strict=False):
             stage.set_look(drawing, self.view)
@@ -227,24 +226,30 @@ class WatchScreen(CockpitScreen):
     def on_resize(self) -> None:
         self._lay_out()
 
+    @property
+    def _on_stage(self) -> list[int]:
+        """Which of the two stages are shown; one alone is larger and moves more often."""
+        if len(self.films) < 2:
+            return [0]
+        return [0, 1] if self.alone is None else [self.alone]
+
     def _lay_out(self) -> None:
         """Two stages are equally wide, so that robots are equally large on both."""
-        two = len(self.films) == 2 and not self.has_class("-narrow")
-        for stage in self.stages:
+        shown = self._on_stage
+        two = len(shown) == 2 and not self.has_class("-narrow")
+        self.query_one(Divider).display = len(shown) == 2
+        for index, stage in enumerate(self.stages):
+            stage.display = index in shown
             stage.styles.width = max(1, (self.size.width - 1) // 2) if two else "100%"
 
     def _drawing(self) -> Drawing:
         name = self.cockpit.preferences.get("drawing", "braille")
         return Drawing(name) if name in list(Drawing) else Drawing.BRAILLE
 
-    def _highest_rate(self) -> int:
-        if self.app.theme in ("terminal", "mono"):
-            return 10 if len(self.films) < 2 else 8
-        return 8 if len(self.films) < 2 else 4
-
     def _pace(self) -> None:
         """Tick as often as the terminal can be sent frames."""
-        best = self.rate.best(self._highest_rate())
+        one = len(self._on_stage) == 1 or self.has_class("-narrow")
+        best = self.rate.best(highest_rate(one, self.app.theme in ("terminal", "mono")))
         if best == self._frames_per_s and self._timer is not None:
             return
         if self._timer is not None:
@@ -273,8 +278,9 @@ class WatchScreen(CockpitScreen):
             self._pace()
 
     def _draw(self) -> None:
-        for stage, film in zip(self.stages, self.films, strict=False):
-            stage.show_moment(film.moment_at(self.player.time_s), self.follow)
+        for index in self._on_stage:
+            moment = self.films[index].moment_at(self.player.time_s)
+            self.stages[index].show_moment(moment, self.follow)
 
     def show_words(self) -> None:
         """Write the numbers, the clock and the timeline; less often than frames."""
@@ -331,11 +337,10 @@ class WatchScreen(CockpitScreen):
             self.show_words()
 
     def action_follow(self) -> None:
-        if not self.films:
-            return
-        self.follow = not self.follow
-        self._draw()
-        self.show_words()
+        if self.films:
+            self.follow = not self.follow
+            self._draw()
+            self.show_words()
 
     def action_view(self) -> None:
         self.view = VIEWS[(VIEWS.index(self.view) + 1) % len(VIEWS)]
@@ -369,8 +374,17 @@ class WatchScreen(CockpitScreen):
         self._choose()
 
     def action_other_stage(self) -> None:
-        """Where only one picture fits, show the other one."""
-        self.toggle_class("-second")
+        """Both, each one alone, both again; where only one fits, the other one."""
+        if len(self.films) < 2:
+            self.say("tab: only one policy is recorded in this episode")
+        elif self.has_class("-narrow"):
+            self.toggle_class("-second")
+        else:
+            self.alone = {None: 0, 0: 1, 1: None}[self.alone]
+            self._lay_out()
+            self.rate.restart()
+            self._first_frame = True
+            self.call_after_refresh(self._jump_to, self.player.time_s)
 
     def action_record(self) -> None:
         if not self.may_act():

@@ -8,6 +8,13 @@ RATES = (15, 10, 8, 6, 4)
 WINDOW_FRAMES = 24
 
 
+def highest_rate(one: bool, few_colours: bool) -> int:
+    """Frames a second at most: one robot or two, in 16 colours or in true colour."""
+    if few_colours:
+        return 10 if one else 8
+    return 8 if one else 4
+
+
 @dataclass
 class Player:
     """Where a film stands, how fast it goes, and whether it is held."""

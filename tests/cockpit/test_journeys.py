@@ -44,6 +44,20 @@ async def test_the_list_of_runs_is_filtered_sorted_and_marked(filled: Filled) ->
         await shows(pilot, "Runs · 13")
 
 
+async def test_every_key_is_answered_also_one_that_means_nothing(filled: Filled) -> None:
+    home, ids = filled
+    async with opened(home) as pilot:
+        await pilot.press("G")
+        await shows(pilot, "G: no key of this screen, ? shows them")
+        await pilot.press("2", "slash", *"kind:Z")
+        assert "Z: no key" not in text(pilot)
+        await pilot.press("escape", "escape", "slash", *f"id:{ids['teacher']}", "enter", "enter")
+        await shows(pilot, "Curves")
+        for key, answer in (("m", "m: smooth 0.9"), ("o", "1 to 99 %"), ("x", "x: wall time")):
+            await pilot.press(key)
+            await shows(pilot, answer)
+
+
 async def test_a_wrong_filter_keeps_the_last_valid_one_and_says_what_was_meant(
     filled: Filled,
 ) -> None:

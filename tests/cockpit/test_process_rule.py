@@ -26,3 +26,8 @@ def test_the_cockpit_never_loads_torch_or_mujoco() -> None:
         "[importlib.import_module(n) for n in names if not n.endswith('__main__')]"
     )
     assert not modules_after(code) & set(HEAVY.split())
+
+
+def test_a_command_loads_neither_screens_nor_database_before_it_needs_them() -> None:
+    loaded = modules_after("import hdtui.cli.main")
+    assert not loaded & {"textual", "sqlalchemy", "plotext", *HEAVY.split()}

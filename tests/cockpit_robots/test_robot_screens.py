@@ -147,6 +147,23 @@ async def test_w_plays_teacher_and_student_and_says_who_fell(
         assert watch.player.time_s == pytest.approx(held_at - 0.02)
 
 
+async def test_tab_shows_one_policy_alone_then_the_other_then_both(
+    workspace: Path, robots: list[Morphology]
+) -> None:
+    async with cockpit(workspace, "3") as (app, pilot):
+        await shows(pilot, "4 000")
+        screen: Any = app.screen
+        place = [entry.robot.digest for entry in screen.shown].index(robots[0].digest)
+        await pilot.press(*["j"] * place, "w")
+        await shows(pilot, "teacher 1", "student 2")
+        for alone, gone in (("teacher 1", "student 2"), ("student 2", "teacher 1")):
+            await pilot.press("tab")
+            await shows(pilot, alone, "m/s")
+            await until(pilot, lambda gone=gone: gone not in screen_text(app))
+        await pilot.press("tab")
+        await shows(pilot, "teacher 1", "student 2")
+
+
 async def test_views_speeds_and_the_standing_camera_are_in_the_title(workspace: Path) -> None:
     async with cockpit(workspace, "4") as (_, pilot):
         await shows(pilot, "teacher 1")
