@@ -1,7 +1,6 @@
 """A worker that only reports: numbers and checkpoints, each step written to a ledger first."""
 
 import os
-import sys
 from pathlib import Path
 
 from db.queries.artifacts import latest_checkpoint
@@ -17,7 +16,7 @@ from engine.workers.workspace import Workspace
 CHECKPOINT_EVERY = 7
 
 
-def main(home: Path, run_id: int, token: str) -> None:
+def report_for_ever(home: Path, run_id: int, token: str) -> None:
     """Report for ever; ``ledger`` says up to which step checkpoints are known to be complete."""
     database, workspace, me = Database.open(home), Workspace(home), this_process()
     with database.write() as session:
@@ -36,6 +35,3 @@ def main(home: Path, run_id: int, token: str) -> None:
             sha256 = write_bytes(path, str(step).encode())
             recorder.report(CheckpointWritten(step, path, sha256))
             os.write(ledger, f"{step}\n".encode())
-
-
-main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])

@@ -1,12 +1,14 @@
 """Kills at random moments: no number up to a checkpoint is lost, none is doubled."""
 
+import multiprocessing
 import random
-import subprocess
-import sys
+import signal
 import time
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 import pytest
+from ledger_writer import report_for_ever
 
 from db.queries import attempts, runs
 from db.queries.artifacts import list_checkpoints
@@ -17,7 +19,7 @@ from engine.files import file_sha256
 from engine.workers.liveness import boot_id, host_name
 from engine.workers.workspace import Workspace
 
-WRITER = Path(__file__).with_name("ledger_writer.py")
+FORK = multiprocessing.get_context("fork")
 
 
 def _curve(database: Database, run_id: int) -> dict[int, float]:
@@ -26,6 +28,20 @@ def _curve(database: Database, run_id: int) -> dict[int, float]:
         return {}
     points = read_points(database, series[0].id, max_points=1_000_000)
     return dict(zip(points.step, points.value, strict=True))
+
+
+def _promised(ledger: Path) -> int:
+    """The step of the last checkpoint that a worker saw written down."""
+    steps = ledger.read_text().split() if ledger.exists() else []
+    return int(steps[-1]) if steps else 0
+
+
+def _until_longer(ledger: Path, worker: ForkProcess) -> None:
+    """Wait for the next checkpoint in the ledger."""
+    known = _promised(ledger)
+    while _promised(ledger) == known:
+        assert worker.is_alive()
+        time.sleep(0.002)
 
 
 def _kill_again_and_again(database: Database, workspace: Workspace, kills: int) -> None:
@@ -39,20 +55,22 @@ def _kill_again_and_again(database: Database, workspace: Workspace, kills: int) 
         start = max((c.step for c in list_checkpoints(database, run.id)), default=0)
         expected = {step: step * 0.5 for step in range(1, start + 1)}
         assert _curve(database, run.id) == expected
-        known = ledger.stat().st_size if ledger.exists() else 0
-        command = [sys.executable, str(WRITER), str(workspace.home), str(run.id), token]
-        worker = subprocess.Popen(command)
-        while not (ledger.exists() and ledger.stat().st_size > known):
-            assert worker.poll() is None
-            time.sleep(0.002)
-        time.sleep(chance.uniform(0.0, 0.1))
+        arguments = (workspace.home, run.id, token)
+        worker = FORK.Process(target=report_for_ever, args=arguments)
+        worker.start()
+        if kill % 4:
+            _until_longer(ledger, worker)
+            time.sleep(chance.uniform(0.0, 0.1))
+        else:  # any moment of its life, before it says who it is as well
+            time.sleep(chance.uniform(0.0, 0.2))
         worker.kill()
-        worker.wait()
+        worker.join()
+        assert worker.exitcode == -signal.SIGKILL
         curve = _curve(database, run.id)
-        promised = int(ledger.read_text().split()[-1])
+        promised = _promised(ledger)
         assert list(curve)[:promised] == list(range(1, promised + 1))
         assert all(value == step * 0.5 for step, value in curve.items())
-        assert runs.get_run(database, run.id).checkpoint_step in (promised, promised + 7)
+        assert (runs.get_run(database, run.id).checkpoint_step or 0) in (promised, promised + 7)
         with database.write() as session:
             lost, attempt = RunState.LOST, kill + 1
             active = [state for state in RunState if state.active]
