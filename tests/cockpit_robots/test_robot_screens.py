@@ -127,34 +127,35 @@ async def test_enter_opens_the_page_of_a_robot_and_esc_returns(
         await until(pilot, lambda: isinstance(app.screen, RobotsScreen))
 
 
+async def watch(pilot: Any, app: Any, robot: Morphology) -> None:
+    """From Robots, go to the robot's row and watch it."""
+    await shows(pilot, "4 000")
+    place = [entry.robot.digest for entry in app.screen.shown].index(robot.digest)
+    await pilot.press(*["j"] * place, "w")
+
+
 async def test_w_plays_teacher_and_student_and_says_who_fell(
     workspace: Path, robots: list[Morphology]
 ) -> None:
     async with cockpit(workspace, "3") as (app, pilot):
-        await shows(pilot, "4 000")
-        screen: Any = app.screen
-        place = [entry.robot.digest for entry in screen.shown].index(robots[0].digest)
-        await pilot.press(*["j"] * place, "w")
+        await watch(pilot, app, robots[0])
         await until(pilot, lambda: isinstance(app.screen, WatchScreen))
         await shows(pilot, "teacher 1", "student 2", "of 4.0 s", "m/s")
-        watch: Any = app.screen
+        stage: Any = app.screen
         await pilot.press("right", "right", "right", "right")
-        await shows(pilot, "fell at 4.0 s", "held at 4.0 of 4.0 s" if watch.player.held else "4.0")
+        await shows(pilot, "fell at 4.0 s", "held at 4.0 of 4.0 s" if stage.player.held else "4.0")
         await pilot.press("0", "space", "full_stop", "full_stop")
-        held_at = watch.player.time_s
+        held_at = stage.player.time_s
         await pilot.press("comma")
-        assert watch.player.held
-        assert watch.player.time_s == pytest.approx(held_at - 0.02)
+        assert stage.player.held
+        assert stage.player.time_s == pytest.approx(held_at - 0.02)
 
 
 async def test_tab_shows_one_policy_alone_then_the_other_then_both(
     workspace: Path, robots: list[Morphology]
 ) -> None:
     async with cockpit(workspace, "3") as (app, pilot):
-        await shows(pilot, "4 000")
-        screen: Any = app.screen
-        place = [entry.robot.digest for entry in screen.shown].index(robots[0].digest)
-        await pilot.press(*["j"] * place, "w")
+        await watch(pilot, app, robots[0])
         await shows(pilot, "teacher 1", "student 2")
         for alone, gone in (("teacher 1", "student 2"), ("student 2", "teacher 1")):
             await pilot.press("tab")
