@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.worker import get_current_worker
 
 from engine.errors import HdtuiError
 from hdtui.formatting import duration
@@ -180,17 +181,23 @@ class EfficiencyScreen(CockpitScreen):
         )
 
     def _in_child(self, sentence: str, acts: Sequence[Any]) -> None:
-        """Run counting functions one after the other in a thread, each ending in a read."""
+        """Run counting functions one after the other in a thread, each ending in a read.
+
+        Leaving the cockpit cancels the worker: it waits for no child then.
+        """
         self.counting = sentence
         self.run_worker(lambda: self._run(acts), group="count", exclusive=True, thread=True)
 
     def _run(self, acts: Sequence[Any]) -> None:
         started = now()
         sentence = ""
+        worker = get_current_worker()
         for act in acts:
             try:
-                sentence = act()
+                sentence = act(given_up=lambda: worker.is_cancelled)
             except HdtuiError as error:
+                if worker.is_cancelled:
+                    return
                 self.counting = str(error)
                 self.post_message(Answer(str(error), "warn"))
                 return

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from db.session import Database
 
 LIMB_COUNTS = (2, 4, 6, 8, 10, 12, 16, 20, 24)
+LOOK_EVERY_S = 0.1
+
+
+def never() -> bool:
+    """Whoever asks waits for the answer however long it takes."""
+    return False
 
 
 def uncounted(facts: EfficiencyFacts, tasks: Sequence[str]) -> list[str]:
@@ -28,17 +34,28 @@ def uncounted(facts: EfficiencyFacts, tasks: Sequence[str]) -> list[str]:
     ]
 
 
-def count(cockpit: Cockpit, facts: EfficiencyFacts, task: str, latency: bool = False) -> str:
+def count(
+    cockpit: Cockpit,
+    facts: EfficiencyFacts,
+    task: str,
+    latency: bool = False,
+    given_up: Callable[[], bool] = never,
+) -> str:
     """Count (and time) all policies and networks of ours on a task; keep the result.
 
     Raises:
-        HdtuiError: The child failed; its last line says why.
+        HdtuiError: The child failed, its last line says why; or it was given up and is killed.
     """
-    _keep(cockpit, task, count_rows(facts, task, latency))
+    _keep(cockpit, task, count_rows(facts, task, latency, given_up))
     return f"latency measured on {task}" if latency else f"counted on {task}"
 
 
-def count_rows(facts: EfficiencyFacts, task: str, latency: bool = False) -> list[dict[str, Any]]:
+def count_rows(
+    facts: EfficiencyFacts,
+    task: str,
+    latency: bool = False,
+    given_up: Callable[[], bool] = never,
+) -> list[dict[str, Any]]:
     """A row of cost per policy on a task.
 
     Raises:
@@ -46,26 +63,27 @@ def count_rows(facts: EfficiencyFacts, task: str, latency: bool = False) -> list
     """
     own = own_networks(facts.reached, task)
     arguments = {"task": task, "limbs": None, "latency": latency, "policies": None, "own": own}
-    return _ask_child(arguments)
+    return _ask_child(arguments, given_up)
 
 
-def count_by_limbs(cockpit: Cockpit) -> str:
+def count_by_limbs(cockpit: Cockpit, given_up: Callable[[], bool] = never) -> str:
     """Count all published policies on flat ground for 2 to 24 limbs and keep the result.
 
     Raises:
         HdtuiError: The child failed; its last line says why.
     """
-    _keep(cockpit, "limbs", limb_rows())
+    _keep(cockpit, "limbs", limb_rows(given_up))
     return f"counted for {LIMB_COUNTS[0]} to {LIMB_COUNTS[-1]} limbs"
 
 
-def limb_rows() -> list[dict[str, Any]]:
+def limb_rows(given_up: Callable[[], bool] = never) -> list[dict[str, Any]]:
     """A row of cost per published policy and number of limbs.
 
     Raises:
         HdtuiError: The child failed; its last line says why.
     """
-    return _ask_child({"task": "flat", "limbs": LIMB_COUNTS, "latency": False, "policies": None})
+    arguments = {"task": "flat", "limbs": LIMB_COUNTS, "latency": False, "policies": None}
+    return _ask_child(arguments, given_up)
 
 
 def keep_counts(database: "Database", name: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -87,16 +105,27 @@ def _keep(cockpit: Cockpit, name: str, rows: Sequence[Mapping[str, Any]]) -> Non
         cockpit.store.ask(lambda database: keep_counts(database, name, rows))
 
 
-def _ask_child(arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
-    child = subprocess.run(
-        [sys.executable, "-m", "engine.workers.tool", "efficiency"],
-        input=json.dumps(arguments),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def _ask_child(arguments: Mapping[str, Any], given_up: Callable[[], bool]) -> list[dict[str, Any]]:
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-m", "engine.workers.tool", "efficiency"]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as child:
+        said, complaints = _listen(child, json.dumps(arguments), given_up)
     if child.returncode:
-        last = child.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        last = complaints.strip().splitlines()[-1:] or ["it said nothing"]
         raise HdtuiError(f"Counting failed with exit code {child.returncode}: {last[0]}")
-    rows: list[dict[str, Any]] = json.loads(child.stdout)["rows"]
+    rows: list[dict[str, Any]] = json.loads(said)["rows"]
     return rows
+
+
+def _listen(
+    child: "subprocess.Popen[str]", question: str, given_up: Callable[[], bool]
+) -> tuple[str, str]:
+    """What a child answers and complains of; one whose answer nobody wants any more is killed."""
+    words: str | None = question
+    while True:
+        try:
+            return child.communicate(words, timeout=LOOK_EVERY_S)
+        except subprocess.TimeoutExpired:
+            words = None  # it has them
+            if given_up():
+                child.kill()
