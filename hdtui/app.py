@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import os
 import select
@@ -12,10 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import work
+from textual import on, work
 from textual._compositor import ChopsUpdate
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
 from textual.events import Event, Key
 from textual.message import Message
 from textual.screen import Screen
@@ -27,6 +29,7 @@ from hdtui.services.cockpit import Cockpit
 from hdtui.services.store import NoWorkspaceError
 from hdtui.widgets.changed_cells import ChangedCells
 from hdtui.widgets.drawn_text import DrawnText
+from hdtui.widgets.kept_styles import KeptStylesheet
 from hdtui.widgets.key_gate import KeyGate
 from hdtui.widgets.meter import ByteMeter, MeteredDriver
 from hdtui.widgets.roles import themes
@@ -53,10 +56,13 @@ OVERLAYS = (
 )
 """What keys open over a screen, and what draws there."""
 PULSE_S = 0.5
-SCREENS_AFTER_S = 1.0
+SCREENS_AFTER_S = 0.3
 SWITCH_S = 0.0005
 """How long a thread that reads may keep a key waiting; Python's own 5 ms add up over a key's many
 turns of the event loop."""
+SWITCH_DELAY_S = 0.01
+COLLECT_AFTER = (20_000, 20, 20)
+"""Python looks for lost cycles after so many new objects; the default stops keys every second."""
 
 
 class CockpitApp(App[str]):
@@ -112,6 +118,7 @@ class CockpitApp(App[str]):
         # Known before the first paint, or its background would be sent as a colour.
         plain = True if "NO_COLOR" in os.environ else None
         super().__init__(driver_class=MeteredDriver, ansi_color=plain)
+        self.stylesheet = KeptStylesheet(variables=self.get_css_variables())
         self.cockpit = Cockpit(home, readonly)
         self.counts: Counts | None = None
         self._pulsing = threading.Lock()
@@ -132,6 +139,10 @@ class CockpitApp(App[str]):
         if isinstance(renderable, ChopsUpdate):
             renderable = ChangedCells.of(renderable)
         super()._display(screen, renderable)
+
+    def delay_update(self, delay: float = SWITCH_DELAY_S) -> None:
+        """Wait less than Textual for a screen to be laid out before it is shown."""
+        super().delay_update(min(delay, SWITCH_DELAY_S))
 
     def get_default_screen(self) -> Screen[Any]:
         return OpeningScreen(self.cockpit)
@@ -180,6 +191,7 @@ class CockpitApp(App[str]):
         # A first reading costs more than the next ones: statements, rows that stay as they are.
         with contextlib.suppress(HdtuiError):  # said where somebody asks
             self.cockpit.store.ask(self.cockpit.read_ahead)
+        gc.freeze()  # modules and classes stay: looking through them stops a key for long
 
     def on_cockpit_app_opened(self, message: Opened) -> None:
         if message.problem and not self._opened and "newer hdtui" in message.problem:
@@ -286,7 +298,9 @@ class CockpitApp(App[str]):
 
             self.push_screen(PaletteScreen(self.cockpit))
 
+    @on(Driver.SignalResume)
     def action_redraw(self) -> None:
+        """Send every cell again: on a key, and where the process was halted."""
         for widget in self.screen.query("*"):
             widget.refresh()
         self.screen.refresh(repaint=True, layout=True)
@@ -329,6 +343,7 @@ def _factory(target: str, cockpit: Cockpit) -> Any:
 def run(home: Path, readonly: bool = False, theme: str | None = None) -> None:
     """Show the cockpit of a workspace until the user leaves, then say what keeps running."""
     sys.setswitchinterval(SWITCH_S)
+    gc.set_threshold(*COLLECT_AFTER)
     app = CockpitApp(home, readonly, theme)
     sentence = app.run()
     app.cockpit.store.close()

@@ -291,6 +291,7 @@ class Chart(Lines):
         self.empty = empty
         self._limits: tuple[float, float] | None = None
         self._identity: object = None
+        self._drawn: tuple[ChartSpec, int, int] | None = None
 
     def show_chart(self, spec: ChartSpec, identity: object = None) -> None:
         """Draw; while ``identity`` stays the same the y limits only grow."""
@@ -306,12 +307,18 @@ class Chart(Lines):
         self.redraw()
 
     def redraw(self) -> None:
-        """Draw the chart for the present size."""
+        """Draw the chart for the present size; what stands there already is not drawn again."""
         width, height = self.size
         lines: tuple[Line, ...] = ()
         if self.spec is not None and width and height:
-            drawn = draw_chart(replace(self.spec, y_limits=self._limits), width, height)
+            wanted = (replace(self.spec, y_limits=self._limits), width, height)
+            if wanted == self._drawn:
+                return
+            drawn = draw_chart(*wanted)
             lines, self._limits = drawn.lines, drawn.y_limits
+            self._drawn = (replace(self.spec, y_limits=self._limits), width, height)
+        else:
+            self._drawn = None
         if not lines and self.empty:
             rows = wrapped(self.empty, width - 4)
             lines = (BLANK, *[(Span(f"  {row}", "muted"),) for row in rows])

@@ -1,5 +1,6 @@
 """How many bytes go to the terminal, and what a live widget may still spend."""
 
+import contextlib
 import os
 import selectors
 import time
@@ -21,6 +22,7 @@ Clock = Callable[[], float]
 CHART_BYTES_PER_S = 3 * 1024
 _LOOK_EVERY_S = 0.1
 _READ_BYTES = 4096
+_KITTY_KEYS_OFF = "\x1b[<u"
 
 
 class ByteMeter:
@@ -93,6 +95,31 @@ class MeteredDriver(LinuxDriver):
         if self._meter is not None:
             self._meter.count(len(data.encode("utf-8", "replace")))
         super().write(data)
+
+    def _sigcont_application(self, *_: object) -> None:
+        """Go on in the event loop: a signal may have come in the middle of a write."""
+        if self._auto_restart:
+            with contextlib.suppress(RuntimeError):  # the loop has ended: the cockpit is leaving
+                self._loop.call_soon_threadsafe(self.resume_application_mode)
+
+    def start_application_mode(self) -> None:
+        """Take the terminal; also again, where a signal halted the process without notice.
+
+        Such a process goes on with its threads: Textual would start a second reader of keys, which
+        takes them from the first and keeps the process from ending.
+        """
+        keys, before = self._key_thread, self.attrs_before
+        halted = keys is not None and keys.is_alive()
+        if keys is not None and halted:
+            self.exit_event.set()
+            keys.join()
+            self.exit_event.clear()
+            self.write(_KITTY_KEYS_OFF)
+            self.close()
+            self._must_signal_resume = True
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        if halted:  # what is set now may be our own
+            self.attrs_before = before
 
     def run_input_thread(self) -> None:
         """Read keys until the application leaves.

@@ -13,11 +13,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 
 from db.queries.runs import queue_run
+from db.queries.settings import get_setting
 from db.records import NewRun, RunKind
 from db.session import Database
+from hdtui.services.efficiency import SETTING
 
 PATIENCE_S = 120.0
 QUIT, CTRL_Z, REDRAW = b"q", b"\x1a", b"\x0c"
@@ -97,6 +100,21 @@ class Terminal:
         self.read(0.2)
         return self.process.returncode
 
+    @property
+    def state(self) -> str:
+        """The process's letter in the process table."""
+        return Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(") ")[2][0]
+
+    def wait_for_state(self, letter: str) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while self.state != letter:
+            assert time.monotonic() < deadline, self.state
+            time.sleep(0.01)
+
+    def set_as_a_shell_does(self) -> None:
+        """Give the terminal back the settings of before, and no notice."""
+        termios.tcsetattr(self._slave, termios.TCSANOW, self.settings_before)
+
     def vanish(self) -> None:
         """Close our end, as a dropped connection does; nobody is told."""
         os.close(self._master)
@@ -146,6 +164,22 @@ def test_leaving_restores_the_terminal_although_threads_are_at_work(terminal: Te
     assert_restored(terminal)
 
 
+def test_leaving_waits_for_no_child_that_counts(terminal: Terminal, home: Path) -> None:
+    terminal.press(b"6")
+    terminal.wait_for(b"child")
+    counting: list[psutil.Process] = []
+    while not counting:
+        terminal.read(0.1)
+        children = psutil.Process(terminal.process.pid).children()
+        counting = [child for child in children if "efficiency" in child.cmdline()]
+    terminal.press(QUIT)
+    assert terminal.wait_for_end() == 0
+    assert_restored(terminal)
+    assert not any(child.is_running() for child in counting)
+    with closing(Database.open(home, readonly=True)) as database:
+        assert get_setting(database, SETTING) is None
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_polite_signal_restores_the_terminal(terminal: Terminal, number: signal.Signals) -> None:
     terminal.process.send_signal(number)
@@ -178,8 +212,23 @@ def test_a_suspending_key_neither_stops_the_cockpit_nor_spoils_the_terminal(
     terminal.press(CTRL_Z)
     for _ in range(5):
         terminal.read(0.1)
-    state = Path(f"/proc/{terminal.process.pid}/stat").read_text().rpartition(") ")[2][0]
-    assert state != "T"
+    assert terminal.state != "T"
+    terminal.press(QUIT)
+    assert terminal.wait_for_end() == 0
+    assert_restored(terminal)
+
+
+def test_a_cockpit_that_was_halted_from_outside_goes_on_and_restores_the_terminal(
+    terminal: Terminal,
+) -> None:
+    raw = terminal.settings
+    terminal.process.send_signal(signal.SIGSTOP)
+    terminal.wait_for_state("T")
+    terminal.set_as_a_shell_does()
+    terminal.process.send_signal(signal.SIGCONT)
+    terminal.press(b"2")
+    terminal.wait_for(b"clone")
+    assert terminal.settings == raw
     terminal.press(QUIT)
     assert terminal.wait_for_end() == 0
     assert_restored(terminal)

@@ -2,13 +2,16 @@
 
 import os
 import pty
+import select
 import signal
-import subprocess
 import sys
+import time
+from pathlib import Path
 
-from waiting import alive, kill, supervisor_pid, until, until_state
+import pytest
+from waiting import alive, generation, kill, supervisor_pid, until, until_state
 
-from db.queries.runs import get_run, list_runs
+from db.queries.runs import get_run, list_runs, queue_run
 from db.records import Run, RunState
 from db.session import Database
 from engine.workers.commands import request_stop
@@ -66,10 +69,49 @@ def test_work_outlives_the_terminal_it_was_started_in_and_a_killed_supervisor(
     until(lambda: not alive(run))
 
 
-def test_a_killed_cockpit_takes_no_worker_with_it(database: Database) -> None:
-    command = [sys.executable, "-c", QUEUE_AND_WAIT, str(database.home)]
-    cockpit = subprocess.Popen(command)
-    until(lambda: [run.done or 0 for run in list_runs(database)] > [0])
-    cockpit.kill()
-    cockpit.wait()
-    assert still_working(database, list_runs(database)[0])
+class Cockpit:
+    """The real one, in a terminal of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.pid, self.terminal = pty.fork()
+        if self.pid == 0:
+            environment = {**os.environ, "TERM": "xterm-256color", "HDTUI_HOME": str(home)}
+            os.execve(sys.executable, [sys.executable, "-m", "hdtui"], environment)  # noqa: S606
+
+    def type(self, keys: bytes) -> None:
+        """Press keys, and take for a second what it draws."""
+        os.write(self.terminal, keys)
+        deadline = time.monotonic() + 1.0
+        while (left_s := deadline - time.monotonic()) > 0:
+            if select.select([self.terminal], [], [], left_s)[0]:
+                os.read(self.terminal, 65536)
+
+    def end(self, *, kill: bool) -> None:
+        """Kill it, or take the terminal away under it; until it is gone."""
+        if kill:
+            os.kill(self.pid, signal.SIGKILL)
+        os.close(self.terminal)
+        until(lambda: os.waitpid(self.pid, os.WNOHANG) != (0, 0))
+
+
+@pytest.mark.parametrize("kill", [False, True], ids=["terminal closed", "killed"])
+def test_what_a_cockpit_started_outlives_it(kill: bool, database: Database) -> None:
+    run_id = queue_run(database, generation(10_000), boot_id="before").id
+    cockpit = Cockpit(database.home)
+
+    def works() -> bool:
+        # Runs, and resume the first: it waits for a word since another boot.
+        if get_run(database, run_id).state is RunState.QUEUED:
+            cockpit.type(b"2R")
+        else:
+            cockpit.type(b"")
+        return (get_run(database, run_id).done or 0) > 0
+
+    try:
+        until(works)
+    finally:
+        cockpit.end(kill=kill)
+    run = get_run(database, run_id)
+    assert still_working(database, run)
+    assert os.getsid(run.pid or 0) == run.pid
+    assert supervisor_pid(database)
