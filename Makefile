@@ -8,7 +8,7 @@ RERUNS ?= --reruns 2 --reruns-delay 2
 READY := .venv/.hdtui-ready
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup run test test-slow check format bench soak clean
+.PHONY: setup run test test-slow promises check format bench soak clean
 
 setup: $(READY)
 
@@ -29,6 +29,12 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow --timeout 900 $(RERUNS)
+
+# The tests that docs/reliability.md names, the slow ones too.
+promises: $(READY)
+	$(BIN)/pytest tests/workers tests/db tests/terminal/test_terminal_restored.py \
+		tests/terminal/test_hostile_text.py tests/morphology/test_hostile_files.py \
+		tests/cli/test_doctor.py -n 2 --dist worksteal --timeout 900 $(RERUNS)
 
 check: $(READY)
 	$(BIN)/ruff check .

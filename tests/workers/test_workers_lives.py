@@ -185,18 +185,20 @@ LIVES = st.lists(
 )
 
 
-@settings(
-    max_examples=20,
-    deadline=None,
-    # Looking for a shorter life that fails takes minutes of real processes.
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(slots=st.integers(1, 3), life=LIVES)
-@pytest.mark.usefixtures("at_once")
-def test_slots_order_and_reasons_hold_and_all_can_be_finished_whatever_happens(
+def random_lives(num_lives: int) -> settings:
+    return settings(
+        max_examples=num_lives,
+        deadline=None,
+        # Looking for a shorter life that fails takes minutes of real processes.
+        phases=[Phase.explicit, Phase.reuse, Phase.generate],
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
+
+
+def live(
     slots: int, life: list[tuple[str, int]], empty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Do all of it, then finish all runs; whatever is broken on the way is said."""
     with TemporaryDirectory(dir=empty.parent) as folder:
         shutil.copytree(empty, home := Path(folder) / "workspace")
         lives = Lives(home, slots)
@@ -209,3 +211,22 @@ def test_slots_order_and_reasons_hold_and_all_can_be_finished_whatever_happens(
             lives.drain()
         finally:
             lives.close()
+
+
+@random_lives(6)
+@given(slots=st.integers(1, 3), life=LIVES)
+@pytest.mark.usefixtures("at_once")
+def test_slots_order_and_reasons_hold_and_all_can_be_finished_whatever_happens(
+    slots: int, life: list[tuple[str, int]], empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live(slots, life, empty, monkeypatch)
+
+
+@pytest.mark.slow
+@random_lives(20)
+@given(slots=st.integers(1, 3), life=LIVES)
+@pytest.mark.usefixtures("at_once")
+def test_the_same_holds_for_more_lives(
+    slots: int, life: list[tuple[str, int]], empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live(slots, life, empty, monkeypatch)

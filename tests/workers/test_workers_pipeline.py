@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from waiting import restart_of_the_machine, until, until_state
@@ -11,8 +12,9 @@ from db.queries.runs import list_runs
 from db.records import Run, RunKind, RunState
 from db.session import Database
 from engine.config.presets import PRESETS
-from engine.workers.commands import release_queue, resume
+from engine.workers.commands import release_queue, request_stop, resume
 from engine.workers.pipeline import queue_pipeline
+from engine.workers.workspace import Workspace
 
 ENDED = [state for state in RunState if state.ended]
 
@@ -32,43 +34,77 @@ FILES = ("policy", "student", "deployed_policy")
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_pipeline_disturbed_in_every_stage_ends_where_a_calm_one_ends(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+def test_a_pipeline_disturbed_twice_in_every_stage_ends_where_a_calm_one_ends(
+    database: Database, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("waiting.PATIENCE_S", 400.0)
     monkeypatch.setenv("HDTUI_SLOTS", "1")
+    for number in FAILING:
+        in_the_way(workspace, number).mkdir(parents=True)
     _, stages = queue_pipeline(database, PRESETS["smoke"])
-    disturbed: set[int] = set()
-    while (run := next_at_work(database, disturbed)) is not None:
-        disturbed.add(run.id)
-        expected = RunState.LOST
-        if run.kind is RunKind.TEACHER:
-            expected = RunState.INTERRUPTED
-            restart_of_the_machine(database, run)
-            release_queue(database)
+    while (run := next_to_disturb(database)) is not None:
+        if run.state is RunState.FAILED:
+            assert (run.reason or "").startswith("Is a directory: ")
+            assert_dependants_say_why(database, run)
+            in_the_way(workspace, run.id).rmdir()
+        elif run.attempt == 1:
+            request_stop(database, run.id)
+            ended = until_state(database, run.id, *ENDED)
+            assert ended.state is RunState.STOPPED, ended.reason
         else:
-            assert run.pid
-            os.kill(run.pid, signal.SIGKILL)
-        ended = until_state(database, run.id, *ENDED)
-        assert ended.state is expected, ended.reason
+            cut_off(database, run)
         resume(database, run.id)
-    assert disturbed == {stage.id for stage in stages}
     runs = list_runs(database, newest_first=False)
     assert [run.state for run in runs] == [RunState.FINISHED] * len(stages)
-    assert {run.attempt for run in runs} == {2}
+    assert {run.attempt for run in runs} == {LAST_ATTEMPT}
     calm, _ = queue_pipeline(database, PRESETS["smoke"])
     until(lambda: all(r.state.ended for r in list_runs(database, pipeline=calm.id)))
     assert results(database, 1) == results(database, calm.id)
 
 
-def next_at_work(database: Database, disturbed: set[int]) -> Run | None:
-    """A run that has a process and was not disturbed yet; None once all have finished."""
+FAILING = (1, 3, 5, 7)
+"""Every other stage fails at first, the others are stopped; then each is killed, then let be."""
+LAST_ATTEMPT = 3
+
+
+def in_the_way(workspace: Workspace, run_id: int) -> Path:
+    """A folder where a worker writes a file."""
+    return workspace.run_folder(run_id) / "config.json"
+
+
+def next_to_disturb(database: Database) -> Run | None:
+    """A run that has failed, or works and will be disturbed; None once all have finished."""
     found: list[Run] = []
 
     def settled() -> bool:
         runs = list_runs(database)
-        found[:] = [r for r in runs if r.state.active and r.pid and r.id not in disturbed]
+        failed = [run for run in runs if run.state is RunState.FAILED]
+        working = [run for run in runs if run.state.active and run.pid]
+        # One that is about to fail is waited for.
+        open_to = [r for r in working if r.attempt == 2 or (r.attempt == 1 and r.id not in FAILING)]
+        found[:] = failed or open_to
         return bool(found) or all(run.state is RunState.FINISHED for run in runs)
 
     until(settled)
     return found[0] if found else None
+
+
+def assert_dependants_say_why(database: Database, failed: Run) -> None:
+    for run in list_runs(database):
+        if failed.id in run.inputs:
+            stopped = until_state(database, run.id, RunState.STOPPED)
+            assert stopped.reason == f"not started: its input {failed.id} {failed.kind} failed"
+
+
+def cut_off(database: Database, run: Run) -> None:
+    """Kill its worker; that of a teacher by a restart of the machine, after which all wait."""
+    expected = RunState.LOST
+    if run.kind is RunKind.TEACHER:
+        expected = RunState.INTERRUPTED
+        restart_of_the_machine(database, run)
+        release_queue(database)
+    else:
+        assert run.pid
+        os.kill(run.pid, signal.SIGKILL)
+    ended = until_state(database, run.id, *ENDED)
+    assert ended.state is expected, ended.reason
