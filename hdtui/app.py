@@ -55,6 +55,8 @@ OVERLAYS = (
     *("hdtui.screens.dialogs", "hdtui.screens.evaluate", "hdtui.screens.run", "plotext"),
 )
 """What keys open over a screen, and what draws there."""
+LEAVING_KEYS = ("q", "ctrl+c", "ctrl+q")
+"""They are heard also while the workspace is read, however long that takes."""
 PULSE_S = 0.5
 SCREENS_AFTER_S = 0.3
 SWITCH_S = 0.0005
@@ -115,6 +117,7 @@ class CockpitApp(App[str]):
         self.meter = ByteMeter()
         self._drawn_text = DrawnText()
         self.gate = KeyGate(self)
+        self.gate.closed = True  # until the workspace was read
         # Known before the first paint, or its background would be sent as a colour.
         plain = True if "NO_COLOR" in os.environ else None
         super().__init__(driver_class=MeteredDriver, ansi_color=plain)
@@ -154,7 +157,7 @@ class CockpitApp(App[str]):
         elif event.is_forwarded:
             await super().on_event(event)
             self.gate.done()
-        elif self.gate.admits(event):
+        elif (event.key in LEAVING_KEYS and self.gate.closed) or self.gate.admits(event):
             receiver = self.focused or self.screen
             await super().on_event(event)
             self.gate.passed(event, receiver)
@@ -196,6 +199,7 @@ class CockpitApp(App[str]):
     def on_cockpit_app_opened(self, message: Opened) -> None:
         if message.problem and not self._opened and "newer hdtui" in message.problem:
             self.screen.query_one("AnswerRow").say(message.problem, "bad")  # type: ignore[attr-defined]
+            self.gate.closed = False
             return
         self._apply_preferences()
         if not self._opened:
@@ -205,6 +209,7 @@ class CockpitApp(App[str]):
             self.set_interval(PULSE_S, self.pulse)
             self.set_timer(SCREENS_AFTER_S, self.load_screens)
         self.switch_mode("home")
+        self.gate.closed = False
         if message.problem:
             self.screen.post_message(Failed("opening", message.problem))
         elif message.upgrade:
@@ -212,6 +217,7 @@ class CockpitApp(App[str]):
         if message.first_start:
             from hdtui.screens.first import FirstScreen
 
+            self.gate.forget()
             self.push_screen(FirstScreen(self.cockpit))
 
     def _apply_preferences(self) -> None:

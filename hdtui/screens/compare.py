@@ -182,15 +182,18 @@ class CompareScreen(CockpitScreen):
         return " · ".join([*words, self.x_axis])
 
     def _columns(self) -> list[Column]:
-        half, end = self._x_words(self.end / 2), self._x_words(self.end)
-        name = self.groups[self.baseline].letter if self.groups else "a"
+        half, end, difference = "halfway", "at the end", "difference"
+        if self.end:
+            half, end = f"at {self._x_words(self.end / 2)}", f"at {self._x_words(self.end)}"
+        if self.groups:
+            difference = f"difference to {self.groups[self.baseline].letter}"
         return [
             Column("letter", "", 1, gap=1),
             Column("group", "run" if self.by == "run" else "group", 16, grow=True, gap=1),
             Column("seeds", "seeds", 5, True, leaves_first=3),
-            Column("half", f"at {half}", 13, True, leaves_first=2),
-            Column("end", f"at {end}", 13, True),
-            Column("difference", f"difference to {name}", 19, True, gap=0, leaves_first=1),
+            Column("half", half, 13, True, leaves_first=2),
+            Column("end", end, 13, True),
+            Column("difference", difference, 19, True, gap=0, leaves_first=1),
         ]
 
     def _x_words(self, x: float) -> str:

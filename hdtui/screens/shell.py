@@ -61,6 +61,7 @@ class CockpitScreen(Screen[None]):
         self.answer_row = AnswerRow()
         self.key_row = KeyRow()
         self.stale = False
+        self._answered = False
         self._read_at = 0.0
         self._asked: dict[str, Worker[None]] = {}
 
@@ -157,6 +158,11 @@ class CockpitScreen(Screen[None]):
         )
 
     @property
+    def filled(self) -> bool:
+        """A first answer came, or nothing was asked: keys meet what the user expects them to."""
+        return self._answered or not self._asked
+
+    @property
     def _waits(self) -> bool:
         """An answer is still to come."""
         return any(not worker.is_finished for worker in self._asked.values())
@@ -218,8 +224,10 @@ class CockpitScreen(Screen[None]):
             self.answer_row.say("The database answers again.")
         self.show_facts(message.topic, message.facts)
         self.show_keys()
+        self._answered = True
 
     def on_failed(self, message: Failed) -> None:
+        self._answered = True
         health = self.cockpit.store.health
         if not health.lost:
             self.say(message.sentence, "warn")

@@ -6,6 +6,7 @@ from typing import Any
 
 from textual.app import App
 from textual.events import Key
+from textual.screen import Screen
 from textual.widget import Widget
 
 PATIENCE_S = 0.5
@@ -13,7 +14,10 @@ LOOK_EVERY_S = 0.02
 
 
 class KeyGate:
-    """Holds keys back while the screen opens or the key before is still at work."""
+    """Holds keys back while the screen opens and first reads, or the key before is at work.
+
+    While it is ``closed`` it holds all of them.
+    """
 
     def __init__(self, app: App[Any]) -> None:
         self._app = app
@@ -21,6 +25,9 @@ class KeyGate:
         self._released: Key | None = None
         self._busy_until = 0.0
         self._waits = False
+        self.closed = False
+        self._unfilled: Screen[Any] | None = None
+        self._filled_by = 0.0
 
     def admits(self, key: Key) -> bool:
         """Whether the key may act now; one that may not comes again by itself."""
@@ -35,6 +42,10 @@ class KeyGate:
         self._busy_until = time.monotonic() + PATIENCE_S
         receiver.call_later(self._handled, key)
 
+    def forget(self) -> None:
+        """Drop the keys that wait: what stands there now is nothing anybody expected."""
+        self._held.clear()
+
     def done(self) -> None:
         """The key came back from all widgets and its action has run."""
         self._busy_until = 0.0
@@ -42,7 +53,17 @@ class KeyGate:
     @property
     def _ready(self) -> bool:
         screen = self._app.screen
-        return screen.is_mounted and time.monotonic() >= self._busy_until
+        ready = not self.closed and screen.is_mounted and time.monotonic() >= self._busy_until
+        return ready and self._is_filled(screen)
+
+    def _is_filled(self, screen: Screen[Any]) -> bool:
+        """Whether the screen shows what it first read, or a key has waited for that long enough."""
+        if getattr(screen, "filled", True):
+            return True
+        if self._unfilled is not screen:
+            self._unfilled = screen
+            self._filled_by = time.monotonic() + PATIENCE_S
+        return time.monotonic() >= self._filled_by
 
     def _handled(self, key: Key) -> None:
         if key._stop_propagation:  # nobody else will see it; Textual has no public word for that

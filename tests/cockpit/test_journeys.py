@@ -9,6 +9,7 @@ from cockpit_pilot import opened, shows, text, until
 from db.queries.runs import get_run
 from db.session import Database
 from engine.config.presets import PRESETS
+from hdtui.app import CockpitApp
 from hdtui.formatting import steps
 
 Filled = tuple[Path, dict[str, int]]
@@ -246,6 +247,25 @@ async def test_the_first_start_offers_the_quick_pipeline(tmp_path: Path) -> None
         screen = await shows(pilot, "Welcome. This workspace is empty", "no runs yet")
         assert "▌ start the quick pipeline" in screen
         assert "hdtui pipeline --preset quick --detach" in screen
+    assert not (tmp_path / "new").exists()
+
+
+async def test_keys_typed_before_the_workspace_was_read_act_once_it_was(filled: Filled) -> None:
+    app = CockpitApp(filled[0])
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.simulate_key("2")
+        app.simulate_key("j")
+        await until(pilot, lambda: app.current_mode == "runs")
+        await until(pilot, lambda: app.screen.table.cursor == 1)  # type: ignore[attr-defined]
+
+
+async def test_keys_typed_ahead_choose_nothing_in_an_empty_workspace(tmp_path: Path) -> None:
+    app = CockpitApp(tmp_path / "new")
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.simulate_key("enter")
+        await shows(pilot, "Welcome. This workspace is empty")
+        await pilot.pause(0.5)
+        assert "start the quick pipeline" in text(pilot)
     assert not (tmp_path / "new").exists()
 
 
