@@ -1,6 +1,7 @@
 """Shared parts of stage configurations: frozen, checked where they are built, JSON in and out."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +13,18 @@ class Config(BaseModel):
     """Base of every configuration: immutable, unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    NAMING: ClassVar[tuple[str, ...]] = ()
+    """Dotted settings that choose among named configurations; others follow from them."""
+
+    def renamed(self, settings: Mapping[str, Any]) -> Self:
+        """What stands here under the names that ``settings`` choose, for all of them to change.
+
+        A preset's network of another kind, size or task is the named one of that kind, size and
+        task, not this one under another name; what was changed by hand stays.
+        """
+        del settings
+        return self
 
 
 class TaskConfig(Config):

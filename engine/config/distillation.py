@@ -1,20 +1,35 @@
 """How expert data is collected from a teacher, and how a student learns from it."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
 from engine.config.base import Config, Device, TaskConfig, TaskName
-from engine.config.network import NetworkConfig, NetworkSize, named_network
+from engine.config.network import (
+    NETWORK_NAMING,
+    NetworkConfig,
+    NetworkKind,
+    NetworkSize,
+    named_network,
+    renamed_network,
+)
 
 ImitationLoss = Literal["mean", "logp"]
 StudentSize = Literal["smoke", "quick", "laptop", "paper"]
 
 
-def student_network(size: NetworkSize, task: TaskName = "flat") -> NetworkConfig:
-    """The hypernetwork student of HyperDistill, with dropout on its context embedding."""
-    network = named_network("hypernetwork", size, task)
-    return network.model_copy(update={"dropout": 0.1, "moments": "shared"})
+def student_network(
+    size: NetworkSize, task: TaskName = "flat", kind: NetworkKind = "hypernetwork"
+) -> NetworkConfig:
+    """A student's network: HyperDistill's drops out entries of its context embedding."""
+    network = named_network(kind, size, task)
+    dropout = 0.1 if kind == "hypernetwork" else 0.0
+    return network.model_copy(update={"dropout": dropout, "moments": "shared"})
+
+
+def _aligned(kind: NetworkKind, size: NetworkSize, task: TaskName) -> NetworkConfig:
+    return student_network(size, task, kind)
 
 
 class CollectionConfig(Config):
@@ -114,6 +129,32 @@ class StudentConfig(Config):
     )
     device: Device = Field("auto", description="Where the student is trained.")
     checkpoint_every_s: float = Field(60.0, ge=0, description="Seconds between checkpoints.")
+
+    NAMING: ClassVar[tuple[str, ...]] = NETWORK_NAMING
+
+    def renamed(self, settings: Mapping[str, Any]) -> Self:
+        """Another kind or size of student: the named network, on the ground of the teacher."""
+        if set(settings).isdisjoint(self.NAMING):
+            return self
+        tasks: tuple[TaskName, ...] = ("flat", "variable")
+        sizes = get_args(NetworkSize)
+        sees_terrain = any(self.network == student_network(size, "variable") for size in sizes)
+        task = tasks[sees_terrain]
+        network = renamed_network(self.network, settings, (task, task), _aligned)
+        return self.model_copy(update={"network": network})
+
+    @model_validator(mode="after")
+    def _every_setting_is_read(self) -> "StudentConfig":
+        if self.network.moments != "shared":
+            raise ValueError(
+                "network.moments of a student is shared: its data are normalised over all robots"
+            )
+        if self.network.dropout and self.network.kind != "hypernetwork":
+            raise ValueError(
+                f"network.dropout is a hypernetwork's, a {self.network.kind} student has none; "
+                "set it to 0"
+            )
+        return self
 
     @model_validator(mode="after")
     def _every_round_trains(self) -> "StudentConfig":

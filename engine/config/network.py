@@ -1,11 +1,13 @@
 """Kinds and sizes of the networks a teacher (or an aligned student) is built from."""
 
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
 from engine.config.base import Config, TaskName
 from engine.config.hypernetwork import ContextKind
+from engine.errors import ConfigError
 
 NetworkKind = Literal["transformer", "modumorph", "hypernetwork", "multi_mlp", "single_mlp"]
 NetworkSize = Literal["published", "compressed", "small"]
@@ -77,7 +79,13 @@ class NetworkConfig(Config):
 _PUBLISHED: dict[NetworkKind, dict[str, object]] = {
     "transformer": {"attention": "self"},
     "modumorph": {"attention": "context"},
-    "hypernetwork": {"layers": 1, "feedforward_width": 256, "hidden_layers": 1},
+    "hypernetwork": {
+        "layers": 1,
+        "feedforward_width": 256,
+        "hidden_layers": 1,
+        "moments": "shared",
+        "critic": "robot_mlp",
+    },
     "multi_mlp": {},
     "single_mlp": {"critic": "robot_mlp", "critic_hidden_width": 256},
 }
@@ -89,7 +97,7 @@ def named_network(kind: NetworkKind, size: NetworkSize, task: TaskName = "flat")
     MLPs have no compressed form of their own: they keep the published one.
     """
     if size == "small":
-        return _small_network(kind)
+        return _small_network(kind, task)
     fields: dict[str, object] = {
         "kind": kind,
         "width": 128,
@@ -108,10 +116,45 @@ def named_network(kind: NetworkKind, size: NetworkSize, task: TaskName = "flat")
     return NetworkConfig.model_validate(fields)
 
 
-def _small_network(kind: NetworkKind) -> NetworkConfig:
+NETWORK_NAMING = ("network.kind", "network.size")
+
+
+def renamed_network(
+    network: NetworkConfig,
+    settings: Mapping[str, Any],
+    tasks: tuple[TaskName, TaskName],
+    named: Callable[[NetworkKind, NetworkSize, TaskName], NetworkConfig] = named_network,
+) -> NetworkConfig:
+    """The network that settings of ``NETWORK_NAMING`` choose, on the second task after the first.
+
+    A network that is no named one, and whose size is not chosen, stays as it is.
+
+    Raises:
+        ConfigError: There is no such kind or size.
+    """
+    kind = _chosen("network.kind", settings, NetworkKind, network.kind)
+    size = _chosen("network.size", settings, NetworkSize, None)
+    before, after = tasks
+    if size is not None:
+        return named(kind, size, after)
+    for known in get_args(NetworkSize):
+        if network == named(network.kind, known, before):
+            return named(kind, known, after)
+    return network
+
+
+def _chosen(key: str, settings: Mapping[str, Any], names: Any, otherwise: Any) -> Any:
+    chosen = settings.get(key, otherwise)
+    if chosen != otherwise and chosen not in get_args(names):
+        raise ConfigError(f"{key}: found {chosen!r}; expected one of {', '.join(get_args(names))}")
+    return chosen
+
+
+def _small_network(kind: NetworkKind, task: TaskName) -> NetworkConfig:
     fields: dict[str, object] = {"kind": kind}
     if kind == "hypernetwork":
-        fields |= {"layers": 1, "hidden_layers": 1, "hidden_width": 128}
+        hidden_layers = 2 if decoder_widths(task) else 1
+        fields |= {"layers": 1, "hidden_layers": hidden_layers, "hidden_width": 128}
     return NetworkConfig.model_validate(fields)
 
 

@@ -48,9 +48,13 @@ def with_settings(config: ConfigType, settings: Mapping[str, Any], source: str) 
         ConfigError: A key does not exist or a value is not valid.
     """
     known = list(setting_names(type(config)))
-    document = config.model_dump(mode="json")
+    names = [name for name in config.NAMING if name not in known]
+    document = config.renamed(settings).model_dump(mode="json")
     for key, value in settings.items():
+        if key in names:
+            continue
         if key not in known:
+            known += names
             raise ConfigError(f"{source} {key}: there is no such setting{_suggestion(key, known)}")
         *parents, leaf = key.split(".")
         target = document

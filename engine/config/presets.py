@@ -1,6 +1,7 @@
 """Pipelines by name: what ``hdtui pipeline --preset`` and the launch form start from."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -30,6 +31,25 @@ class PipelineConfig(Config):
     student: StudentConfig = StudentConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     deployment: DeploymentConfig = DeploymentConfig()
+
+    NAMING: ClassVar[tuple[str, ...]] = (
+        *(f"teacher.{name}" for name in TeacherConfig.NAMING),
+        *(f"student.{name}" for name in StudentConfig.NAMING),
+    )
+
+    def renamed(self, settings: Mapping[str, Any]) -> Self:
+        """Each stage under the names that its settings choose."""
+        stages: dict[str, Config] = {
+            name: stage.renamed(
+                {
+                    key.removeprefix(f"{name}."): value
+                    for key, value in settings.items()
+                    if key.startswith(f"{name}.")
+                }
+            )
+            for name, stage in (("teacher", self.teacher), ("student", self.student))
+        }
+        return self.model_copy(update=stages)
 
     def seeded(self) -> "PipelineConfig":
         """The same pipeline with its seed in every stage that has not been given another."""

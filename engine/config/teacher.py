@@ -1,11 +1,18 @@
 """How a teacher is trained: its task, networks, PPO and use of the machine."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from engine.config.base import Config, Device, TaskConfig, TaskName
-from engine.config.network import NetworkConfig, NetworkKind, named_network
+from engine.config.network import (
+    NETWORK_NAMING,
+    NetworkConfig,
+    NetworkKind,
+    named_network,
+    renamed_network,
+)
 
 TeacherSize = Literal["smoke", "quick", "laptop", "paper"]
 
@@ -85,6 +92,41 @@ class TeacherConfig(Config):
     network: NetworkConfig = Field(default_factory=NetworkConfig, description="Actor and critic.")
     ppo: PpoConfig = Field(default_factory=PpoConfig, description="The learning rule.")
 
+    NAMING: ClassVar[tuple[str, ...]] = (*NETWORK_NAMING, "task.name")
+
+    @model_validator(mode="after")
+    def _every_part_learns(self) -> "TeacherConfig":
+        if self.network.dropout:
+            raise ValueError(
+                "network.dropout is for students: PPO's ratios need the policy that acted"
+            )
+        samples = self.simulations_per_robot * self.ppo.horizon
+        if samples < self.ppo.minibatches:
+            raise ValueError(
+                f"a robot's {samples} samples of an iteration ({self.simulations_per_robot}"
+                f" simulations of {self.ppo.horizon} steps) cannot fill {self.ppo.minibatches}"
+                " minibatches; take fewer ppo.minibatches or a longer ppo.horizon"
+            )
+        return self
+
+    def renamed(self, settings: Mapping[str, Any]) -> Self:
+        """Another kind, size or task: the named network; published lengths follow the ground."""
+        before, after = self.task.name, settings.get("task.name", self.task.name)
+        if after not in get_args(TaskName) or set(settings).isdisjoint(self.NAMING):
+            return self
+        network = renamed_network(self.network, settings, (before, after))
+        ppo, steps = self.ppo, self.total_env_steps
+        published, wanted = _published_lengths(before), _published_lengths(after)
+        if (steps, ppo.stop_kl) == published:
+            steps, ppo = wanted[0], ppo.model_copy(update={"stop_kl": wanted[1]})
+        changes = {"network": network, "total_env_steps": steps, "ppo": ppo}
+        return self.model_copy(update=changes)
+
+
+def _published_lengths(task: TaskName) -> tuple[int, float]:
+    """Control steps, and the KL that ends an iteration: flat ground takes half the steps."""
+    return (100_000_000, 0.05) if task in ("flat", "incline") else (200_000_000, 0.03)
+
 
 def named_teacher(
     size: TeacherSize, kind: NetworkKind = "transformer", task: TaskName = "flat"
@@ -111,9 +153,9 @@ def named_teacher(
 
 def _paper_teacher(kind: NetworkKind, task: TaskName) -> TeacherConfig:
     """The published settings: 1e8 steps on flat ground, 2e8 on terrain."""
-    on_flat_ground = task in ("flat", "incline")
+    steps, stop_kl = _published_lengths(task)
     return TeacherConfig(
-        total_env_steps=100_000_000 if on_flat_ground else 200_000_000,
+        total_env_steps=steps,
         simulations_per_robot=1,
         robots_at_once=32,
         rotation_iterations=1,
@@ -128,7 +170,7 @@ def _paper_teacher(kind: NetworkKind, task: TaskName) -> TeacherConfig:
             schedule="cosine",
             warmup_iterations=5,
             advantage_scope="rollout",
-            stop_kl=0.05 if on_flat_ground else 0.03,
+            stop_kl=stop_kl,
             gradient_norm=0.5,
             action_std=0.9,
             learn_action_std=False,
