@@ -100,7 +100,8 @@ def validated(config: type[ConfigType], document: Mapping[str, Any], source: str
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or config.__name__
         message = first["msg"][:1].lower() + first["msg"][1:]
-        raise ConfigError(f"{source} {key}: found {first['input']!r}; {message}") from error
+        found = "" if isinstance(first["input"], Mapping) else f"found {first['input']!r}; "
+        raise ConfigError(f"{source} {key}: {found}{message}") from error
 
 
 def _flattened(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -29,7 +29,7 @@ class Moments(Config):
 
 
 class EpisodeStatistics(Config):
-    """Episodes that ended while a shard was collected; the means are 0 where none did."""
+    """First episodes, one a simulation, as far as they came while a shard was collected."""
 
     episodes: int = Field(ge=0)
     mean_return: float

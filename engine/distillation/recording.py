@@ -84,22 +84,22 @@ class _Recording:
         )
 
     def statistics(self, robot: int) -> EpisodeStatistics:
-        """Of the ended episodes; where none ended, the return so far of the running ones."""
-        own = self.episodes.robot == robot
-        count = int(own.sum())
-        if count == 0:
-            running = self.unfinished_return[self.packing.robot_environments[robot]]
-            return EpisodeStatistics(
-                episodes=0,
-                mean_return=float(running.mean()),
-                mean_length=float(len(self.observation)),
-                fall_fraction=0.0,
-            )
+        """Of each simulation's first episode, as far as it came in the steps recorded.
+
+        Ended episodes alone would judge a robot that rarely falls by its falls.
+        """
+        first = (self.episodes.robot == robot) & (self.episodes.episode == 0)
+        environments = self.packing.robot_environments[robot]
+        returns = np.array(self.unfinished_return[environments], np.float64)
+        lengths = np.full(len(returns), float(len(self.observation)))
+        simulation = self.episodes.simulation[first]
+        returns[simulation] = self.episodes.episode_return[first]
+        lengths[simulation] = self.episodes.length[first]
         return EpisodeStatistics(
-            episodes=count,
-            mean_return=float(self.episodes.episode_return[own].mean()),
-            mean_length=float(self.episodes.length[own].mean()),
-            fall_fraction=float(self.episodes.terminated[own].mean()),
+            episodes=len(returns),
+            mean_return=float(returns.mean()),
+            mean_length=float(lengths.mean()),
+            fall_fraction=float(self.episodes.terminated[first].sum() / len(returns)),
         )
 
 

@@ -213,20 +213,24 @@ class _Run:
             group["lr"] = rate
         loss = self.shares.backward(choice, student.step)
         norm = nn.utils.clip_grad_norm_(student.policy.parameters(), config.gradient_norm)
+        self._check_finite("gradient", float(norm))
         student.optimizer.step()
         student.step += 1
         self.losses.append(loss)
         if student.step % self.report_every == 0:
             self._report(rate, float(norm))
 
+    def _check_finite(self, what: str, value: float) -> None:
+        """Stop before a student that is no longer one is judged, saved or written."""
+        if not math.isfinite(value):
+            raise DivergenceError(
+                f"the {what} is {value} after gradient step {self.student.step}: it diverged; the"
+                " last checkpoint is good; start a new run (clone it) with a lower learning_rate"
+            )
+
     def _report(self, rate: float, gradient_norm: float) -> None:
         loss = float(torch.stack(self.losses).mean())
         self.losses.clear()
-        if not math.isfinite(loss):
-            raise DivergenceError(
-                f"the loss is {loss} after gradient step {self.student.step}; lower the learning"
-                " rate and start again, or resume from the last checkpoint"
-            )
         step = self.student.step
         elapsed = max(time.monotonic() - self.started_s, 1e-9)
         speed = (step - self.steps_before) / elapsed
@@ -249,6 +253,7 @@ class _Run:
         if values:
             # A factor of either loss counts the same; the few held-out robots alone are noisy.
             judged = math.prod(values.values()) ** (1.0 / len(values))
+            self._check_finite("held-out loss", judged)
             values["held_out_loss"] = judged
         student.remember(judged)
         self.context.report(Metrics(student.step, student.epoch, values))

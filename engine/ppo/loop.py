@@ -32,7 +32,8 @@ def lead(share: Share, exchange: Exchange, context: StageContext) -> Path:
 
     Raises:
         StopRequestedError: a stop was asked for; the checkpoint is written.
-        DivergenceError: a gradient is not finite; the last checkpoint stays as it is.
+        DivergenceError: a gradient is not finite or the policy moved too far; the last
+            checkpoint stays as it is.
     """
     _begin(share, exchange, context.resume_from)
     saved_at, mean_return = time.monotonic(), None

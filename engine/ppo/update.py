@@ -24,6 +24,12 @@ from engine.random import generator
 from engine.rollout.rollout import Rollout, Samples
 
 _STATISTICS = ("policy_loss", "value_loss", "approximate_kl", "clip_fraction")
+_LARGEST_KL = 20.0
+"""Nats a gradient step may have moved the policy; those that learn stay a hundred times below."""
+_ADVICE = (
+    "the last checkpoint is good and can be evaluated; start a new run (clone it) with a lower"
+    " ppo.learning_rate"
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,10 @@ class Targets:
 
 @dataclass(frozen=True)
 class UpdateSummary:
-    """Means over the gradient steps of an iteration; ``last_kl`` over those of its last epoch."""
+    """Means over the gradient steps of an iteration.
+
+    ``last_kl`` is that of its last epoch, with the KL that ended it before its step.
+    """
 
     statistics: dict[str, float]
     gradient_norm: float
@@ -105,11 +114,12 @@ class Learner:
             for samples in self._minibatches(batch, epoch):
                 statistics = self._summed(self._gradients(batch, samples), exchange)
                 kl = float(statistics[_STATISTICS.index("approximate_kl")])
+                kls.append(kl)
+                _check_kl(kl, batch.iteration)
                 if self._config.stop_kl is not None and kl > self._config.stop_kl:
                     return _summary(sums, norms, kls)
                 norms.append(self._step(rate, batch.iteration))
                 sums += statistics
-                kls.append(kl)
         return _summary(sums, norms, kls)
 
     def _minibatches(self, batch: Batch, epoch: int) -> Iterator[Tensor]:
@@ -175,7 +185,7 @@ class Learner:
         if not torch.isfinite(torch.tensor([norm, critic_norm])).all():
             raise DivergenceError(
                 f"iteration {iteration}: the gradient is not finite (policy {norm}, critic"
-                f" {critic_norm}); the last checkpoint is good: resume with a lower learning rate"
+                f" {critic_norm}); {_ADVICE}"
             )
         self._policy_parameters.step(rate)
         self._critic_parameters.step(rate)
@@ -192,6 +202,14 @@ class Learner:
         """Continue from a ``state``."""
         self._policy_parameters.restore(select(tensors, "policy_parameters"))
         self._critic_parameters.restore(select(tensors, "critic_parameters"))
+
+
+def _check_kl(kl: float, iteration: int) -> None:
+    if not kl <= _LARGEST_KL:
+        raise DivergenceError(
+            f"iteration {iteration}: the policy moved by a KL of {kl:.3g}, beyond {_LARGEST_KL:g}:"
+            f" it diverged; {_ADVICE}"
+        )
 
 
 def _summary(sums: Tensor, norms: list[float], kls: list[float]) -> UpdateSummary:

@@ -1,6 +1,7 @@
 """The tab Robots: returns by robot as sorted bars, and below them as curves."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from db.session import Database
 
 BAR_WIDTH = 22
-SORTS = ("return", "falls", "robot")
+SORTS = ("return", "falls", "length", "speed", "robot")
 LETTERS = "abcdef"
 
 
@@ -48,6 +49,8 @@ class RobotsTab(RunTab):
             Column("return", "return", 7, right=True),
             Column("bar", "", BAR_WIDTH, gap=1, leaves_first=2),
             Column("falls", "falls", 5, right=True, leaves_first=1),
+            Column("length", "length", 6, right=True, leaves_first=4),
+            Column("speed", "m/s", 5, right=True, leaves_first=5),
             Column("curve", "curve", 10, gap=0, leaves_first=3),
         )
         self.table = Table(self.columns, empty="reading")
@@ -70,8 +73,15 @@ class RobotsTab(RunTab):
         title = f"Return by robot · {len(robots)}" if robots else None
         mean = f"mean over robots {episode_return(facts.mean)} · " if robots else ""
         pane.set_rule(title, f"{mean}{self.sort_key} {arrow}")
-        self.columns = (*self.columns[:-1], Column("curve", f"0 to {steps(last)}", 10, gap=0))
-        self.table.set_columns(self.columns)
+        curve = Column("curve", f"0 to {steps(last)}", 10, gap=0)
+        columns = [*self.columns[:-1], curve]
+        self.table.set_columns(
+            # What it is sorted by stays.
+            [
+                replace(each, leaves_first=0) if each.key == self.sort_key else each
+                for each in columns
+            ]
+        )
         self.table.set_empty(self._empty_sentence())
         marks = self.cockpit.marked_robots
         self.table.set_rows(
@@ -91,7 +101,8 @@ class RobotsTab(RunTab):
         def value(robot: RobotReturn) -> float | str | None:
             if self.sort_key == "robot":
                 return robot.name
-            return robot.falls if self.sort_key == "falls" else robot.episode_return
+            values = {"falls": robot.falls, "length": robot.length, "speed": robot.speed}
+            return values.get(self.sort_key, robot.episode_return)
 
         known = [robot for robot in facts.robots if value(robot) is not None]
         unknown = [robot for robot in facts.robots if value(robot) is None]
@@ -195,6 +206,8 @@ def _row(robot: RobotReturn, top: float, marked: bool) -> TableRow:
             number(episode_return(robot.episode_return)),
             (Span(bar, "accent"),),
             number(measure(robot.falls)),
+            number(episode_return(robot.length)),
+            number(measure(robot.speed)),
             (Span(sparkline(curve, 10), "muted"),),
         ),
         mark="*" if marked else " ",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from db.session import Database
 
 ROBOT_POINTS = 120
+ROBOT_NAMES = ("falls", "episode_length", "speed")
 RETURN_NAMES = ("return", "episode_return", "teacher_return")
 
 
@@ -31,6 +32,8 @@ class RobotReturn:
     name: str
     episode_return: float | None
     falls: float | None
+    length: float | None
+    speed: float | None
     points: Points | None
     last_step: int | None
 
@@ -52,8 +55,8 @@ def read_robot_returns(database: "Database", run_id: int) -> RobotsFacts:
         known = by_robot.setdefault(series.robot_digest, {})
         if series.name in RETURN_NAMES:
             known["return"] = series
-        elif series.name == "falls":
-            known["falls"] = series.last_value
+        elif series.name in ROBOT_NAMES:
+            known[series.name] = series.last_value
     names = {robot.digest: robot.name for robot in list_robots(database)} if by_robot else {}
     robots = []
     numbers = [known["return"].id for known in by_robot.values() if "return" in known]
@@ -65,10 +68,12 @@ def read_robot_returns(database: "Database", run_id: int) -> RobotsFacts:
             RobotReturn(
                 digest,
                 names.get(digest, digest[:12]),
-                returns.last_value if returns else None,
-                known.get("falls"),
-                points,
-                returns.last_step if returns else None,
+                episode_return=returns.last_value if returns else None,
+                falls=known.get("falls"),
+                length=known.get("episode_length"),
+                speed=known.get("speed"),
+                points=points,
+                last_step=returns.last_step if returns else None,
             )
         )
     robots.sort(key=lambda robot: (robot.episode_return is None, -(robot.episode_return or 0.0)))

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import save_teacher
 from folders import read_files
 from hypothesis import given
 from hypothesis import strategies as st
 from listening import Listener, same_student
 from pydantic import ValidationError
+from teachers import save_teacher
 
 from engine.config.distillation import StudentConfig
 from engine.distillation.dataset import load_dataset, split_dataset

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import silent_context
 from folders import read_files
+from teachers import silent_context
 
 from engine.config.distillation import CollectionConfig
 from engine.distillation.collection import collect_expert_data

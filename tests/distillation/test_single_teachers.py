@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import save_teacher, silent_context
 from listening import Listener
+from teachers import save_teacher, silent_context
 
 from engine.config.base import TaskConfig
 from engine.config.distillation import CollectionConfig, StudentConfig, student_of

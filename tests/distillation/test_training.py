@@ -6,11 +6,12 @@ import pytest
 import torch
 from listening import Listener, same_student, weights
 
+from engine.checkpoints import load_checkpoint, save_checkpoint
 from engine.config.distillation import StudentConfig
 from engine.config.network import named_network
 from engine.distillation.objective import learning_rate
 from engine.distillation.training import train_student
-from engine.errors import CheckpointError, DatasetError, StopRequestedError
+from engine.errors import CheckpointError, DatasetError, DivergenceError, StopRequestedError
 from engine.events import CheckpointWritten
 from engine.rollout.saved_policy import load_policy
 
@@ -82,6 +83,23 @@ def test_a_checkpoint_of_other_settings_is_refused(
     other = student_config.model_copy(update={"learning_rate": 0.5})
     with pytest.raises(CheckpointError, match="learning_rate"):
         train_student(other, expert_folder, Listener().context(tmp_path, 2, written.path))
+
+
+def test_a_student_that_diverges_is_neither_kept_nor_written(
+    tmp_path: Path, expert_folder: Path, student_config: StudentConfig
+) -> None:
+    listener = Listener(2)
+    with pytest.raises(StopRequestedError):
+        train_student(student_config, expert_folder, listener.context(tmp_path))
+    (written,) = [e for e in listener.events if isinstance(e, CheckpointWritten)]
+    tensors, document = load_checkpoint(written.path)
+    name = next(name for name in tensors if name.endswith("output_bias.bias"))
+    tensors[name][:] = torch.nan
+    poisoned = tmp_path / "poisoned.safetensors"
+    save_checkpoint(poisoned, tensors, document)
+    with pytest.raises(DivergenceError, match="gradient is nan after gradient step 2"):
+        train_student(student_config, expert_folder, Listener().context(tmp_path, 2, poisoned))
+    assert not list(tmp_path.glob("student-*"))
 
 
 def test_training_without_progress_stops_early_and_keeps_the_best(

@@ -198,6 +198,28 @@ def test_divergence_fails_and_keeps_the_last_checkpoint(
     assert list(tmp_path.glob("checkpoint-*")) == [checkpoint]
 
 
+def test_a_kl_that_ends_an_iteration_lowers_the_learning_rate(
+    robots: list[Morphology], tmp_path: Path
+) -> None:
+    ppo = PpoConfig(horizon=HORIZON, minibatches=2, epochs=1, stop_kl=1e-9, target_kl=1e-9)
+    events = train(config(2, ppo=ppo), robots, tmp_path)
+    rates = [values["learning_rate"] for _, values in numbers(events)]
+    assert rates[-1] < ppo.learning_rate
+
+
+def test_a_policy_that_moved_too_far_has_diverged(robots: list[Morphology], tmp_path: Path) -> None:
+    ppo = PpoConfig(
+        horizon=HORIZON,
+        minibatches=2,
+        learning_rate=1.0,
+        learning_rate_limits=(1.0, 1.0),
+        action_std=1e-3,
+        gradient_norm=1e6,
+    )
+    with pytest.raises(DivergenceError, match=r"KL of .*clone it"):
+        train(config(3, ppo=ppo), robots, tmp_path)
+
+
 def test_a_run_resumes_only_with_its_own_settings_and_robots(
     robots: list[Morphology], tmp_path: Path
 ) -> None:

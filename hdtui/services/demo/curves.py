@@ -8,6 +8,7 @@ from db.queries.histories import WholeCurve
 from engine.random import generator
 
 ITERATION_STEPS = 8_192
+_ROBOT_METRICS = ("return", "falls", "episode_length", "speed")
 ITERATION_S = 2.2
 
 
@@ -20,7 +21,7 @@ def teacher_curves(
     for digest in digests:
         scale = float(random.uniform(0.5, 1.5))
         robot = teacher_values(run_id + len(values), iterations, final_return * scale)
-        values[digest] = {name: robot[name] for name in ("return", "falls", "episode_length")}
+        values[digest] = {name: robot[name] for name in _ROBOT_METRICS}
     for digest, series in values.items():
         for name, value in series.items():
             yield _curve(run_id, name, digest, value, ITERATION_STEPS, ITERATION_S)

@@ -1,0 +1,38 @@
+"""Teachers with random weights, and a context that tells nobody anything."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from engine.checkpoints import prefixed, save_checkpoint
+from engine.config.network import NetworkKind, named_network
+from engine.events import StageContext
+from engine.morphology.tree import Morphology
+from engine.rollout.saved_policy import DOCUMENT_KEY, POLICY_PREFIX, PolicyDescription
+
+
+def silent_context(folder: Path) -> StageContext:
+    return StageContext(folder, 1, lambda event: None, lambda: False)
+
+
+def save_teacher(
+    path: Path,
+    seed: int = 1,
+    kind: NetworkKind = "transformer",
+    robots: Sequence[Morphology] = (),
+) -> Path:
+    description = PolicyDescription(
+        network=named_network(kind, "small"),
+        task="flat",
+        terrain_points=0,
+        digests=tuple(robot.digest for robot in robots),
+        action_std=0.5,
+    )
+    policy = description.build(seed)
+    with torch.no_grad():
+        for parameter in policy.parameters():
+            parameter.mul_(1.5)
+    tensors = prefixed(POLICY_PREFIX, policy.state_dict())
+    save_checkpoint(path, tensors, {DOCUMENT_KEY: description.model_dump(mode="json")})
+    return path
