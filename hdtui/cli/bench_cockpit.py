@@ -9,12 +9,19 @@ a busy machine does not stretch.
 import itertools
 import os
 import statistics
+import subprocess
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from db.queries.histories import write_runs
+from db.queries.runs import list_runs
+from db.records import Run, RunState
+from db.session import Database
+from engine.workers.liveness import process_started_at
 from hdtui.cli.output import say
 from hdtui.cli.terminal import Burst, Terminal, braille_cells
 from hdtui.services.demo.crowd import prepare
@@ -24,6 +31,7 @@ from hdtui.services.demo.feed import Feed
 OPENINGS = 5
 UNANSWERED_S = 2.0
 WINDOW_S = 15.0
+KILLS = 5
 REPORT_EVERY_S = 1.2
 _HOME_WORDS = (
     *("laptop", "teacher", "slots 1 of 2", "physics", "memory", "finished in 20m", "? help"),
@@ -84,6 +92,7 @@ def measure(home: Path) -> dict[str, Any]:
     say("Drawing the long curve ...")
     curve_s, curve_cpu_s = _curve_time(home)
     say(f"Counting bytes, {WINDOW_S:.0f} s each on Home, beside a live curve, watching a robot ...")
+    say(f"Then killing a worker {KILLS} times ...")
     return {
         "open_s": statistics.median(wall_s for wall_s, _ in opened),
         "open_cpu_s": statistics.median(cpu_s for _, cpu_s in opened),
@@ -91,6 +100,7 @@ def measure(home: Path) -> dict[str, Any]:
         "curve_ms": None if curve_s is None else 1e3 * curve_s,
         "curve_cpu_ms": 1e3 * curve_cpu_s,
         **_rates(home),
+        "lost_s": _lost_time(home),
         "load_before": load,
         "cores": os.cpu_count(),
     }
@@ -205,6 +215,36 @@ def _rates(home: Path) -> dict[str, float]:
         "watch_bytes_per_s": _bytes_per_s(watched),
         "watch_frames_per_s": pictures / WINDOW_S,
     }
+
+
+def _lost_time(home: Path) -> float:
+    """The longest of some times from the kill -9 of a worker until the open cockpit says lost."""
+    prepare(home, say)
+    database = Database.open(home)
+    (run,) = [run for run in list_runs(database, states=[RunState.RUNNING]) if run.pid]
+    waits = []
+    try:
+        for _ in range(KILLS):
+            with subprocess.Popen(["sleep", "600"]) as worker:  # noqa: S607
+                reported = {"reported_at": datetime.now(UTC), "pid": worker.pid}
+                started_at = process_started_at(worker.pid)
+                _write(database, replace(run, pid_started_at=started_at, **reported))  # type: ignore[arg-type]
+                terminal = _opened(home)
+                worker.kill()
+                killed_at = time.perf_counter()
+                worker.wait()
+                lost_at = terminal.wait_for((f"† {run.id}",))
+                terminal.close()
+            waits.append(float("inf") if lost_at is None else lost_at - killed_at)
+    finally:
+        _write(database, run)
+        database.close()
+    return max(waits)
+
+
+def _write(database: Database, run: Run) -> None:
+    with database.write() as session:
+        write_runs(session, [run])
 
 
 def _bytes_per_s(bursts: Sequence[Burst]) -> float:

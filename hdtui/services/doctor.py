@@ -160,38 +160,72 @@ def _database(home: Path) -> Finding:
     return Finding("database", "good", f"{known}, schema {schema}")
 
 
-def _logout(folder: Path = Path("/etc/systemd")) -> Finding:
+def _logout(root: Path = Path("/")) -> Finding:
     """Whether systemd kills what a user leaves running at logout (KillUserProcesses, linger)."""
-    kills = False
-    files = [folder / "logind.conf", *sorted((folder / "logind.conf.d").glob("*.conf"))]
-    for file in files:
+    user = os.environ.get("USER") or str(os.getuid())
+    kills = _asked_logind() if root == Path("/") else None
+    source = "logind says so"
+    if kills is None:
+        kills, source = _configured_kills(root), "its configuration says so"
+    if kills and not (root / "var/lib/systemd/linger" / user).exists():
+        return Finding(
+            "logout",
+            "warn",
+            f"KillUserProcesses is on ({source}): runs die at logout;"
+            f" `loginctl enable-linger {user}` keeps them",
+        )
+    if kills:
+        return Finding("logout", "good", f"runs survive logout: {user} lingers")
+    if kills is None:
+        source = "KillUserProcesses is not set anywhere; distributions leave it off"
+    return Finding("logout", "good", f"runs survive logout: {source}")
+
+
+def _asked_logind() -> bool | None:
+    """What the running logind does; None where there is none to ask."""
+    program = shutil.which("busctl")
+    if program is None:
+        return None
+    logind = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
+    command = [program, "get-property", *logind, "KillUserProcesses"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return {"b true": True, "b false": False}.get(answer.stdout.strip())
+
+
+def _configured_kills(root: Path) -> bool | None:
+    """What logind's files say, in the order in which it reads them; None where nothing does."""
+    folders = [root / name / "systemd" for name in ("usr/lib", "usr/local/lib", "run", "etc")]
+    mains = [folder / "logind.conf" for folder in folders if (folder / "logind.conf").is_file()]
+    # A file of a later folder takes the place of one of that name in an earlier folder.
+    parts = {
+        file.name: file for folder in folders for file in (folder / "logind.conf.d").glob("*.conf")
+    }
+    kills = None
+    for file in [*mains[-1:], *(parts[name] for name in sorted(parts))]:
         try:
             text = file.read_text(encoding="utf-8", errors="replace")
         except OSError:
             continue
         for value in re.findall(r"(?m)^\s*KillUserProcesses\s*=\s*(\S+)", text):
             kills = value.lower() in ("yes", "true", "1", "on")
-    user = os.environ.get("USER") or str(os.getuid())
-    lingers = Path("/var/lib/systemd/linger").joinpath(user).exists()
-    if kills and not lingers:
-        return Finding(
-            "logout",
-            "warn",
-            f"KillUserProcesses is on: runs die at logout; `loginctl enable-linger {user}` keeps "
-            "them",
-        )
-    return Finding("logout", "good", "runs survive logout")
+    return kills
 
 
 def _terminal(environment: Mapping[str, str]) -> Finding:
     size = shutil.get_terminal_size((0, 0))
-    colours = "true colour" if environment.get("COLORTERM") in ("truecolor", "24bit") else "16/256"
     term = environment.get("TERM", "none")
+    colours = "256" if "256color" in term else "16"
+    if environment.get("COLORTERM") in ("truecolor", "24bit"):
+        colours = "true"
     text = f"TERM {term}, {colours} colours, {size.columns}x{size.lines}"
     if "NO_COLOR" in environment:
         text += ", NO_COLOR"
     if "utf" not in locale.getpreferredencoding(False).lower():
-        return Finding("terminal", "warn", f"{text}; no UTF-8: the cockpit draws in ASCII")
+        advice = "choose a UTF-8 locale, or ASCII drawing in the palette (ctrl+p)"
+        return Finding("terminal", "warn", f"{text}; no UTF-8: {advice}")
     if 0 < size.columns < 80 or 0 < size.lines < 24:
         return Finding("terminal", "warn", f"{text}; made for 80x24, works from 60x18")
     return Finding("terminal", "good", text)

@@ -31,19 +31,35 @@ def test_a_damaged_database_is_bad(tmp_path: Path) -> None:
     assert findings["database"].verdict == "bad"
 
 
+ON, OFF = "[Login]\nKillUserProcesses=yes\n", "[Login]\nKillUserProcesses=no\n"
+
+
 @pytest.mark.parametrize(
-    ("text", "verdict"),
+    ("files", "verdict"),
     [
-        ("[Login]\nKillUserProcesses=yes\n", "warn"),
-        ("[Login]\n#KillUserProcesses=yes\n", "good"),
-        ("[Login]\nKillUserProcesses=no\n", "good"),
+        ({}, "good"),
+        ({"etc/systemd/logind.conf": ON}, "warn"),
+        ({"etc/systemd/logind.conf": f"#{OFF}"}, "good"),
+        ({"usr/lib/systemd/logind.conf": ON, "etc/systemd/logind.conf": "[Login]\n"}, "good"),
+        ({"etc/systemd/logind.conf": ON, "run/systemd/logind.conf.d/50-ours.conf": OFF}, "good"),
+        ({"usr/lib/systemd/logind.conf.d/50-kill.conf": ON}, "warn"),
+        (
+            {
+                "usr/lib/systemd/logind.conf.d/50-kill.conf": ON,
+                "etc/systemd/logind.conf.d/50-kill.conf": OFF,
+            },
+            "good",
+        ),
+        ({"etc/systemd/logind.conf": ON, "var/lib/systemd/linger/worker": ""}, "good"),
     ],
 )
 def test_logout_rules_are_read(
-    tmp_path: Path, text: str, verdict: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, files: dict[str, str], verdict: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("USER", "nobody-lingers")
-    (tmp_path / "logind.conf").write_text(text)
+    monkeypatch.setenv("USER", "worker")
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
     assert doctor._logout(tmp_path).verdict == verdict
 
 

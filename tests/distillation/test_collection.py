@@ -9,9 +9,12 @@ from folders import read_files
 from engine.config.distillation import CollectionConfig
 from engine.distillation.collection import collect_expert_data
 from engine.distillation.dataset import load_dataset, pooled_moments
-from engine.distillation.manifest import load_manifest
+from engine.distillation.manifest import EpisodeStatistics, load_manifest
+from engine.distillation.recording import _Recording
+from engine.environments import EpisodeBatch
 from engine.errors import DatasetError, StopRequestedError
 from engine.events import StageContext
+from engine.morphology.packing import Packing
 from engine.morphology.tree import Morphology
 from engine.rollout.actors import CheckpointActors
 
@@ -120,3 +123,25 @@ def test_pooled_moments_are_those_of_all_rows(expert_folder: Path) -> None:
     np.testing.assert_allclose(mean, rows.mean(axis=0, dtype=np.float64), atol=1e-9)
     np.testing.assert_allclose(variance, rows.var(axis=0, dtype=np.float64), rtol=1e-6, atol=1e-9)
     assert count == len(rows)
+
+
+def test_a_robot_is_judged_by_the_first_episode_of_each_simulation() -> None:
+    packing = Packing((3,), 2)
+    samples = np.zeros((6, packing.num_rows, 1), np.float32)
+    nothing = np.zeros(2)
+    episodes = EpisodeBatch(
+        robot=np.array([0, 0]),
+        simulation=np.array([1, 1]),
+        episode=np.array([0, 1]),
+        episode_return=np.array([1.0, 9.0]),
+        length=np.array([2, 3]),
+        terminated=np.array([True, True]),
+        distance_m=nothing,
+        mean_speed_m_s=nothing,
+        energy=nothing,
+        exploded=np.array([False, False]),
+    )
+    recording = _Recording(packing, samples, samples, samples, None, np.array([2.0, 5.0]), episodes)
+    assert recording.statistics(0) == EpisodeStatistics(
+        episodes=2, mean_return=1.5, mean_length=4.0, fall_fraction=0.5
+    )
