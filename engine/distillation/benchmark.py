@@ -1,7 +1,9 @@
 """Grouped distillation against one hypernetwork pass per sample, in one run on this machine.
 
-The per-sample step is the published way, written here on the same modules: every sample has its
-robot's context row by row through encoders and heads, and a base MLP of its own through ``bmm``.
+The grouped step is the one that trains students, from gathering a minibatch to Adam, on one thread.
+The per-sample step is the published way, written here on the same modules, its samples at hand:
+every sample has its robot's context row by row through encoders and heads, and a base MLP of its
+own through ``bmm``.
 """
 
 import time
@@ -13,10 +15,15 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from engine.config.distillation import student_network
+from engine.config.distillation import StudentConfig, student_network
 from engine.config.network import NetworkConfig
 from engine.distillation.imitation import balanced_weights, imitation_loss
+from engine.distillation.minibatches import Choice, IntArray, Minibatch, MinibatchReader
+from engine.distillation.shards import ShardArrays
+from engine.distillation.shares import Shares
+from engine.morphology.generation import generate
 from engine.morphology.packing import Packing
+from engine.morphology.tree import Morphology
 from engine.policies.build import build_policy
 from engine.policies.controller import BucketContext, Controller, RobotBatch
 from engine.policies.policy import Policy
@@ -25,6 +32,8 @@ from engine.policies.widths import network_widths
 _SEED = 0
 _GRADIENT_NORM = 0.5
 _GEMM_SIZE = 1024
+_ROBOTS, _SAMPLES = 64, 80
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -114,22 +123,27 @@ def gradient_relative_error(config: NetworkConfig, batch: Batch) -> float:
 
 def benchmark_distillation(seconds: float = 8.0) -> dict[str, float]:
     """The published student at 64 robots x 80 samples: speeds per CPU-second, and agreement."""
-    config = student_network("published")
-    grouped = random_batch(64, 80)
-    single = random_batch(64, 4).per_sample()
-    policy = _student(config)
+    network = student_network("published")
+    config = StudentConfig(network=network, threads=1, learning_rate=1e-4, device="cpu")
+    reader = MinibatchReader(made_up_robots(_ROBOTS, _SAMPLES), _CPU)
+    grouped = _batch(reader.read(_choice(_SAMPLES)))
+    single = _batch(reader.read(_choice(4))).per_sample()
+    policy = _student(network)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         gemm_flops = _gemm_flops_per_cpu_s()
-        steps = {"grouped": _step(policy, grouped), "per_sample": _step(policy, single)}
+        steps = {
+            "grouped": _training_step(config, policy, reader),
+            "per_sample": _step(policy, single),
+        }
         per_step = {name: _cpu_seconds(step, seconds / 2) for name, step in steps.items()}
         gemm_flops = max(gemm_flops, _gemm_flops_per_cpu_s())
     finally:
         torch.set_num_threads(threads)
     grouped_rate = grouped.packing.num_environments / per_step["grouped"]
     single_rate = single.packing.num_environments / per_step["per_sample"]
-    error = gradient_relative_error(config, random_batch(8, 4, torch.float64))
+    error = gradient_relative_error(network, random_batch(8, 4, torch.float64))
     return {
         "grouped_samples_per_cpu_s": grouped_rate,
         "per_sample_samples_per_cpu_s": single_rate,
@@ -137,6 +151,50 @@ def benchmark_distillation(seconds: float = 8.0) -> dict[str, float]:
         "gradient_relative_error": error,
         "gemm_fraction": step_flops(policy, grouped) / per_step["grouped"] / gemm_flops,
     }
+
+
+@dataclass(frozen=True)
+class MadeUpRobot:
+    """A generated robot with random samples."""
+
+    robot: Morphology
+    arrays: ShardArrays
+
+    def take(self, samples: IntArray) -> ShardArrays:
+        """Copies of some samples."""
+        return self.arrays.take(samples)
+
+
+def made_up_robots(num_robots: int, samples: int) -> list[MadeUpRobot]:
+    """Robots of the design space, each with so many random samples."""
+    rng = np.random.default_rng(_SEED)
+    widths = network_widths(0)
+
+    def normal(robot: Morphology, width: int) -> np.ndarray:
+        shape = (samples, robot.num_limbs, width)
+        return rng.standard_normal(shape).astype(np.float32)
+
+    return [
+        MadeUpRobot(
+            robot,
+            ShardArrays(
+                normal(robot, widths.observation),
+                normal(robot, widths.joint_slots),
+                normal(robot, widths.joint_slots),
+                None,
+            ),
+        )
+        for robot in generate(num_robots, seed=_SEED)
+    ]
+
+
+def _choice(samples: int) -> Choice:
+    """So many samples of every robot."""
+    return Choice(tuple(range(_ROBOTS)), np.tile(np.arange(samples), (_ROBOTS, 1)))
+
+
+def _batch(minibatch: Minibatch) -> Batch:
+    return Batch(minibatch.robots, minibatch.packing, minibatch.observation, minibatch.action_mean)
 
 
 def step_flops(policy: Policy, batch: Batch) -> float:
@@ -153,6 +211,21 @@ def _student(config: NetworkConfig) -> Policy:
 def _gradients(policy: Policy, batch: Batch) -> list[Tensor]:
     loss = batch_loss(policy, batch)
     return list(torch.autograd.grad(loss, list(policy.parameters())))
+
+
+def _training_step(
+    config: StudentConfig, policy: Policy, reader: MinibatchReader
+) -> Callable[[], None]:
+    optimizer = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, fused=True)
+    shares = Shares(config, policy, reader, _CPU)
+    choice = _choice(_SAMPLES)
+
+    def step() -> None:
+        shares.backward(choice, 0)
+        torch.nn.utils.clip_grad_norm_(policy.parameters(), config.gradient_norm)
+        optimizer.step()
+
+    return step
 
 
 def _step(policy: Policy, batch: Batch) -> Callable[[], None]:

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from engine.distillation.dataset import RobotData, Subset
+from engine.distillation.dataset import Subset
+from engine.distillation.shards import ShardArrays
 from engine.morphology.packing import Packing
+from engine.morphology.tree import Morphology
 from engine.policies.controller import BucketContext, RobotBatch
 from engine.policies.robots import robot_batch
 from engine.random import generator
@@ -100,10 +103,21 @@ def validation_choices(
     return choices
 
 
-class MinibatchReader:
-    """Gathers minibatches from memory-mapped shards; contexts are computed once."""
+class RobotSamples(Protocol):
+    """A robot, and copies of those of its samples that are asked for."""
 
-    def __init__(self, robots: Sequence[RobotData], device: torch.device) -> None:
+    @property
+    def robot(self) -> Morphology:
+        """The robot."""
+
+    def take(self, samples: IntArray) -> ShardArrays:
+        """Copies of some samples."""
+
+
+class MinibatchReader:
+    """Gathers minibatches, of memory-mapped shards for example; contexts are computed once."""
+
+    def __init__(self, robots: Sequence[RobotSamples], device: torch.device) -> None:
         self._robots = robots
         self._device = device
         self._batch = robot_batch([data.robot for data in robots], device)

@@ -1,7 +1,7 @@
 """A whole pipeline as queued runs, each reading what earlier ones make."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from db.queries.robots import list_robots
@@ -37,12 +37,14 @@ def queue_pipeline(
     preset: str | None = None,
     robots: str | None = None,
     name: str | None = None,
+    study: str | None = None,
 ) -> tuple[Pipeline, list[Run]]:
     """Queue every stage at once and see that somebody starts them; the runs in that order.
 
     ``robots`` names a set to train on; without one, robots are generated. Robots never trained on
-    are those of the set with that role, else generated. UnknownRobotSetError (nothing is queued)
-    where no set has that name; ConfigError where the teacher could not go on to mutants.
+    are those of the set with that role, else generated. ``study`` groups the runs with others that
+    answer the same question. UnknownRobotSetError (nothing is queued) where no set has that name;
+    ConfigError where the teacher could not go on to mutants.
     """
     if config.teacher.network.kind == "single_mlp":
         raise ConfigError(
@@ -61,7 +63,7 @@ def queue_pipeline(
         queued: dict[RunKind, int] = {}
         for stage in _stages(config, _robot_sets(pipeline.id, robots, unseen_given)):
             inputs = tuple(queued[kind] for kind in stage.reads if kind in queued)
-            new = stage.run(label, pipeline.id, inputs)
+            new = replace(stage.run(label, pipeline.id, inputs), group=study or None)
             queued[stage.kind] = insert_run(session, new, boot_id()).id
     ensure_supervisor(database.home)
     return pipeline, list_runs(database, pipeline=pipeline.id, newest_first=False)
