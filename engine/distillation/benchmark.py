@@ -28,6 +28,7 @@ from engine.policies.build import build_policy
 from engine.policies.controller import BucketContext, Controller, RobotBatch
 from engine.policies.policy import Policy
 from engine.policies.widths import network_widths
+from engine.rollout.children import use_one_thread
 
 _SEED = 0
 _GRADIENT_NORM = 0.5
@@ -130,7 +131,7 @@ def benchmark_distillation(seconds: float = 8.0) -> dict[str, float]:
     single = _batch(reader.read(_choice(4))).per_sample()
     policy = _student(network)
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    use_one_thread()
     try:
         gemm_flops = _gemm_flops_per_cpu_s()
         steps = {

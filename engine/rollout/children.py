@@ -8,9 +8,9 @@ import sys
 import torch
 
 _PR_SET_PDEATHSIG = 1
-# glibc's mallopt: keep what is freed, and take no block below a size straight from the system.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_KEEP_BYTES, _BLOCK_BYTES = 2**31 - 1, (2**30, 2**25)
+# glibc's mallopt: keep what is freed, and take no block straight from the system.
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+_KEEP_BYTES = 2**31 - 1
 
 
 def use_one_thread() -> None:
@@ -28,7 +28,7 @@ def _keep_memory() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
         mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES)
-        any(mallopt(_M_MMAP_THRESHOLD, size) for size in _BLOCK_BYTES)
+        mallopt(_M_MMAP_MAX, 0)  # no block of its own, whatever its size
 
 
 def prepare_child(parent: int) -> None:
