@@ -233,6 +233,12 @@ def set_note(database: Database, run_id: int, note: str | None) -> None:
         existing(session, run_id).note = note or None
 
 
+def set_study(database: Database, run_id: int, study: str | None) -> None:
+    """Put a run into a study, or into none."""
+    with database.write() as session:
+        existing(session, run_id).group_name = study or None
+
+
 def archive(database: Database, run_id: int, archived: bool = True) -> None:
     """Hide a run from lists, or bring it back."""
     with database.write() as session:

@@ -36,6 +36,12 @@ DeviceName = Annotated[
     typer.Option("--device", help="Where networks run; auto is a GPU where there is one."),
 ]
 Name = Annotated[str | None, typer.Option("--name", help="A name for the run.")]
+Study = Annotated[
+    str | None,
+    typer.Option(
+        "--study", metavar="NAME", help="Study that the run belongs to; study:NAME finds it."
+    ),
+]
 
 
 def home_folder(home: Path | None) -> Path:

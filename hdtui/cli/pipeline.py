@@ -9,7 +9,17 @@ from db.records import Run, RunKind, RunState
 from engine.config.presets import preset as named_preset
 from hdtui.cli.follow import follow
 from hdtui.cli.launch import configured
-from hdtui.cli.options import ConfigFile, Detach, Home, Json, Preset, Seed, Settings, open_workspace
+from hdtui.cli.options import (
+    ConfigFile,
+    Detach,
+    Home,
+    Json,
+    Preset,
+    Seed,
+    Settings,
+    Study,
+    open_workspace,
+)
 from hdtui.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -27,6 +37,7 @@ def pipeline_command(
     settings: Settings = None,
     config: ConfigFile = None,
     name: Annotated[str | None, typer.Option("--name", help="A name for the runs.")] = None,
+    study: Study = None,
     detach: Detach = False,
     home: Home = None,
     json: Json = False,
@@ -38,7 +49,9 @@ def pipeline_command(
     chosen = configured(named_preset(preset), config, settings, seed)
     check_robot_set(robots, home)
     workspace, database = open_workspace(home)
-    pipeline, runs = queue_pipeline(database, chosen, preset=preset, robots=robots, name=name)
+    pipeline, runs = queue_pipeline(
+        database, chosen, preset=preset, robots=robots, name=name, study=study
+    )
     say(f"pipeline {pipeline.id}: {len(runs)} runs queued in {workspace.home}")
     if not detach:
         runs = follow(database, workspace.home, [run.id for run in runs])

@@ -42,6 +42,7 @@ def run_summary(run: Run) -> dict[str, Any]:
         "ended_at": run.ended_at,
         "inputs": run.inputs,
         "pipeline": run.pipeline,
+        "study": run.group,
         "attempt": run.attempt,
         "seed": run.seed,
         "result": run.result,
@@ -266,14 +267,17 @@ def note_command(
     run: RunId,
     note: Annotated[str | None, typer.Option("--note", help="Replace the note.")] = None,
     tag: Annotated[list[str] | None, typer.Option("--tag", help="Replace the tags.")] = None,
+    study: Annotated[
+        str | None, typer.Option("--study", help="Study it belongs to; empty: none.")
+    ] = None,
     archive: Annotated[bool | None, typer.Option("--archive/--unarchive")] = None,
     home: Home = None,
     json: Json = False,
     seed: Seed = None,
 ) -> None:
-    """Describe a run: note, tags, archived or not."""
+    """Describe a run: note, tags, study, archived or not."""
     from db.queries.runs import archive as set_archived
-    from db.queries.runs import get_run, set_note, set_tags
+    from db.queries.runs import get_run, set_note, set_study, set_tags
 
     _, database = existing(home)
     get_run(database, run)
@@ -281,10 +285,13 @@ def note_command(
         set_note(database, run, note)
     if tag is not None:
         set_tags(database, run, tag)
+    if study is not None:
+        set_study(database, run, study.strip())
     if archive is not None:
         set_archived(database, run, archive)
+    record = get_run(database, run)
+    say(f"{run}: {_described(record)}")
     if json:
-        record = get_run(database, run)
         print_json({**run_summary(record), "note": record.note, "tags": record.tags})
 
 
@@ -311,6 +318,12 @@ def delete_command(
     say(f"{run}: {record.kind.value} {record.name} is deleted with everything it wrote")
     if json:
         print_json({"deleted": run})
+
+
+def _described(run: Run) -> str:
+    words = [f"study {run.group or 'none'}", f"tags {' '.join(run.tags) or 'none'}"]
+    words += [f"note {run.note or 'none'}", *(["archived"] if run.archived else [])]
+    return safe(", ".join(words))
 
 
 def _stopping(run: Run) -> str:

@@ -15,7 +15,7 @@ from engine.config.distillation import CollectionConfig, StudentConfig
 from engine.config.evaluation import DeploymentConfig, EvaluationConfig
 from engine.config.presets import stage_preset
 from engine.config.teacher import TeacherConfig
-from engine.errors import UsageError
+from engine.errors import DeploymentError, UsageError
 from hdtui.cli.inherited import (
     check_teachers,
     collection_of_teacher,
@@ -33,6 +33,7 @@ from hdtui.cli.options import (
     Preset,
     Seed,
     Settings,
+    Study,
     open_workspace,
 )
 from hdtui.cli.output import say
@@ -114,6 +115,7 @@ def stage_run(
     name: str | None,
     inputs: Sequence[int] = (),
     robot_sets: Sequence[str] = (),
+    study: str | None = None,
 ) -> NewRun:
     """A stage as a run to queue."""
     seed = int(getattr(config, "seed", 1))
@@ -125,6 +127,7 @@ def stage_run(
         seed=seed,
         inputs=tuple(inputs),
         robot_sets=tuple(robot_sets),
+        group=study or None,
         device=str(getattr(config, "device", "cpu")),
     )
 
@@ -136,6 +139,7 @@ def teach_command(
     config: ConfigFile = None,
     device: DeviceName = None,
     name: Name = None,
+    study: Study = None,
     detach: Detach = False,
     home: Home = None,
     json: Json = False,
@@ -152,7 +156,7 @@ def teach_command(
     for robot_set in robots:
         resolve_set(database, workspace, robot_set)
     name = name or f"{preset}-{'-'.join(robots)}-s{chosen.seed}"
-    new_run = stage_run(RunKind.TEACHER, chosen, name, (), robots)
+    new_run = stage_run(RunKind.TEACHER, chosen, name, (), robots, study)
     queue_and_follow(workspace, database, new_run, detach=detach, json=json)
 
 
@@ -163,6 +167,7 @@ def collect_command(
     settings: Settings = None,
     config: ConfigFile = None,
     name: Name = None,
+    study: Study = None,
     detach: Detach = False,
     home: Home = None,
     json: Json = False,
@@ -185,7 +190,7 @@ def collect_command(
     for robot_set in robots:
         resolve_set(database, workspace, robot_set)
     check_teachers(database, source, robots)
-    new_run = stage_run(RunKind.COLLECTION, chosen, name, (teacher,), robots)
+    new_run = stage_run(RunKind.COLLECTION, chosen, name, (teacher,), robots, study)
     queue_and_follow(workspace, database, new_run, detach=detach, json=json)
 
 
@@ -196,6 +201,7 @@ def distill_command(
     config: ConfigFile = None,
     device: DeviceName = None,
     name: Name = None,
+    study: Study = None,
     detach: Detach = False,
     home: Home = None,
     json: Json = False,
@@ -213,7 +219,7 @@ def distill_command(
         seed,
         lambda base: student_of_collection(base, database, source),
     )
-    new_run = stage_run(RunKind.STUDENT, chosen, name, (collection,))
+    new_run = stage_run(RunKind.STUDENT, chosen, name, (collection,), study=study)
     queue_and_follow(workspace, database, new_run, detach=detach, json=json)
 
 
@@ -241,6 +247,7 @@ def evaluate_command(
     settings: Settings = None,
     config: ConfigFile = None,
     name: Name = None,
+    study: Study = None,
     detach: Detach = False,
     home: Home = None,
     json: Json = False,
@@ -265,7 +272,7 @@ def evaluate_command(
         lambda base: evaluation_of_policies(base, database, inputs),
     )
     sets = robot_sets(workspace, database, robots)
-    new_run = stage_run(RunKind.EVALUATION, chosen, name, inputs, sets)
+    new_run = stage_run(RunKind.EVALUATION, chosen, name, inputs, sets, study)
     extra: dict[str, object] = {"baselines": baselines}
     if files:
         digests = {one.digest for each in sets for one in list_robots(database, each)}
@@ -357,9 +364,23 @@ def deploy_command(
     new_run = stage_run(RunKind.DEPLOYMENT, chosen, name, (student,), sets)
     run = queue_and_follow(workspace, database, new_run, detach=False, json=json)
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
         for artifact in list_artifacts(database, run.id):
-            source = workspace.resolve(artifact.path)
-            if source.is_file():
-                shutil.copy2(source, out / source.name)
-                say(str(out / source.name))
+            copy_deployed(workspace.resolve(artifact.path), out)
+
+
+def copy_deployed(policy: Path, out: Path) -> None:
+    """Copy a deployed policy, the JSON that explains it and the scene to try it in.
+
+    Raises:
+        DeploymentError: The policy or its JSON is missing, or the folder cannot be written.
+    """
+    scene = policy.with_suffix(".xml")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        # A robot that sees terrain has no scene of its own.
+        for source in (policy, policy.with_suffix(".json"), *([scene] if scene.is_file() else [])):
+            shutil.copy2(source, out / source.name)
+            say(str(out / source.name))
+    except OSError as error:
+        problem = f"{error.filename}: {error.strerror}"
+        raise DeploymentError(f"{policy.name} cannot be copied to {out}: {problem}") from error

@@ -16,6 +16,7 @@ from hdtui.services.evaluate import (
     Evaluation,
     command_words,
     estimate_words,
+    missing_words,
 )
 from hdtui.widgets.lines import Lines, Span, muted
 from hdtui.widgets.table import Column, Table, TableRow
@@ -44,12 +45,14 @@ class EvaluateScreen(ModalScreen[Evaluation | None]):
         columns = (Column("what", "", 10, gap=1), Column("value", "", 20, grow=True, gap=0))
         self.table = Table(columns, header=False)
         self.words = Lines()
+        self.answer = Lines([()])
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
             box.border_title = "Evaluate"
             yield self.table
             yield self.words
+            yield self.answer
 
     def on_mount(self) -> None:
         self.table.styles.height = max(1, len(self.choices.policies)) + 4
@@ -104,6 +107,7 @@ class EvaluateScreen(ModalScreen[Evaluation | None]):
             self.wanted = replace(wanted, episodes=_EPISODES[place % len(_EPISODES)])
         elif key == "seed":
             self.wanted = replace(wanted, seed=max(0, wanted.seed + step))
+        self._answer("")
         self._show()
 
     def on_table_chosen(self, message: Table.Chosen) -> None:
@@ -111,11 +115,23 @@ class EvaluateScreen(ModalScreen[Evaluation | None]):
         self.action_change(1)
 
     def action_copy(self) -> None:
+        missing = missing_words(self.wanted)
+        if missing:
+            self._answer(f"y: nothing is copied, {missing}", "warn")
+            return
         self.app.copy_to_clipboard(command_words(self.wanted, self.names))
+        self._answer("command copied")
 
     def action_start(self) -> None:
-        if self.wanted.policies and self.wanted.robots:
-            self.dismiss(self.wanted)
+        missing = missing_words(self.wanted)
+        if missing:
+            self._answer(f"R: nothing to start, {missing}", "warn")
+            return
+        self.dismiss(self.wanted)
+
+    def _answer(self, sentence: str, role: str = "text") -> None:
+        """Answer the last key below the choices."""
+        self.answer.show([(Span(f" {sentence}", role),)])
 
     def action_leave(self) -> None:
         self.dismiss(None)

@@ -10,18 +10,20 @@ from textual.containers import Horizontal
 from db.records import Run
 from engine.config.presets import PRESETS
 from hdtui.messages import Answer, WorldChanged
-from hdtui.screens.launch_parts import COLUMNS, TOP_HELP, about_lines, estimate_lines, setting_row
+from hdtui.screens.launch_parts import (
+    COLUMNS,
+    SettingField,
+    about_lines,
+    columns_of,
+    command_rows,
+    estimate_lines,
+    setting_row,
+)
 from hdtui.screens.menu import MenuScreen
 from hdtui.screens.shell import CockpitScreen
+from hdtui.services import commands
 from hdtui.services.known_runs import Known, read_known
-from hdtui.services.launch import (
-    NEEDS_INPUT,
-    NEW_SET,
-    NO_ROBOTS,
-    STAGES,
-    LaunchForm,
-    read_clone,
-)
+from hdtui.services.launch import STAGES, TOP_FIELDS, LaunchForm, form_of_clone, read_clone
 from hdtui.services.settings_schema import SettingRow, choices_of, fields_of
 from hdtui.widgets.filter_row import FilterRow
 from hdtui.widgets.lines import Lines
@@ -40,12 +42,12 @@ class LaunchScreen(CockpitScreen):
     KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = (
         ("j k", "setting"),
         ("enter", "edit; open or close a section"),
-        ("u", "back to the preset"),
+        ("u", "take the change of a row back"),
         ("/", "find a setting"),
         ("[ ]", "previous, next stage"),
         ("y", "copy the command"),
         ("R", "start the run"),
-        ("esc", "leave the field, the form"),
+        ("esc", "leave the field as it was, the form"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("R", "start", show=False),
@@ -64,7 +66,8 @@ class LaunchScreen(CockpitScreen):
         clone: int | None = None,
     ) -> None:
         super().__init__(cockpit)
-        self.form = LaunchForm(stage=kind)
+        self.forms = {kind: LaunchForm(stage=kind)}
+        self.stage = kind
         self.known = Known((), ())
         self.clone_id = clone
         self.opened: set[str] = {"ppo"}
@@ -72,10 +75,15 @@ class LaunchScreen(CockpitScreen):
         self.wanted = ""
         self.stages = TabLine(STAGES, STAGES.index(kind))
         self.table = Table(COLUMNS, empty="No setting is called that.", widget_id="settings")
-        self.field = FilterRow("enter edits, / finds a setting")
+        self.field = SettingField("enter edits, / finds a setting")
         self.about = Lines(widget_id="about")
         self.estimate = Lines([()])
         self.command_words = Paragraph("")
+
+    @property
+    def form(self) -> LaunchForm:
+        """The form of the stage that is shown; the others keep what was typed into them."""
+        return self.forms[self.stage]
 
     def compose_body(self) -> ComposeResult:
         yield Pane("New run", self.stages, widget_id="launch-pane")
@@ -94,7 +102,7 @@ class LaunchScreen(CockpitScreen):
     def keys(self) -> Sequence[Key]:
         return (
             Key("enter", "edit"),
-            Key("u", "preset"),
+            Key("u", "undo"),
             Key("/", "find", "slash"),
             Key("[ ]", "stage", "right_square_bracket"),
             Key("y", "copy command"),
@@ -118,49 +126,39 @@ class LaunchScreen(CockpitScreen):
     def _take_clone(self, run: Run) -> None:
         """Start from a run's settings, robots and inputs."""
         self.clone_id = None
-        stage = str(run.kind) if str(run.kind) in STAGES else "teacher"
-        inputs = " ".join(str(i) for i in run.inputs)
-        if stage not in NEEDS_INPUT:
-            inputs = ""
-        filled = run.extra.get("training_set") or run.extra.get("mutant_set") or ""
-        self.form = LaunchForm(
-            stage=stage,
-            robots=" ".join(run.robot_sets),
-            inputs=inputs,
-            into=f"{filled}-2" if filled else "",
-            clone=run,
-        )
-        self.stages.set_current(STAGES.index(stage))
+        self.stage = str(run.kind)
+        self.forms[self.stage] = form_of_clone(run)
+        self.stages.set_current(STAGES.index(self.stage))
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.show_form)
 
     def show_form(self) -> None:
         """Draw the rows, the help of the cursor's row, the estimate and the command."""
         form = self.form
-        problems = form.problems()
+        problems = form.problems(self.known)
         rows = self._rows()
         keys: list[Hashable] = [row.key for row in rows]
+        self.table.set_columns(columns_of(form))
         self.table.set_rows(
-            keys, lambda index: setting_row(rows[index], form, problems, self.opened)
+            keys,
+            lambda index: setting_row(
+                rows[index], form, problems, self.opened, self.table.size.width
+            ),
         )
         changes = len(form.raw)
         words = f"{changes} change{'' if changes == 1 else 's'} to {form.base_label}"
         self.query_one("#launch-pane", Pane).set_rule(f"New run · {form.stage}", words)
-        self.estimate.show(estimate_lines(self.known, form))
-        self.command_words.set_text(form.command())
+        width = self.size.width
+        self.estimate.show(estimate_lines(self.known, form, width))
+        self.command_words.set_text(command_rows(form.command(), width))
         self._show_about(problems)
 
     def _rows(self) -> list[SettingRow]:
         """Name, preset, what it reads, robots; then the settings that match the search."""
         form = self.form
-        top = [SettingRow("name", 0, False, form.name), SettingRow("preset", 0, False, form.preset)]
-        if form.stage == "pipeline":
-            top = top[1:]
-        if form.stage in NEEDS_INPUT:
-            top.append(SettingRow("from", 0, False, form.inputs))
-        if form.stage not in NO_ROBOTS:
-            top.append(SettingRow("robots", 0, False, form.robots))
-        if form.stage in NEW_SET:
-            top.append(SettingRow("into", 0, False, form.into))
         if not self.wanted:
+            top = [SettingRow(key, 0, False, form.top(key)) for key in form.top_keys]
             return [*top, *form.rows(self.opened)]
         sections = _everything(form)
         wanted = self.wanted.casefold()
@@ -173,7 +171,7 @@ class LaunchScreen(CockpitScreen):
         self.about.show(about_lines(self.form, key, problems, self.about.size.width))
 
     def on_table_moved(self, message: Table.Moved) -> None:
-        self._show_about(self.form.problems())
+        self._show_about(self.form.problems(self.known))
 
     def on_table_chosen(self, message: Table.Chosen) -> None:
         key = str(message.key)
@@ -181,8 +179,8 @@ class LaunchScreen(CockpitScreen):
             choices = [(name, "") for name in PRESETS]
             self.app.push_screen(MenuScreen("Preset", choices, self.form.preset), self._preset)
             return
-        if key in TOP_HELP:
-            self._edit(key, str(getattr(self.form, {"from": "inputs"}.get(key, key))))
+        if key in TOP_FIELDS:
+            self._edit(key, self.form.top(key))
             return
         row = next(row for row in self._rows() if row.key == key)
         if row.section:
@@ -200,8 +198,7 @@ class LaunchScreen(CockpitScreen):
 
     def _edit(self, key: str, value: str) -> None:
         self.editing = key
-        self.field.set_text(value)
-        self.field.edit(replace=True)
+        self.field.edit_setting(value)
 
     def _choose(self, key: str, word: str | None) -> None:
         if word is not None:
@@ -210,15 +207,15 @@ class LaunchScreen(CockpitScreen):
 
     def _preset(self, name: str | None) -> None:
         if name is not None:
-            self.form.preset = name
+            self.say(self.form.take_preset(name))
             self.show_form()
 
     def on_filter_row_changed(self, message: FilterRow.Changed) -> None:
         """Text of the field: a value while a setting is edited, else a search."""
         if self.editing is None:
             self.wanted = message.text
-        elif self.editing in TOP_HELP:
-            setattr(self.form, {"from": "inputs"}.get(self.editing, self.editing), message.text)
+        elif self.editing in TOP_FIELDS:
+            self.form.set_top(self.editing, message.text)
         else:
             self.form.set_value(self.editing, message.text)
         if message.final:
@@ -234,20 +231,25 @@ class LaunchScreen(CockpitScreen):
         self._go_to_stage((self.stages.current + stages) % len(STAGES))
 
     def _go_to_stage(self, index: int) -> None:
+        preset = self.form.preset
+        self.stage = STAGES[index]
         self.stages.set_current(index)
-        self.form = LaunchForm(stage=STAGES[index], preset=self.form.preset)
+        self.forms.setdefault(self.stage, LaunchForm(stage=self.stage, preset=preset))
         self.form.take_defaults(self.known)
         self.show_form()
 
     def action_find(self) -> None:
         self.editing = None
-        self.field.set_text(self.wanted)
-        self.field.edit()
+        self.field.search(self.wanted)
 
     def action_undo(self) -> None:
-        """Take the change of the cursor's setting back."""
+        """Take the change of the cursor's row back."""
         key = str(self.table.cursor_key)
-        if self.form.raw.pop(key, None) is None:
+        if self.form.undo(key):
+            self.say(f"u: {key} is as it was")
+        elif key in TOP_FIELDS:
+            self.say(f"u: {key} was not changed")
+        else:
             self.say(f"u: {key} is as in {self.form.base_label}")
         self.show_form()
 
@@ -259,21 +261,30 @@ class LaunchScreen(CockpitScreen):
         """The form is open already."""
 
     def action_start(self) -> None:
-        problems = self.form.problems()
+        problems = self.form.problems(self.known)
         if problems:
-            number = len(problems)
-            settings = "setting is" if number == 1 else "settings are"
-            self.say(f"✗ {number} {settings} not valid: R starts the run once it is", "bad")
-            self.table.move_to(next(iter(problems)))
+            self._show_problem(problems)
             return
         if self.may_act():
             self.say("starting")
             self.command(self._start)
 
-    def _start(self) -> str:
-        from hdtui.services.start import start_form
+    def _show_problem(self, problems: dict[str, str]) -> None:
+        """Go to the first row that is not valid, and say what is wrong with it."""
+        key, sentence = next(iter(problems.items()))
+        number = len(problems)
+        settings = "1 setting is" if number == 1 else f"{number} settings are"
+        self.say(f"✗ {settings} not valid: {sentence}", "bad")
+        if key not in self.table.keys:
+            self.wanted = ""
+            self.field.set_text("")
+            parts = key.split(".")
+            self.opened |= {".".join(parts[:depth]) for depth in range(1, len(parts))}
+            self.show_form()
+        self.table.move_to(key)
 
-        sentence = start_form(self.cockpit, self.form)
+    def _start(self) -> str:
+        sentence = commands.queue_form(self.cockpit, self.form)
         self.app.call_from_thread(self._started, sentence)
         return sentence
 

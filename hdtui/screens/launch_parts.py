@@ -1,14 +1,16 @@
 """How the launch form writes settings, their help, and the estimate."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from hdtui.formatting import printable, setting, size
 from hdtui.services.estimate import estimate
 from hdtui.services.known_runs import Known
 from hdtui.services.launch import LaunchForm
 from hdtui.services.settings_schema import SettingRow, fields_of, limits_words
-from hdtui.widgets.lines import BLANK, Line, Span, wrapped
-from hdtui.widgets.table import Column, TableRow
+from hdtui.widgets.filter_row import FilterField, FilterRow
+from hdtui.widgets.lines import BLANK, Line, Span, fit, line_width, wrapped
+from hdtui.widgets.table import Column, TableRow, fitting_columns
 
 COLUMNS = (
     Column("mark", "", 1, gap=1),
@@ -16,8 +18,11 @@ COLUMNS = (
     Column("value", "value", 14, grow=True, gap=1),
     Column("base", "preset", 8, gap=0),
 )
+CURSOR_CELLS = 2
+COMMAND_ROWS = 2
 TOP_HELP: Mapping[str, str] = {
     "name": "A name for the run; empty means preset, robots and seed.",
+    "study": "What question the run is part of; study:NAME finds its runs, Compare groups by it.",
     "from": "Numbers of the runs it reads; for an evaluation also random or zero.",
     "robots": "A robot set; Robots (3) lists them. A pipeline can generate its own.",
     "into": "The robot set that is made; a generation also fills NAME-unseen, "
@@ -26,10 +31,61 @@ TOP_HELP: Mapping[str, str] = {
 }
 
 
+class SettingField(FilterRow):
+    """The row in which a setting is edited: esc brings back the text that was there."""
+
+    before: str | None = None
+
+    def edit_setting(self, text: str) -> None:
+        """Edit the text of a setting; what is typed takes its place."""
+        self.before = text
+        self.set_text(text)
+        self.edit(replace=True)
+
+    def search(self, text: str) -> None:
+        """Edit the words that settings are searched by, which esc leaves as they are."""
+        self.before = None
+        self.set_text(text)
+        self.edit()
+
+    def on_filter_field_left(self, event: FilterField.Left) -> None:
+        """Textual calls this before the handler of the row, which closes the field."""
+        if self.before is not None:
+            self.text = self.before
+
+
+def cut(text: str, width: int) -> str:
+    """``text`` in at most ``width`` characters, its end left out."""
+    return text if len(text) <= width else f"{text[: max(0, width - 1)]}…"[:width]
+
+
+def cut_line(line: Line, width: int) -> Line:
+    """A line in at most ``width`` characters, its end left out."""
+    if line_width(line) <= width:
+        return line
+    return (*fit(line, max(0, width - 1)), Span("…", line[-1].role))
+
+
+def columns_of(form: LaunchForm) -> tuple[Column, ...]:
+    """The columns, the last one called after the run that the form clones."""
+    title = form.base_label if form.clone else "preset"
+    return (*COLUMNS[:-1], replace(COLUMNS[-1], title=cut(title, COLUMNS[-1].width)))
+
+
 def setting_row(
+    row: SettingRow, form: LaunchForm, problems: Mapping[str, str], opened: set[str], width: int
+) -> TableRow:
+    """A setting with its value and the preset's, or a section; in a table of ``width`` cells."""
+    drawn = _setting_row(row, form, problems, opened)
+    widths = [cells for _, _, cells in fitting_columns(COLUMNS, width - CURSOR_CELLS)]
+    cells = tuple(cut_line(cell, room) for cell, room in zip(drawn.cells, widths, strict=True))
+    after_key = sum(widths[2:]) + COLUMNS[2].gap
+    return replace(drawn, cells=cells, instead=cut_line(drawn.instead, after_key))
+
+
+def _setting_row(
     row: SettingRow, form: LaunchForm, problems: Mapping[str, str], opened: set[str]
 ) -> TableRow:
-    """A setting with its value and the preset's, or a section."""
     indent = "  " * row.depth
     if row.section:
         sign = "-" if row.key in opened else "+"
@@ -49,15 +105,40 @@ def setting_row(
     name = row.key if row.key in TOP_HELP else row.key.rsplit(".", 1)[-1]
     wrong = row.key in problems
     changed_here = row.key in form.raw
-    value = printable(str(row.value)) or ("automatic" if row.key == "name" else "·")
+    value = printable(str(row.value)) or _unset_words(row.key, form)
+    shown: Line = (Span(f"{value} ✗" if wrong else value, "bad" if wrong else "text"),)
+    upper = row.key in TOP_HELP
     return TableRow(
         cells=(
             (Span("≠" if changed_here else " ", "warn"),),
             (Span(f"{indent}{name}"),),
-            (Span(f"{value} ✗" if wrong else value, "bad" if wrong else "text"),),
-            (Span("" if row.key in TOP_HELP else setting(row.base), "muted"),),
-        )
+            shown,
+            () if upper else (Span(setting(row.base), "muted"),),
+        ),
+        instead=shown if upper else BLANK,  # no base stands beside it: it has the room of both
+        instead_from=2,
     )
+
+
+def _unset_words(key: str, form: LaunchForm) -> str:
+    """What stands where nothing was typed."""
+    if key == "name":
+        return form.automatic_name if form.clone else "automatic"
+    return "none" if key == "study" else "·"
+
+
+def _top_help(key: str, form: LaunchForm) -> str:
+    if form.clone is None:
+        return TOP_HELP[key]
+    number = form.clone.id
+    if key == "preset":
+        return (
+            f"The settings are those of run {number}; this is the preset that they differ least"
+            " from, which the command starts from. To choose one is to take its settings instead."
+        )
+    if key == "name":
+        return f"A name for the run; empty means that of run {number}, with the seed chosen here."
+    return TOP_HELP[key]
 
 
 def about_lines(form: LaunchForm, key: str, problems: Mapping[str, str], width: int) -> list[Line]:
@@ -65,13 +146,13 @@ def about_lines(form: LaunchForm, key: str, problems: Mapping[str, str], width: 
     room = max(10, width - 2)
     lines: list[Line] = [(Span(f" {key}", "bold"),), BLANK]
     if key in TOP_HELP:
-        lines += [(Span(f" {row}"),) for row in wrapped(TOP_HELP[key], room)]
+        lines += [(Span(f" {row}"),) for row in wrapped(_top_help(key, form), room)]
     elif key:
         lines += _schema_lines(form, key, room)
     if key in problems:
         lines.append(BLANK)
         lines += [(Span(f" {row}", "bad"),) for row in wrapped(f"✗ {problems[key]}", room)]
-    return lines
+    return [cut_line(line, max(1, width)) for line in lines]
 
 
 def _schema_lines(form: LaunchForm, key: str, room: int) -> list[Line]:
@@ -88,8 +169,22 @@ def _schema_lines(form: LaunchForm, key: str, room: int) -> list[Line]:
     return lines
 
 
-def estimate_lines(known: Known, form: LaunchForm) -> list[Line]:
+def command_rows(command: str, width: int) -> str:
+    """The command in the rows that it has, the end of a longer one left out."""
+    room = max(10, width - 2)
+    rows = [cut(row, room) for row in wrapped(command, room)]
+    if len(rows) > COMMAND_ROWS:
+        last = f"{rows[COMMAND_ROWS - 1]} …"
+        rows[COMMAND_ROWS - 1 :] = [cut(last, room)]
+    return "\n".join(rows)
+
+
+def estimate_lines(known: Known, form: LaunchForm, width: int) -> list[Line]:
     """Time from past runs, or why there is none."""
+    return [cut_line(line, max(1, width)) for line in _estimate_lines(known, form)]
+
+
+def _estimate_lines(known: Known, form: LaunchForm) -> list[Line]:
     found = estimate(known, form)
     free = f", {size(known.free_bytes)} free" if known.free_bytes is not None else ""
     if found is None:

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from db.queries import runs as run_queries
 from db.records import NewRun, Run, RunState
+from engine.config.presets import PipelineConfig
 from engine.workers import commands as worker_commands
 from engine.workers.workspace import Workspace
 from hdtui.formatting import duration, size, steps
 from hdtui.services.cockpit import Cockpit, now
+from hdtui.services.launch import GENERATED, LaunchForm
 from hdtui.services.machine import folder_sizes
 from hdtui.services.states import elapsed_s
 
@@ -121,6 +123,43 @@ def queue(cockpit: Cockpit, new_run: NewRun) -> int:
     """Queue one run and see to it that a supervisor starts it."""
     prepare_workspace(cockpit)
     return cockpit.store.ask(lambda database: worker_commands.queue(database, new_run)).id
+
+
+def queue_form(cockpit: Cockpit, form: LaunchForm) -> str:
+    """Queue what a form asks for.
+
+    Raises:
+        HdtuiError: A set, an input or a value cannot be used; nothing was queued.
+    """
+    from engine.workers.library import resolve_set
+
+    prepare_workspace(cockpit)
+    if form.stage == "pipeline":
+        return _queue_pipeline_form(cockpit, form)
+    new_run = form.new_run()
+    for name in new_run.robot_sets:
+        cockpit.store.ask(partial(resolve_set, workspace=Workspace(cockpit.home), name=name))
+    run_id = queue(cockpit, new_run)
+    return f"{run_id} {new_run.kind} {new_run.name} is queued"
+
+
+def _queue_pipeline_form(cockpit: Cockpit, form: LaunchForm) -> str:
+    from engine.workers.pipeline import queue_pipeline
+
+    config = form.config()
+    if not isinstance(config, PipelineConfig):
+        raise TypeError("the pipeline form holds another stage's settings")
+    robots = form.robots.strip()
+    pipeline, runs = cockpit.store.ask(
+        lambda database: queue_pipeline(
+            database,
+            config,
+            preset=form.preset,
+            robots=None if robots in {"", GENERATED} else robots,
+            study=form.study.strip() or None,
+        )
+    )
+    return f"pipeline {pipeline.id} is queued: runs {runs[0].id} to {runs[-1].id}"
 
 
 def prepare_workspace(cockpit: Cockpit) -> None:

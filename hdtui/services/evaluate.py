@@ -93,6 +93,13 @@ def estimate_words(wanted: Evaluation, choices: Choices) -> str:
     return f"{words}, about {took}, from {choices.num_like_runs} past runs"
 
 
+def missing_words(wanted: Evaluation) -> str:
+    """What has to be chosen first, empty where everything is."""
+    if not wanted.policies:
+        return "space ticks a policy first"
+    return "" if wanted.robots else "space marks robots in Robots (3) first"
+
+
 def command_words(wanted: Evaluation, names: Sequence[str]) -> str:
     """The command that does the same."""
     policies = " ".join(f"--policy {policy}" for policy in wanted.policies)

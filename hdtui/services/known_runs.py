@@ -1,5 +1,6 @@
-"""What the workspace offers to a form: robot sets, finished runs, and what those took."""
+"""What the workspace offers to a form: robot sets, runs, what those took, and who is refused."""
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,22 +11,28 @@ import psutil
 from db.queries.robots import list_sets
 from db.queries.runs import list_runs
 from db.records import Run, RunKind, RunState
+from engine.workers.library import BUILT_IN_SETS
 from hdtui.services.machine import folder_sizes
 
 if TYPE_CHECKING:
     from db.session import Database
 
 NUM_WEIGHED = 5
+NUM_FINISHED = 500
 
 
 @dataclass(frozen=True)
 class Known:
-    """Sets by name; finished runs, newest first; bytes on disk of the newest of each kind."""
+    """Sets by name; finished runs, newest first; bytes on disk of the newest of each kind.
+
+    ``by_number`` holds every run, also archived ones; it is None before the workspace was read.
+    """
 
     sets: tuple[str, ...]
     runs: tuple[Run, ...]
     folder_bytes: Mapping[int, int] = field(default_factory=dict)
     free_bytes: int | None = None
+    by_number: Mapping[int, Run] | None = None
 
     def newest(self, kinds: Sequence[RunKind]) -> Run | None:
         """The newest finished run of these kinds."""
@@ -34,13 +41,76 @@ class Known:
 
 def read_known(database: "Database") -> Known:
     """Robot sets and finished runs with the size of a few folders."""
-    finished = list_runs(database, states=[RunState.FINISHED], limit=500)
+    runs = list_runs(database, archived=True)
+    finished = [run for run in runs if run.state is RunState.FINISHED and not run.archived]
+    del finished[NUM_FINISHED:]
     sizes: dict[int, int] = {}
     for kind in RunKind:
         for run in [run for run in finished if run.kind is kind][:NUM_WEIGHED]:
             sizes[run.id] = folder_sizes(database.home / run.folder)[0]
     sets = tuple(one.name for one in list_sets(database))
-    return Known(sets, tuple(finished), sizes, _free_bytes(database.home))
+    by_number = {run.id: run for run in runs}
+    return Known(sets, tuple(finished), sizes, _free_bytes(database.home), by_number)
+
+
+def robots_problem(known: Known | None, words: Sequence[str], *, many: bool) -> str | None:
+    """Why these words cannot stand for robot sets, None where they can."""
+    if not words:
+        return "needs a robot set"
+    if len(words) > 1 and not many:
+        return f"takes one robot set, found {len(words)}"
+    if known is None or known.by_number is None:
+        return None
+    sets = {*known.sets, *BUILT_IN_SETS}
+    for word in words:
+        if words.count(word) > 1:
+            return f"{word} is named more than once"
+        if word not in sets:
+            near = difflib.get_close_matches(word, sorted(sets), n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else "Robots (3) lists the sets"
+            return f"there is no robot set {word}; {hint}"
+    return None
+
+
+def inputs_problem(
+    known: Known | None,
+    words: Sequence[str],
+    kinds: Sequence[RunKind],
+    *,
+    many: bool,
+    baselines: Sequence[str] = (),
+) -> str | None:
+    """Why these words cannot stand for what a stage reads, None where they can."""
+    wanted = " or ".join(kinds)
+    if not words:
+        return f"needs the number of a {wanted}"
+    if len(words) > 1 and not many:
+        return f"takes one {wanted}, found {len(words)} words"
+    for word in words:
+        if words.count(word) > 1:
+            return f"{word} is named more than once"
+        if word not in baselines:
+            problem = _number_problem(known, word, kinds, wanted)
+            if problem is not None:
+                return problem
+    return None
+
+
+def _number_problem(
+    known: Known | None, word: str, kinds: Sequence[RunKind], wanted: str
+) -> str | None:
+    if not word.isdecimal():
+        return f"{word}: expected the number of a {wanted}"
+    if known is None or known.by_number is None:
+        return None
+    run = known.by_number.get(int(word))
+    if run is None:
+        return f"there is no run {word}; Runs (2) lists them"
+    if run.kind not in kinds:
+        return f"run {word} is a {run.kind}, expected a {wanted}"
+    if run.state.ended and run.state is not RunState.FINISHED:
+        return f"run {word} is {run.state}, expected finished; R in Runs (2) resumes it"
+    return None
 
 
 def _free_bytes(folder: Path) -> int | None:

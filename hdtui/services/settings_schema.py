@@ -1,16 +1,20 @@
 """Settings of a stage as its schema describes them: fields, choices, limits, texts and values."""
 
 import json
+import re
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from engine.config.base import Config
+from engine.config.overrides import setting_names
+from engine.config.presets import PRESETS, stage_preset
+from engine.errors import ConfigError
 from hdtui.formatting import setting
 from hdtui.services.filters import quantity
 
@@ -33,6 +37,13 @@ class SettingRow:
     base: Any = None
     num_settings: int = 0
     num_changed: int = 0
+
+
+def start_of(stage: str, preset: str) -> Config:
+    """The settings of a preset for a stage, or for all of them."""
+    if stage == "pipeline":
+        return PRESETS[preset]  # type: ignore[index]
+    return stage_preset(stage, preset)
 
 
 def fields_of(config: type[BaseModel], key: str) -> FieldInfo:
@@ -153,3 +164,78 @@ def plain(value: Any) -> str:
     if isinstance(value, float) and value == int(value) and abs(value) < 1e15:
         return str(int(value))
     return json.dumps(value, default=list)
+
+
+def with_values(config: BaseModel, values: Mapping[str, Any]) -> Any:
+    """``config`` showing other values at dotted keys; they are not checked against each other."""
+    update = {key: value for key, value in values.items() if "." not in key}
+    for section in {key.partition(".")[0] for key in values if "." in key}:
+        inside = {
+            key.removeprefix(f"{section}."): value
+            for key, value in values.items()
+            if key.startswith(f"{section}.")
+        }
+        update[section] = with_values(getattr(config, section), inside)
+    return config.model_copy(update=update)
+
+
+def differences(start: Config, wanted: Config) -> dict[str, Any]:
+    """The settings that make ``wanted`` of ``start``: first those that name its networks.
+
+    What follows from the names is left out, as applying the names brings it.
+    """
+    there, here = flat(start), flat(wanted)
+    naming = {key: here[key] for key in start.NAMING if key in here and here[key] != there[key]}
+    named = flat(start.renamed(naming))
+    others = {
+        key: value for key, value in here.items() if key not in naming and named[key] != value
+    }
+    return naming | others
+
+
+def nearest_preset(stage: str, document: Mapping[str, Any], name: str) -> str:
+    """The preset that settings differ least from; of equals the one that ``name`` begins with."""
+    wanted = type(start_of(stage, "quick")).model_validate(document)
+
+    def distance(preset: str) -> tuple[int, bool, bool]:
+        changes = len(differences(start_of(stage, preset), wanted))
+        return changes, not name.startswith(f"{preset}-"), preset != "quick"
+
+    return min(PRESETS, key=distance)
+
+
+def faults(error: ConfigError, config: type[Config], changed: Collection[str]) -> dict[str, str]:
+    """Sentences by the key that they belong to.
+
+    What is wrong between several settings belongs to the one that its sentence names first.
+    """
+    known = list(setting_names(config))
+    cause = error.__cause__
+    if not isinstance(cause, ValidationError):
+        sentence = str(error).strip()
+        return {_named_first(sentence, known, "", changed): sentence}
+    found: dict[str, str] = {}
+    for each in cause.errors():
+        message = each["msg"].removeprefix("Value error, ")
+        message = message[:1].lower() + message[1:]
+        place = ".".join(str(part) for part in each["loc"])
+        key = next((key for key in known if f"{place}.".startswith(f"{key}.")), None)
+        if key is not None:
+            found.setdefault(key, f"{key}: found {each['input']!r}; {message}")
+        else:
+            found.setdefault(_named_first(message, known, place, changed), message)
+    return found
+
+
+def _named_first(message: str, known: Sequence[str], section: str, changed: Collection[str]) -> str:
+    """The setting of a section that a message names first; else the one that changed last."""
+    prefix = f"{section}." if section else ""
+    places = []
+    for key in known:
+        if not key.startswith(prefix):
+            continue
+        for words in {key, key.removeprefix(prefix), key.rpartition(".")[2]}:
+            place = re.search(rf"(?<![\w.]){re.escape(words)}(?!\w)", message)
+            if place is not None:
+                places.append((place.start(), key not in changed, -len(words), key))
+    return min(places)[-1] if places else (list(changed) or ["preset"])[-1]

@@ -3,12 +3,16 @@
 from pathlib import Path
 
 import pytest
-from cockpit_pilot import opened, shows
+from cockpit_pilot import opened, shows, text, until
 
 from db.queries.runs import list_runs
 from db.records import RunKind
 from db.session import Database
 from engine.config.presets import PRESETS
+from hdtui.screens.evaluate import EvaluateScreen
+from hdtui.screens.launch_parts import command_rows, setting_row
+from hdtui.services.evaluate import Choices, Evaluation
+from hdtui.services.known_runs import read_known
 from hdtui.services.launch import STAGES, LaunchForm
 
 Filled = tuple[Path, dict[str, int]]
@@ -57,3 +61,155 @@ async def test_a_mutation_starts_from_the_form_at_80_columns(filled: Filled) -> 
     newest = list_runs(Database.open(home), limit=1)[0]
     assert newest.kind is RunKind.MUTATION
     assert newest.extra == {"mutant_set": "unimal8-mutants"}
+
+
+def test_sets_and_runs_are_looked_up_before_a_run_starts(filled: Filled) -> None:
+    home, ids = filled
+    known = read_known(Database.open(home))
+
+    def problem(stage: str, key: str, **words: str) -> str:
+        return LaunchForm(stage=stage, **words).problems(known).get(key, "")  # type: ignore[arg-type]
+
+    assert problem("teacher", "robots", robots="unimal8") == ""
+    assert problem("teacher", "robots", robots="unimal9").endswith("did you mean unimal8?")
+    assert "more than once" in problem("teacher", "robots", robots="unimal8 unimal8")
+    assert "takes one" in problem("pipeline", "robots", robots="unimal8 generated")
+    assert problem("pipeline", "robots", robots="generated") == ""
+    assert "no run 999" in problem("collection", "from", inputs="999")
+    assert "is a student, expected a teacher" in problem(
+        "collection", "from", inputs=str(ids["student"])
+    )
+    assert "is failed" in problem("collection", "from", inputs=str(ids["failed"]))
+    assert "expected the number" in problem("student", "from", inputs="newest")
+    two = f"{ids['old teacher']} {ids['teacher']}"
+    assert "takes one teacher" in problem("collection", "from", inputs=two)
+    assert problem("evaluation", "from", inputs=f"{two} random") == ""
+    assert problem("collection", "from", inputs=str(ids["teacher"])) == ""  # it still runs
+
+
+@pytest.mark.parametrize(
+    ("stage", "settings", "key"),
+    [
+        ("teacher", {"ppo.horizon": "1", "ppo.minibatches": "5000"}, "ppo.minibatches"),
+        ("student", {"correction_rounds": "20"}, "epochs"),
+        ("student", {"network.heads": "3"}, "network.heads"),
+        ("mutation", {"min_operations": "9"}, "min_operations"),
+        ("pipeline", {"teacher.ppo.minibatches": "5000"}, "teacher.ppo.minibatches"),
+    ],
+)
+def test_what_is_wrong_between_settings_stands_beside_the_first_that_is_named(
+    stage: str, settings: dict[str, str], key: str
+) -> None:
+    form = LaunchForm(stage=stage, robots="unimal8", inputs="1", into="x", raw=settings)
+    problems = form.problems()
+    assert set(problems) == {key}
+    assert "{" not in problems[key]
+
+
+def test_settings_that_are_right_together_are_right() -> None:
+    form = LaunchForm(robots="unimal8", raw={"ppo.minibatches": "2000", "ppo.horizon": "128"})
+    assert form.problems() == {}
+
+
+def test_undo_takes_every_upper_row_back() -> None:
+    form = LaunchForm(stage="evaluation", robots="unimal8", inputs="4")
+    for key in form.top_keys:
+        assert not form.undo(key)
+        form.set_top(key, "smoke")
+        assert form.undo(key)
+    assert (form.name, form.robots, form.inputs, form.preset) == ("", "unimal8", "4", "quick")
+
+
+def test_cut_texts_end_with_an_ellipsis() -> None:
+    form = LaunchForm(stage="student", inputs="1", raw={"epochs": "9" * 60})
+    rows = {row.key: row for row in form.rows(set())}
+    drawn = setting_row(rows["correction_samples_per_robot"], form, {}, set(), 48)
+    assert drawn.cells[1][0].text == "correction_samples_per_ro"
+    assert drawn.cells[1][-1].text == "…"
+    assert setting_row(rows["epochs"], form, {}, set(), 48).cells[2][-1].text == "…"
+    assert command_rows("a command of many words " * 9, 40).endswith("…")
+    assert command_rows("short", 40) == "short"
+
+
+async def test_esc_leaves_a_value_as_it_was_and_u_takes_names_back(filled: Filled) -> None:
+    home, _ = filled
+    async with opened(home) as pilot:
+        await pilot.press("n")
+        await shows(pilot, "hdtui teach --preset quick --robots unimal8")
+        await pilot.press("home", "enter", *"mine")
+        await shows(pilot, "--name mine")
+        await pilot.press("escape")
+        await until(pilot, lambda: "--name" not in text(pilot))
+        await pilot.press("enter", *"mine", "enter", "enter", *"other", "escape")
+        await shows(pilot, "--name mine")
+        await pilot.press("u")
+        await shows(pilot, "u: name is as it was", "automatic")
+        await pilot.press("slash", *"horizon", "enter", "enter", *"77", "enter")
+        await shows(pilot, "--set ppo.horizon=77", "1 change to quick")
+        await pilot.press("enter", *"99", "escape")
+        await shows(pilot, "--set ppo.horizon=77")
+        await pilot.press("u")
+        await shows(pilot, "0 changes to quick")
+
+
+async def test_every_stage_keeps_its_own_edits(filled: Filled) -> None:
+    home, _ = filled
+    async with opened(home) as pilot:
+        await pilot.press("n")
+        await shows(pilot, "hdtui teach --preset quick --robots unimal8")
+        await pilot.press("home", "enter", *"mine", "enter", "right_square_bracket")
+        await shows(pilot, "[mutation]")
+        await pilot.press("left_square_bracket")
+        await shows(pilot, "[teacher]", "--name mine")
+
+
+async def test_a_set_that_is_not_there_is_told_beside_its_field(filled: Filled) -> None:
+    home, _ = filled
+    async with opened(home) as pilot:
+        await pilot.press("n")
+        await shows(pilot, "hdtui teach --preset quick --robots unimal8")
+        await pilot.press("home", "j", "j", "j", "enter", *"unimal9", "enter")
+        await shows(pilot, "unimal9 ✗", "there is no robot")
+        await pilot.press("R")
+        await shows(pilot, "1 setting is not valid: there is no robot set unimal9")
+    assert len(list_runs(Database.open(home))) == 13
+
+
+async def test_a_clone_is_headed_by_its_run_until_a_preset_is_chosen(filled: Filled) -> None:
+    home, ids = filled
+    number = ids["old teacher"]
+    async with opened(home) as pilot:
+        await pilot.press("2", "slash", *"name:laptop kind:teacher", "enter")
+        await shows(pilot, "Runs · 1 of 13")
+        await pilot.press("C")
+        screen = await shows(pilot, f"0 changes to run {number}", "--name laptop-unimal8-s1")
+        assert any("value" in row and f"run {number} " in row for row in screen.splitlines())
+        await pilot.press("home", "j", "enter", *"smoke", "enter")
+        await shows(pilot, f"preset smoke takes the place of run {number}", "0 changes to smoke")
+        await pilot.press("u")
+        await shows(pilot, f"0 changes to run {number}")
+
+
+async def test_a_study_is_typed_into_the_form(filled: Filled) -> None:
+    home, _ = filled
+    async with opened(home) as pilot:
+        await pilot.press("n")
+        await shows(pilot, "hdtui teach --preset quick --robots unimal8")
+        await pilot.press("home", "j", "j", "enter", *"depth", "enter")
+        await shows(pilot, "--study depth")
+        await pilot.press("R")
+        await shows(pilot, "is queued")
+    assert list_runs(Database.open(home), limit=1)[0].group == "depth"
+
+
+async def test_the_evaluate_dialog_answers_every_key(filled: Filled) -> None:
+    async with opened(filled[0]) as pilot:
+        dialog = EvaluateScreen(Evaluation((), ("a",)), Choices((), None, 0), ("a",))
+        pilot.app.push_screen(dialog)
+        await pilot.press("R")
+        await shows(pilot, "R: nothing to start, space ticks a policy first")
+        await pilot.press("y")
+        await shows(pilot, "y: nothing is copied, space ticks a policy first")
+        dialog.wanted = Evaluation((1,), ("a",))
+        await pilot.press("y")
+        await shows(pilot, "command copied")

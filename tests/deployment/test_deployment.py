@@ -35,6 +35,7 @@ from engine.policies.base_mlp import BaseMLP
 from engine.policies.robots import robot_batch
 from engine.policies.widths import network_widths
 from engine.rollout.saved_policy import load_policy
+from hdtui.cli.stages import copy_deployed
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "drive_deployed_policy.py"
@@ -203,6 +204,25 @@ def test_the_example_drives_the_robot_exactly_as_our_environment_does(
             check=True,
         )
         assert f"{travelled:.2f} m forward" in done.stdout
+
+
+def test_what_is_copied_out_runs_alone_and_says_what_it_cannot_do(
+    tmp_path: Path, robots: list[Morphology]
+) -> None:
+    def example(path: Path) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, str(EXAMPLE), str(path), "5"]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    _, paths = _deploy(tmp_path / "flat", robots[:1])
+    copy_deployed(paths[0], tmp_path / "out")
+    assert load_deployed(tmp_path / "out" / paths[0].name)
+    assert "m forward" in example(tmp_path / "out" / paths[0].name).stdout
+    _, paths = _deploy(tmp_path / "variable", robots[:1], "variable")
+    copy_deployed(paths[0], tmp_path / "out")
+    assert "expected a policy for flat ground" in example(tmp_path / "out" / paths[0].name).stderr
+    paths[0].with_suffix(".json").unlink()
+    with pytest.raises(DeploymentError, match="cannot be copied"):
+        copy_deployed(paths[0], tmp_path / "out")
 
 
 def test_a_student_without_a_base_mlp_is_refused(tmp_path: Path, robots: list[Morphology]) -> None:
