@@ -346,8 +346,11 @@ def _factory(target: str, cockpit: Cockpit) -> Any:
     return build
 
 
-def run(home: Path, readonly: bool = False, theme: str | None = None) -> None:
-    """Show the cockpit of a workspace until the user leaves, then say what keeps running."""
+def run(home: Path, readonly: bool = False, theme: str | None = None) -> int:
+    """Show the cockpit of a workspace until the user leaves, then say what keeps running.
+
+    The exit code: 0 where it was left, 1 where an error ended it.
+    """
     sys.setswitchinterval(SWITCH_S)
     gc.set_threshold(*COLLECT_AFTER)
     app = CockpitApp(home, readonly, theme)
@@ -355,3 +358,4 @@ def run(home: Path, readonly: bool = False, theme: str | None = None) -> None:
     app.cockpit.store.close()
     if sentence:
         print(sentence)  # noqa: T201
+    return app.return_code or 0

@@ -7,6 +7,7 @@ from sqlalchemy import Integer, Select, cast, delete, func, select
 from sqlalchemy.orm import Session
 
 from db.models import EpisodeRow, EvaluatedPolicyRow, RunRow
+from db.queries.rows import MANY
 from db.queries.upsert import upsert
 from db.records import EpisodeSummary, EvaluatedEpisode, NewEpisode
 from db.session import Database
@@ -106,6 +107,25 @@ def _summary(
         mean_length=float(length),
         mean_speed_m_s=float(speed),
     )
+
+
+def mean_returns(
+    database: Database, run_ids: Collection[int]
+) -> dict[int, dict[int, dict[str, float]]]:
+    """Mean returns that evaluations found: by evaluation, run that made the policy, robot."""
+    episode, policy = EpisodeRow, EvaluatedPolicyRow
+    keys = (episode.run_id, policy.policy_run_id, episode.robot_digest)
+    joined = (policy.run_id == episode.run_id) & (policy.policy == episode.policy)
+    query = select(*keys, func.avg(episode.episode_return)).join(policy, joined).group_by(*keys)
+    query = query.where(policy.policy_run_id.is_not(None))
+    if len(run_ids) <= MANY:
+        query = query.where(episode.run_id.in_(run_ids))
+    found: dict[int, dict[int, dict[str, float]]] = {}
+    with database.read() as session:
+        for run_id, made_by, digest, mean in session.execute(query):
+            if run_id in run_ids and made_by is not None:
+                found.setdefault(run_id, {}).setdefault(made_by, {})[digest] = float(mean)
+    return found
 
 
 def list_episodes(

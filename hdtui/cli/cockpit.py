@@ -17,12 +17,11 @@ of a second, Textual's own, is felt at each step out; ESCDELAY sets another for 
 
 
 def open_cockpit(home: Path, *, readonly: bool = False) -> int:
-    """Run the cockpit until it is left; the exit code, 2 without a terminal."""
+    """Run the cockpit until it is left; the exit code: 1 after an error, 2 without a terminal."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         say(NO_TERMINAL)
         return 2
     os.environ.setdefault("ESCDELAY", ESCAPE_DELAY_MS)  # read when textual is imported
     from hdtui.app import run
 
-    run(home, readonly=readonly)
-    return 0
+    return run(home, readonly=readonly)

@@ -22,7 +22,7 @@ class DemoApp(CockpitApp):
 
 
 def open_demo() -> int:
-    """Make the demo up, show it until it is left, throw it away; the exit code."""
+    """Make the demo up, show it until it is left, throw it away; the cockpit's exit code."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         say(NO_TERMINAL)
         return 2
@@ -40,4 +40,4 @@ def open_demo() -> int:
         finally:
             feed.stop()
     say("The demo is gone; nothing of it was kept. `hdtui` opens your own workspace.")
-    return 0
+    return app.return_code or 0

@@ -15,6 +15,7 @@ from hdtui.cli.options import (
     Json,
     Seed,
     Settings,
+    Study,
     known_name,
     open_workspace,
     read_workspace,
@@ -57,6 +58,7 @@ def generate_command(
         int, typer.Option("--unseen", min=0, max=10_000, help="More robots, for SET-unseen.")
     ] = 0,
     role: Annotated[str, typer.Option("--role", help="training or unseen.")] = "training",
+    study: Study = None,
     detach: Detach = False,
     home: Home = None,
     json: Json = False,
@@ -80,6 +82,7 @@ def generate_command(
         name=into,
         config=config.model_dump(mode="json"),
         seed=config.seed,
+        group=study or None,
         device="cpu",
         extra=dict(sets),
     )
@@ -120,6 +123,7 @@ def mutate_command(
         int | None, typer.Option("--per-robot", min=1, help="Mutants of each robot.")
     ] = None,
     settings: Settings = None,
+    study: Study = None,
     detach: Detach = False,
     home: Home = None,
     json: Json = False,
@@ -141,6 +145,7 @@ def mutate_command(
         config=config.model_dump(mode="json"),
         seed=config.seed,
         robot_sets=(robots,),
+        group=study or None,
         device="cpu",
         extra={"mutant_set": into},
     )

@@ -16,12 +16,6 @@ from engine.config.evaluation import DeploymentConfig, EvaluationConfig
 from engine.config.presets import stage_preset
 from engine.config.teacher import TeacherConfig
 from engine.errors import DeploymentError, UsageError
-from hdtui.cli.inherited import (
-    check_teachers,
-    collection_of_teacher,
-    evaluation_of_policies,
-    student_of_collection,
-)
 from hdtui.cli.launch import ConfigType, configured, queue_and_follow
 from hdtui.cli.options import (
     ConfigFile,
@@ -39,6 +33,13 @@ from hdtui.cli.options import (
 from hdtui.cli.output import say
 from hdtui.cli.pipeline import check_robot_set
 from hdtui.cli.runs import existing
+from hdtui.services.inherited import (
+    check_teachers,
+    collection_of_teacher,
+    evaluation_of_policies,
+    found_in,
+    student_of_collection,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -217,7 +218,7 @@ def distill_command(
         config,
         on_device(settings, device),
         seed,
-        lambda base: student_of_collection(base, database, source),
+        lambda base: student_of_collection(base, found_in(database), source),
     )
     new_run = stage_run(RunKind.STUDENT, chosen, name, (collection,), study=study)
     queue_and_follow(workspace, database, new_run, detach=detach, json=json)
@@ -269,7 +270,7 @@ def evaluate_command(
         config,
         words,
         seed,
-        lambda base: evaluation_of_policies(base, database, inputs),
+        lambda base: evaluation_of_policies(base, found_in(database), inputs),
     )
     sets = robot_sets(workspace, database, robots)
     new_run = stage_run(RunKind.EVALUATION, chosen, name, inputs, sets, study)
@@ -342,6 +343,7 @@ def deploy_command(
     ] = None,
     settings: Settings = None,
     name: Name = None,
+    study: Study = None,
     home: Home = None,
     json: Json = False,
     seed: Seed = None,
@@ -361,7 +363,7 @@ def deploy_command(
         add_to_library(database, workspace, files.values())
     names = [files[robot].digest if robot in files else robot for robot in robots]
     sets = robot_sets(workspace, database, names)
-    new_run = stage_run(RunKind.DEPLOYMENT, chosen, name, (student,), sets)
+    new_run = stage_run(RunKind.DEPLOYMENT, chosen, name, (student,), sets, study)
     run = queue_and_follow(workspace, database, new_run, detach=False, json=json)
     if out is not None:
         for artifact in list_artifacts(database, run.id):

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Vertical
 from textual.worker import get_current_worker
 
 from engine.errors import HdtuiError
@@ -18,6 +19,7 @@ from hdtui.screens.efficiency_parts import (
     claim_row,
     cost_lines,
     cost_row,
+    legend_lines,
     limbs_chart,
     markdown,
     pareto_chart,
@@ -27,13 +29,15 @@ from hdtui.services.claims import Verdict
 from hdtui.services.cockpit import now
 from hdtui.services.counting import count, count_by_limbs, uncounted
 from hdtui.services.efficiency import TASKS, EfficiencyFacts, read_efficiency
-from hdtui.widgets.chart import Chart
-from hdtui.widgets.lines import Lines, muted
+from hdtui.widgets.chart import Chart, ChartSpec
+from hdtui.widgets.lines import Line, Lines, muted
 from hdtui.widgets.rule import Pane
 from hdtui.widgets.shell_rows import Key
 from hdtui.widgets.table import Table
 
 _VIEWS = ("bars", "pareto", "limbs", "table")
+_ROWS_FOR_ALL = 40
+"""A terminal with fewer rows has no place for costs, a chart and the claims at once."""
 _CONVENTION = " policy alone; one multiply-add counts once; latency: batch 1, one thread, numpy"
 
 
@@ -72,6 +76,7 @@ class EfficiencyScreen(CockpitScreen):
         self.asked: set[str] = set()
         self.costs = Table(COST_COLUMNS, widget_id="costs")
         self.chart = Chart()
+        self.legend = Lines()
         self.bars = Lines()
         self.convention = Lines([(muted(_CONVENTION),)])
         self.claims = Table(CLAIM_COLUMNS, widget_id="claims")
@@ -79,7 +84,7 @@ class EfficiencyScreen(CockpitScreen):
     def compose_body(self) -> ComposeResult:
         yield Pane("Cost of one action", self.costs, widget_id="costs-pane")
         yield Pane("", self.bars, widget_id="bars-pane")
-        yield Pane("", self.chart, widget_id="chart-pane")
+        yield Pane("", Vertical(self.chart, self.legend), widget_id="chart-pane")
         yield self.convention
         yield Pane("Claims of the paper", self.claims, widget_id="claims-pane")
 
@@ -133,7 +138,10 @@ class EfficiencyScreen(CockpitScreen):
 
     def _show_view(self, facts: EfficiencyFacts) -> None:
         bars, chart = self.query_one("#bars-pane", Pane), self.query_one("#chart-pane", Pane)
-        bars.display, chart.display = self.view == "bars", self.view in ("pareto", "limbs")
+        charted = self.view in ("pareto", "limbs")
+        bars.display, chart.display = self.view == "bars", charted
+        chart.styles.height = "2fr"
+        self._give_way(charted and self.size.height < _ROWS_FOR_ALL)
         lines = cost_lines(facts, self.task_name)
         if self.view == "bars":
             rows = 6 if self.size.height >= 30 else 4
@@ -143,18 +151,27 @@ class EfficiencyScreen(CockpitScreen):
             self.bars.show(bar_lines(lines, self.size.width, rows) or [waiting])
         elif self.view == "limbs":
             spec, legend = limbs_chart(facts.by_limbs)
-            chart.set_rule("MACs by limbs", legend)
-            self._show_chart(spec, self.counting or "Not counted by limbs yet.")
+            chart.set_rule("MACs by limbs")
+            self._show_chart(spec, legend, self.counting or "Not counted by limbs yet.")
         elif self.view == "pareto":
             spec, legend = pareto_chart(lines)
-            chart.set_rule("return against MACs", legend)
+            chart.set_rule("return against MACs, log scale")
             sentence = (
                 self.counting
                 or "No run is evaluated on this task yet: e evaluates one on Robots (3)."
             )
-            self._show_chart(spec, sentence)
+            self._show_chart(spec, legend, sentence)
 
-    def _show_chart(self, spec: Any, sentence: str) -> None:
+    def _give_way(self, hidden: bool) -> None:
+        """Leave the rows of the claims to a chart where there are few."""
+        if hidden and self.claims.has_focus:
+            self.costs.focus()
+        self.query_one("#claims-pane", Pane).display = not hidden
+
+    def _show_chart(self, spec: ChartSpec, legend: Sequence[Line], sentence: str) -> None:
+        rows = max(2, self.size.height // 6)
+        self.legend.show(legend_lines(legend, self.size.width - 2, rows))
+        self.legend.display = bool(legend)
         if spec.curves:
             self.chart.show_chart(spec, (self.view, self.task_name, len(spec.curves)))
         else:

@@ -1,6 +1,7 @@
 """How the costs of policies are written: a table, bars, Pareto, by limbs; and the claims."""
 
 import math
+import string
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from hdtui.services.efficiency import BASE, TEACHER, Cost, EfficiencyFacts, Reac
 from hdtui.services.smoothing import Path
 from hdtui.widgets.bars import block_bar
 from hdtui.widgets.chart import CURVE_ROLES, ChartSpec, Curve
-from hdtui.widgets.lines import Line, Span, muted
+from hdtui.widgets.lines import Line, Span, line_width, muted
 from hdtui.widgets.table import Column, TableRow
 
 COST_COLUMNS = (
@@ -36,6 +37,8 @@ _GLYPHS = {
     Verdict.NOT_MEASURED: ("∙", "muted"),
 }
 _BAR_START = 1e5
+_LETTERS = string.ascii_letters
+FRONT_WORDS: Line = (Span("*", "accent bold"), muted(" bold: none costs less and earns more"))
 
 
 @dataclass(frozen=True)
@@ -146,35 +149,80 @@ def _macs(cost: Cost) -> int:
     return cost.macs
 
 
-def limbs_chart(costs: Sequence[Cost]) -> tuple[ChartSpec, str]:
-    """MACs against limbs, a curve per policy on a log scale, and the legend."""
+def limbs_chart(costs: Sequence[Cost]) -> tuple[ChartSpec, list[Line]]:
+    """MACs against limbs, a curve per policy on a log scale, and the entries of the legend."""
     by_policy: dict[str, list[Cost]] = {}
     for cost in costs:
         by_policy.setdefault(cost.policy, []).append(cost)
-    curves, legend = [], []
+    curves: list[Curve] = []
+    legend: list[Line] = []
     for place, (policy, own) in enumerate(by_policy.items()):
         ordered = sorted(own, key=lambda cost: cost.limbs)
         macs = tuple(float(cost.macs) for cost in ordered)
         path = Path(tuple(float(cost.limbs) for cost in ordered), macs, macs, macs)
-        letter = chr(ord("a") + place)
-        curves.append(Curve(letter, path, CURVE_ROLES[place % len(CURVE_ROLES)]))
-        legend.append(f"{letter} {policy}")
-    return ChartSpec(tuple(curves), weight=0.0, log_y=True), "  ".join(legend)
+        letter, role = _LETTERS[place % len(_LETTERS)], CURVE_ROLES[place % len(CURVE_ROLES)]
+        curves.append(Curve(letter, path, role))
+        legend.append((Span(letter, f"{role} bold"), Span(f" {policy}")))
+    return ChartSpec(tuple(curves), weight=0.0, log_y=True), legend
 
 
-def pareto_chart(lines: Sequence[CostLine]) -> tuple[ChartSpec, str]:
-    """Return against MACs (log), a point per evaluated run whose cost is known, and the legend."""
-    known = [line for line in lines if line.cost is not None and line.reached is not None]
-    curves, legend = [], []
-    for place, line in enumerate(known):
-        if line.cost is None or line.reached is None:
-            continue
-        mean = line.reached.over_robots.mean
-        point = Path((float(line.cost.macs),), (mean,), (mean,), (mean,))
-        letter = chr(ord("a") + place % 26)
-        curves.append(Curve(letter, point, CURVE_ROLES[place % len(CURVE_ROLES)]))
-        legend.append(f"{letter} {line.name} {grouped(mean)}")
-    return ChartSpec(tuple(curves), weight=0.0, log_x=True), "  ".join(legend)
+def pareto_chart(lines: Sequence[CostLine]) -> tuple[ChartSpec, list[Line]]:
+    """Return against MACs (log), a point per evaluated run whose cost is known, and the legend.
+
+    Letters of the front are bold, and come first; the legend begins by saying so.
+    """
+    known = [
+        (line.name, float(line.cost.macs), line.reached.over_robots.mean)
+        for line in lines
+        if line.cost is not None and line.reached is not None
+    ]
+    if not known:
+        return ChartSpec((), weight=0.0, log_x=True), []
+    best = front([(macs, mean) for _, macs, mean in known])
+    ordered = sorted(zip(best, known, strict=True), key=lambda each: not each[0])
+    curves: list[Curve] = []
+    legend: list[Line] = [FRONT_WORDS]
+    for place, (on_front, (name, macs, mean)) in enumerate(ordered):
+        letter = _LETTERS[place % len(_LETTERS)]
+        role, look = ("accent", "accent bold") if on_front else ("muted", "muted")
+        curves.append(Curve(letter, Path((macs,), (mean,), (mean,), (mean,)), role, False, look))
+        words = f"{'*' if on_front else ''} {name}: {grouped(mean)}"
+        legend.append((Span(letter, look), Span(words, "text" if on_front else "muted")))
+    window = _with_margin([math.log10(macs) for _, macs, _ in known])
+    return ChartSpec(tuple(curves), weight=0.0, log_x=True, x_window=window), legend
+
+
+def front(points: Sequence[tuple[float, float]]) -> list[bool]:
+    """Which of (cost, return) no other one beats: by costing less, or earning more at no cost."""
+    return [
+        not any(
+            other != point and other[0] <= point[0] and other[1] >= point[1] for other in points
+        )
+        for point in points
+    ]
+
+
+def _with_margin(values: Sequence[float]) -> tuple[float, float]:
+    """Limits that leave a tenth free at both ends, so that letters stand beside their points."""
+    margin = max(0.1, (max(values) - min(values)) / 10)
+    return min(values) - margin, max(values) + margin
+
+
+def legend_lines(entries: Sequence[Line], width: int, most_rows: int) -> list[Line]:
+    """Entries side by side, wrapped to the width; the last row says how many have no room."""
+    rows: list[list[Line]] = [[]]
+    for entry in entries:
+        if rows[-1] and _row_width([*rows[-1], entry]) > width:
+            rows.append([])
+        rows[-1].append(entry)
+    if len(rows) > most_rows:
+        left_out = sum(len(row) for row in rows[most_rows - 1 :])
+        rows = [*rows[: most_rows - 1], [(muted(f"and {left_out} more"),)]]
+    return [tuple(span for entry in row for span in (Span("  "), *entry)) for row in rows]
+
+
+def _row_width(entries: Sequence[Line]) -> int:
+    return sum(2 + line_width(entry) for entry in entries)
 
 
 def claim_row(claim: Claim) -> TableRow:

@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 
+from db.records import Run
 from hdtui.formatting import UNKNOWN, duration, percent, printable
 from hdtui.messages import Loaded
 from hdtui.screens.home_parts import (
@@ -259,6 +260,15 @@ class HomeScreen(RunActionsScreen):
             return self.facts.stages[self.strip.cursor].runs[0].run.id
         key = self.active.cursor_key
         return key if isinstance(key, int) else None
+
+    def run_under_cursor(self) -> Run | None:
+        """The current run where it is one of those that Home read: all but those of old events."""
+        facts, run_id = self.facts, self.current_run()
+        if facts is None:
+            return None
+        stages = [each for stage in facts.stages for each in stage.runs]
+        known = [*facts.active, *facts.queued, *facts.halted, *stages]
+        return next((each.run for each in known if each.run.id == run_id), None)
 
     def on_table_chosen(self, message: Table.Chosen) -> None:
         self.open_run(self.current_run())

@@ -15,14 +15,18 @@ from engine.config.presets import PRESETS
 from engine.errors import HdtuiError
 from hdtui.formatting import printable, size
 from hdtui.messages import Answer, Loaded, WorldChanged
+from hdtui.screens.dialogs import ConfirmScreen
+from hdtui.screens.run_actions import RunActionsScreen
 from hdtui.services.cockpit import Cockpit
-from hdtui.services.palette import export, read_names
+from hdtui.services.palette import checked, export, key_words, read_names
 from hdtui.widgets.lines import Span
 from hdtui.widgets.roles import PALETTES
 from hdtui.widgets.table import Column, Table, TableRow
 
 REFRESH = {"as usual": 1.0, "every 5s": 2.5, "by hand, 1 to 6": 0.0}
 DRAWINGS = ("braille", "blocks", "ascii")
+RUN_KEYS = frozenset(each.key for each in RunActionsScreen.BINDINGS if isinstance(each, Binding))
+KEY_NAMES = {"*": "asterisk", "/": "slash"}
 MODES = ("home", "runs", "robots", "watch", "compare", "efficiency")
 
 
@@ -31,7 +35,7 @@ class Entry(NamedTuple):
 
     words: str
     about: str
-    act: Callable[[], None]
+    act: Callable[[], Any]
 
 
 class PaletteScreen(ModalScreen[None]):
@@ -54,7 +58,7 @@ class PaletteScreen(ModalScreen[None]):
             yield self.table
 
     def on_mount(self) -> None:
-        self.entries = self._actions()
+        self.entries = [*self._offers(), *self._actions(), *self._keys()]
         self._narrow("")
         self.set_focus(self.query_one(Input))
         self.run_worker(self._read, thread=True, group="palette")
@@ -87,6 +91,47 @@ class PaletteScreen(ModalScreen[None]):
 
         self.app.push_screen(RunScreen(self.cockpit, run_id))
 
+    @property
+    def _beneath(self) -> Any:
+        """The screen that the palette lies over."""
+        stack = self.app.screen_stack
+        return stack[stack.index(self) - 1] if self in stack else self.app.screen
+
+    def _offers(self) -> list[Entry]:
+        """What can be done to the run under the cursor of the screen beneath."""
+        screen = self._beneath
+        if not isinstance(screen, RunActionsScreen):
+            return []
+        return [
+            Entry(offer.words, offer.key, partial(self.app.run_action, offer.action, screen))
+            for offer in screen.offers()
+        ]
+
+    def _keys(self) -> list[Entry]:
+        """The keys of the screen beneath that mean something there now, but for those of runs."""
+        screen = self._beneath
+        offered = RUN_KEYS if isinstance(screen, RunActionsScreen) else frozenset()
+        active = screen.active_bindings
+        entries = []
+        for label, words in getattr(screen, "KEY_HELP", ()):
+            for name, meaning in key_words(label, words):
+                key = KEY_NAMES.get(name, name)
+                if key in active and key not in offered and active[key].node is not self.app:
+                    entries.append(Entry(meaning, name, partial(self.app.simulate_key, key)))
+        return entries
+
+    def _doctor(self) -> None:
+        """Look at the machine in a thread; what is not good stands in a dialog."""
+        app, screen, home = self.app, self._beneath, self.cockpit.home
+
+        def look() -> str:
+            summary, sentences = checked(home)
+            dialog = ConfirmScreen("Doctor", sentences, (), "close")
+            app.call_from_thread(app.push_screen, dialog)
+            return summary
+
+        screen.command(look)
+
     def _actions(self) -> list[Entry]:
         app: Any = self.app
         entries = [
@@ -109,6 +154,7 @@ class PaletteScreen(ModalScreen[None]):
                 Entry(f"refresh {words}", "", partial(self._refresh_every, words, factor))
                 for words, factor in REFRESH.items()
             ),
+            Entry("doctor", "checks this machine", self._doctor),
             Entry("bytes to this terminal", "last 5 s", self._bytes),
             Entry("messages so far", "", self._messages),
             Entry("redraw", "ctrl+l", app.action_redraw),

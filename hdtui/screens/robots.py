@@ -16,12 +16,13 @@ from hdtui.screens.robot_actions import RobotActionsScreen
 from hdtui.screens.robots_parts import (
     COLUMN_CHOICES,
     DEFAULT_COLUMNS,
+    ending_well,
     long_lines,
     robot_columns,
     robot_row,
     short_lines,
 )
-from hdtui.services.filters import Filter, FilterError, completions, parse_filter
+from hdtui.services.filters import EditedFilter, Filter
 from hdtui.services.robots import (
     FIELDS,
     Entry,
@@ -90,12 +91,13 @@ class RobotsScreen(RobotActionsScreen):
         self.facts: RobotsFacts | None = None
         self.shown: list[Entry] = []
         self.detail: RobotDetail | None = None
-        self.filter = Filter("")
+        self.edited = EditedFilter(lambda: FIELDS)
         self.set_name: str | None = preferences.get("robots.set", "") or None
         self.sort_key = preferences.get("robots.sort", "teacher")
         self.descending = preferences.get("robots.descending", True)
         self.columns = tuple(preferences.get("robots.columns", list(DEFAULT_COLUMNS)))
-        self.filter_row = FilterRow("filter: limbs>=6 teacher>500 student/teacher>=0.9")
+        hint = "filter: limbs>=6 teacher>500 student/teacher>=0.9"
+        self.filter_row = FilterRow(hint, self.edited.problem)
         self.table = Table(robot_columns(self.columns), widget_id="robots")
         self.footer = Lines([(), ()])
         self.canvas = RobotCanvas()
@@ -115,8 +117,8 @@ class RobotsScreen(RobotActionsScreen):
 
     def on_mount(self) -> None:
         text = self.cockpit.preferences.get("robots.filter", "")
-        self.filter_row.set_text(text)
-        self._parse(text)
+        self.say(*self.edited.answer(text, final=True))
+        self.filter_row.set_text(self.filter.text)
         self.set_look(self.drawing(), self.view)
         self.table.focus()
 
@@ -232,7 +234,8 @@ class RobotsScreen(RobotActionsScreen):
         entry = next((e for e in self.shown if e.robot.id == detail.robot.id), None)
         width = self.about.size.width
         wide = self.size.width >= _WIDE
-        self.about.show(long_lines(detail, width) if wide else [(), *short_lines(detail, entry)])
+        lines = long_lines(detail, width) if wide else [(), *short_lines(detail, entry)]
+        self.about.show([ending_well(line, width) for line in lines])
 
     def set_look(self, drawing: Drawing, view: View) -> None:
         self.canvas.set_look(drawing, view)
@@ -277,20 +280,17 @@ class RobotsScreen(RobotActionsScreen):
         self.filter_row.edit()
 
     def on_filter_row_changed(self, message: FilterRow.Changed) -> None:
-        self._parse(message.text)
+        self.say(*self.edited.answer(message.text, final=message.final))
         if message.final:
             self.table.focus()
             self.cockpit.preferences.set("robots.filter", self.filter.text)
             self.filter_row.set_text(self.filter.text)
         self.show_robots()
 
-    def _parse(self, text: str) -> None:
-        try:
-            self.filter = parse_filter(text, FIELDS)
-            offers = completions(text, FIELDS)
-            self.say(f"Filter: {'  '.join(offers)}" if offers else "")
-        except FilterError as error:
-            self.say(f"Filter: {error}", "warn")
+    @property
+    def filter(self) -> Filter:
+        """The filter that is in effect."""
+        return self.edited.current
 
     def action_sort(self) -> None:
         choices = [(name, "") for name in FIELDS if name != "set"]

@@ -7,7 +7,7 @@ from engine.morphology.geometry import limb_mass_kg
 from engine.morphology.tree import Morphology
 from hdtui.formatting import UNKNOWN, episode_return, printable, ratio, shorten
 from hdtui.services.robots import Entry, RobotDetail, Score
-from hdtui.widgets.lines import Line, Span, muted
+from hdtui.widgets.lines import Line, Span, fit, line_width, muted
 from hdtui.widgets.rule import rule_line
 from hdtui.widgets.table import Column, TableRow
 
@@ -103,6 +103,14 @@ def short_lines(detail: RobotDetail, entry: Entry | None) -> list[Line]:
     for label, found in (("teacher", _teacher(entry)), ("student", _student(entry))):
         lines.append(_score_line(label, found))
     return lines
+
+
+def ending_well(spans: Line, width: int) -> Line:
+    """The line, its cut end replaced by an ellipsis where it is longer than ``width`` cells."""
+    if line_width(spans) <= width or width < 1:
+        return spans
+    kept = fit(spans, width - 1)
+    return (*kept, Span("…", kept[-1].role if kept else "text"))
 
 
 def _teacher(entry: Entry | None) -> Score | None:

@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import ContentSwitcher
 
+from db.records import Run
 from hdtui.formatting import duration, percent, printable, rate
 from hdtui.screens.run_actions import RunActionsScreen
 from hdtui.screens.run_config import ConfigTab
@@ -141,6 +142,9 @@ class RunScreen(RunActionsScreen):
 
     def current_run(self) -> int | None:
         return self.run_id
+
+    def run_under_cursor(self) -> Run | None:
+        return self.view.run if self.view else None
 
     def marks_changed(self) -> None:
         self.read_tab()

@@ -2,22 +2,61 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from textual.binding import Binding, BindingType
 
-from db.records import Run
+from db.records import Run, RunKind, RunState
+from hdtui.formatting import printable
 from hdtui.messages import Loaded
 from hdtui.screens.dialogs import ConfirmScreen, FieldsScreen, TypeToConfirmScreen
 from hdtui.screens.evaluate import EvaluateScreen
 from hdtui.screens.shell import CockpitScreen
 from hdtui.services import commands
-from hdtui.services.evaluate import Choices, Evaluation, queue_evaluation, read_offer
+from hdtui.services.evaluate import (
+    POLICY_KINDS,
+    Choices,
+    Evaluation,
+    queue_evaluation,
+    read_offer,
+)
+from hdtui.services.run_list import Archiving, read_archiving
 from hdtui.widgets.shell_rows import Key
 
 
+class Offer(NamedTuple):
+    """An action of a screen in words, with its key."""
+
+    words: str
+    key: str
+    action: str
+
+
+def _possible(run: Run, *, readonly: bool) -> list[Offer]:
+    """What can be done to a run in its state, what changes nothing first."""
+    state, judged = run.state, run.kind in POLICY_KINDS and run.state is RunState.FINISHED
+    waits = state is RunState.QUEUED
+    looks = [
+        (run.kind in (*POLICY_KINDS, RunKind.EVALUATION), Offer("watch", "w", "watch")),
+        (True, Offer("mark, or not,", "space", "mark")),
+        (True, Offer("pin, or not,", "p", "pin")),
+        (True, Offer("copy the folder of", "y", "copy_folder")),
+    ]
+    changes = [
+        (True, Offer("clone", "C", "clone")),
+        (judged, Offer("evaluate", "e", "evaluate")),
+        (True, Offer("tags and note of", "t", "annotate")),
+        (state.active or waits, Offer("stop", "X", "stop")),
+        (waits or (state.ended and state is not RunState.FINISHED), Offer("resume", "R", "resume")),
+        (not run.archived, Offer("archive", "A", "archive")),
+        (run.archived, Offer("bring back", "A", "archive")),
+        (not state.active, Offer("delete", "D", "delete")),
+    ]
+    return [offer for can, offer in [*looks, *([] if readonly else changes)] if can]
+
+
 class RunActionsScreen(CockpitScreen):
-    """A screen with a current run; ``current_run`` names it, ``chosen_runs`` adds the marks."""
+    """A screen with a current run, which its keys act on; ``current_run`` names it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "mark", show=False),
@@ -39,10 +78,32 @@ class RunActionsScreen(CockpitScreen):
         return None
 
     def chosen_runs(self) -> list[int]:
-        """The marked runs, or the current one where nothing is marked."""
-        marked = list(self.cockpit.marked_runs)
+        """The runs that ``A`` and ``D`` act on: the current one; a list adds the marks it shows."""
         current = self.current_run()
-        return marked or ([current] if current is not None else [])
+        return [current] if current is not None else []
+
+    def run_under_cursor(self) -> Run | None:
+        """The current run as the screen read it last."""
+        return None
+
+    def offers(self) -> list[Offer]:
+        """What can be done now to the current run, and to the marked ones, for the palette."""
+        run, offers = self.run_under_cursor(), []
+        if run is not None:
+            name = f"{run.id} {run.kind} {printable(run.name)}"
+            offers = [
+                Offer(f"{words} {name}", key, action)
+                for words, key, action in _possible(run, readonly=self.cockpit.readonly)
+            ]
+        marked = len(self.cockpit.marked_runs)
+        if marked:
+            offers.append(Offer(f"compare the {marked} marked", "c", "compare"))
+        chosen = len(self.chosen_runs())
+        if chosen > 1 and not self.cockpit.readonly:
+            offers = [each for each in offers if each.action not in ("archive", "delete")]
+            offers.append(Offer(f"archive the {chosen} marked", "A", "archive"))
+            offers.append(Offer(f"delete the {chosen} marked", "D", "delete"))
+        return offers
 
     def marks_changed(self) -> None:
         """Draw marks and pin again."""
@@ -146,9 +207,14 @@ class RunActionsScreen(CockpitScreen):
             self.ask("stop-warning", lambda _: commands.stop_warning(cockpit, run_id))
 
     def action_archive(self) -> None:
+        """Archive the run; several ones only after a question that names them."""
         run_ids = self.chosen_runs()
-        if run_ids and self.may_act():
+        if not run_ids or not self.may_act():
+            return
+        if len(run_ids) == 1:
             self.command(partial(commands.archive, self.cockpit, run_ids))
+        else:
+            self.ask("archive-warning", partial(read_archiving, run_ids=run_ids))
 
     def action_delete(self) -> None:
         run_ids = self.chosen_runs()
@@ -168,6 +234,8 @@ class RunActionsScreen(CockpitScreen):
             self._ask_stop(*message.facts)
         elif message.topic == "delete-warning":
             self._ask_delete(*message.facts)
+        elif message.topic == "archive-warning":
+            self._ask_archive(message.facts)
         elif message.topic == "offer":
             self._ask_evaluation(*message.facts)
         elif message.topic == "annotate":
@@ -200,6 +268,16 @@ class RunActionsScreen(CockpitScreen):
         if key == "K":
             self.command(partial(commands.kill, self.cockpit, run_id))
 
+    def _ask_archive(self, question: Archiving) -> None:
+        def act(key: str | None) -> None:
+            if key == "y":
+                self.command(partial(commands.archive, self.cockpit, question.run_ids))
+
+        title = "Bring back" if question.back else "Archive"
+        choices = [("y", "bring them back" if question.back else "archive them")]
+        screen = ConfirmScreen(title, question.sentences, choices, "leave them")
+        self.app.push_screen(screen, act)
+
     def _ask_delete(self, run_ids: Sequence[int], sentences: Sequence[str]) -> None:
         word, what = str(len(run_ids)), "the number of runs"
         if len(run_ids) == 1:
@@ -214,8 +292,13 @@ class RunActionsScreen(CockpitScreen):
     def _ask_annotation(self, run: Run) -> None:
         def act(values: tuple[str, ...] | None) -> None:
             if values is not None:
-                tags, note = values
-                self.command(partial(commands.annotate, self.cockpit, run.id, tags.split(), note))
+                tags, study, note = values
+                annotate = partial(commands.annotate, self.cockpit, run.id)
+                self.command(partial(annotate, tags.split(), study.strip(), note))
 
-        fields = (("tags, parted by spaces", " ".join(run.tags)), ("note", run.note or ""))
+        fields = (
+            ("tags, parted by spaces", " ".join(run.tags)),
+            ("study", run.group or ""),
+            ("note", run.note or ""),
+        )
         self.app.push_screen(FieldsScreen(f"{run.id} {run.name}", fields), act)

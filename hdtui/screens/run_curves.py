@@ -11,18 +11,23 @@ from textual.containers import Horizontal, Vertical
 from hdtui.formatting import shorten
 from hdtui.messages import Answer
 from hdtui.screens.run_curves_parts import (
-    LETTERS,
+    curve_facts,
     group_value_lines,
+    left_out_sentence,
+    lettered,
+    no_points_sentence,
     robot_lines,
     seed_groups,
+    stacked_metrics,
     value_lines,
+    zoomed,
 )
 from hdtui.screens.run_tab import RunTab
-from hdtui.services.curves import X_AXES, CurveReader, CurvesFacts, RunCurve, XAxis, seeds_as_band
+from hdtui.services.curves import X_AXES, CurveReader, CurvesFacts, RunCurve, XAxis
 from hdtui.services.metric_names import is_bound, metric_label, value_with_interval
 from hdtui.services.run_details import RobotsFacts, read_robot_returns
 from hdtui.services.smoothing import WEIGHTS
-from hdtui.widgets.chart import CURVE_ROLES, Chart, ChartSpec, Curve
+from hdtui.widgets.chart import Chart, ChartSpec
 from hdtui.widgets.lines import Lines, Span, left_and_right
 from hdtui.widgets.meter import CHART_BYTES_PER_S, TokenBucket
 from hdtui.widgets.rule import Divider, Pane
@@ -83,6 +88,8 @@ class CurvesTab(RunTab):
         self.values = Lines()
         self.robots = Lines()
         self.small = [Chart() for _ in range(3)]
+        self._drawn: list[str] = []
+        self._told = ""
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="curves"):
@@ -108,20 +115,31 @@ class CurvesTab(RunTab):
         """Whether small charts and robots have a place."""
         return self.app.size.width >= 120 and self.app.size.height >= 30
 
-    def small_metrics(self) -> list[str]:
-        """The metrics of the small charts: the marked ones, else a few that say most."""
-        if not self.roomy or self.answer is None:
+    def marked_metrics(self) -> list[str]:
+        """The marked metrics that this run has, in the order in which they were marked."""
+        names = [series.name for series in self.answer.curves.series] if self.answer else []
+        return [name for name in self.marked if name in names]
+
+    def shown_metrics(self) -> list[str]:
+        """The metrics with a chart: the one under the cursor, and small the marked ones.
+
+        Without a place for small charts several marked ones share that of the large one.
+        """
+        metric, marked = self.metric, self.marked_metrics()
+        if metric is None or self.answer is None:
             return []
+        if not self.roomy:
+            rows = self.query_one("#curves-right").size.height
+            return stacked_metrics(marked, metric, rows) if len(marked) > 1 else [metric]
         names = [series.name for series in self.answer.curves.series]
-        wanted = [name for name in self.marked or SMALL_DEFAULTS if name in names]
-        return [name for name in wanted if name != self.metric][:3]
+        small = marked or [name for name in SMALL_DEFAULTS if name in names]
+        return [metric, *[name for name in small if name != metric][:3]]
 
     def question(self) -> "Callable[[Database], Any]":
-        run_ids = [self.run_id]
-        if self.cockpit.pinned_run is not None:
-            run_ids.append(self.cockpit.pinned_run)
+        pinned = self.cockpit.pinned_run
+        run_ids = [self.run_id, *([] if pinned is None else [pinned])]
         run_ids += list(self.cockpit.marked_runs)[:6]
-        metrics = [self.metric or "return", *self.small_metrics()]
+        metrics = list(dict.fromkeys([self.metric or "return", *self.shown_metrics()]))
         reader, run_id, roomy = self.reader, self.run_id, self.roomy
         return lambda database: TabFacts(
             reader.read(database, run_ids, metrics),
@@ -135,9 +153,8 @@ class CurvesTab(RunTab):
         series = [name for name in values if not is_bound(name, values)]
         self.metrics.set_empty("No metrics yet.")
         self.metrics.set_rows(series, lambda index: self._metric_row(series[index], values))
-        visible = min(len(series), self.metrics.num_visible)
-        pane = self.query_one("#metrics-pane", Pane)
-        pane.set_rule(facts=f"{visible} of {len(series)}" if series else "")
+        visible = f"{min(len(series), self.metrics.num_visible)} of {len(series)}"
+        self.query_one("#metrics-pane", Pane).set_rule(facts=visible if series else "")
         if first and series:
             self.post_message(self.Reread())
         if self.following:
@@ -153,31 +170,51 @@ class CurvesTab(RunTab):
         return TableRow(cells=(cell,), mark="*" if name in self.marked else " ")
 
     def _draw(self, live: bool = True) -> None:
-        """Draw the chart, unless the bytes of the last pictures are not paid yet."""
+        """Draw the charts, unless the bytes of the last pictures are not paid yet."""
         meter = getattr(self.app, "meter", None)
+        metric, shown = self.metric, self.shown_metrics()
+        live = live and shown == self._drawn
         if live and meter is not None and not self.bucket.affords(meter.total_bytes):
             return
-        metric = self.metric
         if self.answer is None or metric is None:
             self.chart.show_sentence(self._empty_sentence())
             return
-        self._draw_metric(self.chart, self.query_one("#chart-pane", Pane), metric)
-        small = self.small_metrics()
-        for index, chart in enumerate(self.small):
-            pane = self.query_one(f"#small-{index}", Pane)
-            pane.display = index < len(small)
-            if index < len(small):
-                self._draw_metric(chart, pane, small[index])
-        curves = self.answer.curves.curves.get(metric, ())
+        self._drawn = shown
+        self._lay_out(len(shown) - 1)
+        self._draw_metric(self.chart, self.query_one("#chart-pane", Pane), shown[0])
+        for index, chart in enumerate(self.small[: len(shown) - 1]):
+            self._draw_metric(chart, self.query_one(f"#small-{index}", Pane), shown[index + 1])
+        self._tell_left_out(shown)
+        self._show_values(metric)
+        if self.answer.robots is not None:
+            self.robots.show(robot_lines(self.answer.robots, self.robots.size.width))
+
+    def _lay_out(self, num_small: int) -> None:
+        """Small charts stand side by side below the large one, or are as large as it is."""
+        box = self.query_one("#small-charts")
+        box.display = num_small > 0
+        box.styles.layout = "horizontal" if self.roomy else "vertical"
+        box.styles.height = 11 if self.roomy else f"{max(1, num_small)}fr"
+        for index in range(len(self.small)):
+            self.query_one(f"#small-{index}", Pane).display = index < num_small
+
+    def _tell_left_out(self, shown: Sequence[str]) -> None:
+        """Say which marked metrics have no chart, once for each choice of charts."""
+        before, self._told = self._told, left_out_sentence(self.marked_metrics(), shown)
+        if self._told not in ("", before):
+            self.post_message(Answer(self._told))
+
+    def _show_values(self, metric: str) -> None:
+        """Write the values of the metric under the cursor, also where others are drawn."""
+        curves = self.answer.curves.curves.get(metric, ()) if self.answer else ()
         drawn = [curve for curve in curves if curve.points.step]
         if self.as_band and len(drawn) > 1:
             title, lines = group_value_lines(metric, seed_groups(drawn), self.x_axis)
         else:
             title, lines = value_lines(metric, curves, self.run_id, self.cockpit.pinned_run)
-        self.query_one("#values-pane", Pane).set_rule(title)
+        whose = metric_label(metric) if len(self._drawn) > 1 and not self.roomy else ""
+        self.query_one("#values-pane", Pane).set_rule(title, whose)
         self.values.show(lines)
-        if self.answer.robots is not None:
-            self.robots.show(robot_lines(self.answer.robots, self.robots.size.width))
 
     def _draw_metric(self, chart: Chart, pane: Pane, metric: str) -> None:
         curves = self.answer.curves.curves.get(metric, ()) if self.answer else ()
@@ -187,7 +224,7 @@ class CurvesTab(RunTab):
             chart.show_sentence(self._empty_sentence())
             return
         spec = ChartSpec(
-            curves=self._letters(drawn),
+            curves=lettered(drawn, self.x_axis, means=self.as_band),
             weight=self.weight,
             log_x="x" in self.log_scale.split(),
             log_y="y" in self.log_scale.split(),
@@ -197,26 +234,7 @@ class CurvesTab(RunTab):
             x_seconds=self.x_axis == "wall time",
         )
         looks = (self.x_axis, self.log_scale, self.clip, self.window, self.as_band)
-        identity = (metric, *looks, len(drawn))
-        chart.show_chart(spec, identity)
-
-    def _letters(self, curves: Sequence[RunCurve]) -> tuple[Curve, ...]:
-        if self.as_band:
-            return tuple(
-                Curve(
-                    letter,
-                    seeds_as_band(group, self.x_axis),
-                    CURVE_ROLES[index % len(CURVE_ROLES)],
-                    band=len(group) > 1,
-                )
-                for index, (letter, group) in enumerate(
-                    zip(LETTERS, seed_groups(curves), strict=False)
-                )
-            )
-        return tuple(
-            Curve(letter, curve.path(self.x_axis), CURVE_ROLES[index % len(CURVE_ROLES)])
-            for index, (letter, curve) in enumerate(zip(LETTERS, curves, strict=False))
-        )
+        chart.show_chart(spec, (metric, *looks, len(drawn)))
 
     def _planned_end(self, curves: Sequence[RunCurve]) -> float | None:
         run = curves[0].run
@@ -227,23 +245,21 @@ class CurvesTab(RunTab):
     def _empty_sentence(self) -> str:
         if self.answer is None:
             return "reading"
-        if self.view is not None and self.view.run.state.ended:
-            return "This run left no points."
-        return (
-            f"No points yet: {self.run_id} reports after its first iteration, "
-            "about 3s after its start."
-        )
+        return no_points_sentence(self.run_id, self.view is not None and self.view.run.state.ended)
 
     def facts(self) -> str:
-        """What the axes and curves are; the last words give way where there is no room."""
-        words: list[str] = [self.x_axis]
-        words += [self.log_scale] if self.log_scale else []
-        words += ["zoom"] if self.window else []
-        words += ["mean of seeds"] if self.as_band else []
-        words.append(f"smooth {self.weight:g}")
-        words += ["1 to 99 %"] if self.clip else []
-        words += ["follow"] if self.following or not self.window else []
-        return " · ".join(words)
+        return curve_facts(
+            self.x_axis,
+            self.log_scale,
+            self.weight,
+            zoomed=self.window is not None,
+            means=self.as_band,
+            clip=self.clip,
+            live=self.following or not self.window,
+        )
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.post_message, self.Reread())  # more or fewer charts fit
 
     def keys(self) -> Sequence[Key]:
         return (
@@ -358,10 +374,7 @@ class CurvesTab(RunTab):
             if "x" in self.log_scale.split():
                 self.post_message(Answer("+ -: zoom needs a linear x axis, g changes it"))
             return
-        low, high = self.window or extent
-        middle, half = (low + high) / 2, (high - low) / 2 * factor
-        low, high = max(extent[0], middle - half), min(extent[1], middle + half)
-        self.window = None if (low, high) == extent else (low, high)
+        self.window = zoomed(self.window, extent, factor)
         self.following = self.window is None
         self._draw(live=False)
         self.post_message(self.Reread())
@@ -371,8 +384,7 @@ class CurvesTab(RunTab):
         if extent is None or self.window is None:
             return
         low, high = self.window
-        shift = (high - low) * share
-        shift = max(extent[0] - low, min(extent[1] - high, shift))
+        shift = max(extent[0] - low, min(extent[1] - high, (high - low) * share))
         self.window = (low + shift, high + shift)
         self.following = False
         self._draw(live=False)

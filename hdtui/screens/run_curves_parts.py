@@ -4,16 +4,74 @@ from collections.abc import Sequence
 
 from hdtui.formatting import UNKNOWN, shorten, steps
 from hdtui.services.curves import RunCurve, XAxis, seeds_as_band
-from hdtui.services.metric_names import metric_value
+from hdtui.services.metric_names import metric_label, metric_value
 from hdtui.services.run_details import RobotsFacts
 from hdtui.services.run_list import config_key, config_without_seed
-from hdtui.widgets.chart import CURVE_ROLES
+from hdtui.widgets.chart import CURVE_ROLES, Curve
 from hdtui.widgets.lines import BLANK, Line, Span, left_and_right
 
 LETTERS = "abcdefgh"
 
 
 MOST_LINES = 3
+ROWS_OF_A_CHART = 7
+"""A rule, four rows of plot, the axis and its numbers: a chart with fewer says nothing."""
+MOST_CHARTS = 4
+
+
+def stacked_metrics(marked: Sequence[str], cursor: str | None, rows: int) -> list[str]:
+    """The marked metrics that have room one above the other, the first ones first.
+
+    Where not all have, the one under the cursor is among them.
+    """
+    room = min(MOST_CHARTS, max(1, rows // ROWS_OF_A_CHART))
+    if cursor is not None and cursor in marked[room:]:
+        return [*marked[: room - 1], cursor]
+    return list(marked[:room])
+
+
+def left_out_sentence(marked: Sequence[str], shown: Sequence[str]) -> str:
+    """Which of several marked metrics have no chart, and how to see them; else empty."""
+    left_out = [metric_label(name) for name in marked if name not in shown]
+    if len(marked) < 2 or not left_out:
+        return ""
+    count = len(marked) - len(left_out)
+    return f"{count} of {len(marked)} marked fit; j k to see {', '.join(left_out)}"
+
+
+def curve_facts(
+    x_axis: str, log_scale: str, weight: float, *, zoomed: bool, means: bool, clip: bool, live: bool
+) -> str:
+    """What curves and axes are, what changes their meaning most first: the last give way."""
+    words = ["seed means"] if means else []
+    words.append(x_axis)
+    words += [log_scale] if log_scale else []
+    words += ["zoom"] if zoomed else []
+    words.append(f"smooth {weight:g}")
+    words += ["1 to 99 %"] if clip else []
+    words += ["follow"] if live else []
+    return " · ".join(words)
+
+
+def lettered(curves: Sequence[RunCurve], x_axis: XAxis, *, means: bool) -> tuple[Curve, ...]:
+    """Curves with their letters and colours: one a run, or the mean of each group of seeds."""
+    groups = seed_groups(curves) if means else [[curve] for curve in curves]
+    return tuple(
+        Curve(
+            letter,
+            seeds_as_band(group, x_axis),
+            CURVE_ROLES[index % len(CURVE_ROLES)],
+            band=means and len(group) > 1,
+        )
+        for index, (letter, group) in enumerate(zip(LETTERS, groups, strict=False))
+    )
+
+
+def no_points_sentence(run_id: int, ended: bool) -> str:
+    """Why there is no curve."""
+    if ended:
+        return "This run left no points."
+    return f"No points yet: {run_id} reports after its first iteration, about 3s after its start."
 
 
 def seed_groups(curves: Sequence[RunCurve]) -> list[list[RunCurve]]:
@@ -22,6 +80,16 @@ def seed_groups(curves: Sequence[RunCurve]) -> list[list[RunCurve]]:
     for curve in curves:
         groups.setdefault(config_key(curve.run), []).append(curve)
     return list(groups.values())
+
+
+def zoomed(
+    window: tuple[float, float] | None, extent: tuple[float, float], factor: float
+) -> tuple[float, float] | None:
+    """The visible span times ``factor`` around its middle; None where all is visible."""
+    low, high = window or extent
+    middle, half = (low + high) / 2, (high - low) / 2 * factor
+    span = max(extent[0], middle - half), min(extent[1], middle + half)
+    return None if span == extent else span
 
 
 def value_lines(

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from hdtui.formatting import grouped, size
 from hdtui.messages import Answer
 from hdtui.screens.run_tab import RunTab
-from hdtui.services.logs import LEVELS, LogLine, LogTail, of_level
+from hdtui.services.logs import LEVELS, LogLine, LogTail, matching, of_level
 from hdtui.widgets.filter_row import FilterRow
 from hdtui.widgets.lines import Line, Span
 from hdtui.widgets.rule import Pane
@@ -42,6 +42,7 @@ class LogTab(RunTab):
         self.last_line = 0
         self.passed = 0
         self.level = "all"
+        self.searched = ""
         self.shown: list[LogLine] = []
         self.filter_row = FilterRow("search")
         columns = (Column("text", "", 20, grow=True, gap=0),)
@@ -52,14 +53,41 @@ class LogTab(RunTab):
         yield self.filter_row
 
     def question(self) -> "Callable[[Database], Any]":
-        tail = self.tail
-        return lambda database: tail.read()
+        tail, wanted, level = self.tail, self.searched, self.level
+        tail.keeps = not self.following
 
-    def show_facts(self, facts: Any) -> None:
+        def look(database: "Database") -> tuple[int, bool | None]:
+            """How many lines came, and whether older ones match where that was asked."""
+            num_new = tail.read()
+            return num_new, tail.find_older(wanted, level) if wanted else None
+
+        return look
+
+    def show_facts(self, facts: tuple[int, bool | None]) -> None:
+        num_read, found = facts
         known, self.last_line = self.last_line, self.tail.end
-        num_new = facts if known else 0
+        num_new = num_read if known else 0
         self.passed = num_new if num_new > self.table.num_visible else 0
         self.show_lines()
+        if found is not None and self.searched:
+            self._show_found(found)
+
+    def _show_found(self, found: bool) -> None:
+        """Go to what the search found in older lines, or say how far it looked."""
+        self.searched = ""
+        if not found:
+            self._say_no_match()
+            return
+        self.table.cursor = len(self.shown) - 1
+        self.action_match(-1)
+        back = size(self.tail.end - self.tail.start)
+        whole = size(self.tail.size)
+        self.post_message(Answer(f"found in older lines: the last {back} of {whole} are read"))
+
+    def _say_no_match(self) -> None:
+        level = "" if self.level == "all" else f" of {self.level} and above"
+        whole = f"all {size(self.tail.size)} of the log were searched"
+        self.post_message(Answer(f'no line{level} matches "{self.filter_row.text}": {whole}'))
 
     def show_lines(self) -> None:
         """Draw what was read last."""
@@ -83,7 +111,9 @@ class LogTab(RunTab):
         matches = self._matches()
         if self.filter_row.text:
             place = sum(1 for match in matches if match <= self.table.cursor)
-            self.filter_row.set_facts(f"{place} of {len(matches)} matches")
+            read = f" in the last {size(self.tail.end - self.tail.start)}"
+            more = read if self.tail.start > 0 else ""
+            self.filter_row.set_facts(f"{place} of {len(matches)} matches{more}")
         else:
             self.filter_row.set_facts("")
         levels = "all levels" if self.level == "all" else f"{self.level} and above"
@@ -106,10 +136,7 @@ class LogTab(RunTab):
         return "The log is empty; lines appear here as the worker writes them."
 
     def _matches(self) -> list[int]:
-        wanted = self.filter_row.text.casefold()
-        if not wanted:
-            return []
-        return [i for i, line in enumerate(self.shown) if wanted in line.text.casefold()]
+        return matching(self.shown, self.filter_row.text)
 
     def facts(self) -> str:
         return "following" if self.following else "held"
@@ -158,7 +185,7 @@ class LogTab(RunTab):
         self._show_words()
         if message.final:
             self.table.focus()
-            if self._matches():
+            if message.text:
                 self.action_match(-1)
 
     def action_follow(self) -> None:
@@ -172,7 +199,7 @@ class LogTab(RunTab):
     def action_match(self, step: int) -> None:
         matches = self._matches()
         if not matches:
-            self.post_message(Answer("no line matches" if self.filter_row.text else "/ searches"))
+            self._search_older()
             return
         cursor = self.table.cursor
         later = [match for match in matches if (match > cursor if step > 0 else match < cursor)]
@@ -180,6 +207,18 @@ class LogTab(RunTab):
         self.following = False
         self.table.move_to(self.table.keys[target])
         self._show_words()
+
+    def _search_older(self) -> None:
+        """Nothing that was read matches: look in what lies before it, in a thread."""
+        if not self.filter_row.text:
+            self.post_message(Answer("/ searches"))
+        elif self.tail.start <= 0:
+            self._say_no_match()
+        else:
+            self.searched = self.filter_row.text
+            self.following = False
+            self.post_message(Answer("nothing in the lines read so far; searching older ones"))
+            self.post_message(self.Reread())
 
     def action_level(self) -> None:
         self.level = LEVELS[(LEVELS.index(self.level) + 1) % len(LEVELS)]

@@ -7,11 +7,16 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
+from db.records import Run
+from hdtui.messages import Answer
+from hdtui.screens.compare import CompareScreen
 from hdtui.screens.menu import MenuScreen
 from hdtui.screens.run_actions import RunActionsScreen
 from hdtui.screens.runs_parts import (
     COLUMN_CHOICES,
     DEFAULT_COLUMNS,
+    FILTER_NOTES,
+    KEY_WORDS,
     RowWriter,
     group_lines,
     preview_lines,
@@ -19,13 +24,15 @@ from hdtui.screens.runs_parts import (
 )
 from hdtui.services.cockpit import now
 from hdtui.services.curves import CurveReader, CurvesFacts
-from hdtui.services.filters import Filter, FilterError, completions, parse_filter
+from hdtui.services.filters import EditedFilter, Filter
 from hdtui.services.metric_names import metric_label
 from hdtui.services.run_list import (
     FIELDS,
+    VALUES,
     RunGroup,
     RunsFacts,
     best_sentence,
+    descends_first,
     grouped_runs,
     passing,
     sorted_runs,
@@ -46,30 +53,8 @@ class RunsScreen(RunActionsScreen):
 
     TAB = 1
     TITLE_WORD = "Runs"
-    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("space", "mark; on a group: its runs"),
-        ("*", "mark all that pass, or none"),
-        ("enter", "open the run; fold the group"),
-        ("s / S", "sort by, reverse"),
-        ("b", "group by pipeline, config..."),
-        ("v", "choose columns"),
-        ("c", "compare the marked"),
-        ("p", "pin as the baseline"),
-        ("e", "evaluate its policy"),
-        ("w", "watch its policy walk"),
-        ("t", "tags and note"),
-        ("C", "clone and edit"),
-        ("R", "start, resume, retry"),
-        ("X", "stop"),
-        ("A / D", "archive, delete"),
-        ("y", "copy the folder of the run"),
-    )
-    HELP_NOTES = (
-        "Filter\n"
-        "kind:teacher state:running return>1000 took<10m steps>1M started>2026-11-20\n"
-        'ppo.learning_rate>=1e-4 tag:paper "free text"   - before a term: not, | : or\n'
-        "archived:yes shows the archived runs; A on one brings it back",
-    )
+    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = KEY_WORDS
+    HELP_NOTES = FILTER_NOTES
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", show=False),
@@ -85,7 +70,7 @@ class RunsScreen(RunActionsScreen):
         preferences = cockpit.preferences
         self.facts: RunsFacts | None = None
         self.shown: list[RunView] = []
-        self.filter = Filter("")
+        self.edited = EditedFilter(self._fields, VALUES)
         self.filter_text = preferences.get("runs.filter", "")
         self.sort_key = preferences.get("runs.sort", "id")
         self.descending = preferences.get("runs.descending", True)
@@ -94,7 +79,8 @@ class RunsScreen(RunActionsScreen):
         self.groups: dict[str, RunGroup] = {}
         self.folded: set[str] = set()
         self.writer = RowWriter(cockpit)
-        self.filter_row = FilterRow("filter: kind:teacher state:running return>1000")
+        hint = "filter: kind:teacher state:running return>1000"
+        self.filter_row = FilterRow(hint, self.edited.problem)
         self.table = Table(self.writer.columns(self.columns, "", True), widget_id="runs")
         self.summary = Lines([()])
         self.preview = Lines()
@@ -152,10 +138,10 @@ class RunsScreen(RunActionsScreen):
         if isinstance(facts, CurvesFacts):
             self._show_side_chart(facts)
         elif isinstance(facts, RunsFacts):
-            if self.facts is None and self.filter_text:
-                self.facts = facts
-                self._parse(self.filter_text)
-            self.facts = facts
+            first, self.facts = self.facts is None, facts
+            if first and self.filter_text:
+                self.say(*self.edited.answer(self.filter_text, final=True))
+                self.filter_row.set_text(self.filter.text)
             self.show_runs()
 
     def show_runs(self) -> None:
@@ -165,18 +151,26 @@ class RunsScreen(RunActionsScreen):
             return
         self.shown = sorted_runs(facts, passing(facts, self.filter), self.sort_key, self.descending)
         keys = self._rows(facts)
-        self.table.set_columns(self.writer.columns(self.columns, self.sort_key, self.descending))
+        names = self._column_names()
+        self.table.set_columns(self.writer.columns(names, self.sort_key, self.descending))
         by_id = {each.run.id: each for each in self.shown}
         self.writer.facts = facts
         self.table.set_rows(keys, lambda index: self._row(keys[index], by_id))
         self._show_words(facts)
         self._show_preview()
 
+    def _column_names(self) -> tuple[str, ...]:
+        """The chosen columns, and while it sorts the list, the one that is not among them."""
+        if self.sort_key in ("id", *self.columns):
+            return self.columns
+        return (*self.columns, self.sort_key)
+
     def _row(self, key: Hashable, by_id: Mapping[int, RunView]) -> TableRow:
+        names = self._column_names()
         if isinstance(key, int):
-            return self.writer.row(by_id[key], self.columns)
+            return self.writer.row(by_id[key], names)
         group = self.groups[str(key)]
-        return self.writer.group_row(group, self.columns, folded=group.key in self.folded)
+        return self.writer.group_row(group, names, folded=group.key in self.folded)
 
     def _rows(self, facts: RunsFacts) -> list[Hashable]:
         """Run ids, with a title before every group; those of folded groups are left out."""
@@ -199,8 +193,8 @@ class RunsScreen(RunActionsScreen):
         pane = self.query_one("#runs-pane", Pane)
         pane.set_rule(f"Runs · {count}", f"{self.sort_key} {arrow} · {grouped}")
         self.table.set_empty(self._empty_sentence(facts))
-        marked = len(self.cockpit.marked_runs)
-        words = [f"{marked} marked"] if marked else []
+        marked, unseen = len(self.cockpit.marked_runs), len(self._hidden_marks())
+        words = [f"{marked} marked" + (f", {unseen} hidden" if unseen else "")] if marked else []
         if self.cockpit.pinned_run is not None:
             words.append(f"{self.cockpit.pinned_run} pinned")
         hidden = total - len(self.shown)
@@ -246,6 +240,31 @@ class RunsScreen(RunActionsScreen):
         key = self.table.cursor_key
         return key if isinstance(key, int) else None
 
+    def run_under_cursor(self) -> Run | None:
+        run_id = self.current_run()
+        return next((each.run for each in self.shown if each.run.id == run_id), None)
+
+    def _shown_marks(self) -> list[int]:
+        """Marked runs that pass the filter, in the order of their marks."""
+        shown = {each.run.id for each in self.shown}
+        return [run_id for run_id in self.cockpit.marked_runs if run_id in shown]
+
+    def _hidden_marks(self) -> list[int]:
+        shown = {*self._shown_marks()}
+        return [run_id for run_id in self.cockpit.marked_runs if run_id not in shown]
+
+    def chosen_runs(self) -> list[int]:
+        """The marked runs that are shown; where there are none, the one under the cursor."""
+        return self._shown_marks() or super().chosen_runs()
+
+    def on_screen_suspend(self) -> None:
+        """Compare takes marks that the filter hides too; it says so, whichever key leads there."""
+        hidden, marked = len(self._hidden_marks()), len(self.cockpit.marked_runs)
+        if isinstance(self.app.screen, CompareScreen):
+            verb = "is" if hidden == 1 else "are"
+            words = f"{hidden} of the {marked} marked runs {verb} hidden by the filter of Runs"
+            self.app.screen.post_message(Answer(words if hidden else ""))
+
     def marks_changed(self) -> None:
         self.show_runs()
 
@@ -266,8 +285,9 @@ class RunsScreen(RunActionsScreen):
         self._say_marks()
 
     def _say_marks(self) -> None:
-        marked = len(self.cockpit.marked_runs)
-        self.say(f"{marked} marked: c compares them" if marked else "nothing is marked")
+        marked, hidden = len(self.cockpit.marked_runs), len(self._hidden_marks())
+        told = f" ({hidden} hidden by the filter)" if hidden else ""
+        self.say(f"{marked} marked{told}: c compares them" if marked else "nothing is marked")
 
     def _mark(self, ids: Sequence[int]) -> None:
         """Mark these runs; where all are marked, take their marks away."""
@@ -283,7 +303,7 @@ class RunsScreen(RunActionsScreen):
         self.filter_row.edit()
 
     def on_filter_row_changed(self, message: FilterRow.Changed) -> None:
-        self._parse(message.text)
+        self.say(*self.edited.answer(message.text, final=message.final))
         if message.final:
             self.set_focus(self.table)
             self.cockpit.preferences.set("runs.filter", self.filter.text)
@@ -291,25 +311,23 @@ class RunsScreen(RunActionsScreen):
         self.read()
         self.show_runs()
 
-    def _parse(self, text: str) -> None:
-        fields = self.facts.fields if self.facts else FIELDS
-        try:
-            self.filter = parse_filter(text, fields)
-            offers = completions(text, fields)
-            self.say(f"Filter: {'  '.join(offers)}" if offers else "")
-        except FilterError as error:
-            self.say(f"Filter: {error}", "warn")
+    @property
+    def filter(self) -> Filter:
+        """The filter that is in effect."""
+        return self.edited.current
+
+    def _fields(self) -> Sequence[str]:
+        return self.facts.fields if self.facts else FIELDS
 
     def action_sort(self) -> None:
-        fields = self.facts.fields if self.facts else FIELDS
-        choices = [(name, "") for name in fields]
+        choices = [(name, "") for name in self._fields()]
         self.app.push_screen(MenuScreen("Sort by", choices, self.sort_key), self._sort_by)
 
     def _sort_by(self, key: str | None) -> None:
         if key is None:
             return
         self.sort_key = key
-        self.descending = key not in {"name", "kind", "state"}
+        self.descending = descends_first(self.shown, key)
         self._keep_sort()
 
     def action_reverse(self) -> None:
@@ -336,11 +354,7 @@ class RunsScreen(RunActionsScreen):
         self.show_runs()
 
     def action_columns(self) -> None:
-        known = {*COLUMN_CHOICES}
-        fields = [
-            *COLUMN_CHOICES,
-            *[n for n in (self.facts.fields if self.facts else ()) if n not in known],
-        ]
+        fields = dict.fromkeys((*COLUMN_CHOICES, *self._fields()))
         choices = [(name, "shown" if name in self.columns else "") for name in fields]
         self.app.push_screen(MenuScreen("Columns: choose to show or hide", choices), self._column)
 

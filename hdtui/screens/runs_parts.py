@@ -12,11 +12,13 @@ from hdtui.formatting import (
     moment,
     percent,
     printable,
+    ratio,
     setting,
     shorten,
     steps,
 )
 from hdtui.services.cockpit import Cockpit, now
+from hdtui.services.metric_names import metric_value
 from hdtui.services.run_list import RunGroup, RunsFacts, field_value
 from hdtui.services.states import RunView, elapsed_s
 from hdtui.widgets.lines import Line, Span, line_width, wrapped
@@ -34,6 +36,9 @@ COLUMN_CHOICES = (
     "kind",
     "name",
     "result",
+    "return",
+    "ratio",
+    "unseen",
     "state",
     "took",
     "steps",
@@ -47,10 +52,38 @@ COLUMN_CHOICES = (
     "host",
     "device",
 )
+KEY_WORDS = (
+    ("space", "mark; on a group: its runs"),
+    ("*", "mark all that pass, or none"),
+    ("enter", "open the run; fold the group"),
+    ("s / S", "sort by, reverse"),
+    ("b", "group by pipeline, config..."),
+    ("v", "choose columns"),
+    ("c", "compare the marked"),
+    ("p", "pin as the baseline"),
+    ("e", "evaluate its policy"),
+    ("w", "watch its policy walk"),
+    ("t", "tags and note"),
+    ("C", "clone and edit"),
+    ("R", "start, resume, retry"),
+    ("X", "stop"),
+    ("A / D", "archive, delete"),
+    ("y", "copy the folder of the run"),
+)
+FILTER_NOTES = (
+    "Filter\n"
+    "kind:teacher state:running return>1000 took<10m steps>1M started>2026-11-20\n"
+    'ppo.learning_rate>=1e-4 tag:paper "free text"   - before a term: not, | : or\n'
+    "ratio>=0.9 unseen>500: over its teacher, on unseen robots, as evaluations found\n"
+    "archived:yes shows the archived runs; A on one brings it back",
+)
 _WIDTHS: Mapping[str, tuple[int, bool, int]] = {
     "kind": (10, False, 4),
     "name": (18, False, 0),
     "result": (14, True, 0),
+    "return": (8, True, 6),
+    "ratio": (8, True, 6),
+    "unseen": (8, True, 6),
     "state": (11, False, 0),
     "took": (7, True, 1),
     "started": (11, False, 5),
@@ -68,19 +101,21 @@ class RowWriter:
         self.facts: RunsFacts | None = None
 
     def columns(self, names: Sequence[str], sort_key: str, descending: bool) -> list[Column]:
-        """Glyph and number, then the chosen columns; the sorted one carries its arrow."""
+        """Glyph and number, then the columns; the sorted one carries its arrow and never leaves."""
         arrow = " ↓" if descending else " ↑"
+        crowded = len(names) > len(DEFAULT_COLUMNS)
         columns = [
             Column("glyph", "", 1, gap=1),
             Column("id", f"id{arrow}" if sort_key == "id" else "id", 4, gap=1),
         ]
         for place, name in enumerate(names):
             width, right, leaves = _WIDTHS.get(name, (9, True, 3 + place))
-            title = f"{name}{arrow}" if name == sort_key else name
+            leaves = 2 * len(names) if crowded and name == "took" else leaves
+            sorts = name == sort_key
+            title = f"{shorten(name, 14)}{arrow}" if sorts else name
             width = max(width, min(16, len(title)))
-            columns.append(
-                Column(name, title[:width], width, right, grow=name == "name", leaves_first=leaves)
-            )
+            growing, leaves = name == "name", 0 if sorts else leaves
+            columns.append(Column(name, title[:width], width, right, growing, 2, leaves))
         return columns
 
     def row(self, each: RunView, names: Sequence[str]) -> TableRow:
@@ -123,8 +158,15 @@ class RowWriter:
         if name == "progress":
             return percent(each.run.progress)
         if isinstance(value, float):
-            return measure(value)
+            return _figure(name, value)
         return setting(value)
+
+
+def _figure(name: str, value: float) -> str:
+    """A number of a column: returns whole, ratios with two digits, others as their metric."""
+    if name == "ratio":
+        return ratio(value)
+    return episode_return(value) if name == "unseen" else metric_value(name, value)
 
 
 def _reached_words(group: RunGroup) -> str:

@@ -151,8 +151,8 @@ class WatchScreen(CockpitScreen):
     def show_facts(self, topic: str, facts: Any) -> None:
         if topic == "recordings":
             self._listed(facts)
-        elif topic == "films":
-            self._play(facts)
+        elif topic == "films" and tuple(film.recording for film in facts) == self._shown:
+            self._play(facts)  # films that were left for others meanwhile are not shown
 
     def _listed(self, recordings: Recordings) -> None:
         watched_run = self.cockpit.watched_run
@@ -184,7 +184,8 @@ class WatchScreen(CockpitScreen):
         try:
             films = load_films(chosen)
         except DatasetError as error:
-            self.post_message(Failed("films", str(error)))
+            if chosen == self._shown:
+                self.post_message(Failed("films", str(error)))
             return
         self.post_message(Loaded("films", films))
 
@@ -228,14 +229,14 @@ class WatchScreen(CockpitScreen):
 
     @property
     def _on_stage(self) -> list[int]:
-        """Which of the two stages are shown; one alone is larger and moves more often."""
+        """Which of the two stages play; one alone is larger and moves more often."""
         if len(self.films) < 2:
-            return [0]
+            return list(range(len(self.films)))
         return [0, 1] if self.alone is None else [self.alone]
 
     def _lay_out(self) -> None:
         """Two stages are equally wide, so that robots are equally large on both."""
-        shown = self._on_stage
+        shown = self._on_stage or [0]  # the first one says why there is nothing
         two = len(shown) == 2 and not self.has_class("-narrow")
         self.query_one(Divider).display = len(shown) == 2
         for index, stage in enumerate(self.stages):
@@ -248,7 +249,7 @@ class WatchScreen(CockpitScreen):
 
     def _pace(self) -> None:
         """Tick as often as the terminal can be sent frames."""
-        one = len(self._on_stage) == 1 or self.has_class("-narrow")
+        one = len(self._on_stage) < 2 or self.has_class("-narrow")
         best = self.rate.best(highest_rate(one, self.app.theme in ("terminal", "mono")))
         if best == self._frames_per_s and self._timer is not None:
             return
@@ -376,7 +377,8 @@ class WatchScreen(CockpitScreen):
     def action_other_stage(self) -> None:
         """Both, each one alone, both again; where only one fits, the other one."""
         if len(self.films) < 2:
-            self.say("tab: only one policy is recorded in this episode")
+            only = "only one policy is recorded in this episode"
+            self.say(f"tab: {only if self.films else 'nothing plays'}")
         elif self.has_class("-narrow"):
             self.toggle_class("-second")
         else:

@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from db.queries import runs as run_queries
-from db.records import NewRun, Run, RunState
+from db.records import NewRun, Run, RunKind, RunState
 from engine.config.presets import PipelineConfig
 from engine.workers import commands as worker_commands
 from engine.workers.workspace import Workspace
@@ -108,15 +108,23 @@ def stop_warning(cockpit: Cockpit, run_id: int) -> tuple[Run, tuple[str, ...]]:
 
 
 def annotated(database: "Database", run_id: int) -> Run:
-    """The run whose tags and note are to be edited."""
+    """The run whose tags, study and note are to be edited."""
     return run_queries.get_run(database, run_id)
 
 
-def annotate(cockpit: Cockpit, run_id: int, tags: Sequence[str], note: str) -> str:
-    """Replace tags and note of a run."""
-    cockpit.store.ask(lambda database: run_queries.set_tags(database, run_id, tags))
-    cockpit.store.ask(lambda database: run_queries.set_note(database, run_id, note or None))
-    return f"{run_id}: tags {' '.join(tags) or 'none'}" + (f" · note {note}" if note else "")
+def annotate(cockpit: Cockpit, run_id: int, tags: Sequence[str], study: str, note: str) -> str:
+    """Replace tags, study and note of a run."""
+
+    def change(database: "Database") -> None:
+        run_queries.set_tags(database, run_id, tags)
+        run_queries.set_study(database, run_id, study or None)
+        run_queries.set_note(database, run_id, note or None)
+
+    cockpit.store.ask(change)
+    words = [f"tags {' '.join(tags) or 'none'}"]
+    words += [f"study {study}"] if study else []
+    words += [f"note {note}"] if note else []
+    return f"{run_id}: {' · '.join(words)}"
 
 
 def queue(cockpit: Cockpit, new_run: NewRun) -> int:
@@ -139,8 +147,17 @@ def queue_form(cockpit: Cockpit, form: LaunchForm) -> str:
     new_run = form.new_run()
     for name in new_run.robot_sets:
         cockpit.store.ask(partial(resolve_set, workspace=Workspace(cockpit.home), name=name))
+    if new_run.kind is RunKind.COLLECTION:
+        cockpit.store.ask(partial(_check_collection, new_run=new_run))
     run_id = queue(cockpit, new_run)
     return f"{run_id} {new_run.kind} {new_run.name} is queued"
+
+
+def _check_collection(database: "Database", new_run: NewRun) -> None:
+    from hdtui.services.inherited import check_teachers
+
+    for teacher in run_queries.list_runs(database, ids=new_run.inputs):
+        check_teachers(database, teacher, new_run.robot_sets)
 
 
 def _queue_pipeline_form(cockpit: Cockpit, form: LaunchForm) -> str:

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,6 +10,10 @@ from engine.errors import UsageError
 
 Value = str | float | datetime | Sequence[str] | None
 Lookup = Callable[[str], Value]
+Vocabulary = Mapping[str, Sequence[str]]
+"""Fields with few values, and these."""
+
+_NO_WORDS: Vocabulary = {}
 
 _TERM = re.compile(r"^(-?)([A-Za-z_/][\w ./]*?)(!=|>=|<=|=|>|<|:)(.*)$", re.DOTALL)
 _TOKEN = re.compile(r'(?:[^\s"|]|"[^"]*")+|\|')
@@ -78,11 +82,12 @@ class Filter:
         return frozenset(term.field for group in self.groups for term in group)
 
 
-def parse_filter(text: str, fields: Sequence[str]) -> Filter:
+def parse_filter(text: str, fields: Sequence[str], vocabulary: Vocabulary = _NO_WORDS) -> Filter:
     """Read a filter.
 
     Raises:
-        FilterError: A field that does not exist, or a value that its comparison cannot use.
+        FilterError: A field that does not exist, or a value that its comparison cannot use or
+            that ``vocabulary`` does not have.
     """
     groups: list[list[Term]] = []
     joins = False
@@ -90,7 +95,9 @@ def parse_filter(text: str, fields: Sequence[str]) -> Filter:
         if word == "|":
             joins = bool(groups)
             continue
-        terms = _terms(word, fields, groups[-1][-1] if joins else None)
+        terms = _terms(word, fields, vocabulary, groups[-1][-1] if joins else None)
+        for term in terms:
+            _check_value(term, vocabulary)
         if joins:
             groups[-1] += terms
         else:
@@ -99,7 +106,9 @@ def parse_filter(text: str, fields: Sequence[str]) -> Filter:
     return Filter(text, tuple(tuple(group) for group in groups))
 
 
-def _terms(token: str, fields: Sequence[str], before: Term | None) -> list[Term]:
+def _terms(
+    token: str, fields: Sequence[str], vocabulary: Vocabulary, before: Term | None
+) -> list[Term]:
     found = _TERM.match(token)
     if found is None:
         negated = token.startswith("-") and len(token) > 1
@@ -110,6 +119,8 @@ def _terms(token: str, fields: Sequence[str], before: Term | None) -> list[Term]
     minus, field, operator, value = found.groups()
     known = _known(field.strip(), fields)
     value = _unquoted(value)
+    if not value and known in vocabulary:
+        raise FilterError(f"{known}: {' '.join(vocabulary[known])}")
     if not value:
         raise FilterError(f'"{field}{operator}" needs a value after it')
     if operator in {">", ">=", "<", "<="}:
@@ -131,6 +142,16 @@ def _known(field: str, fields: Sequence[str]) -> str:
 def _check_comparable(field: str, value: str) -> None:
     if _QUANTITY.match(value) is None and _moment(value) is None:
         raise FilterError(f"{field} compares with a number or a date, found {value!r}")
+
+
+def _check_value(term: Term, vocabulary: Vocabulary) -> None:
+    words = vocabulary.get(term.field, ())
+    operator = "=" if term.operator == "!=" else term.operator
+    if not words or any(_compare_text(word, operator, term.value) for word in words):
+        return
+    close = difflib.get_close_matches(term.value.lower(), words, n=1, cutoff=0.5)
+    hint = f"; did you mean {close[0]}?" if close else ";"
+    raise FilterError(f'no {term.field} is "{term.value}"{hint} known: {" ".join(words)}')
 
 
 def _unquoted(text: str) -> str:
@@ -193,6 +214,57 @@ def _compare_moment(found: datetime, operator: str, text: str) -> bool:
     if wanted is None:
         return False
     return _compare_number(found.timestamp() - wanted.timestamp(), operator, "0")
+
+
+class EditedFilter:
+    """A filter whose text is edited: ``accepted`` last, and ``current``, which is in effect.
+
+    While the text has a problem the accepted one is in effect.
+    """
+
+    def __init__(
+        self, fields: Callable[[], Sequence[str]], vocabulary: Vocabulary = _NO_WORDS
+    ) -> None:
+        self._fields = fields
+        self._vocabulary = vocabulary
+        self.accepted = Filter("")
+        self.current = self.accepted
+
+    def problem(self, text: str) -> str:
+        """What is wrong with a text; empty where nothing is."""
+        try:
+            parse_filter(text, self._fields(), self._vocabulary)
+        except FilterError as error:
+            return str(error)
+        return ""
+
+    def use(self, text: str, *, final: bool) -> str:
+        """Put a text into effect and say what is wrong with it; a ``final`` one is accepted."""
+        self.current = self.accepted
+        problem = self.problem(text)
+        if problem or text == self.accepted.text:
+            return problem
+        fields = self._fields()
+        part = text if final else finished_part(text, fields)
+        self.current = parse_filter(part, fields, self._vocabulary)
+        if final:
+            self.accepted = self.current
+        return ""
+
+    def answer(self, text: str, *, final: bool) -> tuple[str, str]:
+        """Put a text into effect; the sentence for the user, and its role."""
+        problem = self.use(text, final=final)
+        if problem:
+            return problem, "warn"
+        offers = completions(text, self._fields())
+        return f"Filter: {'  '.join(offers)}" if offers else "", "text"
+
+
+def finished_part(text: str, fields: Sequence[str]) -> str:
+    """The text without a last word that may still become a field."""
+    if not completions(text, fields):
+        return text
+    return text.removesuffix(text.split()[-1])
 
 
 def completions(text: str, fields: Sequence[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """The launch form as data: settings from the schemas, what differs, what is wrong, the command."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from engine.config.robots import MutationConfig
 from engine.errors import ConfigError, UsageError
 from engine.workers.library import check_set_name
 from hdtui.formatting import setting
+from hdtui.services.inherited import fitted
 from hdtui.services.known_runs import Known, inputs_problem, robots_problem
 from hdtui.services.settings_schema import (
     SettingRow,
@@ -56,8 +57,6 @@ NO_ROBOTS = ("generation", "student")
 ONE_SET = ("pipeline", "mutation")
 NEW_SET = ("generation", "mutation")
 """Stages that fill a robot set, which the form names in ``into``; it names the run as well."""
-NO_STUDY = (*NEW_SET, "deployment")
-"""Stages whose commands take no ``--study``."""
 GENERATED = "generated"
 BASELINES = ("random", "zero")
 TOP_FIELDS: Mapping[str, str] = {
@@ -90,6 +89,7 @@ def read_clone(database: "Database", run_id: int) -> Run:
 class LaunchForm:
     """What the user asked for so far; raw texts are kept until they are valid.
 
+    ``runs`` are those of the workspace, of which a stage's inputs decide some settings.
     ``opened_with`` holds what its upper rows showed first, and ``opened_on`` the run it cloned.
     """
 
@@ -102,6 +102,7 @@ class LaunchForm:
     study: str = ""
     raw: dict[str, str] = field(default_factory=dict)
     clone: Run | None = None
+    runs: Mapping[int, Run] = field(default_factory=dict)
     opened_with: dict[str, str] = field(init=False)
     opened_on: Run | None = field(init=False)
     filled_in: bool = field(init=False)
@@ -118,7 +119,7 @@ class LaunchForm:
         return [
             *(["name"] if stage not in {*NEW_SET, "pipeline"} else []),
             "preset",
-            *(["study"] if stage not in NO_STUDY else []),
+            "study",
             *(["from"] if stage in NEEDS_INPUT else []),
             *(["robots"] if stage not in NO_ROBOTS else []),
             *(["into"] if stage in NEW_SET else []),
@@ -154,7 +155,16 @@ class LaunchForm:
         start = start_of(self.stage, self.preset)
         if self.clone is not None:
             return type(start).model_validate(dict(self.clone.config))
-        return start
+        return self._fitted(start)
+
+    def _fitted(self, start: Config) -> Config:
+        """A preset as its command takes it, after the runs that the stage reads."""
+        numbers = [int(word) for word in self._run_words() if word.isdecimal()]
+
+        def find(wanted: Sequence[int]) -> list[Run]:
+            return [self.runs[number] for number in wanted if number in self.runs]
+
+        return fitted(self.stage, start, find, numbers)
 
     def base(self) -> Config:
         """What stands beside the settings: the start, with what follows from changed names.
@@ -247,7 +257,7 @@ class LaunchForm:
         name = self.name.strip() or (self.automatic_name if self.clone else "")
         if name and "name" in self.top_keys:
             words += ["--name", name]
-        if self.study.strip() and self.stage not in NO_STUDY:
+        if self.study.strip():
             words += ["--study", self.study.strip()]
         for key, value in self._against_preset().items():
             words += self._setting_words(key, value)
@@ -287,7 +297,7 @@ class LaunchForm:
             return dict(self.raw)
         if self.stage == "generation":  # its command has no presets, and defaults of its own
             return {key: plain(value) for key, value in flat(mine).items()}
-        preset = start_of(self.stage, self.preset)
+        preset = self._fitted(start_of(self.stage, self.preset))
         start = MutationConfig() if self.stage == "mutation" else preset
         return {key: plain(value) for key, value in differences(start, mine).items()}
 
@@ -316,7 +326,7 @@ class LaunchForm:
             seed=int(getattr(config, "seed", 1)),
             inputs=tuple(map(_run_number, self._run_words())),
             robot_sets=self._robot_sets(),
-            group=(self.study.strip() if self.stage not in NO_STUDY else "") or None,
+            group=self.study.strip() or None,
             device=str(getattr(config, "device", "cpu")),
             extra=self._extra(),
         )
@@ -335,6 +345,7 @@ class LaunchForm:
 
     def take_defaults(self, known: Known) -> None:
         """Fill robots and inputs with what was used last, once, where they are empty."""
+        self.runs = known.by_number or {}
         if self.filled_in:
             return
         self.filled_in = known.by_number is not None

@@ -1,8 +1,9 @@
-"""What the palette finds besides actions: runs and robots; tables as files."""
+"""What the palette finds besides actions: runs and robots; tables as files; the doctor."""
 
 import csv
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from db.queries.robots import list_robots
@@ -10,6 +11,7 @@ from db.queries.runs import list_runs
 from db.records import Robot, Run
 from engine.errors import WorkspaceError
 from hdtui.services.cockpit import Cockpit, now
+from hdtui.services.doctor import examine
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -18,6 +20,29 @@ if TYPE_CHECKING:
 def read_names(database: "Database") -> tuple[list[Run], list[Robot]]:
     """Every run, newest first, and every robot by name."""
     return list_runs(database), list_robots(database)
+
+
+def key_words(label: str, words: str) -> list[tuple[str, str]]:
+    """Single keys and what each does, of a line of help such as ``A / D``: archive, delete.
+
+    Keys that only move, such as arrows, are left out.
+    """
+    keys = [label] if label in "*/" else [key for key in label.split() if key != "/"]
+    if not all(key in ("space", "*", "/") or (len(key) == 1 and key.isalpha()) for key in keys):
+        return []
+    meanings = words.split(", ")
+    if len(keys) == 1:
+        return [(keys[0], words)]
+    return list(zip(keys, meanings, strict=True)) if len(keys) == len(meanings) else []
+
+
+def checked(home: Path) -> tuple[str, tuple[str, ...]]:
+    """What the doctor says of this machine in one sentence, and in several."""
+    findings = examine(home)
+    troubles = [f"{each.name}: {each.text}." for each in findings if each.verdict != "good"]
+    good = [each.name for each in findings if each.verdict == "good"]
+    summary = f"doctor: {len(good)} of {len(findings)} things are good"
+    return summary, (*troubles, f"Good: {', '.join(good)}.", "`hdtui doctor` says all of it.")
 
 
 def export(

@@ -5,12 +5,10 @@ from functools import partial
 
 import psutil
 
-from engine.config.presets import PipelineConfig, preset
-from engine.workers.workspace import Workspace
+from engine.config.presets import preset
 from hdtui.formatting import size
 from hdtui.services.cockpit import Cockpit
-from hdtui.services.commands import prepare_workspace, queue
-from hdtui.services.launch import GENERATED, LaunchForm
+from hdtui.services.commands import prepare_workspace
 
 
 def start_pipeline(cockpit: Cockpit, name: str) -> str:
@@ -43,29 +41,3 @@ def machine_sentence(cockpit: Cockpit) -> str:
     gpu_words = "no GPU" if gpu == "none" else f"GPU {gpu}"
     disk = f"SQLite on {kind} · {size(free)} free"
     return f"{cores} cores · {memory:.1f} GiB · {gpu_words} · {disk}: ready"
-
-
-def start_form(cockpit: Cockpit, form: LaunchForm) -> str:
-    """Queue what a form asks for.
-
-    Raises:
-        HdtuiError: A set, an input or a value cannot be used; nothing was queued.
-    """
-    from engine.workers.library import resolve_set
-    from engine.workers.pipeline import queue_pipeline
-
-    prepare_workspace(cockpit)
-    if form.stage == "pipeline":
-        config = form.config()
-        if not isinstance(config, PipelineConfig):
-            raise TypeError("the pipeline form holds another stage's settings")
-        robots = None if form.robots in {"", GENERATED} else form.robots
-        pipeline, runs = cockpit.store.ask(
-            lambda database: queue_pipeline(database, config, preset=form.preset, robots=robots)
-        )
-        return f"pipeline {pipeline.id} is queued: runs {runs[0].id} to {runs[-1].id}"
-    new_run = form.new_run()
-    for name in new_run.robot_sets:
-        cockpit.store.ask(partial(resolve_set, workspace=Workspace(cockpit.home), name=name))
-    run_id = queue(cockpit, new_run)
-    return f"{run_id} {new_run.kind} {new_run.name} is queued"

@@ -1,14 +1,16 @@
 """Recorded episodes: which exist, side by side on the same robot, read and checked."""
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
 
 from db.queries.kin import artifacts_of_kind, robot_names
 from db.queries.runs import list_runs
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from db.session import Database
 
 RECENT_EVALUATIONS = 60
+_SEED_TRIES = 3
+"""Files of an evaluation that are opened to learn its seed; a missing one does not hide it."""
 _SPEED_WINDOW_S = 0.5
 
 
@@ -40,6 +44,8 @@ class Recording:
     episode: int
     path: Path
     sha256: str
+    seed: int | None = None
+    """Where the episode starts and what ground it walks on; None where no header says so."""
 
 
 @dataclass(frozen=True)
@@ -63,24 +69,53 @@ class Recordings:
         return Recordings(tuple(episodes), self.runs, self.working)
 
     def pairs(self, digest: str) -> list[tuple[Recording, ...]]:
-        """Per task and episode of a robot, one or two recordings: teacher first, then student.
+        """Per task, episode and seed of a robot, one or two recordings: teacher first.
 
-        Where more runs recorded a policy the newest stands for it.
+        Within a task those with two sides come first, then the newest.
         """
-        by_episode: dict[tuple[str, int], dict[str, Recording]] = {}
+        by_episode: dict[tuple[str, int, int | str], list[Recording]] = {}
         for recording in self.episodes:
             if recording.robot_digest == digest:
-                key = (recording.task, recording.episode)
-                by_episode.setdefault(key, {}).setdefault(recording.policy, recording)
-        return [
-            tuple(sorted(by_episode[key].values(), key=_side)[:2]) for key in sorted(by_episode)
-        ]
+                # Without a known seed only recordings of the same evaluation belong together.
+                seed = f"run {recording.run_id}" if recording.seed is None else recording.seed
+                key = (recording.task, recording.episode, seed)
+                by_episode.setdefault(key, []).append(recording)
+        return sorted((_side_by_side(each) for each in by_episode.values()), key=_place)
+
+
+def _side_by_side(recordings: Sequence[Recording]) -> tuple[Recording, ...]:
+    """A pair of the newest evaluation that has two sides, else of several, the newest each.
+
+    ``recordings`` are of one robot, task, episode and seed, those of the newest run first.
+    """
+    by_run: dict[int, dict[str, Recording]] = {}
+    newest: dict[str, Recording] = {}
+    for recording in recordings:
+        by_run.setdefault(recording.run_id, {}).setdefault(recording.policy, recording)
+        newest.setdefault(recording.policy, recording)
+    own = next((each for each in by_run.values() if len(each) > 1), newest)
+    return _two_sides(own.values())
+
+
+def _two_sides(recordings: Iterable[Recording]) -> tuple[Recording, ...]:
+    """The first teacher and the first student; where one of them lacks, the two that rank first."""
+    ordered = sorted(recordings, key=_side)
+    other = (each for each in ordered[1:] if _rank(each) != _rank(ordered[0]))
+    return (ordered[0], *[next(other, each) for each in ordered[1:2]])
+
+
+def _place(pair: Sequence[Recording]) -> tuple[str, bool, int, int]:
+    newest = max(recording.run_id for recording in pair)
+    return pair[0].task, len(pair) < 2, -newest, pair[0].episode
 
 
 def _side(recording: Recording) -> tuple[int, int, str]:
+    return _rank(recording), -recording.run_id, recording.policy.lower()
+
+
+def _rank(recording: Recording) -> int:
     words = recording.policy.lower()
-    rank = 0 if "teacher" in words else 1 if "student" in words else 2
-    return rank, -recording.run_id, words
+    return 0 if "teacher" in words else 1 if "student" in words else 2
 
 
 def list_recordings(database: "Database", home: Path) -> Recordings:
@@ -95,15 +130,46 @@ def list_recordings(database: "Database", home: Path) -> Recordings:
     }
     digests = {parse_recording_name(artifact.name)[1] for artifact in artifacts}
     names = robot_names(database, digests)
-    found = [_recording(runs[artifact.run_id], artifact, home, names) for artifact in artifacts]
+    seeds = _seeds(artifacts, home)
+    found = [
+        _recording(artifact, home, names, seeds.get(artifact.run_id)) for artifact in artifacts
+    ]
     return Recordings(tuple(found), tuple(runs.values()), working)
 
 
-def _recording(run: Run, artifact: Artifact, home: Path, names: dict[str, str]) -> Recording:
+def _seeds(artifacts: Sequence[Artifact], home: Path) -> dict[int, int]:
+    """The seed of each evaluation, which is that of all its episodes, from the first header."""
+    files: dict[int, list[Artifact]] = {}
+    for artifact in artifacts:
+        files.setdefault(artifact.run_id, []).append(artifact)
+    seeds: dict[int, int] = {}
+    for run_id, own in files.items():
+        tried = (_seed_in(home / each.path, each.sha256) for each in own[:_SEED_TRIES])
+        seed = next((each for each in tried if each is not None), None)
+        if seed is not None:
+            seeds[run_id] = seed
+    return seeds
+
+
+@lru_cache(maxsize=4 * RECENT_EVALUATIONS)
+def _seed_in(path: Path, sha256: str) -> int | None:
+    """The seed in a recording's header, read once per content; None where it cannot be read."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return int(json.loads((file.metadata() or {})["header"])["seed"])
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _recording(
+    artifact: Artifact, home: Path, names: dict[str, str], seed: int | None
+) -> Recording:
     policy, digest, task, episode = parse_recording_name(artifact.name)
     path = home / artifact.path
     name = names.get(digest, digest[:7])
-    return Recording(run.id, policy, digest, name, task, episode, path, artifact.sha256)
+    return Recording(
+        artifact.run_id, policy, digest, name, task, episode, path, artifact.sha256, seed
+    )
 
 
 @dataclass(frozen=True)

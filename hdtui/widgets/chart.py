@@ -16,6 +16,7 @@ from hdtui.services.smoothing import (
 )
 from hdtui.widgets.chart_scale import (
     log_ticks,
+    log_ticks_in_columns,
     nice_limits,
     nice_step,
     tick_label,
@@ -45,6 +46,8 @@ class Curve:
     path: Path
     role: str = "accent"
     band: bool = False
+    letter_role: str = ""
+    """The letter's own look; the curve's colour in bold where there is none."""
 
 
 @dataclass(frozen=True)
@@ -153,10 +156,15 @@ def _y_ticks(low: float, high: float, step: float, spec: ChartSpec, height: int)
 
 
 def _y_label(value: float, step: float, largest: float, log_y: bool) -> str:
-    if not log_y:
-        return tick_label(value, step, largest)
-    power = 10.0**value
-    return tick_label(power, 10.0 ** math.floor(value + 1e-9))
+    return _log_label(value) if log_y else tick_label(value, step, largest)
+
+
+def _log_label(value: float) -> str:
+    """The number whose logarithm stands on the axis, in as few digits as it has, three at most."""
+    power = math.floor(value + 1e-9)
+    first = 10.0 ** (value - power)
+    more = next((n for n in (0, 1) if abs(first * 10**n - round(first * 10**n)) < 1e-6), 2)
+    return tick_label(10.0**value, 10.0 ** (power - more))
 
 
 def _plot(width: int, height: int) -> "Plot":
@@ -196,16 +204,14 @@ def _set_axes(
     low, high = x_limits
     most = max(1, columns // 10)
     if spec.log_x:
-        step = max(1.0, nice_step(high - low, most))
-        places = [power for power in range(-12, 16) if low <= power <= high and power % step == 0]
-        labels = [tick_label(10.0**power, 10.0**power) for power in places]
-        plot.xticks([float(place) for place in places], labels)
+        places = log_ticks_in_columns(low, high, columns)
+        plot.xticks(places, [_log_label(place) for place in places])
     else:
         step = time_step(high - low, most) if spec.x_seconds else nice_step(high - low, most)
         first = -(-low // step) * step
-        places_x = [first + step * index for index in range(int((high - first) / step + 1e-9) + 1)]
-        words = [time_label(x) if spec.x_seconds else tick_label(x, step, high) for x in places_x]
-        plot.xticks(places_x, words)
+        places = [first + step * index for index in range(int((high - first) / step + 1e-9) + 1)]
+        words = [time_label(x) if spec.x_seconds else tick_label(x, step, high) for x in places]
+        plot.xticks(places, words)
     plot.xlim(low, high)
     plot.ylim(*y_limits)
 
@@ -249,7 +255,9 @@ def _with_letters(
         # Curves that end together would hide each other's letters: the next free row takes it.
         row = min(range(rows), key=lambda row: ((row, column) in taken, abs(row - wanted)))
         taken.add((row, column))
-        lines[row] = _replaced(lines[row], column, Span(curve.letter, f"{curve.role} bold"))
+        lines[row] = _replaced(
+            lines[row], column, Span(curve.letter, curve.letter_role or f"{curve.role} bold")
+        )
     return lines
 
 

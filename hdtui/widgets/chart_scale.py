@@ -5,6 +5,8 @@ import math
 from hdtui.formatting import duration, measure
 
 SMALLEST_SPREAD = 1e-9
+_LABEL_COLUMNS = 8
+"""A label on the x axis, 12.5M at most, and the space around it."""
 NICE = (1.0, 2.0, 2.5, 4.0, 5.0, 10.0)
 
 
@@ -46,6 +48,36 @@ def log_ticks(low: float, high: float, most: int) -> list[float]:
         for factor in (1.0, 2.0, 5.0)
     ]
     return [tick for tick in found if low - 1e-9 <= tick <= high + 1e-9] or [low, high]
+
+
+def log_ticks_in_columns(low: float, high: float, columns: int) -> list[float]:
+    """Log ticks for an axis of ``columns`` cells: no two closer than their labels are wide.
+
+    Three decades stand alone; fewer get 2 and 5 times them, or even steps within less than a
+    decade. Where not all have room, powers of ten stay.
+    """
+    room = max(1, columns // _LABEL_COLUMNS)
+    found = log_ticks(low, high, 99)
+    if len(found) < 3 and high - low < 1.0:
+        found = _even_ticks(low, high, room)
+    apart = _LABEL_COLUMNS * (high - low) / max(1, columns)
+    if all(tick == round(tick) for tick in found):
+        return found[:: max(1, math.ceil(apart))]
+    kept: list[float] = []
+    for tick in sorted(found, key=lambda tick: (abs(tick - round(tick)) > 1e-9, tick)):
+        if all(abs(tick - other) >= apart for other in kept):
+            kept.append(tick)
+    return sorted(kept)
+
+
+def _even_ticks(low: float, high: float, most: int) -> list[float]:
+    """Logarithms of multiples of a readable step."""
+    least, largest = 10.0**low, 10.0**high
+    step = nice_step(largest - least, min(most, 5))
+    first = math.ceil(least / step - 1e-9)
+    return [
+        math.log10(step * number) for number in range(first, int(largest / step + 1e-9) + 1)
+    ] or [low, high]
 
 
 def tick_label(value: float, step: float, largest: float | None = None) -> str:

@@ -1,5 +1,6 @@
 """The filter's row: shows the filter, becomes a text field on ``/``."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -12,15 +13,26 @@ from textual.widgets import Input
 from hdtui.widgets.lines import Lines, Span
 
 
+def _nothing_wrong(text: str) -> str:
+    return ""
+
+
 class FilterField(Input):
-    """The text field; esc leaves it."""
+    """The text field; esc leaves it, enter too unless something is wrong with the text."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
 
     class Left(Message):
         """Esc was pressed in the field."""
 
+    class Refused(Message):
+        """Enter was pressed, and the text has a problem."""
+
     closed = True
+
+    def __init__(self, problem: Callable[[str], str]) -> None:
+        super().__init__()
+        self.problem = problem
 
     async def _on_key(self, event: Key) -> None:
         """Keys typed ahead of a closing field belong to what has the focus next."""
@@ -32,6 +44,9 @@ class FilterField(Input):
             await super()._on_key(event)
 
     async def action_submit(self) -> None:
+        if self.problem(self.value):
+            self.post_message(self.Refused())
+            return
         self.closed = True
         await super().action_submit()
 
@@ -41,7 +56,10 @@ class FilterField(Input):
 
 
 class FilterRow(Horizontal):
-    """`` / kind:student`` with facts at its right; the field is there only while it is edited."""
+    """`` / kind:student`` with facts at its right; the field is there only while it is edited.
+
+    A text with a ``problem`` stays in the open field on Enter; Esc brings back the one before.
+    """
 
     DEFAULT_CSS = """
     FilterRow { height: 1; }
@@ -62,13 +80,17 @@ class FilterRow(Horizontal):
             self.text = text
             self.final = final
 
-    def __init__(self, hint: str = "filter") -> None:
+    def __init__(
+        self, hint: str = "filter", problem: Callable[[str], str] = _nothing_wrong
+    ) -> None:
         super().__init__()
         self.hint = hint
+        self.problem = problem
         self.text = ""
+        self.text_before = ""
         self.slash = Lines([(Span(" / ", "accent"),)], widget_id="slash")
         self.words = Lines(widget_id="words")
-        self.field = FilterField()
+        self.field = FilterField(problem)
         self.facts = Lines(widget_id="facts")
 
     def compose(self) -> ComposeResult:
@@ -92,6 +114,7 @@ class FilterRow(Horizontal):
 
     def edit(self, replace: bool = False) -> None:
         """Put the cursor into the field; with ``replace`` what is typed takes the text's place."""
+        self.text_before = self.text_before if self.editing else self.text
         self.field.value = self.text
         self.add_class("-editing")
         self.field.closed = False
@@ -119,8 +142,14 @@ class FilterRow(Horizontal):
         event.stop()
         self._close()
 
+    def on_filter_field_refused(self, event: FilterField.Refused) -> None:
+        event.stop()
+        self.post_message(self.Changed(self.text, final=False))
+
     def on_filter_field_left(self, event: FilterField.Left) -> None:
         event.stop()
+        if self.problem(self.text):
+            self.text = self.text_before
         self._close()
 
     def _close(self) -> None:

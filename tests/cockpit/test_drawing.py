@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -16,7 +17,7 @@ from hdtui.services.smoothing import (
 from hdtui.widgets.ascii import ascii_line
 from hdtui.widgets.bars import block_bar, progress_line, sparkline
 from hdtui.widgets.chart import ChartSpec, Curve, draw_chart
-from hdtui.widgets.chart_scale import nice_limits, tick_label, ticks
+from hdtui.widgets.chart_scale import log_ticks_in_columns, nice_limits, tick_label, ticks
 from hdtui.widgets.lines import Span, changed_cells, fit, line_width
 from hdtui.widgets.meter import ByteMeter, TokenBucket
 from hdtui.widgets.table import Column, fitting_columns
@@ -100,6 +101,65 @@ def test_a_growing_curve_keeps_its_limits_and_carries_its_letter() -> None:
     assert first.y_limits == second.y_limits
     letters = [span.text for line in second.lines for span in line if span.role == "accent bold"]
     assert letters == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "columns", "shown"),
+    [
+        (1.24e5, 1e6, 73, [2e5, 5e5, 1e6]),
+        (1.1e5, 2e7, 73, [2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 2e7]),
+        (1e3, 1e6, 73, [1e3, 1e4, 1e5, 1e6]),
+        (1.24e5, 1.6e5, 73, [1.3e5, 1.4e5, 1.5e5, 1.6e5]),
+    ],
+)
+def test_a_log_axis_of_few_decades_has_ticks_at_1_2_and_5(
+    low: float, high: float, columns: int, shown: list[float]
+) -> None:
+    found = log_ticks_in_columns(math.log10(low), math.log10(high), columns)
+    assert [10**tick for tick in found] == pytest.approx(shown)
+
+
+@given(st.floats(-3, 9), st.floats(0.1, 6), st.integers(8, 200))
+def test_ticks_of_a_log_axis_lie_on_it_and_leave_room_for_their_labels(
+    low: float, span: float, columns: int
+) -> None:
+    found = log_ticks_in_columns(low, low + span, columns)
+    assert found
+    assert all(low - 1e-6 <= tick <= low + span + 1e-6 for tick in found)
+    gaps = [right - left for left, right in itertools.pairwise(found)]
+    assert all(gap * columns / span >= 7.99 for gap in gaps)
+
+
+def test_the_log_axis_of_a_chart_is_labelled_between_powers_of_ten() -> None:
+    curves = (Curve("a", Path((1.2e5,), (1.0,), (1.0,), (1.0,))),
+              Curve("b", Path((1e6,), (2.0,), (2.0,), (2.0,)), letter_role="muted"))  # fmt: skip
+    drawn = draw_chart(ChartSpec(curves, weight=0.0, log_x=True), 80, 10)
+    labels = "".join(span.text for span in drawn.lines[-1]).split()
+    assert labels == ["200k", "500k", "1M"]
+    looks = {
+        span.text: span.role for line in drawn.lines for span in line if span.text in {"a", "b"}
+    }
+    assert looks == {"a": "accent bold", "b": "muted"}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "labels"),
+    [
+        (1.24e6, 1.8e6, ["1.4M", "1.6M", "1.8M"]),
+        (1.24e4, 2.1e4, ["14k", "16k", "18k", "20k"]),
+        (1.24e5, 2.3e5, ["125k", "150k", "175k", "200k", "225k"]),
+        (0.2, 30.0, ["0.2", "0.5", "1", "2", "5", "10", "20"]),
+    ],
+)
+def test_a_label_on_a_log_axis_is_the_number_that_stands_there(
+    low: float, high: float, labels: list[str]
+) -> None:
+    points = tuple(
+        Curve("", Path((x,), (1.0,), (1.0,), (1.0,))) for x in (low * 1.0001, high * 0.9999)
+    )
+    window = (math.log10(low), math.log10(high))
+    drawn = draw_chart(ChartSpec(points, log_x=True, x_window=window), 80, 10)
+    assert "".join(span.text for span in drawn.lines[-1]).split() == labels
 
 
 @given(st.floats(0, 1), st.integers(1, 60))

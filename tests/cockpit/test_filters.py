@@ -2,7 +2,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hdtui.services.filters import FilterError, Value, completions, parse_filter, quantity
+from hdtui.services.filters import (
+    EditedFilter,
+    FilterError,
+    Value,
+    completions,
+    finished_part,
+    parse_filter,
+    quantity,
+)
 
 FIELDS = ("kind", "name", "state", "return", "took", "steps", "started", "tag", "ppo.learning_rate")
 RUN: dict[str, Value] = {
@@ -71,3 +79,47 @@ def test_quantities_have_the_units_of_the_screens(text: str, value: float) -> No
 def test_completions_offer_fields_for_the_last_word_only() -> None:
     assert completions("kind:teacher sta", FIELDS) == ["state", "started"]
     assert completions("kind:teacher ", FIELDS) == []
+
+
+KINDS = {"kind": ("teacher", "student", "evaluation")}
+
+
+@pytest.mark.parametrize("text", ["kind:techer", "kind=techer", "kind!=techer", "-kind:techer"])
+def test_a_mistyped_kind_is_named_with_what_was_meant(text: str) -> None:
+    meant = 'no kind is "techer"; did you mean teacher\\? known: teacher student evaluation'
+    with pytest.raises(FilterError, match=meant):
+        parse_filter(text, FIELDS, KINDS)
+
+
+def test_an_unlike_kind_is_answered_with_all_kinds_also_after_an_or() -> None:
+    with pytest.raises(FilterError, match='no kind is "x"; known: teacher student evaluation'):
+        parse_filter("kind:student|x", FIELDS, KINDS)
+
+
+def test_a_kind_that_is_still_to_be_typed_is_answered_with_all_kinds() -> None:
+    with pytest.raises(FilterError, match="kind: teacher student evaluation"):
+        parse_filter("kind:", FIELDS, KINDS)
+
+
+@pytest.mark.parametrize("text", ["kind:teach", "kind:TEACHER", "-kind:student|eval", "state:x"])
+def test_part_of_a_known_word_is_enough(text: str) -> None:
+    parse_filter(text, FIELDS, KINDS)
+
+
+def test_a_last_word_that_may_become_a_field_is_not_finished() -> None:
+    assert finished_part("kind:teacher sta", FIELDS) == "kind:teacher "
+    assert finished_part("ret", FIELDS) == ""
+    assert finished_part("kind:teacher laptop", FIELDS) == "kind:teacher laptop"
+
+
+def test_while_a_text_is_wrong_the_accepted_filter_is_in_effect() -> None:
+    edited = EditedFilter(lambda: FIELDS, KINDS)
+    assert edited.use("kind:teacher", final=True) == ""
+    for end in range(len("retrun>3") + 1):
+        problem = edited.use(f"kind:student {'retrun>3'[:end]}", final=False)
+    assert "did you mean return" in problem
+    assert edited.current.text == edited.accepted.text == "kind:teacher"
+    assert "did you mean" in edited.use("retrun>3", final=True)
+    assert edited.accepted.text == "kind:teacher"
+    assert edited.use("return>3", final=True) == ""
+    assert edited.accepted.text == edited.current.text == "return>3"

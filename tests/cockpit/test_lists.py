@@ -152,6 +152,10 @@ async def test_returns_by_robot_are_sorted_marked_and_drawn_as_curves(filled: Fi
         await shows(pilot, "return by robot, marked", "a floor", "b floor")
         assert len(pilot.app.cockpit.marked_robots) == 2
         await pilot.press("s", "s")
+        await shows(pilot, "length ↓", "length")
+        await pilot.press("s")
+        await shows(pilot, "speed ↓", "m/s")
+        await pilot.press("s")
         await shows(pilot, "robot ↑")
         await pilot.press("enter")
         assert pilot.app.screen.tab.has_class("-curves")

@@ -1,16 +1,27 @@
-"""The list of runs knows every metric before anybody asks for one."""
+"""The list of runs knows every metric before anybody asks for one, and what evaluations say."""
 
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cockpit_story import add_library, change
 
+from db.queries.evaluations import record_episodes, set_policies
 from db.queries.metrics import NewPoint, append_points
-from db.queries.runs import queue_run
-from db.records import NewRun, RunKind
+from db.queries.robots import add_robots, create_set
+from db.queries.runs import archive, queue_run
+from db.records import NewEpisode, NewRobot, NewRun, RunKind
 from db.session import Database
 from hdtui.services.filters import parse_filter
-from hdtui.services.run_list import RunsReader, passing, sorted_runs
+from hdtui.services.run_list import (
+    RunsFacts,
+    RunsReader,
+    best_sentence,
+    descends_first,
+    field_value,
+    passing,
+    sorted_runs,
+)
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -43,3 +54,136 @@ def test_metrics_filter_and_sort_without_having_been_asked_for(
     again = reader.read(database, "here", NOW, False)
     assert again.metrics[1] == {"value_loss": 0.1}
     database.close()
+
+
+TRAINED, UNSEEN = f"{0:064x}", f"{99:064x}"
+
+
+def queue(database: Database, kind: RunKind, *inputs: int, **facts: object) -> int:
+    """A finished run on the set ``unimal8``."""
+    new = NewRun(kind, str(kind), {"seed": 1}, seed=1, inputs=inputs, robot_sets=("unimal8",))
+    run = queue_run(database, new)
+    return change(database, run.id, state="finished", attempt=1, **facts).id
+
+
+def judge(database: Database, returns: dict[int, tuple[float, float]]) -> int:
+    """An evaluation with the returns of policies on a trained robot and on an unseen one."""
+    evaluation = queue(database, RunKind.EVALUATION, *returns, result=0.9, result_text="x keeps y")
+    episodes = [
+        NewEpisode(str(run_id), digest, "flat", 7, number, value, 9, False, 1.0, 1.0, 1.0)
+        for run_id, values in returns.items()
+        for digest, mean in zip((TRAINED, UNSEEN), values, strict=True)
+        for number, value in enumerate((mean - 5, mean + 5))
+    ]
+    record_episodes(database, evaluation, episodes)
+    with database.write() as session:
+        set_policies(session, evaluation, {str(run_id): run_id for run_id in returns})
+    return evaluation
+
+
+@pytest.fixture
+def judged(tmp_path: Path) -> tuple[Database, int, int, int]:
+    """A teacher and two students with losses; the first one was judged, the second never."""
+    database = Database.open(tmp_path)
+    add_library(database)
+    other = NewRobot(UNSEEN, "other", "unimal", 5, 8, 20.0, 0.5, f"robots/{UNSEEN}.xml")
+    create_set(database, "others", [(add_robots(database, [other])[0].id, "unseen")])
+    teacher = queue(database, RunKind.TEACHER, result=1000.0, result_text="return 1000")
+    loss = "held-out loss 0.0400 after 9 gradient steps"
+    student = queue(database, RunKind.STUDENT, teacher, result=0.04, result_text=loss)
+    worse = queue(database, RunKind.STUDENT, teacher, result=0.9, result_text=loss)
+    return database, teacher, student, worse
+
+
+def read(database: Database) -> RunsFacts:
+    """The list as a reader sees it that opens it now."""
+    return RunsReader().read(database, "here", NOW, False)
+
+
+def values(facts: RunsFacts, name: str) -> dict[int, object]:
+    """What the runs have in a field."""
+    return {each.run.id: field_value(facts, each, name) for each in facts.views}
+
+
+def test_a_return_is_never_a_loss_or_a_ratio(judged: tuple[Database, int, int, int]) -> None:
+    database, teacher, student, worse = judged
+    assert values(read(database), "return") == {teacher: 1000.0, student: None, worse: None}
+    evaluation = judge(database, {teacher: (1000.0, 400.0), student: (900.0, 500.0)})
+    facts = read(database)
+    expected = {teacher: 1000.0, student: 900.0, worse: None, evaluation: None}
+    assert values(facts, "return") == expected
+    assert values(facts, "ratio") == {
+        **dict.fromkeys(expected, None), student: pytest.approx(0.9)
+    }  # fmt: skip
+    assert values(facts, "unseen") == {
+        **dict.fromkeys(expected, None), teacher: 400.0, student: 500.0
+    }  # fmt: skip
+    assert values(facts, "result")[worse] == 0.9
+    best = sorted_runs(facts, passing(facts, parse_filter("kind:student", facts.fields)), "return",
+                       descending=True)  # fmt: skip
+    assert [each.run.id for each in best] == [student, worse]
+    assert best_sentence(facts, 0) == "4 runs do not pass; the best return of 2 is 1000"
+
+
+def test_the_newest_evaluation_that_is_not_archived_tells_the_return(
+    judged: tuple[Database, int, int, int],
+) -> None:
+    database, teacher, student, _ = judged
+    reader = RunsReader()
+    judge(database, {teacher: (1000.0, 400.0), student: (900.0, 500.0)})
+    assert values(reader.read(database, "here", NOW, False), "return")[student] == 900.0
+    newest = judge(database, {student: (700.0, 300.0)})
+    facts = reader.read(database, "here", NOW, False)
+    assert values(facts, "return")[student] == 700.0
+    assert values(facts, "ratio")[student] == pytest.approx(0.9)  # no teacher beside it there
+    archive(database, newest, archived=True)
+    assert values(reader.read(database, "here", NOW, False), "return")[student] == 900.0
+
+
+def test_a_student_that_nobody_judged_has_the_return_it_measured_itself(
+    judged: tuple[Database, int, int, int],
+) -> None:
+    database, _, student, _ = judged
+    with database.write() as session:
+        append_points(session, student, [NewPoint("return_train", "", 1, 1, 1.0, 640.0)])
+    assert values(read(database), "return")[student] == 640.0
+
+
+def test_reading_again_asks_nothing_about_evaluations_that_are_known(
+    judged: tuple[Database, int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, teacher, student, _ = judged
+    reader = RunsReader()
+    judge(database, {teacher: (1000.0, 400.0), student: (900.0, 500.0)})
+    reader.read(database, "here", NOW, False)
+    monkeypatch.setattr("hdtui.services.run_list.mean_returns", None)
+    assert values(reader.read(database, "here", NOW, False), "return")[student] == 900.0
+
+
+def test_no_field_is_offered_twice(judged: tuple[Database, int, int, int]) -> None:
+    database, teacher, _, _ = judged
+    with database.write() as session:
+        append_points(session, teacher, [NewPoint("return", "", 1, 1, 1.0, 1000.0)])
+    fields = read(database).fields
+    assert len(fields) == len({*fields})
+    assert {"return", "ratio", "unseen", "seed"} <= {*fields}
+
+
+@pytest.mark.parametrize(
+    ("key", "descends"),
+    [
+        *(("return", True), ("took", True), ("value_loss", False), ("approximate_kl", False)),
+        *(("name", False), ("ppo.learning_rate", True)),
+    ],
+)
+def test_sorting_begins_with_what_is_best(key: str, descends: bool) -> None:
+    assert descends_first([], key) is descends
+
+
+def test_results_of_students_alone_begin_with_the_lowest_loss(
+    judged: tuple[Database, int, int, int],
+) -> None:
+    facts = read(judged[0])
+    students = passing(facts, parse_filter("kind:student", facts.fields))
+    assert not descends_first(students, "result")
+    assert descends_first(facts.views, "result")

@@ -1,5 +1,6 @@
 """The screens of robots in a headless terminal: what stands where, and what keys do."""
 
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -7,8 +8,10 @@ from typing import Any
 
 import pytest
 from library import add_film, walking
+from textual.binding import Binding
 from textual.pilot import Pilot
 
+import hdtui.screens.watch
 from db.models import RunRow
 from db.queries.settings import set_setting
 from db.session import Database
@@ -182,6 +185,105 @@ async def test_watch_says_why_there_is_nothing_to_see(tmp_path: Path) -> None:
         await shows(pilot, "Nothing to watch yet.")
 
 
+WATCH_KEYS = [
+    key
+    for binding in WatchScreen.BINDINGS
+    if isinstance(binding, Binding)
+    for key in binding.key.split(",")
+]
+
+
+async def press_every_key(pilot: Pilot[Any], app: Any) -> None:
+    """Each key of Watch twice; an error of any would end the cockpit and the test."""
+    assert {"v", "d", "0", "tab", "left", "R"} <= set(WATCH_KEYS)
+    for key in [*WATCH_KEYS, *WATCH_KEYS]:
+        await pilot.press(key)
+        assert app._exception is None, f"{key}: {app._exception!r}"
+        assert isinstance(app.screen, WatchScreen), key
+
+
+async def test_no_key_of_watch_breaks_an_empty_workspace(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    Database.open(home).close()
+    async with cockpit(home, "4") as (app, pilot):
+        await pilot.press("escape", "4")
+        await shows(pilot, "Nothing to watch yet.")
+        await press_every_key(pilot, app)
+        await shows(pilot, "Nothing to watch yet.")
+
+
+async def test_no_key_of_watch_breaks_a_robot_without_recordings(
+    workspace: Path, robots: list[Morphology]
+) -> None:
+    async with cockpit(workspace, "3") as (app, pilot):
+        await watch(pilot, app, robots[1])
+        await shows(pilot, "Nothing to watch on this robot yet.")
+        for key in WATCH_KEYS:
+            app.screen.watch_robot(robots[1].digest, robots[1].name)  # j and k have left it
+            await until(pilot, lambda: not app.screen.films)
+            await pilot.press(key)
+            assert app._exception is None, f"{key}: {app._exception!r}"
+
+
+async def test_no_key_of_watch_breaks_a_run_without_recordings(workspace: Path) -> None:
+    async with cockpit(workspace, "3") as (app, pilot):
+        await shows(pilot, "4 000")
+        app.cockpit.watched_run = 99
+        await pilot.press("4")
+        await shows(pilot, "No episode of 99 is recorded yet.")
+        await press_every_key(pilot, app)
+        await shows(pilot, "No episode of 99 is recorded yet.")
+
+
+@pytest.mark.parametrize("what", ["list_recordings", "load_films"])
+async def test_no_key_of_watch_breaks_while_it_loads(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Neither while the list is read nor while the files are."""
+    asked, goes_on = threading.Event(), threading.Event()
+    original = getattr(hdtui.screens.watch, what)
+
+    def slow(*facts: Any) -> Any:
+        asked.set()
+        goes_on.wait(60)
+        return original(*facts)
+
+    monkeypatch.setattr(hdtui.screens.watch, what, slow)
+    async with cockpit(workspace, "4") as (app, pilot):
+        try:
+            await until(pilot, asked.is_set)
+            await press_every_key(pilot, app)
+            assert not app.screen.films  # type: ignore[attr-defined]
+        finally:
+            goes_on.set()
+        await shows(pilot, "teacher 1", "m/s")
+
+
+async def test_a_film_that_was_left_while_it_loaded_is_not_played(
+    workspace: Path, robots: list[Morphology], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, goes_on, done = threading.Event(), threading.Event(), threading.Event()
+    original = hdtui.screens.watch.load_films
+
+    def slow(*facts: Any) -> Any:
+        asked.set()
+        goes_on.wait(60)
+        done.set()
+        return original(*facts)
+
+    monkeypatch.setattr(hdtui.screens.watch, "load_films", slow)
+    async with cockpit(workspace, "4") as (app, pilot):
+        await until(pilot, asked.is_set)
+        app.screen.watch_robot(robots[1].digest, robots[1].name)  # type: ignore[attr-defined]
+        await shows(pilot, "Nothing to watch on this robot yet.")
+        goes_on.set()
+        await until(pilot, done.is_set)
+        await pilot.pause(0.3)
+        assert not app.screen.films  # type: ignore[attr-defined]
+        await shows(pilot, "Nothing to watch on this robot yet.")
+
+
 async def test_a_damaged_film_is_named_and_not_played(
     workspace: Path, robots: list[Morphology]
 ) -> None:
@@ -226,11 +328,20 @@ async def test_efficiency_shows_what_was_counted_and_the_claims(workspace: Path)
     documents |= {task: {"rows": [], "at": at} for task in ("variable", "obstacles")}
     set_setting(database, "efficiency", documents)
     database.close()
-    async with cockpit(workspace, "6") as (_, pilot):
+    async with cockpit(workspace, "6") as (app, pilot):
         await shows(pilot, "1.66M", "13.3x", "160.6x", "not counted: variable")
         await shows(pilot, "teacher 1", "82.5k", "1.00M", "8.1x")  # a shape of ours
         await pilot.press("v")
-        await shows(pilot, "return against MACs", "a teacher 1 2 500", "b base mlp of 2 2 250")
+        await shows(pilot, "return against MACs", "a* teacher 1: 2 500", "b* base mlp of 2: 2 250")
+        await shows(pilot, "* bold: none costs less and earns more", "200k", "500k", "1M")
+        assert "Claims of the paper" not in screen_text(app)
+        await pilot.press("tab", "tab")  # the focus stays on what is shown
+        assert app.focused is app.screen.query_one("#costs")
+        await pilot.press("v", "v")
+        await shows(pilot, "Claims of the paper")
+        await pilot.press("tab", "v", "v")  # from the claims: bars, then Pareto
+        await shows(pilot, "a* teacher 1: 2 500")
+        assert app.focused is app.screen.query_one("#costs")
         await pilot.press("right_square_bracket")
         await shows(pilot, "[variable]")
 

@@ -36,7 +36,7 @@ from hdtui.services.robots import (
     read_robots,
     sorted_entries,
 )
-from hdtui.services.watch import Film, Recording, list_recordings, load_film
+from hdtui.services.watch import Film, Recording, _seed_in, list_recordings, load_film
 
 
 @pytest.fixture
@@ -254,10 +254,76 @@ def test_the_evaluation_with_most_episodes_stands_for_a_policy_on_a_robot(
         assert entry.teacher.mean == pytest.approx(expected)
 
 
-def test_the_newest_film_of_a_policy_is_played(
+def films(database: Database, run_id: int, robot: Morphology, seed: int, *policies: str) -> None:
+    """Recordings of an evaluation on a robot, all from its one seed."""
+    for policy in policies:
+        film = walking(robot, steps=5, policy=policy)
+        add_film(database, run_id, replace(film, header=replace(film.header, seed=seed)), 1)
+
+
+def pairs(database: Database, robot: Morphology) -> list[list[tuple[int, str]]]:
+    """What stands side by side, by run and policy."""
+    found = list_recordings(database, database.home).pairs(robot.digest)
+    return [[(each.run_id, each.policy) for each in pair] for pair in found]
+
+
+def test_a_pair_of_one_evaluation_goes_before_a_newer_film_without_another_side(
     database: Database, robots: list[Morphology]
 ) -> None:
     later = add_run(database, RunKind.EVALUATION, "again", inputs=(1, 2))
-    add_film(database, later, walking(robots[0], policy="teacher"), 1)
-    pair = list_recordings(database, database.home).pairs(robots[0].digest)[0]
-    assert [each.run_id for each in pair] == [later, 3]
+    films(database, later, robots[0], 7, "teacher")
+    assert pairs(database, robots[0]) == [[(3, "teacher"), (3, "student")]]
+
+
+def test_the_newest_evaluation_with_two_sides_is_played(
+    database: Database, robots: list[Morphology]
+) -> None:
+    later = add_run(database, RunKind.EVALUATION, "again", inputs=(1, 2))
+    films(database, later, robots[0], 7, "student", "teacher")
+    assert pairs(database, robots[0]) == [[(later, "teacher"), (later, "student")]]
+
+
+def test_films_of_different_seeds_never_stand_side_by_side(
+    database: Database, robots: list[Morphology]
+) -> None:
+    first = add_run(database, RunKind.EVALUATION, "teacher alone", inputs=(1,))
+    second = add_run(database, RunKind.EVALUATION, "student alone", inputs=(2,))
+    third = add_run(database, RunKind.EVALUATION, "student again", inputs=(2,))
+    films(database, first, robots[1], 3, "teacher")
+    films(database, second, robots[1], 4, "student")
+    assert pairs(database, robots[1]) == [[(second, "student")], [(first, "teacher")]]
+    films(database, third, robots[1], 3, "student")
+    assert pairs(database, robots[1]) == [
+        [(first, "teacher"), (third, "student")],
+        [(second, "student")],
+    ]
+    assert all(
+        len({load_film(each).poses.header.seed for each in pair}) == 1
+        for pair in list_recordings(database, database.home).pairs(robots[1].digest)
+    )
+
+
+def test_of_two_teachers_and_a_student_one_teacher_and_the_student_are_played(
+    database: Database, robots: list[Morphology]
+) -> None:
+    later = add_run(database, RunKind.EVALUATION, "three", inputs=(1, 2))
+    films(database, later, robots[1], 7, "teacher 1", "teacher 4", "student", "random")
+    assert pairs(database, robots[1]) == [[(later, "teacher 1"), (later, "student")]]
+    films(database, later, robots[2], 7, "teacher 1", "teacher 4")
+    assert pairs(database, robots[2]) == [[(later, "teacher 1"), (later, "teacher 4")]]
+    films(database, later, robots[3], 7, "random", "zero", "student")
+    assert pairs(database, robots[3]) == [[(later, "student"), (later, "random")]]
+
+
+def test_recordings_whose_header_cannot_be_read_pair_within_their_evaluation_alone(
+    database: Database, robots: list[Morphology]
+) -> None:
+    first = add_run(database, RunKind.EVALUATION, "broken", inputs=(1,))
+    second = add_run(database, RunKind.EVALUATION, "broken too", inputs=(2,))
+    films(database, first, robots[1], 5, "teacher")
+    films(database, second, robots[1], 5, "student")
+    for recording in list_recordings(database, database.home).episodes:
+        if recording.run_id in (first, second):
+            recording.path.write_bytes(b"torn")
+    _seed_in.cache_clear()
+    assert pairs(database, robots[1]) == [[(second, "student")], [(first, "teacher")]]

@@ -36,7 +36,7 @@ def test_the_best_student_of_200_runs_is_found_by_filter_and_sort(home: Path) ->
         cockpit.press("/")
         cockpit.type("kind:student")
         cockpit.press("enter")
-        cockpit.shows("Runs · 100 of 203")
+        cockpit.shows(f"Runs · {workspace.NUM_STUDENTS} of 203")
         cockpit.press("s")
         cockpit.shows("Sort by")
         cockpit.type("ret")
@@ -44,6 +44,18 @@ def test_the_best_student_of_200_runs_is_found_by_filter_and_sort(home: Path) ->
         cockpit.shows("return ↓")
         cockpit.until(lambda text: f"✓ {workspace.BEST}" in text.split("\n")[4])
         assert "2 400" in cockpit.text.split("\n")[4]
+        cockpit.press("S")
+        cockpit.shows("return ↑")
+        cockpit.until(lambda text: f"✓ {workspace.WORST}" in text.split("\n")[4])
+        cockpit.press("s")
+        cockpit.type("result")
+        cockpit.press("enter")
+        cockpit.shows("result ↑")  # a student's result is a loss: the lowest comes first
+        cockpit.until(lambda text: f"✓ {workspace.WORST}" not in text.split("\n")[4])
+        cockpit.press("s")
+        cockpit.type("return")
+        cockpit.press("enter")
+        cockpit.until(lambda text: f"✓ {workspace.BEST}" in text.split("\n")[4])
         cockpit.press("enter")
         cockpit.shows(f"{workspace.BEST} student setting-", "[Curves]")
 

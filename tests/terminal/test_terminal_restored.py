@@ -33,7 +33,8 @@ class Broken(hdtui.app.CockpitApp):
     def action_redraw(self):
         raise RuntimeError("broken on purpose")
 hdtui.app.CockpitApp = Broken
-hdtui.app.run(pathlib.Path(sys.argv[1]))
+from hdtui.cli.cockpit import open_cockpit
+sys.exit(open_cockpit(pathlib.Path(sys.argv[1])))
 """
 
 FLOODED = """
@@ -191,7 +192,7 @@ def test_an_error_restores_the_terminal_and_is_told(home: Path) -> None:
     with closing(Terminal([sys.executable, "-c", BROKEN, str(home)], home)) as terminal:
         terminal.wait_for(b"waits")
         terminal.press(REDRAW)
-        terminal.wait_for_end()
+        assert terminal.wait_for_end() == 1
         assert_restored(terminal)
         assert b"broken on purpose" in terminal.written
 

@@ -1,10 +1,10 @@
 """What a stage takes over from the runs it reads, before anybody sets anything else."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from db.records import Run, RunKind
-from engine.config.base import TaskConfig
+from engine.config.base import Config, TaskConfig
 from engine.config.distillation import CollectionConfig, StudentConfig, student_of
 from engine.config.evaluation import EvaluationConfig
 from engine.errors import UsageError
@@ -13,6 +13,27 @@ if TYPE_CHECKING:
     from db.session import Database
 
 ONE_PER_ROBOT = "single_mlp"
+Find = Callable[[Sequence[int]], Sequence[Run]]
+"""Gives the runs of some numbers."""
+
+
+def found_in(database: "Database") -> Find:
+    """Runs of a database."""
+    from db.queries.runs import list_runs
+
+    return lambda numbers: list_runs(database, ids=numbers)
+
+
+def fitted(stage: str, base: Config, find: Find, inputs: Sequence[int]) -> Config:
+    """A stage's settings with what follows from the runs that it reads."""
+    found = find(inputs[:1])
+    if isinstance(base, CollectionConfig) and found and found[0].kind is RunKind.TEACHER:
+        return collection_of_teacher(base, found[0])
+    if isinstance(base, StudentConfig) and found and found[0].kind is RunKind.COLLECTION:
+        return student_of_collection(base, find, found[0])
+    if isinstance(base, EvaluationConfig) and stage == "evaluation":
+        return evaluation_of_policies(base, find, inputs)
+    return base
 
 
 def collection_of_teacher(base: CollectionConfig, teacher: Run) -> CollectionConfig:
@@ -20,27 +41,25 @@ def collection_of_teacher(base: CollectionConfig, teacher: Run) -> CollectionCon
     return base.model_copy(update={"task": _on_ground_of(base.task, teacher)})
 
 
-def student_of_collection(base: StudentConfig, database: "Database", run: Run) -> StudentConfig:
+def student_of_collection(base: StudentConfig, find: Find, run: Run) -> StudentConfig:
     """A student as it was published for a collection's task and its kind of teacher."""
     task = _on_ground_of(TaskConfig(), run)
-    teacher = _input(database, run, RunKind.TEACHER)
+    teacher = _input(find, run, RunKind.TEACHER)
     network = teacher.config.get("network", {}) if teacher else {}
     return student_of(base, task.name, one_per_robot=network.get("kind") == ONE_PER_ROBOT)
 
 
 def evaluation_of_policies(
-    base: EvaluationConfig, database: "Database", inputs: Sequence[int]
+    base: EvaluationConfig, find: Find, inputs: Sequence[int]
 ) -> EvaluationConfig:
     """An evaluation on the ground that the first of the policies learned on."""
-    from db.queries.runs import get_run
-
-    run: Run | None = get_run(database, inputs[0]) if inputs else None
+    run = next(iter(find(inputs[:1])), None)
     reads = {
         RunKind.DEPLOYMENT: RunKind.STUDENT,
         RunKind.STUDENT: RunKind.COLLECTION,
     }
     while run is not None and run.kind in reads:
-        run = _input(database, run, reads[run.kind])
+        run = _input(find, run, reads[run.kind])
     if run is None:
         return base
     return base.model_copy(update={"task": _on_ground_of(base.task, run)})
@@ -80,11 +99,8 @@ def check_teachers(database: "Database", teacher: Run, robot_sets: Sequence[str]
         )
 
 
-def _input(database: "Database", run: Run, kind: RunKind) -> Run | None:
-    from db.queries.runs import list_runs
-
-    found = [each for each in list_runs(database, ids=run.inputs) if each.kind is kind]
-    return found[0] if found else None
+def _input(find: Find, run: Run, kind: RunKind) -> Run | None:
+    return next((each for each in find(run.inputs) if each.kind is kind), None)
 
 
 def _on_ground_of(task: TaskConfig, run: Run) -> TaskConfig:

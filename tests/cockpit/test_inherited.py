@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,12 +18,15 @@ from engine.morphology.generation import generate
 from engine.workers.library import TRAINING, UNSEEN, make_set
 from engine.workers.pipeline import queue_pipeline
 from engine.workers.workspace import Workspace
-from hdtui.cli.inherited import (
+from hdtui.services.inherited import (
     check_teachers,
     collection_of_teacher,
     evaluation_of_policies,
+    found_in,
     student_of_collection,
 )
+from hdtui.services.known_runs import Known
+from hdtui.services.launch import LaunchForm
 
 
 @pytest.fixture
@@ -49,14 +53,32 @@ def test_all_that_follows_a_terrain_teacher_is_on_its_ground(database: Database)
     collection = collection_of_teacher(CollectionConfig(), teacher)
     assert collection.task.name == "obstacles"
     collected = _queued(database, RunKind.COLLECTION, collection, (teacher.id,))
-    student = student_of_collection(StudentConfig(), database, collected)
+    student = student_of_collection(StudentConfig(), found_in(database), collected)
     assert student.network.hidden_layers == 2
     assert not student.downweight_large_actions
     distilled = _queued(database, RunKind.STUDENT, student, (collected.id,))
     for inputs in ([teacher.id], [distilled.id]):
-        judged = evaluation_of_policies(EvaluationConfig(), database, inputs)
+        judged = evaluation_of_policies(EvaluationConfig(), found_in(database), inputs)
         assert judged.task.name == "obstacles"
-    assert evaluation_of_policies(EvaluationConfig(), database, []) == EvaluationConfig()
+    assert evaluation_of_policies(EvaluationConfig(), found_in(database), []) == EvaluationConfig()
+
+
+def test_the_form_takes_over_what_the_command_takes_over(database: Database) -> None:
+    teacher = _teacher(database, named_teacher("smoke", "single_mlp", task="variable"))
+    collection = collection_of_teacher(CollectionConfig(), teacher)
+    collected = _queued(database, RunKind.COLLECTION, collection, (teacher.id,))
+    known = Known((), (), by_number={run.id: run for run in (teacher, collected)})
+
+    def form(stage: str, run: Run) -> Any:
+        found = LaunchForm(stage, inputs=str(run.id))
+        assert "variable" not in str(found.config())
+        found.take_defaults(known)
+        return found.config()
+
+    assert form("collection", teacher).task.name == "variable"
+    assert form("evaluation", teacher).task.name == "variable"
+    student = form("student", collected)
+    assert (student.network.hidden_layers, student.downweight_large_actions) == (2, True)
 
 
 def test_one_teacher_per_robot_acts_for_the_robots_it_trained_on_alone(
@@ -72,7 +94,7 @@ def test_one_teacher_per_robot_acts_for_the_robots_it_trained_on_alone(
         check_teachers(database, teacher, ["one", "two"])
     check_teachers(database, _teacher(database, named_teacher("smoke")), ["one", "two"])
     collected = _queued(database, RunKind.COLLECTION, CollectionConfig(), (teacher.id,))
-    student = student_of_collection(StudentConfig(), database, collected)
+    student = student_of_collection(StudentConfig(), found_in(database), collected)
     assert student.downweight_large_actions
 
 
