@@ -37,6 +37,7 @@ class RunScreen(RunActionsScreen):
     KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = (
         ("[ ]", "previous, next tab"),
         ("j k", "metric, robot, setting, line"),
+        ("space", "mark: several metrics, several robots"),
         ("enter", "metric alone; open"),
         ("x", "x: steps, wall time, iteration"),
         ("g", "log y, log x, both, off"),

@@ -11,6 +11,7 @@ _WIDTH, _HEIGHT = 720.0, 320.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 16.0, 36.0, 44.0
 # Okabe and Ito's colours: told apart by everybody.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+_SMALLEST = 1e-300  # on a logarithmic axis; half of it is still a number
 _TICKS = 5
 
 
@@ -61,7 +62,7 @@ def _round_step(rough: float) -> float:
 def line_plot(title: str, x_label: str, lines: Sequence[Line], *, log_y: bool = False) -> str:
     """The curves in one plot; an empty frame where there is nothing finite to draw."""
     values = [v for line in lines for v in (*line.low, *line.high) if math.isfinite(v)]
-    values = [value for value in values if value > 0 or not log_y]
+    values = [value for value in values if value >= _SMALLEST or not log_y]
     places = [v for line in lines for v in line.x]
     x_axis = _scale(places, _LEFT, _WIDTH - _RIGHT)
     y_axis = _scale(values, _HEIGHT - _BOTTOM, _TOP, log_y)
@@ -105,7 +106,9 @@ def _curve(line: Line, x_axis: _Scale, y_axis: _Scale, colour: str) -> list[str]
     points = [
         (x_axis.place(x), *(y_axis.place(value) for value in (y, low, high)))
         for x, y, low, high in zip(line.x, line.y, line.low, line.high, strict=True)
-        if all(math.isfinite(v) and (v > 0 or not y_axis.logarithmic) for v in (y, low, high))
+        if all(
+            math.isfinite(v) and (v >= _SMALLEST or not y_axis.logarithmic) for v in (y, low, high)
+        )
     ]
     if not points:
         return []
