@@ -11,7 +11,7 @@ _WIDTH, _HEIGHT = 720.0, 320.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 16.0, 36.0, 44.0
 # Okabe and Ito's colours: told apart by everybody.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-_SMALLEST = 1e-300  # on a logarithmic axis; half of it is still a number
+_SMALLEST = 1e-300  # distance, and number on a logarithmic axis
 _TICKS = 5
 
 
@@ -83,7 +83,7 @@ def line_plot(title: str, x_label: str, lines: Sequence[Line], *, log_y: bool = 
 
 def _scale(values: Sequence[float], start: float, end: float, logarithmic: bool = False) -> _Scale:
     low, high = (min(values), max(values)) if values else (1.0, 10.0)
-    if low == high:
+    if high - low < _SMALLEST:
         low, high = (low / 2, high * 2) if logarithmic else (low - 0.5, high + 0.5)
     return _Scale(low, high, start, end, logarithmic)
 
