@@ -283,14 +283,15 @@ class CockpitApp(App[str]):
             self.screen.post_message(WorldChanged())
 
     def action_mode(self, mode: str) -> None:
-        """Go to one of the six screens; the current one comes back to its top."""
+        """Go to one of the six screens as it was left; Home and the current one to their top."""
         if not self._opened:
             return
-        if self.current_mode == mode:
+        current = self.current_mode == mode
+        if not current:
+            self.switch_mode(mode)
+        if current or mode == "home":
             while len(self.screen_stack) > 1:
                 self.pop_screen()
-            return
-        self.switch_mode(mode)
 
     def action_new_run(self) -> None:
         if self._opened:

@@ -60,12 +60,17 @@ def size_claim(name: str, published: tuple[int, int], ratios: Mapping[str, float
     return Claim(name, target, words, verdict, figures=tuple(known.values()))
 
 
+_WEAK = "teacher earns about 0"
+
+
 def kept_claim(name: str, group: str, found: Sequence[KeptReturn]) -> Claim:
     """Does the student keep the teacher's return on these robots, over three seeds or more?"""
     target = "about 1"
     measured = [each for each in found if group in each.ratios]
     if not measured:
-        return Claim(name, target, "no run", Verdict.NOT_MEASURED)
+        weak = bool(found) and not any(each.ratios for each in found)
+        runs = tuple(each.evaluation_id for each in found)
+        return Claim(name, target, _WEAK if weak else "no run", Verdict.NOT_MEASURED, runs)
     ratios = [each.ratios[group] for each in measured]
     runs = tuple(each.evaluation_id for each in measured)
     over_seeds = interval(ratios)

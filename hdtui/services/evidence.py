@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from db.queries.evaluations import summaries
 from db.records import EpisodeSummary, Run, RunKind, RunState
+from engine.evaluation.statistics import bootstrap, mean
+from engine.random import generator
 from hdtui.services.claims import (
     Claim,
     KeptReturn,
@@ -18,27 +20,31 @@ from hdtui.services.claims import (
 )
 from hdtui.services.known_robots import Ancestry
 from hdtui.services.run_list import without_seeds
-from hdtui.services.statistics import interval
 
 if TYPE_CHECKING:
     from db.session import Database
 
 Ratios = Mapping[str, float | None]
+_SEED, _RESAMPLES = 0, 500
 _PIPELINE_PREFIX = re.compile(r"^pipeline\d+-")
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Students over their teachers with and without mutants, and HN-RL over students."""
+    """Students over their teachers with and without mutants, and HN-RL over students.
+
+    ``weak`` are evaluations beside a teacher that earns nothing for sure: without a ratio.
+    """
 
     with_mutants: tuple[KeptReturn, ...]
     without_mutants: tuple[KeptReturn, ...]
     reinforced: tuple[KeptReturn, ...]
+    weak: tuple[KeptReturn, ...] = ()
 
 
 def claims(evidence: Evidence, parameters: Ratios, macs: Ratios) -> list[Claim]:
     """The claims as rows; ``parameters`` and ``macs`` are transformer over base MLP by task."""
-    kept = evidence.with_mutants or evidence.without_mutants
+    kept = evidence.with_mutants or evidence.without_mutants or evidence.weak
     return [
         size_claim("parameters: flat var. obst.", (6, 14), parameters),
         size_claim("MACs: flat var. obst.", (67, 160), macs),
@@ -80,6 +86,7 @@ def read_evidence(database: "Database") -> Evidence:
         _most_seeds(ancestry, (each for key, each in kept.items() if key in mutated)),
         _most_seeds(ancestry, (each for key, each in kept.items() if key not in mutated)),
         _most_seeds(ancestry, reinforced.values()),
+        tuple(each for each in kept.values() if not each.ratios),
     )
 
 
@@ -120,9 +127,8 @@ def _ratios(
 
 
 def _surely_positive(returns: Sequence[float]) -> bool:
-    """A ratio to a policy that earns nothing says nothing."""
-    over_robots = interval(returns)
-    return over_robots.mean - (over_robots.half_width or 0.0) > 0.0
+    """A ratio to a policy that earns nothing says nothing; the rule of an evaluation's own."""
+    return bootstrap(returns, mean, generator(_SEED, "claims"), samples=_RESAMPLES).low > 0.0
 
 
 def _is_hypernetwork(run: Run) -> bool:

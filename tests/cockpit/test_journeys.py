@@ -259,6 +259,17 @@ async def test_keys_typed_before_the_workspace_was_read_act_once_it_was(filled: 
         await until(pilot, lambda: app.screen.table.cursor == 1)  # type: ignore[attr-defined]
 
 
+async def test_home_is_home_also_after_a_run_was_opened_from_it(filled: Filled) -> None:
+    async with opened(filled[0]) as pilot:
+        await until(pilot, lambda: pilot.app.screen.active.keys)
+        await pilot.press("enter")
+        await shows(pilot, "[Curves]")
+        await pilot.press("3")
+        await shows(pilot, "[3 Robots]")
+        await pilot.press("1")
+        await shows(pilot, "[1 Home]", "slots")
+
+
 async def test_keys_typed_ahead_choose_nothing_in_an_empty_workspace(tmp_path: Path) -> None:
     app = CockpitApp(tmp_path / "new")
     async with app.run_test(size=(80, 24)) as pilot:

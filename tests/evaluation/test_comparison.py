@@ -164,6 +164,8 @@ def test_a_student_of_a_teacher_that_earns_nothing_proves_nothing(story: Story) 
     story.judge({teacher: (-3.0, -3.0), student: (-3.0, -3.0)})
     evidence = read_evidence(story.database)
     assert evidence.with_mutants == evidence.without_mutants == ()
+    found = {each.name: each for each in claims(evidence, RATIOS, MACS)}
+    assert found["student = teacher, trained"].here == "teacher earns about 0"
 
 
 def test_networks_of_runs_are_asked_for_by_number(story: Story) -> None:
