@@ -166,7 +166,7 @@ class WatchScreen(CockpitScreen):
         if self.recordings is None:
             return
         if self.robot_digest is None:
-            self.robot_digest = next(iter(self.recordings.robots()), None)
+            self.robot_digest = self.recordings.first_robot()
         pairs = self.recordings.pairs(self.robot_digest) if self.robot_digest else []
         self.episode = max(0, min(self.episode, len(pairs) - 1))
         chosen = pairs[self.episode] if pairs else ()

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
+from db.queries.evaluations import mean_returns
 from db.queries.kin import artifacts_of_kind, robot_names
 from db.queries.runs import list_runs
 from db.records import Artifact, Run, RunKind, RunState
@@ -56,6 +57,17 @@ class Recordings:
     runs: tuple[Run, ...]
     working: tuple[Run, ...] = ()
     """Evaluations at work: each robot's episodes come as soon as that robot is done."""
+    returns: Mapping[str, float] = field(default_factory=dict)
+    """By robot, the best policy's mean return in the newest evaluation."""
+
+    def first_robot(self) -> str | None:
+        """The robot that the newest evaluation saw walk best, else the first by name."""
+        newest = self.episodes[0].run_id if self.episodes else None
+        seen = [each.robot_digest for each in self.episodes if each.run_id == newest]
+        known = [digest for digest in seen if digest in self.returns]
+        return (
+            max(known, key=lambda d: self.returns[d]) if known else next(iter(self.robots()), None)
+        )
 
     def robots(self) -> list[str]:
         """Digests of robots with an episode, by name."""
@@ -66,7 +78,7 @@ class Recordings:
         """Only the episodes that this run recorded, or that evaluations of it did."""
         related = {run.id for run in self.runs if run.id == run_id or run_id in run.inputs}
         episodes = (episode for episode in self.episodes if episode.run_id in related)
-        return Recordings(tuple(episodes), self.runs, self.working)
+        return replace(self, episodes=tuple(episodes))
 
     def pairs(self, digest: str) -> list[tuple[Recording, ...]]:
         """Per task, episode and seed of a robot, one or two recordings: teacher first.
@@ -134,7 +146,17 @@ def list_recordings(database: "Database", home: Path) -> Recordings:
     found = [
         _recording(artifact, home, names, seeds.get(artifact.run_id)) for artifact in artifacts
     ]
-    return Recordings(tuple(found), tuple(runs.values()), working)
+    return Recordings(
+        tuple(found), tuple(runs.values()), working, _best_returns(database, found[0].run_id)
+    )
+
+
+def _best_returns(database: "Database", run_id: int) -> dict[str, float]:
+    by_policy = mean_returns(database, [run_id]).get(run_id, {})
+    return {
+        digest: max(own[digest] for own in by_policy.values() if digest in own)
+        for digest in {digest for own in by_policy.values() for digest in own}
+    }
 
 
 def _seeds(artifacts: Sequence[Artifact], home: Path) -> dict[int, int]:

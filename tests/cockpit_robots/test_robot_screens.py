@@ -292,8 +292,8 @@ async def test_a_damaged_film_is_named_and_not_played(
     database.close()
     path.write_bytes(path.read_bytes() + b"\x00")
     async with cockpit(workspace, "4") as (app, pilot):
-        await shows(pilot, "m/s")
         watch: Any = app.screen
+        await until(pilot, lambda: watch.recordings is not None)
         watch.watch_robot(robots[1].digest, robots[1].name)
         await shows(pilot, "does not match its SHA-256")
 

@@ -36,7 +36,14 @@ from hdtui.services.robots import (
     read_robots,
     sorted_entries,
 )
-from hdtui.services.watch import Film, Recording, _seed_in, list_recordings, load_film
+from hdtui.services.watch import (
+    Film,
+    Recording,
+    Recordings,
+    _seed_in,
+    list_recordings,
+    load_film,
+)
 
 
 @pytest.fixture
@@ -259,6 +266,15 @@ def films(database: Database, run_id: int, robot: Morphology, seed: int, *polici
     for policy in policies:
         film = walking(robot, steps=5, policy=policy)
         add_film(database, run_id, replace(film, header=replace(film.header, seed=seed)), 1)
+
+
+def test_watch_begins_with_the_robot_that_walks_best(robots: list[Morphology]) -> None:
+    first, second = (film(robot).recording for robot in robots[:2])
+    alone = Recordings((first, second), ())
+    assert alone.first_robot() == alone.robots()[0]
+    returns = {first.robot_digest: 100.0, second.robot_digest: 200.0, "another": 900.0}
+    assert replace(alone, returns=returns).first_robot() == second.robot_digest
+    assert Recordings((), ()).first_robot() is None
 
 
 def pairs(database: Database, robot: Morphology) -> list[list[tuple[int, str]]]:
