@@ -25,7 +25,7 @@ run: $(READY)
 	$(BIN)/hdtui
 
 test: $(READY)
-	$(BIN)/pytest -m "not slow" -n 2 --dist worksteal $(RERUNS)
+	$(BIN)/pytest -m "not slow" -n 3 --dist worksteal $(RERUNS)
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow --timeout 900 $(RERUNS)

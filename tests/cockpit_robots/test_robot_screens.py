@@ -213,6 +213,7 @@ async def test_no_key_of_watch_breaks_an_empty_workspace(tmp_path: Path) -> None
         await shows(pilot, "Nothing to watch yet.")
 
 
+@pytest.mark.slow
 async def test_no_key_of_watch_breaks_a_robot_without_recordings(
     workspace: Path, robots: list[Morphology]
 ) -> None:
@@ -226,6 +227,7 @@ async def test_no_key_of_watch_breaks_a_robot_without_recordings(
             assert app._exception is None, f"{key}: {app._exception!r}"
 
 
+@pytest.mark.slow
 async def test_no_key_of_watch_breaks_a_run_without_recordings(workspace: Path) -> None:
     async with cockpit(workspace, "3") as (app, pilot):
         await shows(pilot, "4 000")
@@ -237,6 +239,7 @@ async def test_no_key_of_watch_breaks_a_run_without_recordings(workspace: Path) 
 
 
 @pytest.mark.parametrize("what", ["list_recordings", "load_films"])
+@pytest.mark.slow
 async def test_no_key_of_watch_breaks_while_it_loads(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:

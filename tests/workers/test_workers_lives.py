@@ -213,7 +213,7 @@ def live(
             lives.close()
 
 
-@random_lives(6)
+@random_lives(3)
 @given(slots=st.integers(1, 3), life=LIVES)
 @pytest.mark.usefixtures("at_once")
 def test_slots_order_and_reasons_hold_and_all_can_be_finished_whatever_happens(
