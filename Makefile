@@ -4,7 +4,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
 # Real terminals and processes are slow on a busy machine: a failure is tried again, and said so.
-RERUNS ?= --reruns 2 --reruns-delay 2
+RERUNS ?= --reruns 2 --reruns-delay 2 -rfER
 READY := .venv/.hdtui-ready
 export OMP_NUM_THREADS ?= 1
 
