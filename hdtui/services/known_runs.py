@@ -4,13 +4,14 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from db.queries.robots import list_sets
 from db.queries.runs import list_runs
 from db.records import Run, RunKind, RunState
+from engine.errors import UsageError
 from engine.workers.library import BUILT_IN_SETS
 from hdtui.services.machine import folder_sizes
 
@@ -118,3 +119,20 @@ def _free_bytes(folder: Path) -> int | None:
         return psutil.disk_usage(str(folder)).free
     except OSError:
         return None
+
+
+def policy_file_word(document: Mapping[str, Any]) -> str:
+    """How ``--policy`` names a file, or the folder of one file per robot."""
+    paths = [str(path) for path in document["paths"]]
+    return paths[0] if len(paths) == 1 else paths[0].rpartition("/")[0]
+
+
+def run_number(word: str) -> int:
+    """The number of a run that a word of ``from`` stands for.
+
+    Raises:
+        UsageError: It is no number.
+    """
+    if not word.isdecimal():
+        raise UsageError(f"from {word}: expected the number of a run")
+    return int(word)

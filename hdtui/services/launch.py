@@ -14,7 +14,13 @@ from engine.errors import ConfigError, UsageError
 from engine.workers.library import check_set_name
 from hdtui.formatting import setting
 from hdtui.services.inherited import fitted
-from hdtui.services.known_runs import Known, inputs_problem, robots_problem
+from hdtui.services.known_runs import (
+    Known,
+    inputs_problem,
+    policy_file_word,
+    robots_problem,
+    run_number,
+)
 from hdtui.services.settings_schema import (
     SettingRow,
     differences,
@@ -274,7 +280,7 @@ class LaunchForm:
             return [*self.inputs.split()[:1], *preset]
         options = [word for name in robots for word in ("--robots", name)]
         if self.stage == "evaluation":
-            named = [*self.inputs.split(), *map(_policy_file_word, self._policy_files())]
+            named = [*self.inputs.split(), *map(policy_file_word, self._policy_files())]
             return [*(word for policy in named for word in ("--policy", policy)), *preset, *options]
         if self.stage == "deployment":
             return [*self.inputs.split()[:1], *(w for name in robots for w in ("--robot", name))]
@@ -324,7 +330,7 @@ class LaunchForm:
             name=(self.name.strip() if "name" in self.top_keys else "") or self.automatic_name,
             config=config.model_dump(mode="json"),
             seed=int(getattr(config, "seed", 1)),
-            inputs=tuple(map(_run_number, self._run_words())),
+            inputs=tuple(map(run_number, self._run_words())),
             robot_sets=self._robot_sets(),
             group=self.study.strip() or None,
             device=str(getattr(config, "device", "cpu")),
@@ -392,15 +398,3 @@ def _name_with_seed(run: Run, seed: int) -> str:
     if seed == run.seed:
         return run.name
     return f"{run.name.removesuffix(f'-s{run.seed}')}-s{seed}"
-
-
-def _policy_file_word(document: Mapping[str, Any]) -> str:
-    """How ``--policy`` names a file, or the folder of one file per robot."""
-    paths = [str(path) for path in document["paths"]]
-    return paths[0] if len(paths) == 1 else paths[0].rpartition("/")[0]
-
-
-def _run_number(word: str) -> int:
-    if not word.isdecimal():
-        raise UsageError(f"from {word}: expected the number of a run")
-    return int(word)

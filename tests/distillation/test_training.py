@@ -42,15 +42,23 @@ def test_the_same_seed_gives_the_same_student(
     assert not same_student(paths[0], path)
 
 
+def stopped(
+    after: int, config: StudentConfig, expert_folder: Path, folder: Path
+) -> CheckpointWritten:
+    """The checkpoint of a run that was stopped after so many steps."""
+    listener = Listener(after)
+    with pytest.raises(StopRequestedError):
+        train_student(config, expert_folder, listener.context(folder))
+    (written,) = [e for e in listener.events if isinstance(e, CheckpointWritten)]
+    return written
+
+
 @pytest.mark.parametrize("stop_after", [3, 9])
 def test_a_stopped_run_resumes_bit_for_bit(
     tmp_path: Path, expert_folder: Path, student_config: StudentConfig, stop_after: int
 ) -> None:
     whole = train_student(student_config, expert_folder, Listener().context(tmp_path / "whole"))
-    listener = Listener(stop_after)
-    with pytest.raises(StopRequestedError):
-        train_student(student_config, expert_folder, listener.context(tmp_path / "part"))
-    (written,) = [e for e in listener.events if isinstance(e, CheckpointWritten)]
+    written = stopped(stop_after, student_config, expert_folder, tmp_path / "part")
     assert written.step == stop_after
     context = Listener().context(tmp_path / "part", attempt=2, resume=written.path)
     resumed = train_student(student_config, expert_folder, context)
@@ -76,10 +84,7 @@ def test_two_threads_learn_what_one_does_and_repeat_bit_for_bit(
 def test_a_checkpoint_of_other_settings_is_refused(
     tmp_path: Path, expert_folder: Path, student_config: StudentConfig
 ) -> None:
-    listener = Listener(2)
-    with pytest.raises(StopRequestedError):
-        train_student(student_config, expert_folder, listener.context(tmp_path))
-    (written,) = [e for e in listener.events if isinstance(e, CheckpointWritten)]
+    written = stopped(2, student_config, expert_folder, tmp_path)
     other = student_config.model_copy(update={"learning_rate": 0.5})
     with pytest.raises(CheckpointError, match="learning_rate"):
         train_student(other, expert_folder, Listener().context(tmp_path, 2, written.path))
@@ -88,10 +93,7 @@ def test_a_checkpoint_of_other_settings_is_refused(
 def test_a_student_that_diverges_is_neither_kept_nor_written(
     tmp_path: Path, expert_folder: Path, student_config: StudentConfig
 ) -> None:
-    listener = Listener(2)
-    with pytest.raises(StopRequestedError):
-        train_student(student_config, expert_folder, listener.context(tmp_path))
-    (written,) = [e for e in listener.events if isinstance(e, CheckpointWritten)]
+    written = stopped(2, student_config, expert_folder, tmp_path)
     tensors, document = load_checkpoint(written.path)
     name = next(name for name in tensors if name.endswith("output_bias.bias"))
     tensors[name][:] = torch.nan
