@@ -44,7 +44,10 @@ class CollectionConfig(Config):
         8, ge=1, le=4096, description="Simulations of a robot that are stepped together."
     )
     robots_per_batch: int = Field(
-        16, ge=1, le=4096, description="Robots one process rolls out together."
+        1,
+        ge=1,
+        le=4096,
+        description="Robots one process rolls out and writes together; a resume goes by as many.",
     )
     stochastic: bool = Field(
         True, description="Sample actions from the teacher; else take their means."

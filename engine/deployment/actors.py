@@ -44,7 +44,7 @@ class DeployedActors:
 
 
 def _load(path: Path) -> DeployedMLP | OnnxPolicy:
-    return OnnxPolicy(path) if path.suffix == ".onnx" else load_deployed(path)
+    return OnnxPolicy(path.read_bytes(), path) if path.suffix == ".onnx" else load_deployed(path)
 
 
 class DeployedActor:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from engine.config.base import TaskConfig
 from engine.config.evaluation import DeploymentConfig
 from engine.deployment.document import deployed_document
 from engine.deployment.folding import Arrays, fold, hypernetwork_of
+from engine.deployment.onnx_policy import OnnxPolicy
 from engine.deployment.runtime import DeployedMLP
-from engine.deployment.storage import PLAIN, npz_content, storable, storage
+from engine.deployment.storage import npz_content, storable, storage
 from engine.errors import DeploymentError, StopRequestedError
 from engine.events import ArtifactWritten, Progress, Result, StageContext
 from engine.files import write_bytes
@@ -50,13 +52,16 @@ def deploy_student(
     for index, robot in enumerate(robots):
         if context.should_stop():
             raise StopRequestedError(f"stopped after {index} of {len(robots)} robots")
-        arrays = fold(student, robot)
-        if config.format == "npz":
-            arrays = storable(arrays)
+        arrays = storable(fold(student, robot))
         document = deployed_document(robot, arrays, origin, description.terrain_points)
-        document["storage"] = storage(arrays) if config.format == "npz" else PLAIN
-        document["largest_difference"] = _check(config, student, robot, arrays, document)
-        path = _write(config, context.folder / FOLDER_NAME, robot, arrays, document)
+        document["storage"] = storage(arrays)
+        trial = _Trial(config, student, robot)
+        document["largest_difference"] = trial.difference(DeployedMLP(arrays, document))
+        path = context.folder / FOLDER_NAME / f"{robot.name}.{config.format}"
+        content = _content(config, arrays, document)
+        if config.format == "onnx" and find_spec("onnxruntime") is not None:
+            trial.difference(OnnxPolicy(content, path))
+        _write(path, content, robot, document)
         paths.append(path)
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         context.report(ArtifactWritten("deployed_policy", path.name, path, sha256))
@@ -68,31 +73,34 @@ def deploy_student(
     return paths
 
 
-def _check(
-    config: DeploymentConfig,
-    student: Hypernetwork,
-    robot: Morphology,
-    arrays: Arrays,
-    document: dict[str, object],
-) -> float:
-    """Largest difference of actions to the student's on random observations; refuse a large one."""
-    observation, terrain = random_inputs(config.seed, student, robot, _CHECKED_OBSERVATIONS)
-    batch = robot_batch([robot], "cpu")
-    packing = batch.packing(len(observation))
-    with torch.inference_mode():
-        heights = None if terrain is None else torch.from_numpy(terrain)
-        rows = torch.from_numpy(observation.reshape(-1, observation.shape[-1]))
-        expected = student.mean(student.encode(batch), rows, packing, heights).numpy()
-    found = DeployedMLP(arrays, document).means(observation, terrain)
-    differences = np.abs(found.reshape(expected.shape) - expected)
-    difference = float(differences.max())
-    # Absolute within the range of actions, relative beyond it.
-    if not (differences <= TOLERANCE * np.maximum(1.0, np.abs(expected))).all():
-        raise DeploymentError(
-            f"{robot.name}: the folded policy's actions differ by {difference:.1e} from the"
-            f" student's, more than {TOLERANCE:.0e}; the student's weights may have diverged"
-        )
-    return difference
+class _Trial:
+    """Random observations, and what the student does on them."""
+
+    def __init__(self, config: DeploymentConfig, student: Hypernetwork, robot: Morphology) -> None:
+        inputs = random_inputs(config.seed, student, robot, _CHECKED_OBSERVATIONS)
+        self._robot = robot
+        self._observation, self._terrain = observation, terrain = inputs
+        batch = robot_batch([robot], "cpu")
+        packing = batch.packing(len(observation))
+        with torch.inference_mode():
+            heights = None if terrain is None else torch.from_numpy(terrain)
+            rows = torch.from_numpy(observation.reshape(-1, observation.shape[-1]))
+            self._expected = student.mean(student.encode(batch), rows, packing, heights).numpy()
+
+    def difference(self, policy: DeployedMLP | OnnxPolicy) -> float:
+        """Largest difference of a deployed policy's actions; refuse a large one."""
+        expected = self._expected
+        found = policy.means(self._observation, self._terrain)
+        differences = np.abs(found.reshape(expected.shape) - expected)
+        difference = float(differences.max())
+        # Absolute within the range of actions, relative beyond it.
+        if not (differences <= TOLERANCE * np.maximum(1.0, np.abs(expected))).all():
+            raise DeploymentError(
+                f"{self._robot.name}: the folded policy's actions differ by {difference:.1e} from"
+                f" the student's, more than {TOLERANCE:.0e}; the student's weights may have"
+                " diverged"
+            )
+        return difference
 
 
 def random_inputs(
@@ -109,23 +117,16 @@ def random_inputs(
     return observation.astype(np.float32), terrain
 
 
-def _write(
-    config: DeploymentConfig,
-    folder: Path,
-    robot: Morphology,
-    arrays: Arrays,
-    document: dict[str, object],
-) -> Path:
-    path = folder / f"{robot.name}.{config.format}"
-    content = _onnx_content(arrays, document) if config.format == "onnx" else npz_content(arrays)
+def _write(path: Path, content: bytes, robot: Morphology, document: dict[str, object]) -> None:
     write_file(path, content)
     write_file(path.with_suffix(".json"), json.dumps(document, indent=1).encode())
     if document["terrain"] is None:
         write_file(path.with_suffix(".xml"), scene_xml(robot, TaskConfig()))
-    return path
 
 
-def _onnx_content(arrays: Arrays, document: dict[str, object]) -> bytes:
+def _content(config: DeploymentConfig, arrays: Arrays, document: dict[str, object]) -> bytes:
+    if config.format == "npz":
+        return npz_content(arrays)
     try:
         from engine.deployment.onnx_export import onnx_model  # noqa: PLC0415 (an optional extra)
     except ImportError as error:

@@ -8,6 +8,7 @@ from onnx import TensorProto, checker, helper, numpy_helper
 from onnx.onnx_ml_pb2 import ModelProto, NodeProto
 
 from engine.deployment.folding import Arrays
+from engine.deployment.storage import Stored, stored
 
 _OPSET = 17
 _IR_VERSION = 8
@@ -23,10 +24,11 @@ def onnx_model(arrays: Arrays, document: dict[str, Any]) -> bytes:
         points = document["terrain"]["shape"][1]
         inputs.append(helper.make_tensor_value_info("terrain", TensorProto.FLOAT, ["N", points]))
     output = helper.make_tensor_value_info("action_mean", TensorProto.FLOAT, ["N", limbs, slots])
-    constants = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
+    members = stored(arrays)
+    constants = [numpy_helper.from_array(array, name) for name, array in members.items()]
     shape = np.array([-1, limbs, slots], dtype=np.int64)
     graph = helper.make_graph(
-        _nodes(arrays),
+        [*_unpacking(members), *_nodes(arrays)],
         "base_mlp",
         inputs,
         [output],
@@ -40,6 +42,24 @@ def onnx_model(arrays: Arrays, document: dict[str, Any]) -> bytes:
     checker.check_model(model)
     content: bytes = model.SerializeToString()
     return content
+
+
+def _unpacking(members: Stored) -> list[NodeProto]:
+    """Weights from the parts they are stored in; runtimes do this once, as they load the graph."""
+    packed = [name.removesuffix(".scale") for name in members if name.endswith(".scale")]
+    if not packed:
+        return []
+    nodes = [helper.make_node("Constant", [], ["byte"], value_float=256.0)]
+    for name in packed:
+        high, low = f"{name}.high", f"{name}.low"
+        nodes += [
+            helper.make_node("Cast", [high], [f"{high}.float"], to=TensorProto.FLOAT),
+            helper.make_node("Cast", [low], [f"{low}.float"], to=TensorProto.FLOAT),
+            helper.make_node("Mul", [f"{high}.float", "byte"], [f"{high}.shifted"]),
+            helper.make_node("Add", [f"{high}.shifted", f"{low}.float"], [f"{name}.whole"]),
+            helper.make_node("Mul", [f"{name}.whole", f"{name}.scale"], [name]),
+        ]
+    return nodes
 
 
 def _nodes(arrays: Arrays) -> list[NodeProto]:

@@ -11,13 +11,13 @@ Array = npt.NDArray[np.float32]
 
 
 class OnnxPolicy:
-    """One robot's policy in ONNX runtime, on one thread.
+    """One robot's policy in ONNX runtime, on one thread: a file's content and its path.
 
     Raises:
-        DeploymentError: ONNX runtime is not installed, or cannot read the file.
+        DeploymentError: ONNX runtime is not installed, or cannot read the content.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, content: bytes, path: Path) -> None:
         try:
             import onnxruntime  # noqa: PLC0415 (an optional extra)
         except ImportError as error:
@@ -29,7 +29,7 @@ class OnnxPolicy:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         try:
             self._session = onnxruntime.InferenceSession(
-                path.read_bytes(), options, providers=["CPUExecutionProvider"]
+                content, options, providers=["CPUExecutionProvider"]
             )
         # Its errors have no common base but Exception.
         except Exception as error:

@@ -71,8 +71,9 @@ def load_deployed(path: Path | str) -> DeployedMLP:
     document = load_document(path)
     try:
         with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
-            arrays = {Path(name).stem: _array(archive, name) for name in archive.namelist()}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            stored = {Path(name).stem: _array(archive, name) for name in archive.namelist()}
+        arrays = _unpacked(stored)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DeployedFileError(f"{path}: not a readable npz file ({error})") from error
     found = {name: list(array.shape) for name, array in sorted(arrays.items())}
     if found != document.get("arrays"):
@@ -102,9 +103,16 @@ def load_document(path: Path | str) -> dict[str, Any]:
 def _array(archive: zipfile.ZipFile, name: str) -> Array:
     with archive.open(name) as member:
         array = np.lib.format.read_array(member, allow_pickle=False)
-    if array.dtype == np.uint8:  # the bytes of each float32 apart, as they compress best
-        array = np.ascontiguousarray(np.moveaxis(array, 0, -1)).view("<f4")[..., 0]
     return np.ascontiguousarray(array, np.float32)
+
+
+def _unpacked(stored: dict[str, Array]) -> dict[str, Array]:
+    """Weights from their high and low bytes and the scale of each row; all else as it is."""
+    arrays = {name: array for name, array in stored.items() if "." not in name}
+    for name in {name.partition(".")[0] for name in stored} - set(arrays):
+        high, low, scale = (stored[f"{name}.{part}"] for part in ("high", "low", "scale"))
+        arrays[name] = (256 * high + low) * scale
+    return arrays
 
 
 def _layers(arrays: dict[str, Array], name: str) -> list[tuple[Array, Array]]:

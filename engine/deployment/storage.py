@@ -1,62 +1,98 @@
-"""A deployed policy's arrays as an npz file that stays under a megabyte where terrain is seen.
+"""A deployed policy's arrays as they lie in its file, which stays under a megabyte.
 
-At the published size a policy that sees terrain has 0.3 million weights, 1.2 MB as plain float32.
-The bytes of random mantissas do not compress, those of signs and exponents do once they lie side
-by side; with the last bits of a mantissa rounded away 0.95 MB are left at most. Rounding by
-2^-21 moves actions by less than float32 sums do, and deployment checks it for every file.
+At the published size a policy that sees terrain has 0.3 million weights, 1.2 MB as float32. Where
+plain numbers would be too many bytes, each weight is a whole number of 24 bits times a scale that
+its row shares: within 2^-24 of the row's largest weight, which is what float32 sums lose as well.
+Rows belong to inputs, so that what is large in its unit (folded moments) has a scale of its own.
 """
 
 import io
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.deployment.folding import Arrays
 
-_ROUNDED_BITS = 3
+Stored = dict[str, npt.NDArray[Any]]
+
 PLAIN = "float32"
-PLANES = (
-    "uint8, compressed: array[k] holds byte k of each float32, lowest first:"
-    " np.ascontiguousarray(np.moveaxis(array, 0, -1)).view('<f4')[..., 0]"
+PACKED = (
+    "each weight NAME as NAME.high (int16), NAME.low (uint8) and NAME.scale (float32, one a row):"
+    " NAME = (256 * NAME.high + NAME.low) * NAME.scale, exact in float32; all else as float32"
 )
+_LARGEST_PLAIN_BYTES = 900_000
+_LARGEST_INTEGER = 2**23 - 1
+_LEAST_EXPONENT = -100
+"""Rows of weights below 2^-100 share its scale: a smaller one would leave float32's range."""
 
 
-def sees_terrain(arrays: Arrays) -> bool:
-    """Whether a policy has a terrain encoder, a third of its weights."""
-    return "terrain_weight_0" in arrays
-
-
-def storable(arrays: Arrays) -> Arrays:
-    """The arrays as their file will hold them: weights rounded where terrain is seen."""
-    if not sees_terrain(arrays):
-        return arrays
-    return {name: rounded(array) if "_weight" in name else array for name, array in arrays.items()}
+def is_packed(arrays: Arrays) -> bool:
+    """Whether a file holds these weights in three bytes each, as four would be too many."""
+    return sum(array.nbytes for array in arrays.values()) > _LARGEST_PLAIN_BYTES
 
 
 def storage(arrays: Arrays) -> str:
-    """How the file stores each array, in words for its JSON."""
-    return PLANES if sees_terrain(arrays) else PLAIN
+    """How a file stores its arrays, in words for its JSON."""
+    return PACKED if is_packed(arrays) else PLAIN
+
+
+def storable(arrays: Arrays) -> Arrays:
+    """The arrays as they come back from a file: weights rounded where they are packed."""
+    if not is_packed(arrays):
+        return arrays
+    return {
+        name: unpacked(*packed(array)) if _is_weight(name) else array
+        for name, array in arrays.items()
+    }
+
+
+def stored(arrays: Arrays) -> Stored:
+    """The arrays that lie in a file, by name; of storable ones nothing is lost."""
+    if not is_packed(arrays):
+        return dict(arrays)
+    members: Stored = {}
+    for name, array in arrays.items():
+        if _is_weight(name):
+            for part, member in _parts(array).items():
+                members[f"{name}.{part}"] = member
+        else:
+            members[name] = array
+    return members
 
 
 def npz_content(arrays: Arrays) -> bytes:
-    """The bytes of the file; ``runtime.load_deployed`` gives back exactly these arrays."""
+    """The bytes of an npz file; ``runtime.load_deployed`` gives back exactly storable arrays."""
     buffer = io.BytesIO()
-    if sees_terrain(arrays):
-        planes = {name: byte_planes(array) for name, array in arrays.items()}
-        np.savez_compressed(buffer, allow_pickle=False, **planes)
-    else:
-        np.savez(buffer, allow_pickle=False, **arrays)
+    np.savez(buffer, allow_pickle=False, **stored(arrays))
     return buffer.getvalue()
 
 
-def rounded(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The nearest numbers whose last mantissa bits are zero."""
-    half = np.uint32(1 << (_ROUNDED_BITS - 1))
-    kept = np.uint32(0xFFFFFFFF ^ ((1 << _ROUNDED_BITS) - 1))
-    return ((np.ascontiguousarray(array).view(np.uint32) + half) & kept).view(np.float32)
+def packed(
+    weight: npt.NDArray[np.float32],
+) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    """High bytes (N, M), low byte (N, M) and scale (N, 1), a power of two, of weights (N, M)."""
+    largest = np.abs(weight).max(axis=1, keepdims=True)
+    exponent = np.maximum(np.frexp(largest)[1], _LEAST_EXPONENT) - 23
+    with np.errstate(invalid="ignore"):  # weights that are no numbers are refused by the check
+        whole = np.rint(np.ldexp(weight, -exponent)).astype(np.int32)
+    whole = np.clip(whole, -_LARGEST_INTEGER, _LARGEST_INTEGER)
+    scale = np.ldexp(np.float32(1.0), exponent).astype(np.float32)
+    return (whole >> 8).astype(np.int16), (whole & 255).astype(np.uint8), scale
 
 
-def byte_planes(array: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """The four bytes of each number apart: (...) float32 -> (4, ...) uint8, lowest first."""
-    in_bytes = array.astype("<f4")[..., np.newaxis].view(np.uint8)
-    return np.ascontiguousarray(np.moveaxis(in_bytes, -1, 0))
+def unpacked(
+    high: npt.NDArray[np.int16], low: npt.NDArray[np.uint8], scale: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Weights (N, M): the inverse of ``packed``."""
+    weight: npt.NDArray[np.float32] = (high * np.float32(256.0) + low) * scale
+    return weight
+
+
+def _parts(weight: npt.NDArray[np.float32]) -> Stored:
+    high, low, scale = packed(weight)
+    return {"high": high, "low": low, "scale": scale}
+
+
+def _is_weight(name: str) -> bool:
+    return "_weight" in name

@@ -1,5 +1,6 @@
 """``hdtui runs ...``: list, look at, stop, resume, describe and delete runs."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -114,6 +115,7 @@ def show_command(run: RunId, home: Home = None, json: Json = False, seed: Seed =
     """One run: state, config, lineage, checkpoints and artifacts."""
     from db.queries.artifacts import list_artifacts, list_checkpoints
     from db.queries.runs import dependants, get_run
+    from engine.morphology.poses import ARTIFACT_KIND
     from engine.workers.commands import judge_all
     from hdtui.services.states import Surroundings, view
 
@@ -122,6 +124,7 @@ def show_command(run: RunId, home: Home = None, json: Json = False, seed: Seed =
     sentence = view(record, Surroundings(now=datetime.now(UTC))).sentence
     checkpoints = list_checkpoints(database, run)
     artifacts = list_artifacts(database, run)
+    readers = [dependant.id for dependant in dependants(database, run)]
     if json:
         print_json(
             {
@@ -130,20 +133,35 @@ def show_command(run: RunId, home: Home = None, json: Json = False, seed: Seed =
                 "folder": workspace.home / record.folder,
                 "config": dict(record.config),
                 "versions": dict(record.versions),
-                "dependants": [dependant.id for dependant in dependants(database, run)],
+                "dependants": readers,
                 "checkpoints": checkpoints,
                 "artifacts": artifacts,
             }
         )
         return
     print(safe(f"{record.id} {record.kind.value} {record.name}: {sentence}"))
+    if record.result_text is not None:
+        print(safe(f"result {record.result_text}"))
     print(f"folder {workspace.home / record.folder}")
-    print(f"inputs {' '.join(map(str, record.inputs)) or 'none'}")
+    print(f"inputs {_identities(record.inputs)}")
+    print(f"used by {_identities(readers)}")
+    recordings = [item for item in artifacts if item.kind == ARTIFACT_KIND]
     files = [(item.path, item.size_bytes, item.sha256) for item in checkpoints]
-    files += [(item.path, item.size_bytes, item.sha256) for item in artifacts]
+    files += [
+        (item.path, item.size_bytes, item.sha256)
+        for item in artifacts
+        if item.kind != ARTIFACT_KIND
+    ]
     print_table(
         ["file", "size", "sha256"], [[path, str(size), sha256[:16]] for path, size, sha256 in files]
     )
+    if recordings:
+        size = sum(item.size_bytes for item in recordings)
+        print(f"{len(recordings)} recorded episodes, {size} bytes")
+
+
+def _identities(runs: Iterable[int]) -> str:
+    return " ".join(map(str, runs)) or "none"
 
 
 @app.command("logs")

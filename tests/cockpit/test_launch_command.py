@@ -267,3 +267,14 @@ def test_a_run_of_another_version_says_why_it_cannot_be_cloned(home: Path) -> No
     with pytest.raises(ConfigError, match=f"run {run.id} cannot be cloned: wings"):
         read_clone(database, run.id)
     database.close()
+
+
+def test_a_run_is_shown_with_its_result_and_its_readers(
+    filled: tuple[Path, dict[str, int]],
+) -> None:
+    home, ids = filled
+    words = ["runs", "show", str(ids["teacher"]), "--home", str(home)]
+    lines = CliRunner().invoke(app, words).stdout.splitlines()
+    assert "result return 787" in lines
+    assert any(line.startswith("used by") and str(ids["collection"]) in line for line in lines)
+    assert any("config.json" in line for line in lines)

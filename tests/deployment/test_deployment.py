@@ -1,6 +1,7 @@
 """Deployed files act as the student, are small, say what they are, and run without us."""
 
 import json
+import math
 import pickle
 import resource
 import subprocess
@@ -24,11 +25,11 @@ from engine.deployment.actors import DeployedActors
 from engine.deployment.deploy import deploy_student, random_inputs, write_file
 from engine.deployment.folding import fold, hypernetwork_of, load_arrays, plain_arrays
 from engine.deployment.runtime import DeployedFileError, load_deployed
-from engine.deployment.storage import byte_planes, npz_content, rounded, storable
+from engine.deployment.storage import PACKED, packed, unpacked
 from engine.environments import VectorEnvironment
-from engine.environments.terrain_observation import TERRAIN_POINTS
 from engine.errors import DeploymentError
 from engine.events import StageContext
+from engine.morphology.family import UNIMAL
 from engine.morphology.generation import generate
 from engine.morphology.tree import Morphology
 from engine.policies.base_mlp import BaseMLP
@@ -99,25 +100,37 @@ def test_student_torch_numpy_and_onnx_agree_on_a_thousand_random_observations(
         assert not in_numpy[:, ~robot.joint_mask].any()
 
 
-def test_a_policy_that_sees_terrain_is_under_a_megabyte_on_a_robot_with_all_limbs() -> None:
-    rng = np.random.default_rng(3)
-    widths = network_widths(TERRAIN_POINTS)
-    module = BaseMLP(widths, widths.limb_limit, hidden_width=256, hidden_layers=2, terrain_width=64)
-    folded = {
-        name: rng.normal(scale=0.1, size=array.shape).astype(np.float32)
-        for name, array in plain_arrays(module).items()
-    }
-    assert sum(array.nbytes for array in folded.values()) > 1_200_000
-    assert len(npz_content(storable(folded))) < 960_000
+@pytest.mark.parametrize("file_format", ["npz", "onnx"])
+def test_a_policy_that_sees_terrain_is_under_a_megabyte_on_a_robot_with_all_limbs(
+    tmp_path: Path, robots: list[Morphology], file_format: str
+) -> None:
+    largest = next(
+        robot
+        for seed in range(1000)
+        for robot in generate(8, seed=seed)
+        if robot.num_limbs == UNIMAL.max_limbs
+    )
+    _, (path,) = _deploy(tmp_path, [largest], "variable", file_format, "published")
+    document = json.loads(path.with_suffix(".json").read_text())
+    assert sum(4 * math.prod(shape) for shape in document["arrays"].values()) > 1_100_000
+    assert document["storage"] == PACKED
+    assert path.stat().st_size < 950_000
+
+
+def test_packed_weights_by_hand() -> None:
+    weight = np.array([[1.5, -1.0, 2.0**-22], [0.0, 0.0, 0.0]], np.float32)
+    high, low, scale = packed(weight)
+    assert scale.tolist() == [[2.0**-22], [2.0**-23]]
+    whole = [[3 * 2**21, -(2**22), 1], [0, 0, 0]]
+    np.testing.assert_array_equal(256 * high.astype(np.int64) + low, whole)
 
 
 @given(arrays(np.float32, (3, 5), elements=st.floats(-(2.0**40), 2.0**40, width=32)))
-def test_stored_weights_come_back_as_they_were_rounded(weights: np.ndarray) -> None:
-    kept = rounded(weights)
-    np.testing.assert_allclose(kept, weights, rtol=2.0**-21, atol=1e-37)
-    planes = byte_planes(kept)
-    found = np.ascontiguousarray(np.moveaxis(planes, 0, -1)).view("<f4")[..., 0]
-    np.testing.assert_array_equal(found, kept)
+def test_packed_weights_come_back_as_they_were_rounded(weights: np.ndarray) -> None:
+    kept = unpacked(*packed(weights))
+    largest = np.abs(weights).max(axis=1, keepdims=True)
+    assert (np.abs(kept - weights) <= 2.0**-23 * largest + 2.0**-120).all()
+    np.testing.assert_array_equal(unpacked(*packed(kept)), kept)
 
 
 def test_evaluation_runs_onnx_files_as_they_are(tmp_path: Path, robots: list[Morphology]) -> None:
@@ -137,11 +150,12 @@ def test_evaluation_runs_onnx_files_as_they_are(tmp_path: Path, robots: list[Mor
         DeployedActors(tuple(onnx_paths)).actor(robots, 3, 0)
 
 
+@pytest.mark.parametrize("file_format", ["npz", "onnx"])
 @pytest.mark.parametrize("task", ["flat", "variable"])
 def test_a_file_is_under_a_megabyte_and_describes_its_inputs_and_outputs(
-    tmp_path: Path, robots: list[Morphology], task: TaskName
+    tmp_path: Path, robots: list[Morphology], task: TaskName, file_format: str
 ) -> None:
-    _, paths = _deploy(tmp_path, robots, task, size="published")
+    _, paths = _deploy(tmp_path, robots, task, file_format, "published")
     for robot, path in zip(robots, paths, strict=True):
         assert path.stat().st_size < 1_000_000
         document = json.loads(path.with_suffix(".json").read_text())

@@ -1,5 +1,7 @@
 """Collection: what is stored, that a killed one resumes with the same bytes, what it refuses."""
 
+import multiprocessing
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ from folders import read_files
 from engine.config.distillation import CollectionConfig
 from engine.distillation.collection import collect_expert_data
 from engine.distillation.dataset import load_dataset, pooled_moments
-from engine.distillation.manifest import EpisodeStatistics, load_manifest
+from engine.distillation.manifest import MANIFEST_NAME, EpisodeStatistics, load_manifest
 from engine.distillation.recording import _Recording
 from engine.environments import EpisodeBatch
 from engine.errors import DatasetError, StopRequestedError
@@ -21,6 +23,12 @@ from engine.rollout.actors import CheckpointActors
 
 def _silent(folder: Path) -> StageContext:
     return StageContext(folder, 1, lambda event: None, lambda: False)
+
+
+def _collect(
+    config: CollectionConfig, teacher: Path, robots: list[Morphology], folder: Path
+) -> None:
+    collect_expert_data(config, teacher, robots, _silent(folder))
 
 
 def test_stored_means_are_the_teachers_and_sampled_actions_spread_about_them(
@@ -64,6 +72,31 @@ def test_a_stopped_collection_resumes_and_ends_with_the_same_bytes(
         load_dataset(tmp_path / "expert-data")
     folder = collect_expert_data(collection, teacher_path, robots, _silent(tmp_path))
     assert read_files(folder) == read_files(expert_folder)
+
+
+@pytest.mark.slow
+def test_a_killed_collection_resumes_robot_by_robot_and_ends_with_the_same_bytes(
+    tmp_path: Path, teacher_path: Path, robots: list[Morphology]
+) -> None:
+    config = CollectionConfig(samples_per_robot=8000, simulations_per_robot=16, processes=1)
+    assert config.robots_per_batch == 1
+    killed = tmp_path / "killed" / "expert-data"
+    process = multiprocessing.get_context("spawn").Process(
+        target=_collect, args=(config, teacher_path, robots, tmp_path / "killed")
+    )
+    process.start()
+    while not (killed / MANIFEST_NAME).is_file() or not load_manifest(killed).shards:
+        assert process.is_alive()
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    done = {killed / shard.path for shard in load_manifest(killed).shards}
+    assert 0 < len(done) < len(robots)
+    written = {path: path.stat().st_mtime_ns for path in done}
+    collect_expert_data(config, teacher_path, robots, _silent(tmp_path / "killed"))
+    assert {path: path.stat().st_mtime_ns for path in done} == written
+    whole = collect_expert_data(config, teacher_path, robots, _silent(tmp_path / "whole"))
+    assert read_files(killed) == read_files(whole)
 
 
 def test_a_damaged_shard_is_collected_again_with_the_same_bytes(
