@@ -92,6 +92,7 @@ class CockpitApp(App[str]):
         Binding("n", "new_run"),
         Binding("ctrl+p,colon", "palette"),
         Binding("ctrl+l", "redraw"),
+        Binding("slash", "filter"),
         Binding("q", "leave"),
         Binding("ctrl+c,ctrl+q", "leave", priority=True),
     ]
@@ -108,10 +109,11 @@ class CockpitApp(App[str]):
     class Pulsed(Message):
         """The pulse read the counts; ``changed`` says whether anybody wrote."""
 
-        def __init__(self, counts: Counts, changed: bool) -> None:
+        def __init__(self, counts: Counts, changed: bool, told: Answer | None = None) -> None:
             super().__init__()
             self.counts = counts
             self.changed = changed
+            self.told = told
 
     def __init__(self, home: Path, readonly: bool = False, theme: str | None = None) -> None:
         self.meter = ByteMeter()
@@ -129,6 +131,7 @@ class CockpitApp(App[str]):
         self._asked_theme = theme
         self._revision: int | None = None
         self._opened = False
+        self._welcome: Screen[Any] | None = None
         self._supervision: Supervision | None = None
         for candidate in themes():
             self.register_theme(candidate)
@@ -218,7 +221,8 @@ class CockpitApp(App[str]):
             from hdtui.screens.first import FirstScreen
 
             self.gate.forget()
-            self.push_screen(FirstScreen(self.cockpit))
+            self._welcome = FirstScreen(self.cockpit)
+            self.push_screen(self._welcome)
 
     def _apply_preferences(self) -> None:
         preferences = self.cockpit.preferences
@@ -242,7 +246,7 @@ class CockpitApp(App[str]):
             self._pulsing.release()
 
     def _look(self) -> None:
-        store = self.cockpit.store
+        store, told = self.cockpit.store, None
         try:
             revision = store.revision()
             known = self.counts
@@ -250,26 +254,26 @@ class CockpitApp(App[str]):
             counts = self._count() if changed or known is None else replace(known, warning="")
             self._revision = revision
             self.cockpit.save_preferences()
-            counts, sentence = self._supervised(counts)
-            if sentence:
-                self.screen.post_message(Answer(sentence))
+            counts, told = self._supervised(counts)
         except NoWorkspaceError:
             counts, changed = Counts(), False
         except HdtuiError:
             lost_s = round(store.health.lost_for_s)
             counts, changed = Counts(notice=f"database lost {lost_s}s"), True
-        self.post_message(self.Pulsed(counts, changed))
+        self.post_message(self.Pulsed(counts, changed, told))
 
-    def _supervised(self, counts: Counts) -> tuple[Counts, str]:
+    def _supervised(self, counts: Counts) -> tuple[Counts, Answer | None]:
         """See to it that work has a supervisor; row 1 says where it has none."""
         if self._supervision is None:
             from hdtui.services.supervision import Supervision
 
             self._supervision = Supervision(self.cockpit)
         sentence = self._supervision.look(counts.queued + counts.active)
-        if self._supervision.missing:
+        missing = self._supervision.missing
+        if missing:
             counts = replace(counts, warning="no supervisor")
-        return counts, sentence
+        told = Answer(sentence, "warn" if missing else "text") if sentence else None
+        return counts, told
 
     def _count(self) -> Counts:
         from hdtui.services.runs import count_runs
@@ -278,26 +282,47 @@ class CockpitApp(App[str]):
 
     def on_cockpit_app_pulsed(self, message: Pulsed) -> None:
         known, self.counts = self.counts, message.counts
-        leaving = not self.screen_stack  # a last pulse may come when the screens are gone
-        if not leaving and (message.changed or known != message.counts):
+        if not self.screen_stack:  # a last pulse may come when the screens are gone
+            return
+        if message.told is not None:
+            self._tell(message.told)
+        if message.changed or known != message.counts:
             self.screen.post_message(WorldChanged())
 
+    def _tell(self, told: Answer) -> None:
+        """Say what the pulse found out; only a trouble takes the place of a key's answer."""
+        row = getattr(self.screen, "answer_row", None)
+        if row is None or not any(row.lines) or told.role == "warn":
+            self.screen.post_message(told)
+        else:
+            self.cockpit.messages.append(told.text)
+
     def action_mode(self, mode: str) -> None:
-        """Go to one of the six screens as it was left; Home and the current one to their top."""
+        """Go to one of the six screens as it was left; Home and the current one to their top.
+
+        The top of Home is the Welcome screen while the workspace has no run.
+        """
         if not self._opened:
             return
         current = self.current_mode == mode
         if not current:
             self.switch_mode(mode)
         if current or mode == "home":
-            while len(self.screen_stack) > 1:
+            begun = self.counts is not None and self.counts.total > 0
+            while len(self.screen_stack) > 1 and (begun or self.screen is not self._welcome):
                 self.pop_screen()
 
-    def action_new_run(self) -> None:
+    def action_new_run(self, stage: str = "teacher") -> None:
+        """Open the form of a new run on a stage."""
         if self._opened:
             from hdtui.screens.launch import LaunchScreen
 
-            self.push_screen(LaunchScreen(self.cockpit))
+            self.push_screen(LaunchScreen(self.cockpit, stage))
+
+    def action_filter(self) -> None:
+        """Say where the key means something: a screen with a filter hears it first."""
+        words = "/: this screen has no filter; Runs (2) and Robots (3) have one"
+        self.screen.post_message(Answer(words))
 
     def action_palette(self) -> None:
         if self._opened:

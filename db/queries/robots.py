@@ -125,15 +125,15 @@ def create_set(
     name: str,
     members: Sequence[tuple[int, str | None]],
     *,
-    replace: bool = False,
+    run_id: int | None = None,
 ) -> RobotSet:
-    """A named list of (robot id, role); robots must be in the library.
+    """A named list of (robot id, role) of the library, made by a run where one is named.
 
-    A set that exists with the same members is returned; with others it is an error, unless
-    ``replace``.
+    A set that exists with the same members is returned; with others it is an error, unless an
+    earlier attempt of the same run made it: what other runs have read is never changed.
     """
     with database.write() as session:
-        return insert_set(session, name, members, replace=replace)
+        return insert_set(session, name, members, run_id=run_id)
 
 
 def insert_set(
@@ -142,7 +142,6 @@ def insert_set(
     members: Sequence[tuple[int, str | None]],
     *,
     run_id: int | None = None,
-    replace: bool = False,
 ) -> RobotSet:
     """Create a set inside a transaction."""
     members = list(dict(members).items())
@@ -159,8 +158,8 @@ def insert_set(
     if row is not None:
         if row.digest == digest.hexdigest():
             return _set_record(session, row)
-        if not replace:
-            raise UsageError(f'A robot set "{name}" with other robots exists; choose another name.')
+        if run_id is None or row.run_id != run_id:
+            raise name_taken(name)
         session.execute(delete(RobotSetMemberRow).where(RobotSetMemberRow.set_id == row.id))
     else:
         row = RobotSetRow(name=name)
@@ -173,6 +172,11 @@ def insert_set(
     )
     session.flush()
     return _set_record(session, row)
+
+
+def name_taken(name: str) -> UsageError:
+    """The error of a set that would be replaced by one of other robots."""
+    return UsageError(f'A robot set "{name}" with other robots exists; choose another name.')
 
 
 def _sets() -> Select[RobotSetRow]:

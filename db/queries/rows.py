@@ -110,8 +110,14 @@ def _grouped(session: Session, query: Select[*Columns]) -> dict[int, Related]:
     return groups
 
 
+def _progress(row: Any) -> float | None:
+    """A share of the total; 1 of a finished run, also where it was done before its last unit."""
+    if row.done is None or not row.total or row.total < 0:
+        return None
+    return 1.0 if row.state == RunState.FINISHED else min(1.0, row.done / row.total)
+
+
 def _record(row: Any, inputs: Related, robot_sets: Related, tags: Related) -> Run:
-    known = row.done is not None and row.total is not None and row.total > 0
     return Run(
         id=row.id,
         kind=RunKind(row.kind),
@@ -133,9 +139,7 @@ def _record(row: Any, inputs: Related, robot_sets: Related, tags: Related) -> Ru
         versions=row.versions,
         reason=row.reason,
         exit_code=row.exit_code,
-        progress=min(1.0, row.done / row.total)
-        if known and row.done and row.total
-        else (0.0 if known else None),
+        progress=_progress(row),
         done=row.done,
         total=row.total,
         unit=row.unit,

@@ -20,7 +20,7 @@ model = mujoco.MjModel.from_xml_path(str(path.with_suffix(".xml")))
 data, jacobian = mujoco.MjData(model), np.zeros((2, 3, model.nv))
 mujoco.mj_forward(model, data)
 limbs, joints = about["input"]["limbs"], about["output"]["joints"]
-head = data.body(limbs[0])
+head, start_m = data.body(limbs[0]), data.body(limbs[0]).xpos[0]
 for _ in range(steps):
     rows = []
     for limb, names in zip(limbs, joints, strict=True):
@@ -34,11 +34,11 @@ for _ in range(steps):
     seen = np.reshape(rows, (len(limbs), -1))
     features = np.clip(seen, policy["observation_low"], policy["observation_high"]).ravel()
     for weight in ["input_weight", *hidden]:
-        features = features @ policy[weight] + policy[weight.replace("weight", "bias")]
-        features = np.maximum(features, 0)
+        bias = policy[weight.replace("weight", "bias")]
+        features = np.maximum(features @ policy[weight] + bias, 0)
     action = np.clip(features @ policy["output_weight"] + policy["output_bias"], -1, 1)
     for name, value in zip(np.ravel(joints), action, strict=True):
         if name:
             data.actuator(name).ctrl = value
     mujoco.mj_step(model, data, about["timing"]["physics_steps_per_control_step"])
-print(f"{about['robot']['name']}: {head.xpos[0]:.2f} m forward in {data.time:.1f} s")
+print(f"{about['robot']['name']}: {head.xpos[0] - start_m:.2f} m forward in {data.time:.1f} s")

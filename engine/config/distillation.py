@@ -1,6 +1,7 @@
 """How expert data is collected from a teacher, and how a student learns from it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, model_validator
@@ -18,6 +19,19 @@ from engine.config.network import (
 ImitationLoss = Literal["mean", "logp"]
 StudentSize = Literal["smoke", "quick", "laptop", "paper"]
 
+_TRUNK = ("width", "layers", "heads", "feedforward_width")
+_MLP = ("hidden_width", "hidden_layers")
+_LIMB_NETWORK = frozenset({*_TRUNK, "attention", "positional_embedding", "scaled_embedding"})
+_READ: Mapping[NetworkKind, frozenset[str]] = {
+    "hypernetwork": frozenset({*_TRUNK, *_MLP, "context", "dropout"}),
+    "transformer": _LIMB_NETWORK,
+    "modumorph": _LIMB_NETWORK,
+    "multi_mlp": frozenset(_MLP),
+}
+"""What a student of each kind is built from; one network per robot is no student."""
+_OF_NO_SIZE = frozenset(("context", "dropout"))
+"""Choices of a study that leave a network the named one of its size."""
+
 
 def student_network(
     size: NetworkSize, task: TaskName = "flat", kind: NetworkKind = "hypernetwork"
@@ -30,6 +44,58 @@ def student_network(
 
 def _aligned(kind: NetworkKind, size: NetworkSize, task: TaskName) -> NetworkConfig:
     return student_network(size, task, kind)
+
+
+_SMOKE_NETWORK = student_network("small").model_copy(update={"hidden_width": 64})
+
+
+@cache
+def _named_networks(kind: NetworkKind) -> tuple[NetworkConfig, ...]:
+    """Every student's network of a kind that has a name: sizes, tasks and presets."""
+    sizes, tasks = get_args(NetworkSize), get_args(TaskName)
+    named = [student_network(size, task, kind) for size in sizes for task in tasks]
+    return (*named, *(each for each in [_SMOKE_NETWORK] if each.kind == kind))
+
+
+def _unread_settings(network: NetworkConfig) -> Iterator[str]:
+    """A sentence on every setting that is not the named network's and that nothing reads.
+
+    A network of a named size has that network's value; any other has that of any named one.
+    """
+    read = _READ[network.kind]
+    named = _named_networks(network.kind)
+    alike = [each for each in named if not _differing(each, network) & (read - _OF_NO_SIZE)]
+    for name in NetworkConfig.model_fields:
+        expected = sorted({getattr(each, name) for each in alike or named})
+        if name in read or getattr(network, name) in expected:
+            continue
+        readers = " or ".join(kind for kind, settings in _READ.items() if name in settings)
+        reader = f"a {readers} student" if readers else "a teacher's critic"
+        values = " or ".join(str(value).lower() for value in expected)
+        yield (
+            f"network.{name} is read by {reader} alone, not by a {network.kind} student;"
+            f" leave it at {values}"
+        )
+
+
+def _differing(one: NetworkConfig, other: NetworkConfig) -> frozenset[str]:
+    fields = NetworkConfig.model_fields
+    return frozenset(name for name in fields if getattr(one, name) != getattr(other, name))
+
+
+def _of_another_kind(network: NetworkConfig, kind: NetworkKind, task: TaskName) -> NetworkConfig:
+    """A network of no named size as another kind: it keeps what both kinds read.
+
+    The rest is that of the size it differs least from.
+    """
+
+    def distance(size: NetworkSize) -> int:
+        return len(_differing(student_network(size, task, network.kind), network))
+
+    size = min(get_args(NetworkSize), key=distance)
+    both = _READ.get(network.kind, frozenset()) & _READ.get(kind, frozenset())
+    kept = {name: getattr(network, name) for name in both}
+    return student_network(size, task, kind).model_copy(update=kept)
 
 
 class CollectionConfig(Config):
@@ -54,6 +120,9 @@ class CollectionConfig(Config):
     )
     minimum_return: float | None = Field(
         None, description="Leave out robots on which the teacher's mean return is below this."
+    )
+    maximum_fall_fraction: float | None = Field(
+        None, ge=0, le=1, description="Leave out robots that fall in a larger share of episodes."
     )
     processes: int = Field(2, ge=1, le=256, description="Processes of one thread each.")
 
@@ -144,6 +213,9 @@ class StudentConfig(Config):
         sees_terrain = any(self.network == student_network(size, "variable") for size in sizes)
         task = tasks[sees_terrain]
         network = renamed_network(self.network, settings, (task, task), _aligned)
+        kind = settings.get("network.kind", network.kind)
+        if kind != network.kind:
+            network = _of_another_kind(network, kind, task)
         return self.model_copy(update={"network": network})
 
     @model_validator(mode="after")
@@ -152,10 +224,19 @@ class StudentConfig(Config):
             raise ValueError(
                 "network.moments of a student is shared: its data are normalised over all robots"
             )
-        if self.network.dropout and self.network.kind != "hypernetwork":
+        if self.network.kind not in _READ:
             raise ValueError(
-                f"network.dropout is a hypernetwork's, a {self.network.kind} student has none; "
-                "set it to 0"
+                f"network.kind={self.network.kind} has a network for each robot it was trained on"
+                f" and none for the robots a student is judged on; take one of {', '.join(_READ)}"
+            )
+        unread = next(_unread_settings(self.network), None)
+        if unread is not None:
+            raise ValueError(unread)
+        held_out = self.validation_robots or self.validation_fraction
+        if self.patience_epochs is not None and not held_out:
+            raise ValueError(
+                "patience_epochs is read where something is held out, and validation_robots and"
+                " validation_fraction are 0; hold something out or leave patience_epochs at none"
             )
         return self
 
@@ -171,7 +252,7 @@ class StudentConfig(Config):
 
 _SIZES: dict[StudentSize, dict[str, object]] = {
     "smoke": {
-        "network": student_network("small").model_copy(update={"hidden_width": 64}),
+        "network": _SMOKE_NETWORK,
         "epochs": 8,
         "threads": 1,
         "validation_robots": 1,

@@ -8,7 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.deployment.onnx_policy import OnnxPolicy
-from engine.deployment.runtime import DeployedFileError, DeployedMLP, load_deployed, load_document
+from engine.deployment.runtime import (
+    DeployedFileError,
+    DeployedMLP,
+    load_deployed,
+    load_document,
+    read_content,
+)
 from engine.errors import DeploymentError
 from engine.morphology.packing import Packing
 from engine.morphology.tree import Morphology
@@ -39,12 +45,14 @@ class DeployedActors:
             return DeployedActor(
                 [_load(found[robot.digest]) for robot in robots], robots, per_robot
             )
-        except (DeployedFileError, KeyError) as error:
+        except (DeployedFileError, KeyError, TypeError) as error:
             raise DeploymentError(str(error)) from error
 
 
 def _load(path: Path) -> DeployedMLP | OnnxPolicy:
-    return OnnxPolicy(path.read_bytes(), path) if path.suffix == ".onnx" else load_deployed(path)
+    if path.suffix == ".onnx":
+        return OnnxPolicy(read_content(path, load_document(path)), path)
+    return load_deployed(path)
 
 
 class DeployedActor:

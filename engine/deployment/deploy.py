@@ -14,8 +14,8 @@ from engine.config.evaluation import DeploymentConfig
 from engine.deployment.document import deployed_document
 from engine.deployment.folding import Arrays, fold, hypernetwork_of
 from engine.deployment.onnx_policy import OnnxPolicy
-from engine.deployment.runtime import DeployedMLP
-from engine.deployment.storage import npz_content, storable, storage
+from engine.deployment.runtime import DeployedMLP, json_path, sha256_of
+from engine.deployment.storage import npz_content, storable
 from engine.errors import DeploymentError, StopRequestedError
 from engine.events import ArtifactWritten, Progress, Result, StageContext
 from engine.files import write_bytes
@@ -37,40 +37,82 @@ def deploy_student(
     robots: Sequence[Morphology],
     context: StageContext,
 ) -> list[Path]:
-    """A policy file per robot, each beside a JSON and, on flat ground, a MuJoCo scene to try it in.
+    """A policy file per robot, each beside a JSON and, on even ground, a MuJoCo scene to try it in.
 
     Raises:
-        DeploymentError: the student is no hypernetwork, acts differently once folded, or a file
-            cannot be written.
+        DeploymentError: the student is no hypernetwork, acts differently once folded, two robots
+            have one name, or a file cannot be written.
         StopRequestedError: a stop was asked for between two robots.
     """
     policy, description = load_policy(student_path)
     student = hypernetwork_of(policy, student_path.name)
+    check_names(robots)
     digest = hashlib.sha256(student_path.read_bytes()).hexdigest()
     origin = {"file": student_path.name, "sha256": digest, "task": description.task}
+    task = TaskConfig(name=description.task, incline_deg=description.incline_deg)
     paths = []
     for index, robot in enumerate(robots):
         if context.should_stop():
             raise StopRequestedError(f"stopped after {index} of {len(robots)} robots")
-        arrays = storable(fold(student, robot))
-        document = deployed_document(robot, arrays, origin, description.terrain_points)
-        document["storage"] = storage(arrays)
-        trial = _Trial(config, student, robot)
-        document["largest_difference"] = trial.difference(DeployedMLP(arrays, document))
         path = context.folder / FOLDER_NAME / f"{robot.name}.{config.format}"
+        arrays = storable(_folded(student, robot))
+        document = deployed_document(robot, arrays, origin, task, description.terrain_points)
         content = _content(config, arrays, document)
-        if config.format == "onnx" and find_spec("onnxruntime") is not None:
-            trial.difference(OnnxPolicy(content, path))
-        _write(path, content, robot, document)
+        trial = _Trial(config, student, robot)
+        document["check"] = trial.check(*_runnable(arrays, content, document, path))
+        document["content"] = {"bytes": len(content), "sha256": sha256_of(content)}
+        _write(path, content, robot, document, task)
         paths.append(path)
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        context.report(ArtifactWritten("deployed_policy", path.name, path, sha256))
+        context.report(ArtifactWritten("deployed_policy", path.name, path, sha256_of(content)))
         context.report(Progress(index + 1, len(robots), "robots"))
     sizes = [path.stat().st_size for path in paths]
     context.report(
-        Result(None, f"{len(paths)} policies, {max(sizes, default=0) / 1000:.0f} kB at most")
+        Result(
+            None,
+            f"{len(paths)} {'policy' if len(paths) == 1 else 'policies'},"
+            f" {max(sizes, default=0) / 1000:.0f} kB at most",
+        )
     )
     return paths
+
+
+def check_names(robots: Sequence[Morphology]) -> None:
+    """See that every robot gets a file of its own, as files are named after robots.
+
+    Raises:
+        DeploymentError: two robots have one name.
+    """
+    digests: dict[str, str] = {}
+    for robot in robots:
+        other = digests.setdefault(robot.name, robot.digest)
+        if other != robot.digest:
+            raise DeploymentError(
+                f"{robot.name}: two robots of that name, {other[:7]} and {robot.digest[:7]}, would"
+                " share a file; deploy them one after the other, or rename one"
+            )
+
+
+def _folded(student: Hypernetwork, robot: Morphology) -> Arrays:
+    arrays = fold(student, robot)
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise DeploymentError(
+                f"{robot.name}: {name} holds a number that is not finite; the student has"
+                " diverged, distil again with a lower learning_rate"
+            )
+    return arrays
+
+
+def _runnable(
+    arrays: Arrays, content: bytes, document: dict[str, object], path: Path
+) -> tuple[str, DeployedMLP | OnnxPolicy]:
+    """The policy of a file as it will run, and what runs it.
+
+    Without ONNX runtime the arrays of an ONNX file are judged by numpy.
+    """
+    if path.suffix == ".onnx" and find_spec("onnxruntime") is not None:
+        return "onnxruntime", OnnxPolicy(content, path)
+    return "numpy", DeployedMLP(arrays, document)
 
 
 class _Trial:
@@ -87,8 +129,8 @@ class _Trial:
             rows = torch.from_numpy(observation.reshape(-1, observation.shape[-1]))
             self._expected = student.mean(student.encode(batch), rows, packing, heights).numpy()
 
-    def difference(self, policy: DeployedMLP | OnnxPolicy) -> float:
-        """Largest difference of a deployed policy's actions; refuse a large one."""
+    def check(self, runtime: str, policy: DeployedMLP | OnnxPolicy) -> dict[str, object]:
+        """What a deployed policy was checked by, for its JSON; refuse one that acts differently."""
         expected = self._expected
         found = policy.means(self._observation, self._terrain)
         differences = np.abs(found.reshape(expected.shape) - expected)
@@ -100,28 +142,38 @@ class _Trial:
                 f" the student's, more than {TOLERANCE:.0e}; the student's weights may have"
                 " diverged"
             )
-        return difference
+        return {
+            "runtime": runtime,
+            "observations": len(self._observation),
+            "largest_difference": difference,
+            "tolerance": TOLERANCE,
+        }
 
 
 def random_inputs(
     seed: int, student: Hypernetwork, robot: Morphology, count: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Observations (N, L, F) spread as the student's moments say, and terrain (N, P) or None."""
+    """Observations (N, L, F) spread about the student's moments, and terrain (N, P) or None.
+
+    Far values are as common as when a robot stumbles (Student's t with four degrees of freedom).
+    """
     rng = generator(seed, "deployment-check", robot.digest)
     mean, variance = student.moments.mean[0].numpy(), student.moments.variance[0].numpy()
     shape = (count, robot.num_limbs, len(mean))
-    observation = mean + np.sqrt(variance) * rng.normal(scale=3.0, size=shape)
+    observation = mean + np.sqrt(variance) * rng.standard_t(4, size=shape)
     terrain = None
     if student.terrain is not None:
         terrain = rng.normal(size=(count, student.widths.terrain_points)).astype(np.float32)
     return observation.astype(np.float32), terrain
 
 
-def _write(path: Path, content: bytes, robot: Morphology, document: dict[str, object]) -> None:
+def _write(
+    path: Path, content: bytes, robot: Morphology, document: dict[str, object], task: TaskConfig
+) -> None:
     write_file(path, content)
-    write_file(path.with_suffix(".json"), json.dumps(document, indent=1).encode())
     if document["terrain"] is None:
-        write_file(path.with_suffix(".xml"), scene_xml(robot, TaskConfig()))
+        write_file(path.with_suffix(".xml"), scene_xml(robot, task))
+    write_file(json_path(path), json.dumps(document, indent=1).encode())
 
 
 def _content(config: DeploymentConfig, arrays: Arrays, document: dict[str, object]) -> bytes:

@@ -3,8 +3,14 @@
 import math
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from engine.config.base import TaskConfig
 from engine.deployment.folding import Arrays
 from engine.deployment.runtime import FORMAT, FORMAT_VERSION
+from engine.deployment.storage import storage
+from engine.environments.terrain_observation import FORWARD_M, LEFT_M
 from engine.morphology.family import UNIMAL
 from engine.morphology.tree import Morphology
 from engine.simulation.ground import CONTROL_TIMESTEP_S, FLOOR_TOP_M, PHYSICS_TIMESTEP_S
@@ -27,14 +33,19 @@ _STALENESS = (
 
 
 def deployed_document(
-    robot: Morphology, arrays: Arrays, student: dict[str, Any], terrain_points: int
+    robot: Morphology,
+    arrays: Arrays,
+    student: dict[str, Any],
+    task: TaskConfig,
+    terrain_points: int,
 ) -> dict[str, Any]:
-    """The description of one robot's deployed policy."""
+    """The description of one robot's deployed policy, of a student that learned on ``task``."""
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "robot": {"name": robot.name, "digest": robot.digest, "family": robot.family},
         "student": student,
+        "ground": _ground(task),
         "timing": {
             "control_timestep_s": CONTROL_TIMESTEP_S,
             "physics_timestep_s": PHYSICS_TIMESTEP_S,
@@ -61,6 +72,7 @@ def deployed_document(
             "meaning": "motor control of the joint of that name, to be clipped to [-1, 1]; motors"
             " are named like their joints; null where the limb has no such joint (always 0)",
         },
+        "storage": storage(arrays),
         "arrays": {name: list(array.shape) for name, array in sorted(arrays.items())},
         "computation": "clip(observation) flattened (L * F) @ input_weight + input_bias, ReLU;"
         " with terrain: concatenate the terrain layers' output; hidden layers with ReLU;"
@@ -112,6 +124,17 @@ def _feature(name: str) -> dict[str, Any]:
     return {**entry, "unit": "rad/s", "slot": int(slot), "meaning": f"velocity of the {joint}"}
 
 
+def _ground(task: TaskConfig) -> dict[str, Any]:
+    """The ground that the student learned on."""
+    if task.name != "incline":
+        return {"name": task.name}
+    return {
+        "name": task.name,
+        "incline_deg": task.incline_deg,
+        "meaning": "a plane that rises along world x; observations are in world axes as elsewhere",
+    }
+
+
 def _terrain(points: int) -> dict[str, Any] | None:
     if not points:
         return None
@@ -120,6 +143,17 @@ def _terrain(points: int) -> dict[str, Any] | None:
         "shape": ["N", points],
         "dtype": "float32",
         "unit": "m",
-        "meaning": "ground heights relative to the ground under the head, on the published grid"
-        " from 1 m behind to 4 m ahead and 4 m to either side, rotated with the heading",
+        "meaning": "ground height minus the ground height under the head's origin, at the grid's"
+        " points; both are those of the nearest cell of the height field",
+        "grid": {
+            "forward_m": _unique(FORWARD_M),
+            "left_m": _unique(LEFT_M),
+            "order": "number i * len(forward_m) + j is the height at left_m[i] and forward_m[j]",
+            "axes": "level, about the head's origin; forward is the head's x axis projected on the"
+            " ground, left is 90 degrees counterclockwise from it",
+        },
     }
+
+
+def _unique(offsets_m: npt.NDArray[np.float64]) -> list[float]:
+    return [float(offset) for offset in np.unique(offsets_m)]

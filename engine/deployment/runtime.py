@@ -4,6 +4,8 @@ A deployed policy is ``NAME.npz`` (arrays) beside ``NAME.json`` (what goes in an
 name). This file may be copied anywhere; it imports nothing of hdtui.
 """
 
+import hashlib
+import io
 import json
 import zipfile
 import zlib
@@ -14,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 FORMAT = "hdtui-deployed-mlp"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 Array = npt.NDArray[np.float32]
+_BAD_ARCHIVE = (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
 class DeployedFileError(Exception):
@@ -44,6 +47,11 @@ class DeployedMLP:
         self._hidden = _layers(arrays, "hidden")
         self._output = (arrays["output_weight"], arrays["output_bias"])
 
+    @property
+    def sees_terrain(self) -> bool:
+        """Whether terrain heights are an input."""
+        return bool(self._terrain)
+
     def means(self, observation: Array, terrain: Array | None = None) -> Array:
         """Action means (N, L, J) of observations (N, L, F) and terrain heights (N, P)."""
         flat = observation.reshape(len(observation), -1)
@@ -69,34 +77,84 @@ def load_deployed(path: Path | str) -> DeployedMLP:
     """
     path = Path(path).with_suffix(".npz")
     document = load_document(path)
+    content = read_content(path, document)
     try:
-        with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             stored = {Path(name).stem: _array(archive, name) for name in archive.namelist()}
         arrays = _unpacked(stored)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DeployedFileError(f"{path}: not a readable npz file ({error})") from error
-    found = {name: list(array.shape) for name, array in sorted(arrays.items())}
-    if found != document.get("arrays"):
+        found = {name: list(array.shape) for name, array in sorted(arrays.items())}
+        if found != document["arrays"]:
+            raise ValueError(f"holds arrays {found}, but its JSON promises {document['arrays']}")
+        policy = DeployedMLP(arrays, document)
+        _try(policy, document)
+    except (*_BAD_ARCHIVE, KeyError, TypeError, AttributeError) as error:
         raise DeployedFileError(
-            f"{path}: holds arrays {found}, but its JSON promises {document.get('arrays')}"
+            f"{path}: not a policy that its JSON describes ({type(error).__name__}: {error})"
+        ) from error
+    return policy
+
+
+def json_path(path: Path) -> Path:
+    """Where the JSON of a deployed policy lies: each format has its own."""
+    return path.with_suffix(".onnx.json" if path.suffix == ".onnx" else ".json")
+
+
+def _try(policy: DeployedMLP, document: dict[str, Any]) -> None:
+    """Act once, so that a policy of other shapes or without numbers is refused as it loads."""
+    sees_terrain = document["terrain"] is not None
+    if sees_terrain != policy.sees_terrain:
+        raise ValueError(f"terrain: the JSON says {sees_terrain}, the arrays {not sees_terrain}")
+    inputs = [document["input"], *([document["terrain"]] if sees_terrain else [])]
+    means = policy.means(*(np.zeros((1, *one["shape"][1:]), np.float32) for one in inputs))
+    if list(means.shape[1:]) != document["output"]["shape"][1:] or not np.isfinite(means).all():
+        raise ValueError(f"gives actions of shape {means.shape}, or actions that are no numbers")
+
+
+def read_content(path: Path, document: dict[str, Any]) -> bytes:
+    """The bytes of a policy's file, which are those that its JSON was written for.
+
+    Raises:
+        DeployedFileError: the file is missing or holds other bytes.
+    """
+    try:
+        content = path.read_bytes()
+        expected = document["content"]["sha256"]
+    except OSError as error:
+        raise DeployedFileError(f"{path}: not readable ({error.strerror})") from error
+    except (KeyError, TypeError) as error:
+        raise DeployedFileError(f"{json_path(path)}: names no content.sha256") from error
+    if sha256_of(content) != expected:
+        raise DeployedFileError(
+            f"{path}: holds other bytes than its JSON was written for; damaged or another robot's:"
+            " deploy the student again, or copy both files anew"
         )
-    return DeployedMLP(arrays, document)
+    return content
+
+
+def sha256_of(content: bytes) -> str:
+    """SHA-256 as it stands in a policy's JSON."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def load_document(path: Path | str) -> dict[str, Any]:
-    """The JSON beside a deployed policy.
+    """The JSON beside a deployed policy: ``NAME.json``, or ``NAME.onnx.json`` of an ONNX file.
 
     Raises:
         DeployedFileError: it is missing or no description of a deployed policy.
     """
-    beside = Path(path).with_suffix(".json")
+    beside = json_path(Path(path))
     try:
         document = json.loads(beside.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DeployedFileError(f"{beside}: not readable ({error})") from error
-    known = isinstance(document, dict) and document.get("format") == FORMAT
-    if not known or document.get("format_version") != FORMAT_VERSION:
-        raise DeployedFileError(f"{beside}: does not describe a deployed policy of this version")
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise DeployedFileError(f"{beside}: does not describe a deployed policy")
+    version = document.get("format_version")
+    if version != FORMAT_VERSION:
+        raise DeployedFileError(
+            f"{beside}: describes version {version}, expected {FORMAT_VERSION};"
+            " deploy the student again"
+        )
     return dict(document)
 
 

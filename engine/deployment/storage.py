@@ -2,7 +2,7 @@
 
 At the published size a policy that sees terrain has 0.3 million weights, 1.2 MB as float32. Where
 plain numbers would be too many bytes, each weight is a whole number of 24 bits times a scale that
-its row shares: within 2^-24 of the row's largest weight, which is what float32 sums lose as well.
+its row shares: within 2^-23 of the row's largest weight, about what float32 sums lose as well.
 Rows belong to inputs, so that what is large in its unit (folded moments) has a scale of its own.
 """
 
@@ -71,11 +71,10 @@ def npz_content(arrays: Arrays) -> bytes:
 def packed(
     weight: npt.NDArray[np.float32],
 ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
-    """High bytes (N, M), low byte (N, M) and scale (N, 1), a power of two, of weights (N, M)."""
+    """High bytes (N, M), low byte (N, M) and scale (N, 1), a power of two, of finite (N, M)."""
     largest = np.abs(weight).max(axis=1, keepdims=True)
     exponent = np.maximum(np.frexp(largest)[1], _LEAST_EXPONENT) - 23
-    with np.errstate(invalid="ignore"):  # weights that are no numbers are refused by the check
-        whole = np.rint(np.ldexp(weight, -exponent)).astype(np.int32)
+    whole = np.rint(np.ldexp(weight, -exponent)).astype(np.int32)
     whole = np.clip(whole, -_LARGEST_INTEGER, _LARGEST_INTEGER)
     scale = np.ldexp(np.float32(1.0), exponent).astype(np.float32)
     return (whole >> 8).astype(np.int16), (whole & 255).astype(np.uint8), scale

@@ -33,7 +33,8 @@ from engine.rollout.children import use_one_thread
 _SEED = 0
 _GRADIENT_NORM = 0.5
 _GEMM_SIZE = 1024
-_ROBOTS, _SAMPLES = 64, 80
+_SINGLE_SAMPLES = 4
+"""Samples a robot of the per-sample step, whose memory grows with each."""
 _CPU = torch.device("cpu")
 
 
@@ -122,24 +123,34 @@ def gradient_relative_error(config: NetworkConfig, batch: Batch) -> float:
     return max(errors)
 
 
-def benchmark_distillation(seconds: float = 8.0) -> dict[str, float]:
-    """The published student at 64 robots x 80 samples: speeds per CPU-second, and agreement."""
-    network = student_network("published")
+def benchmark_distillation(
+    seconds: float = 8.0,
+    *,
+    network: NetworkConfig | None = None,
+    robots: int = 64,
+    samples: int = 80,
+) -> dict[str, float]:
+    """The published student at 64 robots x 80 samples: speeds per CPU-second, and agreement.
+
+    Both steps together are timed for ``seconds``; gradients are compared on a small batch.
+    """
+    network = student_network("published") if network is None else network
     config = StudentConfig(network=network, threads=1, learning_rate=1e-4, device="cpu")
-    reader = MinibatchReader(made_up_robots(_ROBOTS, _SAMPLES), _CPU)
-    grouped = _batch(reader.read(_choice(_SAMPLES)))
-    single = _batch(reader.read(_choice(4))).per_sample()
+    reader = MinibatchReader(made_up_robots(robots, samples), _CPU)
+    choice = _choice(robots, samples)
+    grouped = _batch(reader.read(choice))
+    single = _batch(reader.read(_choice(robots, min(samples, _SINGLE_SAMPLES)))).per_sample()
     policy = _student(network)
     threads = torch.get_num_threads()
     use_one_thread()
     try:
-        gemm_flops = _gemm_flops_per_cpu_s()
+        gemm_flops = _gemm_flops_per_cpu_s(seconds / 16)
         steps = {
-            "grouped": _training_step(config, policy, reader),
+            "grouped": _training_step(config, policy, reader, choice),
             "per_sample": _step(policy, single),
         }
         per_step = {name: _cpu_seconds(step, seconds / 2) for name, step in steps.items()}
-        gemm_flops = max(gemm_flops, _gemm_flops_per_cpu_s())
+        gemm_flops = max(gemm_flops, _gemm_flops_per_cpu_s(seconds / 16))
     finally:
         torch.set_num_threads(threads)
     grouped_rate = grouped.packing.num_environments / per_step["grouped"]
@@ -189,9 +200,9 @@ def made_up_robots(num_robots: int, samples: int) -> list[MadeUpRobot]:
     ]
 
 
-def _choice(samples: int) -> Choice:
+def _choice(robots: int, samples: int) -> Choice:
     """So many samples of every robot."""
-    return Choice(tuple(range(_ROBOTS)), np.tile(np.arange(samples), (_ROBOTS, 1)))
+    return Choice(tuple(range(robots)), np.tile(np.arange(samples), (robots, 1)))
 
 
 def _batch(minibatch: Minibatch) -> Batch:
@@ -215,11 +226,10 @@ def _gradients(policy: Policy, batch: Batch) -> list[Tensor]:
 
 
 def _training_step(
-    config: StudentConfig, policy: Policy, reader: MinibatchReader
+    config: StudentConfig, policy: Policy, reader: MinibatchReader, choice: Choice
 ) -> Callable[[], None]:
     optimizer = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, fused=True)
     shares = Shares(config, policy, reader, _CPU)
-    choice = _choice(_SAMPLES)
 
     def step() -> None:
         shares.backward(choice, 0)
@@ -253,7 +263,7 @@ def _cpu_seconds(step: Callable[[], None], seconds: float) -> float:
     return float(np.median(durations))
 
 
-def _gemm_flops_per_cpu_s() -> float:
+def _gemm_flops_per_cpu_s(seconds: float) -> float:
     """What this machine's matrix product reaches on one thread."""
     left, right = torch.randn(2, _GEMM_SIZE, _GEMM_SIZE)
     out = torch.empty(_GEMM_SIZE, _GEMM_SIZE)
@@ -261,4 +271,4 @@ def _gemm_flops_per_cpu_s() -> float:
     def step() -> None:
         torch.mm(left, right, out=out)
 
-    return 2.0 * _GEMM_SIZE**3 / _cpu_seconds(step, 0.5)
+    return 2.0 * _GEMM_SIZE**3 / _cpu_seconds(step, seconds)

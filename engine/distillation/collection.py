@@ -4,9 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from engine.config.distillation import CollectionConfig
 from engine.distillation.filling import fill_folder
-from engine.distillation.manifest import Manifest, Source, installed_versions
+from engine.distillation.manifest import (
+    Manifest,
+    Source,
+    digests_by_name,
+    first_problem,
+    installed_versions,
+)
 from engine.distillation.recording import RecordingPlan, RobotOutcome
 from engine.environments import VectorEnvironment
 from engine.errors import DatasetError
@@ -24,24 +32,34 @@ def collect_expert_data(
     teacher_path: Path,
     robots: Sequence[Morphology],
     context: StageContext,
+    recorded_sha256: str | None = None,
 ) -> Path:
     """Expert data of a teacher on ``robots``: the folder of shards and manifest.
 
-    Robots that already stand in the folder's manifest with intact shards are not collected again.
+    Robots that already stand in the folder's manifest with intact files are not collected again.
+    ``recorded_sha256`` is the manifest's where the data were complete before: repaired ones are
+    the same, byte for byte.
 
     Raises:
         DatasetError: the teacher cannot act on a robot or on the task, the folder holds data of
-            another teacher or configuration, or is not writable.
+            another teacher, configuration or robot set, is not writable, or cannot be repaired.
         StopRequestedError: a stop was asked for; finished robots are kept.
     """
     folder = context.folder / FOLDER_NAME
-    _check_names(robots)
+    _check_robots(robots)
     _, teacher = load_policy(teacher_path)
     check_teacher(teacher, robots)
-    source = _source(config, teacher_path, teacher, robots[0])
+    source = _source(config, teacher_path, teacher, robots)
     plan = RecordingPlan(config, teacher_path, folder, source)
     progress = _Progress(context, config, len(robots))
     manifest, sha256 = fill_folder(plan, robots, context, progress.report)
+    if recorded_sha256 not in (None, sha256):
+        raise DatasetError(
+            f"{folder}: repaired, the manifest has SHA-256 {sha256[:12]}, the data that were"
+            f" collected first had {(recorded_sha256 or '')[:12]}: it was changed by hand, or this"
+            " machine computes other numbers; remove the manifest and resume to collect all robots"
+            " again, or collect into a new run"
+        )
     _report(folder, manifest, sha256, context)
     return folder
 
@@ -65,9 +83,12 @@ def check_teacher(teacher: PolicyDescription, robots: Sequence[Morphology]) -> N
 
 
 def _source(
-    config: CollectionConfig, teacher_path: Path, teacher: PolicyDescription, robot: Morphology
+    config: CollectionConfig,
+    teacher_path: Path,
+    teacher: PolicyDescription,
+    robots: Sequence[Morphology],
 ) -> Source:
-    terrain = VectorEnvironment([robot], config.task, 1, config.seed).terrain
+    terrain = VectorEnvironment(robots[:1], config.task, 1, config.seed).terrain
     points = 0 if terrain is None else terrain.shape[1]
     if points != teacher.terrain_points:
         raise DatasetError(
@@ -75,39 +96,51 @@ def _source(
             f" {teacher.terrain_points} heights, {config.task.name} shows {points}; collect with"
             f" task.name={teacher.task}"
         )
-    return Source(
-        teacher_sha256=file_sha256(teacher_path),
-        action_std=teacher.action_std,
-        task=config.task,
-        seed=config.seed,
-        samples_per_robot=config.samples_per_robot,
-        simulations_per_robot=config.simulations_per_robot,
-        robots_per_batch=config.robots_per_batch,
-        stochastic=config.stochastic,
-        minimum_return=config.minimum_return,
-        family=UNIMAL.name,
-        observation_layout=UNIMAL.observation_layout.features,
-        joint_names=UNIMAL.joint_names,
-        terrain_points=points,
-        versions=installed_versions(),
-    )
+    try:
+        return Source(
+            teacher_sha256=file_sha256(teacher_path),
+            action_std=teacher.action_std,
+            task=config.task,
+            seed=config.seed,
+            samples_per_robot=config.samples_per_robot,
+            simulations_per_robot=config.simulations_per_robot,
+            robots_per_batch=config.robots_per_batch,
+            stochastic=config.stochastic,
+            minimum_return=config.minimum_return,
+            maximum_fall_fraction=config.maximum_fall_fraction,
+            robots=digests_by_name(robots),
+            family=UNIMAL.name,
+            observation_layout=UNIMAL.observation_layout.features,
+            joint_names=UNIMAL.joint_names,
+            terrain_points=points,
+            versions=installed_versions(),
+        )
+    except ValidationError as error:
+        raise DatasetError(
+            f"{teacher_path}: cannot be collected from: {first_problem(error)}"
+        ) from error
 
 
-def _check_names(robots: Sequence[Morphology]) -> None:
-    """Shards are named after robots, so names must differ."""
+def _check_robots(robots: Sequence[Morphology]) -> None:
+    """Shards are named after robots and hold what a body did, so both must differ."""
     if not robots:
         raise DatasetError("no robots to collect from; choose a robot set that is not empty")
     names = [robot.name for robot in robots]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise DatasetError(f"two robots are named {min(twice)}; rename one of them")
+    owners: dict[str, str] = {}
+    for robot in robots:
+        other = owners.setdefault(robot.digest, robot.name)
+        if other != robot.name:
+            raise DatasetError(f"{other} and {robot.name} are one body; leave one of them out")
 
 
 def _report(folder: Path, manifest: Manifest, sha256: str, context: StageContext) -> None:
     if not manifest.shards:
         raise DatasetError(
-            f"{folder}: the teacher's return is below {manifest.source.minimum_return} on every"
-            " robot; lower minimum_return or train the teacher longer"
+            f"{folder}: {_filters(manifest.source)} leaves out all {len(manifest.dropped)} robots;"
+            " collect into a new run with a looser filter, or train the teacher longer"
         )
     context.report(ArtifactWritten("expert_data", FOLDER_NAME, folder, sha256))
     returns = [shard.statistics.mean_return for shard in manifest.shards]
@@ -120,6 +153,13 @@ def _report(folder: Path, manifest: Manifest, sha256: str, context: StageContext
             f" {len(manifest.dropped)} robots left out",
         )
     )
+
+
+def _filters(source: Source) -> str:
+    """The quality filters that are set, as settings."""
+    names = ("minimum_return", "maximum_fall_fraction")
+    values = {name: getattr(source, name) for name in names}
+    return " with ".join(f"{name}={value:g}" for name, value in values.items() if value is not None)
 
 
 @dataclass

@@ -11,10 +11,12 @@ from pathlib import Path
 from engine.config.distillation import CollectionConfig, StudentConfig
 from engine.distillation.dataset import ExpertDataset, load_dataset
 from engine.distillation.filling import fill_folder
+from engine.distillation.integrity import damage
 from engine.distillation.manifest import (
     MANIFEST_NAME,
     Manifest,
     Source,
+    digests_by_name,
     installed_versions,
     load_manifest,
 )
@@ -71,18 +73,31 @@ class Corrections:
     def load(self, manifests: Sequence[str]) -> list[ExpertDataset]:
         """The rounds that a snapshot was trained on, by the hashes of their manifests.
 
+        What of a round is damaged is recorded again, with the same bytes.
+
         Raises:
-            CheckpointError: a round was recorded anew or is gone.
-            DatasetError: a round's files are damaged.
+            CheckpointError: a round is gone, or another one than the snapshot was trained on.
+            StopRequestedError: a stop was asked for; finished robots are kept.
         """
         for number, sha256 in enumerate(manifests, 1):
-            path = self.folder(number) / MANIFEST_NAME
-            if not path.is_file() or file_sha256(path) != sha256:
+            folder = self.folder(number)
+            harm = damage(folder, sha256)
+            if harm is not None and self._repaired(number) != sha256:
                 raise CheckpointError(
-                    f"{path}: is gone, or not the round of correction that the checkpoint was"
-                    " trained on; resume from an older checkpoint or start a new run"
+                    f"{harm}, and this is not the round of correction that the checkpoint was"
+                    " trained on; start a new run"
                 )
         return [load_dataset(self.folder(number)) for number in range(1, len(manifests) + 1)]
+
+    def _repaired(self, number: int) -> str | None:
+        """The hash of a round's manifest, made whole; None where its student or data is another."""
+        student = self.folder(number) / _STUDENT_NAME
+        if not student.is_file():
+            return None
+        plan = self._plan(number, file_sha256(student), student)
+        if _is_another(plan):
+            return None
+        return self._fill(plan)[1]
 
     def record(self, number: int, student: Student) -> ExpertDataset:
         """Let the student act on its training robots and store what the teacher would have done.
@@ -102,12 +117,16 @@ class Corrections:
         rounds = self.config.correction_rounds
         text = f"correction {number} of {rounds}: the teacher labels the student's own states"
         self.context.report(Note("info", text))
-        manifest, manifest_sha256 = fill_folder(plan, self.robots, self.context, lambda *_: None)
-        # Rolling out in this process leaves its floating-point mode as it is by default.
-        use_one_thread()
+        manifest, manifest_sha256 = self._fill(plan)
         self._report(number, student, manifest)
         student.corrections.append(manifest_sha256)
         return load_dataset(folder)
+
+    def _fill(self, plan: RecordingPlan) -> tuple[Manifest, str]:
+        filled = fill_folder(plan, self.robots, self.context, lambda *_: None)
+        # Rolling out in this process leaves its floating-point mode as it is by default.
+        use_one_thread()
+        return filled
 
     def _plan(self, number: int, student_sha256: str, student_path: Path) -> RecordingPlan:
         base, samples = self.base, self.config.correction_samples_per_robot
@@ -130,6 +149,8 @@ class Corrections:
                 "samples_per_robot": samples,
                 "simulations_per_robot": recording.simulations_per_robot,
                 "minimum_return": None,
+                "maximum_fall_fraction": None,
+                "robots": digests_by_name(self.robots),
                 "versions": installed_versions(),
             }
         )
@@ -151,6 +172,15 @@ class Corrections:
 
 def _forget_others(plan: RecordingPlan) -> None:
     """Begin the folder anew where it holds another student's states, from an attempt given up."""
-    path = plan.folder / MANIFEST_NAME
-    if path.is_file() and load_manifest(plan.folder).source != plan.source:
-        path.unlink()
+    if _is_another(plan):
+        (plan.folder / MANIFEST_NAME).unlink()
+
+
+def _is_another(plan: RecordingPlan) -> bool:
+    """Whether the folder holds another round than the plan's, or one that cannot be read."""
+    if not (plan.folder / MANIFEST_NAME).is_file():
+        return False
+    try:
+        return load_manifest(plan.folder).source != plan.source
+    except DatasetError:
+        return True

@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from engine.config.distillation import StudentConfig
 from engine.distillation.manifest import Manifest, Shard, check_layout, load_manifest
-from engine.distillation.shards import ShardArrays, open_shard
-from engine.errors import DatasetError
+from engine.distillation.shards import RESUME, ShardArrays, open_shard
+from engine.errors import DatasetError, RobotError
 from engine.morphology.family import UNIMAL
 from engine.morphology.mjcf import load_robot
 from engine.morphology.tree import Morphology
@@ -74,7 +74,9 @@ def load_dataset(folder: Path) -> ExpertDataset:
     """
     manifest = load_manifest(folder)
     if not manifest.complete:
-        raise DatasetError(f"{folder}: the collection is not finished; resume it first")
+        raise DatasetError(
+            f"{folder}: the collection is not finished; resume the run that collects it"
+        )
     check_layout(folder, manifest.source, UNIMAL)
     return ExpertDataset(
         manifest, tuple(_load_robot(folder, shard, manifest) for shard in manifest.shards)
@@ -82,11 +84,20 @@ def load_dataset(folder: Path) -> ExpertDataset:
 
 
 def _load_robot(folder: Path, shard: Shard, manifest: Manifest) -> RobotData:
-    robot = load_robot(folder / shard.robot_path)
+    path = folder / shard.robot_path
+    try:
+        robot = load_robot(path)
+    except RobotError as error:
+        raise DatasetError(f"{shard.name}: {error}; {RESUME}") from error
     if robot.digest != shard.robot_digest:
         raise DatasetError(
-            f"{folder / shard.robot_path}: the body has digest {robot.digest[:12]}, the manifest"
-            f" says {shard.robot_digest[:12]}; the file was changed"
+            f"{path}: the body has digest {robot.digest[:12]}, the manifest says"
+            f" {shard.robot_digest[:12]}; the file was changed; {RESUME}"
+        )
+    if robot.num_limbs != shard.num_limbs:
+        raise DatasetError(
+            f"{folder / shard.path}: has samples of {shard.num_limbs} limbs, {shard.name} has"
+            f" {robot.num_limbs}; collect into a new run"
         )
     return RobotData(robot, open_shard(folder, shard, manifest.source), shard)
 

@@ -4,13 +4,14 @@ Robots are rolled out in batches that depend on the set alone, each with generat
 digest: a folder whose recording was killed and resumed ends with the same bytes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
+from engine.distillation.integrity import is_intact
 from engine.distillation.manifest import (
     MANIFEST_NAME,
     DroppedRobot,
     Manifest,
-    Shard,
     Source,
     load_manifest,
     save_manifest,
@@ -18,12 +19,13 @@ from engine.distillation.manifest import (
 from engine.distillation.recording import BatchJob, RecordingPlan, RobotOutcome, record_batch
 from engine.errors import DatasetError
 from engine.events import Note, StageContext
-from engine.files import file_sha256
 from engine.morphology.tree import Morphology
 from engine.rollout.processes import map_in_processes
 
 BatchRecorded = Callable[[Sequence[RobotOutcome], Manifest], None]
 """Told of each batch that was recorded: its robots, and the folder's manifest with them."""
+
+_NAMES_SHOWN = 3
 
 
 def fill_folder(
@@ -34,11 +36,16 @@ def fill_folder(
 ) -> tuple[Manifest, str]:
     """Record all robots that do not stand in the folder yet: its manifest, complete, and its hash.
 
+    What stands there already is told to ``on_batch`` first, as one batch.
+
     Raises:
         DatasetError: the folder holds data of another source, or is not writable.
         StopRequestedError: a stop was asked for; finished robots are kept.
     """
     manifest = _started(plan, context)
+    kept: list[RobotOutcome] = [*manifest.shards, *manifest.dropped]
+    if kept:
+        on_batch(kept, manifest)
     jobs = [BatchJob(tuple(batch), plan) for batch in _unfinished(plan, robots, manifest)]
     processes = plan.config.processes
     for _, outcomes in map_in_processes(record_batch, jobs, processes, context.should_stop):
@@ -50,32 +57,56 @@ def fill_folder(
 
 
 def _started(plan: RecordingPlan, context: StageContext) -> Manifest:
-    """The folder's manifest as far as it got, without shards that are no longer intact."""
+    """The folder's manifest as far as it got, without robots whose files are no longer intact."""
     folder = plan.folder
     if not (folder / MANIFEST_NAME).is_file():
         manifest = Manifest(source=plan.source)
         save_manifest(folder, manifest)
         return manifest
     manifest = load_manifest(folder)
-    if manifest.source != plan.source:
-        changed = [
-            name
-            for name in Source.model_fields
-            if getattr(plan.source, name) != getattr(manifest.source, name)
-        ]
+    _check_source(folder, manifest.source, plan.source)
+    intact = tuple(shard for shard in manifest.shards if is_intact(folder, shard))
+    lost = len(manifest.shards) - len(intact)
+    if not lost:
+        return manifest
+    context.report(Note("warning", f"{lost} damaged robots in {folder} are collected again"))
+    # Until they are, nobody may take what is left for the whole.
+    manifest = manifest.model_copy(update={"shards": intact, "complete": False})
+    save_manifest(folder, manifest)
+    return manifest
+
+
+def _check_source(folder: Path, found: Source, wanted: Source) -> None:
+    changed = [
+        name
+        for name in Source.model_fields
+        if name != "robots" and getattr(wanted, name) != getattr(found, name)
+    ]
+    if changed:
         raise DatasetError(
             f"{folder}: holds data with other {', '.join(changed)}; collect into a new run"
         )
-    intact = tuple(shard for shard in manifest.shards if _is_intact(plan, shard))
-    if len(intact) < len(manifest.shards):
-        lost = len(manifest.shards) - len(intact)
-        context.report(Note("warning", f"{lost} damaged shards in {folder} are collected again"))
-    return manifest.model_copy(update={"shards": intact})
+    if wanted.robots != found.robots:
+        raise DatasetError(
+            f"{folder}: was begun for other robots than the {len(wanted.robots)} of the set now:"
+            f" {_difference(found.robots, wanted.robots)}; start a new collection for this set"
+        )
 
 
-def _is_intact(plan: RecordingPlan, shard: Shard) -> bool:
-    path = plan.folder / shard.path
-    return path.is_file() and file_sha256(path) == shard.sha256
+def _difference(found: Mapping[str, str], wanted: Mapping[str, str]) -> str:
+    """Which robots two sets do not share, the first few by name."""
+    both = found.keys() & wanted.keys()
+    groups = {
+        "added": wanted.keys() - found.keys(),
+        "gone": found.keys() - wanted.keys(),
+        "with another body": {name for name in both if found[name] != wanted[name]},
+    }
+    return ", ".join(f"{_shown(sorted(names))} {how}" for how, names in groups.items() if names)
+
+
+def _shown(names: Sequence[str]) -> str:
+    more = len(names) - _NAMES_SHOWN
+    return " ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _unfinished(

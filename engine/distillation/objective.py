@@ -46,14 +46,18 @@ def seed_dropout(policy: nn.Module, seed: int, device: torch.device) -> None:
 
 
 @torch.no_grad()
-def held_out_loss(policy: Policy, reader: MinibatchReader, choices: Sequence[Choice]) -> float:
-    """The mean loss on held-out samples, every robot weighing the same."""
+def held_out_loss(
+    config: StudentConfig, policy: Policy, reader: MinibatchReader, choices: Sequence[Choice]
+) -> float:
+    """The mean of the training's own loss on held-out samples, every robot weighing the same.
+
+    Targets and weights are those that the student minimises, so that it is judged by what it
+    learns and both curves share a scale: with ``loss=logp`` both end at the noise of sampling.
+    """
     policy.eval()
     total = robots = 0.0
     for choice in choices:
-        minibatch = reader.read(choice)
-        weights = balanced_weights(minibatch.robots, minibatch.packing)
-        loss = imitation_loss(action_means(policy, minibatch), minibatch.action_mean, weights)
+        loss = minibatch_loss(config, policy, reader.read(choice))
         total += float(loss) * len(choice.robots)
         robots += len(choice.robots)
     return total / robots

@@ -13,11 +13,13 @@ from engine.distillation.manifest import (
     Moments,
     Shard,
     Source,
+    robot_path,
+    shard_path,
     unwritable,
 )
-from engine.distillation.shards import ShardArrays, write_shard
+from engine.distillation.shards import ShardArrays, all_finite, write_shard
 from engine.environments import EpisodeBatch, VectorEnvironment
-from engine.errors import StopRequestedError
+from engine.errors import DatasetError, StopRequestedError
 from engine.morphology.mjcf import save_robot
 from engine.morphology.packing import Packing
 from engine.morphology.tree import Morphology
@@ -109,15 +111,33 @@ def record_batch(job: BatchJob, should_stop: ShouldStop) -> list[RobotOutcome]:
     recording = _record(job, should_stop)
     outcomes: list[RobotOutcome] = []
     for index, robot in enumerate(job.robots):
+        arrays = recording.of_robot(index, config.samples_per_robot)
+        _check_finite(robot, arrays)
         statistics = recording.statistics(index)
-        if config.minimum_return is not None and statistics.mean_return < config.minimum_return:
+        if _is_good_enough(config, statistics):
+            outcomes.append(_write(job, robot, arrays, statistics))
+        else:
             outcomes.append(
                 DroppedRobot(name=robot.name, robot_digest=robot.digest, statistics=statistics)
             )
-            continue
-        arrays = recording.of_robot(index, config.samples_per_robot)
-        outcomes.append(_write(job, robot, arrays, statistics))
     return outcomes
+
+
+def _is_good_enough(config: CollectionConfig, statistics: EpisodeStatistics) -> bool:
+    """Whether the teacher passes every filter that is set."""
+    least, most = config.minimum_return, config.maximum_fall_fraction
+    earns = least is None or statistics.mean_return >= least
+    stands = most is None or statistics.fall_fraction <= most
+    return earns and stands
+
+
+def _check_finite(robot: Morphology, arrays: ShardArrays) -> None:
+    for name, array in arrays.tensors().items():
+        if not all_finite(array):
+            raise DatasetError(
+                f"{robot.name}: {name} became a number that is not finite, so the teacher has"
+                " diverged; collect from another one"
+            )
 
 
 def _actor(job: BatchJob, path: Path) -> Actor:
@@ -195,9 +215,9 @@ class _Noise:
 def _write(
     job: BatchJob, robot: Morphology, arrays: ShardArrays, statistics: EpisodeStatistics
 ) -> Shard:
-    path = f"shards/{robot.name}.safetensors"
+    path = shard_path(robot.name)
     folder, source = job.plan.folder, job.plan.source
-    sha256 = write_shard(folder / path, arrays, robot.digest, source.teacher_sha256)
+    sha256 = write_shard(folder / path, arrays, robot.digest, source)
     try:
         save_robot(robot, folder / "robots")
     except OSError as error:
@@ -207,7 +227,7 @@ def _write(
         robot_digest=robot.digest,
         num_limbs=robot.num_limbs,
         path=path,
-        robot_path=f"robots/xml/{robot.name}.xml",
+        robot_path=robot_path(robot.name),
         sha256=sha256,
         samples=arrays.samples,
         moments=row_moments(arrays.observation),

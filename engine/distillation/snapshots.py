@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -57,7 +58,11 @@ class Student:
 
 
 def save_snapshot(path: Path, student: Student, config: StudentConfig, data_sha256: str) -> str:
-    """Write everything training needs to go on bit for bit; the file's SHA-256."""
+    """Write everything training needs to go on bit for bit; the file's SHA-256.
+
+    Raises:
+        CheckpointError: the disk is full or cannot be written.
+    """
     state = student.optimizer.state_dict()["state"]
     moments = {
         f"{index}.{name}": value
@@ -80,28 +85,46 @@ def save_snapshot(path: Path, student: Student, config: StudentConfig, data_sha2
         "epochs_since_best": student.epochs_since_best,
         "corrections": student.corrections,
     }
-    return save_checkpoint(path, tensors, document)
+    return _written(path, tensors, document)
 
 
 def load_snapshot(path: Path, student: Student, config: StudentConfig, data_sha256: str) -> None:
     """Put ``student`` where the snapshot was.
 
     Raises:
-        CheckpointError: the file is damaged, or made with other data or settings.
+        CheckpointError: the file is damaged or lacks a part, or was made with other data or
+            settings.
     """
     tensors, document = load_checkpoint(path)
     if document.get("kind") != "student_snapshot":
         raise CheckpointError(f"{path}: is no snapshot of a student in training")
     _check_same(path, document, config, data_sha256)
+    try:
+        _restore(student, tensors, document)
+    except (LookupError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(
+            f"{path}: lacks a part of a student in training or holds another's"
+            f" ({type(error).__name__}: {reason}); resume from an older checkpoint or start a new"
+            " run"
+        ) from error
+
+
+def _restore(student: Student, tensors: dict[str, Tensor], document: dict[str, Any]) -> None:
     student.policy.load_state_dict(select(tensors, POLICY_PREFIX))
-    _load_optimizer(student, select(tensors, _OPTIMIZER_PREFIX))
-    student.best = select(tensors, _BEST_PREFIX)
     student.step, student.epoch = int(document["step"]), int(document["epoch"])
+    _load_optimizer(student, select(tensors, _OPTIMIZER_PREFIX))
     best_loss = document["best_loss"]
     student.best_loss = math.inf if best_loss is None else float(best_loss)
     student.best_step = int(document["best_step"])
     student.epochs_since_best = int(document["epochs_since_best"])
     student.corrections = [str(sha256) for sha256 in document.get("corrections", ())]
+    student.best = select(tensors, _BEST_PREFIX)
+    shapes = {name: tensor.shape for name, tensor in student.policy.state_dict().items()}
+    if student.best or best_loss is not None:
+        found = {name: tensor.shape for name, tensor in student.best.items()}
+        if found != shapes:
+            raise ValueError("the best weights so far are not those of this network")
 
 
 def _check_same(
@@ -125,10 +148,19 @@ def _check_same(
 
 
 def _load_optimizer(student: Student, moments: dict[str, Tensor]) -> None:
+    """Give the optimiser its moments back; parameters that no loss reaches have none."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in moments.items():
-        index, name = key.split(".", 1)
-        state.setdefault(int(index), {})[name] = value
+        place, name = key.split(".", 1)
+        state.setdefault(int(place), {})[name] = value
+    if bool(state) != bool(student.step):
+        raise ValueError(f"{len(state)} optimiser states after {student.step} gradient steps")
+    parameters = list(student.policy.parameters())
+    for index, entries in state.items():
+        shape = parameters[index].shape
+        expected = {"step": torch.Size(()), "exp_avg": shape, "exp_avg_sq": shape}
+        if {name: value.shape for name, value in entries.items()} != expected:
+            raise ValueError(f"the optimiser's state {index} is not of its parameter's shape")
     groups = student.optimizer.state_dict()["param_groups"]
     student.optimizer.load_state_dict({"state": state, "param_groups": groups})
 
@@ -140,6 +172,7 @@ def describe_student(
     return PolicyDescription(
         network=config.network,
         task=source.task.name,
+        incline_deg=source.task.incline_deg,
         terrain_points=source.terrain_points,
         digests=tuple(digests),
         action_std=source.action_std,
@@ -171,6 +204,21 @@ def save_policy(
     description: PolicyDescription,
     document: Mapping[str, object],
 ) -> str:
-    """Write a policy's file, to be read by ``load_policy``; its SHA-256."""
+    """Write a policy's file, to be read by ``load_policy``; its SHA-256.
+
+    Raises:
+        CheckpointError: the disk is full or cannot be written.
+    """
     described = {**document, DOCUMENT_KEY: description.model_dump(mode="json")}
-    return save_checkpoint(path, prefixed(POLICY_PREFIX, weights), described)
+    return _written(path, prefixed(POLICY_PREFIX, weights), described)
+
+
+def _written(path: Path, tensors: Mapping[str, Tensor], document: Mapping[str, object]) -> str:
+    """Write a checkpoint; what a full or read-only disk means for a student in training."""
+    try:
+        return save_checkpoint(path, tensors, document)
+    except OSError as error:
+        raise CheckpointError(
+            f"{path}: cannot be written ({error.strerror}); make room, then resume the run: it"
+            " goes on from its last checkpoint"
+        ) from error

@@ -37,7 +37,7 @@ from engine.distillation.snapshots import (
     save_snapshot,
     save_student,
 )
-from engine.errors import DivergenceError, StopRequestedError
+from engine.errors import DatasetError, DivergenceError, StopRequestedError
 from engine.events import (
     ArtifactWritten,
     CheckpointWritten,
@@ -71,6 +71,8 @@ def train_student(
     Raises:
         DatasetError: the expert data is missing, damaged or not usable, or the teacher that is to
             correct the student is missing.
+        CheckpointError: the checkpoint to resume from is damaged or another run's, or the disk is
+            full.
         DivergenceError: the loss is no longer a number.
         StopRequestedError: a stop was asked for; a checkpoint was written.
     """
@@ -87,6 +89,13 @@ def _started(
 ) -> "_Run":
     dataset = load_dataset(expert_folder)
     split = split_dataset(dataset, config)
+    if config.patience_epochs and not (
+        split.held_out_samples.robots or split.held_out_robots.robots
+    ):
+        raise DatasetError(
+            f"{expert_folder}: no robot has samples enough for validation_fraction to hold one out,"
+            " and patience_epochs needs it; raise validation_fraction or validation_robots"
+        )
     device = select_device(config.device)
     source = dataset.manifest.source
     robots = [data.robot for data in split.training.robots]
@@ -263,7 +272,7 @@ class _Run:
         choices = validation_choices(
             subset, self.config.robots_per_minibatch, _VALIDATION_SAMPLES_PER_ROBOT
         )
-        return held_out_loss(self.student.policy, reader, choices)
+        return held_out_loss(self.config, self.student.policy, reader, choices)
 
     def _save(self) -> None:
         student, folder = self.student, self.context.folder
@@ -296,5 +305,5 @@ class _Run:
             return Result(None, f"{student.step} gradient steps, nothing held out to judge by")
         return Result(
             student.best_loss,
-            f"held-out loss {student.best_loss:.4f} after {student.best_step} gradient steps",
+            f"held-out loss {student.best_loss:.3g} after {student.best_step} gradient steps",
         )

@@ -44,7 +44,9 @@ def efficiency(
     ``own`` are networks of runs by their names, counted beside the published ``policies``. Latency
     is that of a control step, with what depends on the robot alone computed before: batch 1, one
     thread, interleaved. A base MLP's is that of the first of ``runtimes`` (numpy); all of them and
-    torch stand under ``runtimes`` in the document.
+    torch stand under ``runtimes`` in the document. In ``latency_us``, ``p50`` and ``p95`` are wall
+    time and ``cpu`` is CPU time; in ``ratios``, ``latency`` is that of ``p50`` and ``cpu`` of CPU
+    time.
 
     Raises:
         UsageError: a policy or number of limbs that does not exist.
@@ -118,11 +120,13 @@ def _row(counted: Subject, network: NetworkConfig, task: TaskName, limbs: int) -
 
 
 def _ratios(row: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, float | None]:
-    timed = row["latency_us"] is not None and base["latency_us"] is not None
+    own, its = row["latency_us"], base["latency_us"]
+    timed = own is not None and its is not None
     return {
         "parameters": row["parameters"] / base["parameters"],
         "macs": row["macs"] / base["macs"],
-        "latency": row["latency_us"]["p50"] / base["latency_us"]["p50"] if timed else None,
+        "latency": own["p50"] / its["p50"] if timed else None,
+        "cpu": own["cpu"] / its["cpu"] if timed else None,
     }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import RobotError
+from engine.files import write_text
 from engine.morphology.family import UNIMAL
 from engine.morphology.metadata import check_metadata, write_metadata
 from engine.morphology.mjcf_reading import parse_limbs
@@ -93,13 +94,15 @@ def load_robots(folder: Path | str) -> list[Morphology]:
 
 
 def save_robot(morphology: Morphology, folder: Path | str) -> Path:
-    """Write ``xml/NAME.xml`` and ``metadata/NAME.json`` in ``folder``; returns the XML's path."""
+    """Write ``xml/NAME.xml`` and ``metadata/NAME.json`` in ``folder``; returns the XML's path.
+
+    Each is complete or as it was before.
+    """
     name = check_name(morphology.name)
     folder = Path(folder)
     path, beside = folder / "xml" / f"{name}.xml", folder / "metadata" / f"{name}.json"
     for target, text in ((path, write_robot(morphology)), (beside, write_metadata(morphology))):
-        target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_symlink():
             raise RobotError(f"{shown(target)}: is a symbolic link, it is not written through")
-        target.write_text(text, encoding="utf-8")
+        write_text(target, text)
     return path

@@ -50,6 +50,7 @@ def snapshot_document(share: Share) -> dict[str, Any]:
     description = PolicyDescription(
         network=config.network,
         task=config.task.name,
+        incline_deg=config.task.incline_deg,
         terrain_points=share.simulators.terrain_points,
         digests=share.digests,
         action_std=share.deviation.std(),

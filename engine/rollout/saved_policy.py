@@ -27,6 +27,8 @@ class PolicyDescription(Config):
     digests: tuple[str, ...]
     """Training robots, by digest."""
     action_std: float = Field(gt=0)
+    incline_deg: float = Field(10.0, ge=0, le=30)
+    """Slope of the ground it learned on, where its task is ``incline``."""
 
     def build(self, seed: int = 0) -> Policy:
         """A fresh policy of this description."""

@@ -7,13 +7,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from db.queries import attempts, runs
-from db.records import NewRun, Run, RunState
+from db.queries.artifacts import list_artifacts
+from db.records import NewRun, Run, RunKind, RunState
 from db.session import Database
+from engine.distillation.integrity import damage
 from engine.errors import DatabaseError, RunError
+from engine.workers.library import check_filled_sets
 from engine.workers.liveness import ProcessIdentity, boot_id, host_name
 from engine.workers.spawn import ensure_supervisor
 from engine.workers.states import sources
 from engine.workers.verdict import INTERRUPTED, verdict
+from engine.workers.wording import printable
 from engine.workers.workspace import Workspace
 
 __all__ = [
@@ -31,7 +35,11 @@ __all__ = [
 
 
 def queue(database: Database, new: NewRun) -> Run:
-    """Queue a run on this machine and see that somebody starts it."""
+    """Queue a run on this machine and see that somebody starts it.
+
+    UsageError (nothing is queued) where it would put other robots into a set that exists.
+    """
+    check_filled_sets(database, new)
     run = runs.queue_run(database, new, boot_id=boot_id())
     ensure_supervisor(database.home)
     return run
@@ -107,23 +115,46 @@ def resume(database: Database, run_id: int) -> Run:
     """Queue a run that ended unfinished again; it goes on from its last checkpoint.
 
     A queued run that waits for a word after a restart gets it. What stopped for this run's sake is
-    queued with it. RunError where it has finished, still works, or waits for an unfinished input.
+    queued with it. A finished collection goes on where its data were damaged since. RunError where
+    a run has finished, still works, or waits for an unfinished input.
     """
     run = _settled(database, run_id)
+    harm = _harm(database, run) if run.state is RunState.FINISHED else None
     for broken in runs.list_runs(database, ids=run.inputs):
         if broken.state.ended and broken.state is not RunState.FINISHED:
             raise RunError(
                 f"Run {run_id} waits for {broken.id} {broken.kind}, which is {broken.state}; "
                 f"resume {broken.id} and this one goes on after it."
             )
+    allowed = {*sources(RunState.QUEUED), RunState.QUEUED}
+    if harm is None:
+        allowed.remove(RunState.FINISHED)
     with database.write() as session:
-        if not attempts.requeue(
-            session, run_id, [*sources(RunState.QUEUED), RunState.QUEUED], boot_id(), host_name()
-        ):
+        if not attempts.requeue(session, run_id, allowed, boot_id(), host_name()):
             raise RunError(f"Run {run_id} is {run.state}, nothing to resume.")
-        runs.insert_event(session, run_id, "info", "queued", "queued again")
+        text = "queued again" if harm is None else printable(f"queued again: {harm}")
+        runs.insert_event(session, run_id, "info", "queued", text)
     ensure_supervisor(database.home)
     return runs.get_run(database, run_id)
+
+
+def _harm(database: Database, run: Run) -> str | None:
+    """What is damaged of a finished collection's data; None where nothing is, or of other kinds.
+
+    RunError while a run that reads the data works.
+    """
+    written = [file for file in list_artifacts(database, run.id) if file.kind == "expert_data"]
+    if run.kind is not RunKind.COLLECTION or not written:
+        return None
+    harm = damage(Workspace(database.home).resolve(written[-1].path), written[-1].sha256)
+    working = [reader for reader in runs.dependants(database, run.id) if judge(reader).state.active]
+    if harm is not None and working:
+        reader = working[0]
+        raise RunError(
+            f"Run {run.id} is read by {reader.id} {reader.kind}, which is {reader.state}, and its"
+            f" data need repair: {harm}; stop {reader.id} first."
+        )
+    return harm
 
 
 def release_queue(database: Database) -> list[Run]:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from db.queries import robots as queries
-from db.records import NewRobot, Robot, RobotSet
+from db.queries.runs import list_runs
+from db.records import NewRobot, NewRun, Robot, RobotSet, RunState
 from db.session import Database
 from engine.errors import RobotError, UnknownRobotSetError, UsageError
 from engine.files import write_text
@@ -35,6 +36,12 @@ BUILT_IN_SETS = {
     )
 }
 """Sets of UNIMAL robots that have a name without being imported."""
+FILLED_SETS = {
+    "training_set": "train_count",
+    "unseen_set": "unseen_count",
+    "mutant_set": "mutants_per_robot",
+}
+"""Where a run's ``extra`` names the sets it fills, and the setting that counts their robots."""
 
 
 def add_to_library(
@@ -50,14 +57,17 @@ def make_set(
     name: str,
     members: Sequence[tuple[Morphology, str | None]],
     *,
-    replace: bool = False,
+    run_id: int | None = None,
 ) -> RobotSet:
-    """A named set of robots with their roles; robots the library lacks are added."""
+    """A named set of robots with their roles; robots the library lacks are added.
+
+    UsageError where it exists with other robots and is not what the run ``run_id`` made before.
+    """
     check_set_name(name)
     rows = add_to_library(database, workspace, [robot for robot, _ in members])
     roles = [role for _, role in members]
     numbers = [(row.id, role) for row, role in zip(rows, roles, strict=True)]
-    return queries.create_set(database, name, numbers, replace=replace)
+    return queries.create_set(database, name, numbers, run_id=run_id)
 
 
 def load_set(
@@ -144,6 +154,27 @@ def check_set_name(name: str) -> None:
     allowed = name.replace("-", "").replace("_", "").replace(".", "")
     if not (allowed.isascii() and allowed.isalnum() and len(name) <= 100):
         raise UsageError(f'A robot set cannot be named "{name[:100]}": letters, digits, - _ and .')
+
+
+def check_filled_sets(database: Database, new: NewRun) -> None:
+    """UsageError where a run would fill a set that is there already with other robots.
+
+    What a finished run was asked for may be asked again: it gives the same robots.
+    """
+    wanted = [
+        new.extra[key]
+        for key, count in FILLED_SETS.items()
+        if new.config.get(count, 1) and key in new.extra
+    ]
+    known = {*BUILT_IN_SETS, *(one.name for one in queries.list_sets(database))}
+    taken = [name for name in wanted if name in known]
+    if not taken:
+        return
+    request = (new.kind, new.config, new.robot_sets, new.extra)
+    for run in list_runs(database, states=[RunState.FINISHED], archived=True):
+        if (run.kind, run.config, run.robot_sets, run.extra) == request:
+            return
+    raise queries.name_taken(taken[0])
 
 
 def _stored(workspace: Workspace, robot: Morphology) -> NewRobot:

@@ -82,12 +82,12 @@ def find_policy_file(path: Path, task: str, digests: Collection[str]) -> PolicyF
     """
     path = path.expanduser().absolute()
     label = f"file {path.name}"
+    if not path.exists():
+        raise UsageError(f"--policy {path}: no such file; name a run, a file, random or zero")
     if path.is_dir() or path.suffix == ".npz":
         paths = sorted(path.glob("*.npz")) if path.is_dir() else [path]
         _check_deployed(path, paths, digests)
         return PolicyFile(label, DEPLOYED, *_named_and_hashed(paths))
-    if not path.is_file():
-        raise UsageError(f"--policy {path}: no such file; name a run, a file, random or zero")
     if path.suffix == ".onnx":
         raise UsageError(f"--policy {path}: ONNX files are for other programs; name the .npz")
     _check_network(path, task)
@@ -108,27 +108,35 @@ def teacher_file(path: Path) -> tuple[PolicyFile, dict[str, Any]]:
     if not path.is_file():
         raise UsageError(f"{path}: no such file; name a teacher's policy (.safetensors)")
     document = _document(path)
+    if document is None:
+        raise UsageError(
+            f"{path}: holds no policy; expected that of a teacher or its checkpoint (.safetensors)"
+        )
     if document.get("kind") != "teacher" or not isinstance(document.get("config"), dict):
         raise UsageError(f"{path}: holds a {document.get('kind', 'policy')}, expected a teacher")
     return PolicyFile(f"file {path.name}", NETWORK, *_named_and_hashed([path])), document["config"]
 
 
-def _document(path: Path) -> dict[str, Any]:
+def _document(path: Path) -> dict[str, Any] | None:
+    """What a policy or checkpoint file says of itself; None where it is none."""
     try:
         with safe_open(path, framework="numpy") as file:
             written = (file.metadata() or {}).get("hdtui", "")
         document = json.loads(written)
         document["policy"]["task"]
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"--policy {path}: holds no policy: expected a .safetensors file of a teacher or"
-            f" student, or a deployed .npz ({type(error).__name__}: {error})"
-        ) from error
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
+        return None
     return dict(document)
 
 
 def _check_network(path: Path, task: str) -> None:
-    own_task = _document(path)["policy"]["task"]
+    document = _document(path)
+    if document is None:
+        raise UsageError(
+            f"--policy {path}: holds no policy; expected a .safetensors file of a teacher or"
+            " student, or a deployed .npz"
+        )
+    own_task = document["policy"]["task"]
     if _sees_terrain(own_task) != _sees_terrain(task):
         raise UsageError(f"--policy {path}: was made for {own_task} and cannot act on {task}")
 

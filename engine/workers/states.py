@@ -11,7 +11,8 @@ NEXT: dict[RunState, frozenset[RunState]] = {
         {_S.STOPPING, _S.FINISHED, _S.STOPPED, _S.FAILED, _S.LOST, _S.INTERRUPTED}
     ),
     _S.STOPPING: frozenset({_S.FINISHED, _S.STOPPED, _S.FAILED, _S.LOST, _S.INTERRUPTED}),
-    _S.FINISHED: frozenset(),
+    # Only a collection whose data were damaged since; `commands.resume` looks.
+    _S.FINISHED: frozenset({_S.QUEUED}),
     _S.STOPPED: frozenset({_S.QUEUED}),
     _S.FAILED: frozenset({_S.QUEUED}),
     _S.LOST: frozenset({_S.QUEUED}),

@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 from engine.errors import HdtuiError, UsageError
+from engine.workers.wording import clause
 
 TOOLS = {
     "rollout": "engine.workers.tools.rollout",
@@ -43,10 +44,10 @@ def main() -> int:
     try:
         result = answer(sys.argv[1] if len(sys.argv) > 1 else "", json.load(sys.stdin))
     except UsageError as error:
-        print(f"hdtui: {error}", file=sys.stderr)  # noqa: T201
+        print(f"hdtui: {clause(str(error))}", file=sys.stderr)  # noqa: T201
         return 2
     except HdtuiError as error:
-        print(f"hdtui: {error}", file=sys.stderr)  # noqa: T201
+        print(f"hdtui: {clause(str(error))}", file=sys.stderr)  # noqa: T201
         return 1
     except KeyboardInterrupt:
         return 1

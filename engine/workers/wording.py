@@ -2,6 +2,7 @@
 
 import unicodedata
 
+_OPENINGS = ("A ", "An ", "Cannot ", "No ", "Robot ", "Run ", "Runs ", "The ", "There ")
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
@@ -11,6 +12,16 @@ def printable(text: str, limit: int = 2000) -> str:
     if line.isascii() and line.isprintable():
         return line
     return "".join("·" if unicodedata.category(letter) in _HIDDEN else letter for letter in line)
+
+
+def clause(sentence: str) -> str:
+    """A sentence as it goes on behind a colon: in lower case unless a name begins it."""
+    return sentence[:1].lower() + sentence[1:] if sentence.startswith(_OPENINGS) else sentence
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things: 1 robot, 2 robots."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def amount(number: float) -> str:

@@ -11,9 +11,13 @@ from db.records import RunKind
 from engine.config.teacher import TeacherConfig
 from engine.errors import UsageError
 from hdtui.cli.launch import queue_and_follow
-from hdtui.cli.options import Detach, Home, Json, Name, Seed, open_workspace
+from hdtui.cli.options import Detach, Home, Json, Name, open_workspace
 from hdtui.cli.pipeline import check_robot_set
 from hdtui.cli.stages import RobotSets, stage_run
+
+NoSeed = Annotated[
+    int | None, typer.Option("--seed", help="No effect: the file keeps the seed of its training.")
+]
 
 
 def adopt_command(
@@ -25,7 +29,7 @@ def adopt_command(
     detach: Detach = False,
     home: Home = None,
     json: Json = False,
-    seed: Seed = None,
+    seed: NoSeed = None,
 ) -> None:
     """Take over a trained teacher's file as a run, to collect from, evaluate and compare.
 
@@ -40,7 +44,7 @@ def adopt_command(
     except ValidationError as error:
         raise UsageError(
             f"{file}: was trained with settings that this version does not know:"
-            f" {error.errors()[0]['loc']}"
+            f" {'.'.join(map(str, error.errors()[0]['loc']))}"
         ) from error
     for robot_set in robots:
         check_robot_set(robot_set, home)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from engine.errors import DatabaseError
+from engine.workers.wording import counted
 from hdtui.cli.options import Home, Json, Seed, home_folder, open_workspace
 from hdtui.cli.output import print_json
 from hdtui.cli.runs import existing
@@ -35,14 +36,16 @@ def upgrade_command(home: Home = None, json: Json = False, seed: Seed = None) ->
 @app.command("check")
 def check_command(home: Home = None, json: Json = False, seed: Seed = None) -> None:
     """Read the whole database and say what is wrong with it."""
-    _, database = existing(home)
+    _, database = existing(home, "is no database")
     problems = database.problems()
     if json:
         print_json({"problems": problems})
     else:
         print("\n".join(problems) or "the database is sound")
     if problems:
-        raise DatabaseError(f"{len(problems)} problems; restore a backup, or keep what still reads")
+        raise DatabaseError(
+            f"{counted(len(problems), 'problem')}; restore a backup, or keep what still reads"
+        )
 
 
 @app.command("backup")
@@ -53,7 +56,7 @@ def backup_command(
     seed: Seed = None,
 ) -> None:
     """Copy the database while runs go on; `hdtui db restore` puts it back."""
-    _, database = existing(home)
+    _, database = existing(home, "is no database")
     if to.exists():
         raise DatabaseError(f"{to} exists already; name a file that does not")
     database.backup(to)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.errors import HdtuiError, UsageError
+from engine.workers.wording import counted
 from hdtui.cli.options import Home, Json, Seed, known_name
 from hdtui.cli.output import print_json, say
-from hdtui.cli.runs import existing
+from hdtui.cli.runs import check_metric_names, existing
 from hdtui.cli.tables import Latency, Limbs, Policies, Scaling, Task, counted_claims, counted_costs
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def _give(table: "Callable[[], DataTable]", file_format: str, out: Path | None, 
     found = table()
     if out is not None:
         write(out, WRITERS[file_format](found).encode())
-        say(f"{out}: {len(found.rows)} rows")
+        say(f"{out}: {counted(len(found.rows), 'row')}")
     if json:
         print_json({"rows": found.records()} if out is None else _written(out, len(found.rows)))
     elif out is None:
@@ -159,9 +160,11 @@ def metrics_command(
     seed: Seed = None,
 ) -> None:
     """Every point of a run's curves, also as events that TensorBoard shows."""
+    from db.queries.metrics import list_series
     from hdtui.services.tables import metrics_table
 
     _, database = existing(home)
+    check_metric_names(run, name or [], {one.name for one in list_series(database, run)})
     table = metrics_table(database, run, name or [])
     if file_format != "tensorboard":
         _give(lambda: table, file_format, out, json)
@@ -169,7 +172,7 @@ def metrics_command(
         raise UsageError("--format tensorboard writes a folder; name it with --out")
     else:
         path = _write_events(database, run, table, out)
-        say(f"{path}: {len(table.rows)} points; `tensorboard --logdir {out}` shows them")
+        say(f"{path}: {counted(len(table.rows), 'point')}; `tensorboard --logdir {out}` shows them")
         if json:
             print_json(_written(path, len(table.rows)))
 
@@ -203,7 +206,7 @@ def curves_command(
 
     _, database = existing(home)
     write(out, curves_plot(database, runs, metric, title).encode())
-    say(f"{out}: {metric} of {len(runs)} {'run' if len(runs) == 1 else 'runs'}")
+    say(f"{out}: {metric} of {counted(len(runs), 'run')}")
     if json:
         print_json({"file": out.absolute(), "metric": metric, "runs": runs})
 
@@ -224,6 +227,6 @@ def run_command(
     for name, plot in report.plots.items():
         write(out / name, plot.encode())
     write(out / REPORT_NAME, report.text.encode())
-    say(f"{out / REPORT_NAME}: {len(report.plots)} plots")
+    say(f"{out / REPORT_NAME}: {counted(len(report.plots), 'plot')}")
     if json:
         print_json({"report": (out / REPORT_NAME).absolute(), "plots": sorted(report.plots)})

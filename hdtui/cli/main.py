@@ -1,11 +1,17 @@
 """The root command: the cockpit without words, and every other command below it."""
 
+import errno
+import os
+import shlex
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from engine.errors import HdtuiError, UsageError
+from engine.workers.wording import clause
 from hdtui.cli import (
     adopt,
     bench,
@@ -20,6 +26,7 @@ from hdtui.cli import (
     tables,
 )
 from hdtui.cli.cockpit import open_cockpit
+from hdtui.cli.deploy import deploy_command
 from hdtui.cli.options import Home, home_folder
 from hdtui.cli.output import say
 
@@ -36,11 +43,16 @@ app.add_typer(bench.app, name="bench")
 app.add_typer(export.app, name="export")
 app.add_typer(database.app, name="db")
 stages.register(app)
+app.command("deploy")(deploy_command)
 app.command("adopt")(adopt.adopt_command)
 tables.register(app)
 runs.app.command("compare")(tables.compare_command)
 app.command("doctor")(doctor.doctor_command)
 app.command("screenshots")(screenshots.screenshots_command)
+
+
+_UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+"""Why a stream without a name takes no more."""
 
 
 @app.callback(invoke_without_command=True)
@@ -59,7 +71,7 @@ def cockpit(
     if context.invoked_subcommand is not None:
         if home is not None:
             raise UsageError(
-                f"--home stands after the command: hdtui {context.invoked_subcommand} --home {home}"
+                f"--home stands after the command: {_with_home_last(context.obj, home)}"
             )
         return
     if demo:
@@ -69,21 +81,47 @@ def cockpit(
     raise typer.Exit(open_cockpit(home_folder(home), readonly=readonly))
 
 
+def _with_home_last(arguments: Sequence[str], home: Path) -> str:
+    """The command line that was meant where ``--home`` stood before the command."""
+    words = list(arguments)
+    place = next(place for place, word in enumerate(words) if word.startswith("--home"))
+    del words[place : place + (1 if "=" in words[place] else 2)]
+    return shlex.join(["hdtui", *words, "--home", str(home)])
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run a command line; the exit code: 0 done, 1 failed, 2 wrong use."""
+    try:
+        code = _run(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        if error.filename is not None or error.errno not in _UNWRITABLE:
+            raise
+        _forget_stdout()
+        if error.errno != errno.EPIPE:  # who closed a pipe has seen enough
+            say(f"hdtui: the output cannot be written: {error.strerror}")
+        return 1
+    return code
+
+
+def _forget_stdout() -> None:
+    """Throw away what still waits to be written, which Python would complain about at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run(arguments: Sequence[str]) -> int:
     command = typer.main.get_command(app)
     try:
-        command(args=list(arguments), prog_name="hdtui")
+        command(args=list(arguments), prog_name="hdtui", obj=list(arguments))
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else int(bool(leaving.code))
     except UsageError as error:
-        say(f"hdtui: {error}")
+        say(f"hdtui: {clause(str(error))}")
         return 2
     except HdtuiError as error:
-        say(f"hdtui: {error}")
+        say(f"hdtui: {clause(str(error))}")
         return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        return 1
     return 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from engine.errors import UsageError
+from engine.errors import UsageError, WorkspaceError
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -24,8 +24,27 @@ Seed = Annotated[
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting.")
 ]
+
+
+def _readable(path: Path | None) -> Path | None:
+    """A file of settings that can be opened.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    if path is not None:
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            raise UsageError(f"--config {path}: cannot be read: {error.strerror}") from error
+    return path
+
+
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="Settings from a TOML file.", metavar="FILE.toml")
+    Path | None,
+    typer.Option(
+        "--config", help="Settings from a TOML file.", metavar="FILE.toml", callback=_readable
+    ),
 ]
 Detach = Annotated[
     bool, typer.Option("--detach/--follow", help="Return at once, or follow until the end.")
@@ -71,12 +90,18 @@ def open_workspace(home: Path | None) -> tuple["Workspace", "Database"]:
 
 
 def read_workspace(home: Path | None) -> tuple["Workspace", "Database | None"]:
-    """The workspace to read, and its database or None where nothing was ever written."""
+    """The workspace to read, and its database or None where nothing was ever written.
+
+    Raises:
+        WorkspaceError: The name is that of a file.
+    """
     from db.session import URL_VARIABLE, Database
     from engine.workers.workspace import Workspace
 
     workspace = Workspace(home_folder(home))
     if URL_VARIABLE not in os.environ and not workspace.database_path.is_file():
+        if workspace.home.exists() and not workspace.home.is_dir():
+            raise WorkspaceError(f"{workspace.home} is no workspace: it is a file")
         return workspace, None
     return workspace, Database.open(workspace.home, create=False)
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
@@ -49,8 +50,13 @@ def safe(text: str) -> str:
     return "\n".join(printable(line) for line in text.expandtabs().split("\n"))
 
 
-def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Columns padded to their widest cell; columns of numbers to the right."""
+def print_table(
+    headings: Sequence[str], rows: Iterable[Sequence[str]], max_width: int | None = None
+) -> None:
+    """Columns padded to their widest cell; columns of numbers to the right.
+
+    Lines longer than ``max_width`` end in an ellipsis.
+    """
     cells = [[printable(cell) for cell in row] for row in [headings, *rows]]
     widths = [max(len(row[column]) for row in cells) for column in range(len(headings))]
     right = [
@@ -62,7 +68,13 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
             cell.rjust(width) if to_right else cell.ljust(width)
             for cell, width, to_right in zip(row, widths, right, strict=True)
         )
-        print(line.rstrip())
+        line = line.rstrip()
+        print(line if max_width is None or len(line) <= max_width else f"{line[: max_width - 1]}…")
+
+
+def terminal_width() -> int | None:
+    """Columns of the terminal that stdout is; None where it is none, so that nothing is cut."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _is_number(text: str) -> bool:

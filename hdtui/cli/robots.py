@@ -8,6 +8,7 @@ import typer
 from db.records import NewRun, Robot, RunKind
 from engine.config.robots import GenerationConfig, MutationConfig
 from engine.errors import RobotError, UsageError
+from engine.workers.wording import counted
 from hdtui.cli.launch import configured, queue_and_follow
 from hdtui.cli.options import (
     Detach,
@@ -21,13 +22,14 @@ from hdtui.cli.options import (
     read_workspace,
 )
 from hdtui.cli.output import print_json, print_table, say
-from hdtui.cli.runs import existing
+from hdtui.cli.runs import existing, no_workspace
 
 if TYPE_CHECKING:
     from engine.morphology.tree import Morphology
 
 app = typer.Typer(no_args_is_help=True, help="Robots: generate, import, mutate, look at, group.")
 TASKS = ("flat", "variable", "obstacles", "incline")
+NO_SETS = "are no robot sets"
 Into = Annotated[str, typer.Option("--into", metavar="SET", help="Name of the new set.")]
 RobotName = Annotated[
     str, typer.Argument(metavar="ROBOT|FILE.xml", help="Name, digest, or a robot's XML file.")
@@ -110,7 +112,7 @@ def import_command(
     robots = load_robots(folder)
     workspace, database = open_workspace(home)
     made = make_set(database, workspace, name, [(robot, role) for robot in robots])
-    say(f"{made.size} robots in set {made.name}")
+    say(f"{counted(made.size, 'robot')} in set {made.name}")
     if json:
         print_json({"set": made})
 
@@ -168,14 +170,14 @@ def select_command(
 
     check_set_name(into)
     known_name(role, ("training", "unseen"), "role")
-    workspace, database = existing(home)
+    workspace, database = existing(home, NO_SETS)
     resolve_set(database, workspace, from_set)
     members = {robot.name: robot for robot in list_robots(database, from_set)}
     missing = [name for name in names if name not in members]
     if missing:
         raise UsageError(f"set {from_set} has no robot {', '.join(missing)}")
     made = create_set(database, into, [(members[name].id, role) for name in names])
-    say(f"{made.size} robots in set {made.name}")
+    say(f"{counted(made.size, 'robot')} in set {made.name}")
     if json:
         print_json({"set": made})
 
@@ -190,9 +192,11 @@ def list_command(
     """The sets, or the robots of one."""
     from db.queries.robots import get_set, list_robots, list_sets
 
-    _, database = read_workspace(home)
+    workspace, database = read_workspace(home)
     sets = [] if database is None else list_sets(database)
     if from_set is None:
+        if database is None:
+            say(no_workspace(workspace.home))
         if json:
             print_json({"sets": sets})
         else:
@@ -201,9 +205,7 @@ def list_command(
                 [[one.name, str(one.size), one.role or "·", one.digest[:7]] for one in sets],
             )
         return
-    if database is None:
-        existing(home)
-        return
+    _, database = existing(home, NO_SETS)
     robots = list_robots(database, get_set(database, from_set).name)
     if json:
         print_json({"set": from_set, "robots": [robot_summary(robot) for robot in robots]})
@@ -311,9 +313,9 @@ def export_command(
     """Write a set's robots as files that MuJoCo and others read."""
     from engine.workers.library import export_set
 
-    workspace, database = existing(home)
+    workspace, database = existing(home, NO_SETS)
     paths = export_set(database, workspace, from_set, folder)
-    say(f"{len(paths)} robots written to {folder}")
+    say(f"{counted(len(paths), 'robot')} written to {folder}")
     if json:
         print_json({"files": paths})
 
@@ -352,4 +354,4 @@ def rollout_command(
     if json:
         print_json(result)
     else:
-        say(f"{out}: {result['steps']} steps, return {result['return']:.3f}")
+        say(f"{out}: {counted(result['steps'], 'step')}, return {result['return']:.3f}")

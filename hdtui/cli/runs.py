@@ -1,13 +1,14 @@
 """``hdtui runs ...``: list, look at, stop, resume, describe and delete runs."""
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from db.records import Run, RunState
+from db.records import Run, RunKind, RunState
 from engine.errors import RunError
 from hdtui.cli.options import (
     Detach,
@@ -18,7 +19,7 @@ from hdtui.cli.options import (
     open_workspace,
     read_workspace,
 )
-from hdtui.cli.output import print_json, print_table, safe, say
+from hdtui.cli.output import print_json, print_table, safe, say, terminal_width
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Past and present runs.")
 RunId = Annotated[int, typer.Argument(metavar="RUN", min=1, help="Number of a run.")]
+OfSeed = Annotated[
+    int | None, typer.Option("--seed", min=0, max=2**31 - 1, help="Only runs of this seed.")
+]
 RunIds = Annotated[list[int], typer.Argument(metavar="RUN...", min=1, help="Numbers of runs.")]
 
 
@@ -44,6 +48,10 @@ def run_summary(run: Run) -> dict[str, Any]:
         "inputs": run.inputs,
         "pipeline": run.pipeline,
         "study": run.group,
+        "robot_sets": run.robot_sets,
+        "device": run.device,
+        "note": run.note,
+        "tags": run.tags,
         "attempt": run.attempt,
         "seed": run.seed,
         "result": run.result,
@@ -52,8 +60,8 @@ def run_summary(run: Run) -> dict[str, Any]:
     }
 
 
-def existing(home: Path | None) -> tuple["Workspace", "Database"]:
-    """The workspace and its database, which must exist.
+def existing(home: Path | None, what: str = "are no runs") -> tuple["Workspace", "Database"]:
+    """The workspace and its database, which must exist; ``what`` there is not where they do not.
 
     Raises:
         RunError: Nothing was ever run in this workspace.
@@ -61,10 +69,15 @@ def existing(home: Path | None) -> tuple["Workspace", "Database"]:
     workspace, database = read_workspace(home)
     if database is None:
         raise RunError(
-            f"{workspace.home}: no workspace here yet, so there are no runs; "
+            f"{no_workspace(workspace.home)}, so there {what}; "
             "start one with `hdtui pipeline --preset quick`, or name another with --home"
         )
     return workspace, database
+
+
+def no_workspace(home: Path) -> str:
+    """The words for a folder in which nothing was ever run."""
+    return f"{home}: no workspace here yet"
 
 
 @app.command("list")
@@ -74,7 +87,7 @@ def list_command(
     archived: Annotated[bool, typer.Option("--archived", help="Archived runs too.")] = False,
     home: Home = None,
     json: Json = False,
-    seed: Seed = None,
+    seed: OfSeed = None,
 ) -> None:
     """Runs, newest first."""
     from db.queries.runs import list_runs
@@ -82,9 +95,11 @@ def list_command(
 
     if state is not None:
         known_name(state, [one.value for one in RunState], "state")
-    _, database = read_workspace(home)
+    workspace, database = read_workspace(home)
     runs = []
-    if database is not None:
+    if database is None:
+        say(no_workspace(workspace.home))
+    else:
         runs = judge_all(list_runs(database, pipeline=pipeline, archived=archived))
     chosen = [
         run
@@ -103,25 +118,31 @@ def list_command(
                 run.name,
                 run.state.value,
                 "·" if run.progress is None else f"{run.progress:.0%}",
-                run.result_text or "·",
+                _outcome(run),
             ]
             for run in chosen
         ],
+        terminal_width(),
     )
 
 
 @app.command("show")
 def show_command(run: RunId, home: Home = None, json: Json = False, seed: Seed = None) -> None:
-    """One run: state, config, lineage, checkpoints and artifacts."""
+    """One run: state, settings, lineage, checkpoints and artifacts."""
     from db.queries.artifacts import list_artifacts, list_checkpoints
     from db.queries.runs import dependants, get_run
     from engine.morphology.poses import ARTIFACT_KIND
     from engine.workers.commands import judge_all
-    from hdtui.services.states import Surroundings, view
+    from engine.workers.liveness import host_name
+    from hdtui.cli.run_text import print_run
+    from hdtui.services.runs import surroundings
+    from hdtui.services.states import SHELL_COMMANDS, view
 
     workspace, database = existing(home)
     record = judge_all([get_run(database, run)])[0]
-    sentence = view(record, Surroundings(now=datetime.now(UTC))).sentence
+    now = datetime.now().astimezone()
+    around = replace(surroundings(database, host_name(), now), orders=SHELL_COMMANDS)
+    sentence = view(record, around).sentence
     checkpoints = list_checkpoints(database, run)
     artifacts = list_artifacts(database, run)
     readers = [dependant.id for dependant in dependants(database, run)]
@@ -139,12 +160,7 @@ def show_command(run: RunId, home: Home = None, json: Json = False, seed: Seed =
             }
         )
         return
-    print(safe(f"{record.id} {record.kind.value} {record.name}: {sentence}"))
-    if record.result_text is not None:
-        print(safe(f"result {record.result_text}"))
-    print(f"folder {workspace.home / record.folder}")
-    print(f"inputs {_identities(record.inputs)}")
-    print(f"used by {_identities(readers)}")
+    print_run(record, sentence, workspace.home, readers, now)
     recordings = [item for item in artifacts if item.kind == ARTIFACT_KIND]
     files = [(item.path, item.size_bytes, item.sha256) for item in checkpoints]
     files += [
@@ -158,10 +174,6 @@ def show_command(run: RunId, home: Home = None, json: Json = False, seed: Seed =
     if recordings:
         size = sum(item.size_bytes for item in recordings)
         print(f"{len(recordings)} recorded episodes, {size} bytes")
-
-
-def _identities(runs: Iterable[int]) -> str:
-    return " ".join(map(str, runs)) or "none"
 
 
 @app.command("logs")
@@ -203,16 +215,9 @@ def metrics_command(
 
     _, database = existing(home)
     get_run(database, run)
-    series = [
-        one
-        for one in list_series(database, run)
-        if (robots or one.robot_digest is None) and (not name or one.name in name)
-    ]
-    if name and not series:
-        known = sorted({one.name for one in list_series(database, run)})
-        raise RunError(
-            f"run {run}: no metric {', '.join(name)}; it has {', '.join(known) or 'none'}"
-        )
+    found = [one for one in list_series(database, run) if robots or one.robot_digest is None]
+    check_metric_names(run, name or [], {one.name for one in found})
+    series = [one for one in found if not name or one.name in name]
     if json:
         curves = []
         for one in series:
@@ -242,6 +247,18 @@ def metrics_command(
     )
 
 
+def check_metric_names(run: int, names: Iterable[str], known: Collection[str]) -> None:
+    """See that a run has reported all of these metrics.
+
+    Raises:
+        RunError: One is missing.
+    """
+    missing = [name for name in names if name not in known]
+    if missing:
+        there_are = ", ".join(sorted(known)) or "none"
+        raise RunError(f"run {run}: no metric {', '.join(missing)}; it has {there_are}")
+
+
 @app.command("stop")
 def stop_command(
     runs: RunIds,
@@ -265,7 +282,7 @@ def stop_command(
 def resume_command(
     runs: RunIds, detach: Detach = True, home: Home = None, json: Json = False, seed: Seed = None
 ) -> None:
-    """Continue stopped, failed, lost or interrupted runs from their last checkpoint."""
+    """Continue stopped, failed, lost or interrupted runs; repair a finished collection's data."""
     from db.queries.runs import list_runs
     from engine.workers.commands import ensure_supervisor, resume
     from hdtui.cli.follow import follow
@@ -274,10 +291,11 @@ def resume_command(
     for run in runs:
         say(f"{run}: {_resuming(resume(database, run))}")
     ensure_supervisor(workspace.home)
-    if not detach:
-        follow(database, workspace.home, runs)
+    followed = [] if detach else follow(database, workspace.home, runs)
     if json:
         print_json({"runs": [run_summary(run) for run in list_runs(database, ids=runs)]})
+    if any(run.state is not RunState.FINISHED for run in followed):
+        raise typer.Exit(1)
 
 
 @app.command("note")
@@ -310,7 +328,7 @@ def note_command(
     record = get_run(database, run)
     say(f"{run}: {_described(record)}")
     if json:
-        print_json({**run_summary(record), "note": record.note, "tags": record.tags})
+        print_json(run_summary(record))
 
 
 @app.command("delete")
@@ -344,16 +362,28 @@ def _described(run: Run) -> str:
     return safe(", ".join(words))
 
 
+def _outcome(run: Run) -> str:
+    """What a run gave, or why it did not."""
+    failed = run.state in (RunState.FAILED, RunState.LOST, RunState.INTERRUPTED)
+    told = (run.reason, run.result_text) if failed else (run.result_text, run.reason)
+    return next((words for words in told if words), "·")
+
+
 def _stopping(run: Run) -> str:
     if run.state is RunState.STOPPED:
         return run.reason or "stopped"
     if run.kill_requested_at is not None:
         kept = "its last checkpoint is kept" if run.checkpoint_step is not None else "nothing kept"
+        if run.kind is RunKind.COLLECTION:
+            kept = "the robots that are finished are kept"
         return f"being killed, {kept}"
     return "stopping, it writes a checkpoint and leaves"
 
 
 def _resuming(run: Run) -> str:
+    """What a resumed run goes on from; stages without checkpoints begin again, but collections."""
+    if run.kind is RunKind.COLLECTION:
+        return "queued again, it keeps the robots that are finished and collects the others"
     if run.checkpoint_step is None:
         return "queued again, it has no checkpoint and starts from the beginning"
     return f"queued again, it goes on from its checkpoint at step {run.checkpoint_step}"

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.errors import HdtuiError, UsageError
+from engine.workers.wording import counted
 from hdtui.cli.dots import with_drawn_dots
+from hdtui.cli.options import known_name
 from hdtui.cli.output import say
 
 if TYPE_CHECKING:
@@ -58,12 +60,15 @@ def screenshots_command(
     from hdtui.services.demo.world import build
 
     os.environ.pop(URL_VARIABLE, None)
-    out.mkdir(parents=True, exist_ok=True)
-    names = only.split(",") if only else [shot.name for shot in SHOTS]
+    known = [shot.name for shot in SHOTS]
+    names = (
+        [known_name(name.strip(), known, "screen") for name in only.split(",")] if only else known
+    )
     columns, _, rows = size.partition("x")
     if not (columns.isdecimal() and rows.isdecimal()):
         raise UsageError(f"--size {size}: expected columns x rows, such as 80x24")
     cells = (int(columns), int(rows))
+    out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="hdtui-demo-") as folder:
         home = Path(folder) / "demo"
         build(home)
@@ -74,7 +79,7 @@ def screenshots_command(
 
         asyncio.run(take(home, names, theme, cells, keep))
     kinds = "SVG and PNG" if converter else "SVG; `pip install cairosvg` adds PNG"
-    say(f"{len(names)} screens in {out}: {kinds}")
+    say(f"{counted(len(names), 'screen')} in {out}: {kinds}")
 
 
 async def take(

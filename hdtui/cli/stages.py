@@ -1,22 +1,21 @@
-"""One command per stage: teach, collect, distill, evaluate, deploy; each a run."""
+"""One command per stage that trains or judges: teach, collect, distill, evaluate; each a run."""
 
 import hashlib
-import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from db.records import NewRun, Run, RunKind, RunState
-from engine.config.base import Config
+from db.records import NewRun, Robot, Run, RunKind, RunState
+from engine.config.base import Config, TaskName
 from engine.config.distillation import CollectionConfig, StudentConfig
-from engine.config.evaluation import DeploymentConfig, EvaluationConfig
+from engine.config.evaluation import EvaluationConfig
 from engine.config.presets import stage_preset
 from engine.config.teacher import TeacherConfig
-from engine.errors import DeploymentError, UsageError
-from hdtui.cli.launch import ConfigType, configured, queue_and_follow
+from engine.errors import RobotError, UsageError
+from hdtui.cli.launch import ConfigType, configured, queue_and_follow, run_document
 from hdtui.cli.options import (
     ConfigFile,
     Detach,
@@ -28,12 +27,15 @@ from hdtui.cli.options import (
     Seed,
     Settings,
     Study,
+    known_name,
     open_workspace,
+    read_workspace,
 )
-from hdtui.cli.output import say
+from hdtui.cli.output import print_table
 from hdtui.cli.pipeline import check_robot_set
 from hdtui.cli.runs import existing
 from hdtui.services.inherited import (
+    check_ground,
     check_teachers,
     collection_of_teacher,
     evaluation_of_policies,
@@ -53,13 +55,20 @@ RobotSets = Annotated[
 ]
 
 
+_MAKES = {
+    RunKind.TEACHER: "`hdtui teach --robots SET`",
+    RunKind.COLLECTION: "`hdtui collect TEACHER --robots SET`",
+    RunKind.STUDENT: "`hdtui distill COLLECTION`",
+}
+"""Commands whose runs are the inputs of others."""
+
+
 def register(app: typer.Typer) -> None:
     """Add the stage commands to the root command."""
     app.command("teach")(teach_command)
     app.command("collect")(collect_command)
     app.command("distill")(distill_command)
     app.command("evaluate")(evaluate_command)
-    app.command("deploy")(deploy_command)
 
 
 def stage_config(
@@ -101,7 +110,10 @@ def input_run(database: "Database", run_id: int, kinds: Sequence[RunKind]) -> Ru
     run = get_run(database, run_id)
     if run.kind not in kinds:
         wanted = " or ".join(kind.value for kind in kinds)
-        raise UsageError(f"run {run_id} is a {run.kind.value}, expected a {wanted}")
+        raise UsageError(
+            f"run {run_id} is a {run.kind.value}, expected a {wanted};"
+            f" {_MAKES[kinds[0]].format(run=run_id)} makes one"
+        )
     if run.state.ended and run.state is not RunState.FINISHED:
         raise UsageError(
             f"run {run_id} {run.kind.value} is {run.state.value}, expected finished; "
@@ -188,6 +200,7 @@ def collect_command(
         seed,
         lambda base: collection_of_teacher(base, source),
     )
+    check_ground(found_in(database), [source.id], chosen.task)
     for robot_set in robots:
         resolve_set(database, workspace, robot_set)
     check_teachers(database, source, robots)
@@ -258,10 +271,18 @@ def evaluate_command(
     from db.queries.robots import list_robots
     from engine.workers.policy_files import find_policy_files
 
+    if task is not None:
+        known_name(task, get_args(TaskName), "task")
     words = list(settings or [])
     words += [] if episodes is None else [f"episodes={episodes}"]
     words += [] if task is None else [f'task.name="{task}"']
-    workspace, database = existing(home)
+    if any(word.isdecimal() for word in policies):
+        workspace, database = existing(home)
+    else:
+        if read_workspace(home)[1] is None:
+            for word in robots:
+                check_robot_set(word, home)
+        workspace, database = open_workspace(home)
     inputs, baselines, files = policy_words(database, policies)
     chosen = stage_config(
         EvaluationConfig,
@@ -272,6 +293,7 @@ def evaluate_command(
         seed,
         lambda base: evaluation_of_policies(base, found_in(database), inputs),
     )
+    check_ground(found_in(database), inputs, chosen.task)
     sets = robot_sets(workspace, database, robots)
     new_run = stage_run(RunKind.EVALUATION, chosen, name, inputs, sets, study)
     extra: dict[str, object] = {"baselines": baselines}
@@ -280,7 +302,24 @@ def evaluate_command(
         found = find_policy_files(files, chosen.task.name, digests)
         extra["files"] = [file.document() for file in found]
     new_run = replace(new_run, extra=extra)
-    queue_and_follow(workspace, database, new_run, detach=detach, json=json)
+    run = queue_and_follow(workspace, database, new_run, detach=detach, json=json)
+    if not detach and not json:
+        print_returns(run_document(workspace, database, run)["evaluation"])
+
+
+def print_returns(evaluation: Mapping[str, Any]) -> None:
+    """Mean return of each policy over all robots and by what training knew of them."""
+    groups = evaluation["returns"]
+    rows = []
+    for policy in evaluation["policies"]:
+        estimate = policy["mean_return"]
+        low, high = estimate["low"], estimate["high"]
+        interval = "·" if low is None or low == high else f"[{low:.0f}, {high:.0f}]"
+        of_groups = [f"{returns[policy['label']]:.0f}" for returns in groups.values()]
+        rows.append([policy["label"], f"{estimate['value']:.0f}", interval, *of_groups])
+    headings = {"train": "trained", "unseen": "unseen", "robots": "other"}
+    columns = [headings.get(group, group) for group in groups]
+    print_table(["policy", "return", "interval", *columns], rows)
 
 
 def policy_words(
@@ -299,7 +338,10 @@ def policy_words(
         if word in ("random", "zero"):
             baselines.append(word)
         elif word.isdecimal():
-            inputs.append(input_run(database, int(word), kinds).id)
+            run = input_run(database, int(word), kinds)
+            if run.id in inputs:
+                raise UsageError(f"--policy {word}: run {run.id} is named more than once")
+            inputs.append(run.id)
         else:
             files.append(Path(word))
     return inputs, baselines, files
@@ -309,80 +351,32 @@ def robot_sets(workspace: "Workspace", database: "Database", words: Sequence[str
     """Sets by name; single robots become a set of their own.
 
     Raises:
-        UsageError: A word names neither a set nor a robot.
+        UsageError: A word names neither a set nor a robot, or there is none.
     """
-    from db.queries.robots import list_sets
-    from engine.workers.library import BUILT_IN_SETS, resolve_set, select_into_set
+    from db.queries.robots import get_robot, list_sets
+    from engine.workers.library import BUILT_IN_SETS, resolve_set
 
     known = {one.name for one in list_sets(database)} | set(BUILT_IN_SETS)
-    names = [word for text in words for word in text.split(",") if word]
+    names = list(dict.fromkeys(word for text in words for word in text.split(",") if word))
+    if not names:
+        raise UsageError("no robots are named; name a set or robots, comma-separated")
     sets = [name for name in names if name in known]
     for name in sets:
         resolve_set(database, workspace, name)
-    single = [name for name in names if name not in known]
-    if single:
-        digest = hashlib.sha256(" ".join(sorted(single)).encode()).hexdigest()[:7]
-        marked = f"marked-{digest}"
-        if marked not in known:
-            select_into_set(database, marked, single, role=None)
-        sets.append(marked)
-    return sets
-
-
-def deploy_command(
-    student: RunArgument,
-    robots: Annotated[
-        list[str],
-        typer.Option("--robot", metavar="ROBOT|FILE.xml|SET", help="May be repeated."),
-    ],
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Folder to copy the files to as well.")
-    ] = None,
-    file_format: Annotated[
-        str | None, typer.Option("--format", help="npz (numpy alone) or onnx.")
-    ] = None,
-    settings: Settings = None,
-    name: Name = None,
-    study: Study = None,
-    home: Home = None,
-    json: Json = False,
-    seed: Seed = None,
-) -> None:
-    """Write one robot's MLP as a file that runs anywhere, with a JSON that explains it."""
-    from db.queries.artifacts import list_artifacts
-    from engine.morphology.mjcf import load_robot
-    from engine.workers.library import add_to_library
-
-    words = list(settings or [])
-    words += [] if file_format is None else [f'format="{file_format}"']
-    chosen = stage_config(DeploymentConfig, "deployment", "quick", None, words, seed)
-    workspace, database = existing(home)
-    input_run(database, student, [RunKind.STUDENT])
-    files = {robot: load_robot(Path(robot)) for robot in robots if robot.endswith(".xml")}
-    if files:
-        add_to_library(database, workspace, files.values())
-    names = [files[robot].digest if robot in files else robot for robot in robots]
-    sets = robot_sets(workspace, database, names)
-    new_run = stage_run(RunKind.DEPLOYMENT, chosen, name, (student,), sets, study)
-    run = queue_and_follow(workspace, database, new_run, detach=False, json=json)
-    if out is not None:
-        for artifact in list_artifacts(database, run.id):
-            copy_deployed(workspace.resolve(artifact.path), out)
-
-
-def copy_deployed(policy: Path, out: Path) -> None:
-    """Copy a deployed policy, the JSON that explains it and the scene to try it in.
-
-    Raises:
-        DeploymentError: The policy or its JSON is missing, or the folder cannot be written.
-    """
-    scene = policy.with_suffix(".xml")
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        # A robot that sees terrain has no scene of its own.
-        for source in (policy, policy.with_suffix(".json"), *([scene] if scene.is_file() else [])):
-            shutil.copy2(source, out / source.name)
-            say(str(out / source.name))
-    except OSError as error:
-        problem = f"{error.filename}: {error.strerror}"
-        raise DeploymentError(f"{policy.name} cannot be copied to {out}: {problem}") from error
+        single = [get_robot(database, name) for name in names if name not in known]
+    except RobotError as error:
+        raise UsageError(
+            f"{str(error).rstrip('.')}, nor a set of that name; `hdtui robots list` shows the sets,"
+            " `hdtui robots list SET` its robots"
+        ) from error
+    return [*sets, marked_set(database, single)] if single else sets
+
+
+def marked_set(database: "Database", robots: "Sequence[Robot]") -> str:
+    """The set of just these robots of the library: its name."""
+    from db.queries.robots import create_set
+
+    marked = sorted({(robot.name, robot.digest, robot.id) for robot in robots})
+    digest = hashlib.sha256(repr([each[:2] for each in marked]).encode()).hexdigest()[:7]
+    return create_set(database, f"marked-{digest}", [(number, None) for *_, number in marked]).name

@@ -89,23 +89,27 @@ def _print_costs(document: Mapping[str, Any]) -> None:
         itself = {"parameters": 1.0, "macs": 1.0}
         ratios = document["ratios"].get(each["policy"], itself)
         latency = each["latency_us"]
-        timed = [f"{latency['p50']:.0f}", f"{latency['p95']:.0f}"] if latency else ["·", "·"]
+        wall = [f"{latency[name]:.0f}" if latency else "·" for name in ("p50", "p95")]
         return [
             each["policy"],
             amount(each["parameters"]),
             ratio(ratios.get("parameters")),
             amount(each["macs"]),
             ratio(ratios.get("macs")),
-            *timed,
+            *wall,
             ratio(ratios.get("latency")),
+            f"{latency['cpu']:.0f}" if latency else "·",
+            ratio(ratios.get("cpu")),
         ]
 
     rows = document["rows"]
     print(f"one action on {rows[0]['task']}, {rows[0]['limbs']} limb slots")
-    headings = ["policy", "parameters", "ratio", "MACs", "ratio", "p50 us", "p95 us", "ratio"]
+    times = ["p50 us", "p95 us", "ratio", "CPU us", "ratio"]
+    headings = ["policy", "parameters", "ratio", "MACs", "ratio", *times]
     print_table(headings, map(row, rows))
     for runtime, each in document.get("runtimes", {}).items():
-        print(f"base-mlp in {runtime}: p50 {each['p50']:.0f} us, p95 {each['p95']:.0f} us")
+        wall = f"p50 {each['p50']:.0f} us, p95 {each['p95']:.0f} us"
+        print(f"base-mlp in {runtime}: {wall}, CPU {each['cpu']:.0f} us")
 
 
 def _print_curves(curves: Mapping[str, Mapping[str, Any]]) -> None:

@@ -1,6 +1,7 @@
 """Compare: marked runs as groups over seeds, with intervals and Welch's difference."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -22,7 +23,7 @@ from hdtui.services.metric_names import metric_label, metric_value
 from hdtui.services.smoothing import WEIGHTS
 from hdtui.services.statistics import Difference, Interval
 from hdtui.widgets.chart import CURVE_ROLES, Chart, ChartSpec, Curve
-from hdtui.widgets.lines import Lines, Span, muted
+from hdtui.widgets.lines import Lines, Span, left_and_right, line_width, muted
 from hdtui.widgets.rule import Pane
 from hdtui.widgets.shell_rows import Key
 from hdtui.widgets.table import Column, Table, TableRow
@@ -187,7 +188,7 @@ class CompareScreen(CockpitScreen):
             half, end = f"at {self._x_words(self.end / 2)}", f"at {self._x_words(self.end)}"
         if self.groups:
             difference = f"difference to {self.groups[self.baseline].letter}"
-        return [
+        columns = [
             Column("letter", "", 1, gap=1),
             Column("group", "run" if self.by == "run" else "group", 16, grow=True, gap=1),
             Column("seeds", "seeds", 5, True, leaves_first=3),
@@ -195,6 +196,12 @@ class CompareScreen(CockpitScreen):
             Column("end", end, 13, True),
             Column("difference", difference, 19, True, gap=0, leaves_first=1),
         ]
+        return [*columns[:3], *(self._wide_enough(place, columns[place]) for place in (3, 4, 5))]
+
+    def _wide_enough(self, place: int, column: Column) -> Column:
+        """The column as wide as its widest number."""
+        widest = max((line_width(self._row(row).cells[place]) for row in self.rows), default=0)
+        return replace(column, width=max(column.width, widest))
 
     def _x_words(self, x: float) -> str:
         return duration(x) if self.x_axis == "wall time" else steps(x)
@@ -247,9 +254,11 @@ class CompareScreen(CockpitScreen):
 
     def _show_words(self) -> None:
         ids = " · ".join(" ".join(str(run.id) for run in group.runs) for group in self.groups)
-        counts = " and ".join(str(len(group.curves)) for group in self.groups[:4])
-        words = f"t interval; difference by Welch, n {counts}" if self.groups else ""
-        self.words.show([(Span(f"   {ids}    "), muted(words))])
+        drawn = [group for group in self.groups if group.curves]
+        counts = " and ".join(str(len(group.curves)) for group in drawn[:4])
+        words = f"t interval; difference by Welch, n {counts}" if drawn else ""
+        left, right = (Span(f"   {ids}"),), (muted(f"    {words} "),)
+        self.words.show([left_and_right(left, right, self.words.size.width)])
 
     def action_group(self) -> None:
         place = GROUPINGS.index(self.by) if self.by in GROUPINGS else 0

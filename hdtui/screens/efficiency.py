@@ -1,6 +1,7 @@
 """Efficiency: what one action costs per policy, what it earns, and the claims of the paper."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -15,6 +16,7 @@ from hdtui.messages import Answer
 from hdtui.screens.efficiency_parts import (
     CLAIM_COLUMNS,
     COST_COLUMNS,
+    CostLine,
     bar_lines,
     claim_row,
     cost_lines,
@@ -27,8 +29,16 @@ from hdtui.screens.efficiency_parts import (
 from hdtui.screens.shell import CockpitScreen
 from hdtui.services.claims import Verdict
 from hdtui.services.cockpit import now
-from hdtui.services.counting import count, count_by_limbs, uncounted
-from hdtui.services.efficiency import TASKS, EfficiencyFacts, read_efficiency
+from hdtui.services.counting import count, count_by_limbs, count_rows, limb_rows, uncounted
+from hdtui.services.efficiency import (
+    TASKS,
+    EfficiencyFacts,
+    counted_now,
+    efficiency_of_nothing,
+    own_networks,
+    read_efficiency,
+)
+from hdtui.services.store import NoWorkspaceError
 from hdtui.widgets.chart import Chart, ChartSpec
 from hdtui.widgets.lines import Line, Lines, muted
 from hdtui.widgets.rule import Pane
@@ -38,6 +48,7 @@ from hdtui.widgets.table import Table
 _VIEWS = ("bars", "pareto", "limbs", "table")
 _ROWS_FOR_ALL = 40
 """A terminal with fewer rows has no place for costs, a chart and the claims at once."""
+_ROOM_FOR_WORDS, _ROOM_FOR_LIMBS = 78, 100
 _CONVENTION = " policy alone; one multiply-add counts once; latency: batch 1, one thread, numpy"
 
 
@@ -57,7 +68,9 @@ class EfficiencyScreen(CockpitScreen):
     )
     HELP_NOTES = (
         "Ratios are to the base MLP of HyperDistill. The policy alone is counted: no critic,\n"
-        "no hypernetwork; 12 limb slots on both sides; one multiply-add counts once.",
+        "no hypernetwork; 12 limb slots on both sides; one multiply-add counts once.\n"
+        "Returns are of the evaluation in the title, which judged n robots; a row of another\n"
+        "evaluation says of which: in 13 n 28.",
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "view", show=False),
@@ -73,7 +86,7 @@ class EfficiencyScreen(CockpitScreen):
         self.task_name = TASKS[0]
         self.view = _VIEWS[0]
         self.counting = ""
-        self.asked: set[str] = set()
+        self.asked: set[tuple[str, frozenset[str]]] = set()
         self.costs = Table(COST_COLUMNS, widget_id="costs")
         self.chart = Chart()
         self.legend = Lines()
@@ -106,13 +119,10 @@ class EfficiencyScreen(CockpitScreen):
         self.ask("efficiency", lambda database: read_efficiency(database, counted))
 
     def empty_facts(self, topic: str) -> Any:
-        self.asked.update(TASKS)  # there is no workspace yet to keep counts in
-        return EfficiencyFacts({}, (), {}, (), ())
+        return efficiency_of_nothing(self.cockpit.counted)
 
     def show_facts(self, topic: str, facts: Any) -> None:
         if isinstance(facts, EfficiencyFacts):
-            if self.facts is not None and not self.facts.claims and facts.claims:
-                self.asked.clear()  # the workspace has begun
             self.facts = facts
             self._count_what_is_missing(facts)
             self.show_costs()
@@ -129,12 +139,23 @@ class EfficiencyScreen(CockpitScreen):
         self.costs.set_empty("No policy is counted and no run evaluated yet.")
         rows = {line.key: line for line in lines}
         keys = list(rows)
+        apart = [len(line.name) for line in lines if line.reached and line.reached.apart]
+        first = replace(COST_COLUMNS[0], width=max(COST_COLUMNS[0].width, *apart, 0))
+        self.costs.set_columns((first, *COST_COLUMNS[1:]))
         self.costs.set_rows(keys, lambda index: cost_row(rows[keys[index]], facts, self.task_name))
         tasks = " ".join(f"[{task}]" if task == self.task_name else task for task in TASKS)
-        limbs = f" · {lines[0].cost.limbs} limb slots" if lines and lines[0].cost else ""
-        self.query_one("#costs-pane", Pane).set_rule(f"Cost of one action{limbs}", tasks)
+        self.query_one("#costs-pane", Pane).set_rule(self._title(facts, lines), tasks)
         self._show_view(facts)
         self._show_claims(facts)
+
+    def _title(self, facts: EfficiencyFacts, lines: Sequence[CostLine]) -> str:
+        """For how many limbs was counted, and in which evaluation most returns were measured."""
+        shared, width = facts.shared(self.task_name), self.size.width
+        words = ["Cost of one action" if width >= _ROOM_FOR_WORDS else "Cost"]
+        if lines and lines[0].cost and (shared is None or width >= _ROOM_FOR_LIMBS):
+            words.append(f"{lines[0].cost.limbs} limb slots")
+        words += [f"evaluation {shared.measured_in}"] if shared else []
+        return " · ".join(words)
 
     def _show_view(self, facts: EfficiencyFacts) -> None:
         bars, chart = self.query_one("#bars-pane", Pane), self.query_one("#chart-pane", Pane)
@@ -185,17 +206,43 @@ class EfficiencyScreen(CockpitScreen):
         pane = self.query_one("#claims-pane", Pane)
         pane.styles.height = len(claims) + 2
         good = sum(claim.verdict is Verdict.REPRODUCED for claim in claims)
-        pane.set_rule("Claims of the paper", f"{good} of {len(claims)} reproduced")
+        unmeasured = sum(claim.verdict is Verdict.NOT_MEASURED for claim in claims)
+        words = f"{good} of {len(claims)} reproduced"
+        if unmeasured and self.size.width >= _ROOM_FOR_WORDS:
+            words += f", {unmeasured} not measured yet"
+        pane.set_rule("Claims of the paper", words)
 
     def _count_what_is_missing(self, facts: EfficiencyFacts) -> None:
-        missing = [task for task in uncounted(facts, TASKS) if task not in self.asked]
+        wanted = {task: (task, frozenset(own_networks(facts.reached, task))) for task in TASKS}
+        missing = [task for task in uncounted(facts, TASKS) if wanted[task] not in self.asked]
         if not missing or self.counting:
             return
-        self.asked.update(missing)  # once: what a child cannot count, it cannot count again
+        # Once: what a child cannot count, it cannot count again.
+        self.asked.update(wanted[task] for task in missing)
         self._in_child(
             f"A child process counts the networks on {' '.join(missing)}, about 15s.",
-            [partial(count, self.cockpit, facts, task) for task in missing],
+            [partial(self._count, facts, task) for task in missing],
         )
+
+    def _count(self, facts: EfficiencyFacts, task: str, **options: Any) -> str:
+        """Count in a child; where no workspace can keep it, this cockpit does."""
+        if self._has_workspace():
+            return count(self.cockpit, facts, task, **options)
+        self.cockpit.counted[task] = counted_now(count_rows(facts, task, **options))
+        return f"counted on {task}"
+
+    def _count_by_limbs(self, **options: Any) -> str:
+        if self._has_workspace():
+            return count_by_limbs(self.cockpit, **options)
+        self.cockpit.counted["limbs"] = counted_now(limb_rows(**options))
+        return "counted by limbs"
+
+    def _has_workspace(self) -> bool:
+        try:
+            self.cockpit.store.open()
+        except NoWorkspaceError:
+            return False
+        return True
 
     def _in_child(self, sentence: str, acts: Sequence[Any]) -> None:
         """Run counting functions one after the other in a thread, each ending in a read.
@@ -229,7 +276,7 @@ class EfficiencyScreen(CockpitScreen):
         if self.view == "limbs" and facts is not None and not facts.by_limbs and not self.counting:
             self._in_child(
                 "A child process counts the networks for 2 to 24 limbs, about 10s.",
-                [partial(count_by_limbs, self.cockpit)],
+                [self._count_by_limbs],
             )
         self.show_costs()
 
@@ -243,7 +290,7 @@ class EfficiencyScreen(CockpitScreen):
         elif self.may_act():
             self.say("measuring latency: batch 1, one thread, interleaved, about 20s")
             sentence = "A child process measures latency, about 20s."
-            act = partial(count, self.cockpit, self.facts, self.task_name, latency=True)
+            act = partial(self._count, self.facts, self.task_name, latency=True)
             self._in_child(sentence, [act])
 
     def on_table_chosen(self, message: Table.Chosen) -> None:

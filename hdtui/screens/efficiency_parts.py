@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from db.records import RunKind
-from hdtui.formatting import UNKNOWN, amount, duration, episode_return, grouped
+from hdtui.formatting import UNKNOWN, amount, duration, episode_return, grouped, shorten
 from hdtui.services.claims import Claim, Verdict
 from hdtui.services.efficiency import BASE, TEACHER, Cost, EfficiencyFacts, Reached
 from hdtui.services.smoothing import Path
@@ -16,7 +16,7 @@ from hdtui.widgets.lines import Line, Span, line_width, muted
 from hdtui.widgets.table import Column, TableRow
 
 COST_COLUMNS = (
-    Column("policy", "policy", 23, gap=1),
+    Column("policy", "policy", 23, grow=True, gap=1, middle=True),
     Column("parameters", "parameters", 10, True, gap=1),
     Column("parameters_ratio", "", 6, True, gap=1, leaves_first=2),
     Column("macs", "MACs", 7, True, gap=1),
@@ -26,10 +26,10 @@ COST_COLUMNS = (
 )
 CLAIM_COLUMNS = (
     Column("glyph", "", 1, gap=1),
-    Column("claim", "claim", 26, gap=1),
-    Column("target", "target", 10, gap=1),
-    Column("here", "here", 21, grow=True, gap=1),
-    Column("verdict", "verdict", 16, gap=0),
+    Column("claim", "claim", 27, gap=1),
+    Column("target", "target", 10, gap=1, leaves_first=1),
+    Column("here", "here", 22, grow=True, gap=1),
+    Column("verdict", "verdict", 14, gap=0),
 )
 _GLYPHS = {
     Verdict.REPRODUCED: ("✓", "good"),
@@ -140,7 +140,11 @@ def bar_lines(lines: Sequence[CostLine], width: int, rows: int) -> list[Line]:
         share = max(0.0, math.log(_macs(cost) / _BAR_START)) / decades
         bar = block_bar(share, room).rstrip()
         drawn.append(
-            (Span(f" {cost.name:<25}"), Span(bar, "accent"), Span(f" {amount(cost.macs)}"))
+            (
+                Span(f" {shorten(cost.name, 25):<25}"),
+                Span(bar, "accent"),
+                Span(f" {amount(cost.macs)}"),
+            )
         )
     return drawn
 
@@ -228,13 +232,14 @@ def _row_width(entries: Sequence[Line]) -> int:
 def claim_row(claim: Claim) -> TableRow:
     """A claim with its verdict as glyph and words."""
     glyph, role = _GLYPHS[claim.verdict]
+    verdict = claim.verdict.removesuffix(" yet")
     return TableRow(
         (
             (Span(glyph, role),),
             (Span(claim.name),),
             (muted(claim.target),),
             (Span(claim.here),),
-            (Span(claim.verdict, role if claim.verdict is not Verdict.NOT_MEASURED else "muted"),),
+            (Span(verdict, role if claim.verdict is not Verdict.NOT_MEASURED else "muted"),),
         )
     )
 

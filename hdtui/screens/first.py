@@ -17,7 +17,7 @@ from hdtui.widgets.shell_rows import Key, Paragraph
 from hdtui.widgets.table import Column, Table, TableRow
 
 CHOICES = (
-    ("quick", "start the quick pipeline", "8 new robots, about 12 min, a curve in 10s"),
+    ("quick", "start the quick pipeline", "8 new robots, 4 to 9 min, a curve in 10s"),
     ("smoke", "start the smoke pipeline", "every stage once, under 60s, learns nothing"),
     ("new", "new run", "choose stage, preset, robots and settings"),
     ("import", "import robots", "a folder with xml/ and metadata/"),
@@ -64,6 +64,7 @@ class FirstScreen(CockpitScreen):
         self.about = Paragraph(ABOUT["quick"])
         self.same_as = Paragraph(COMMANDS["quick"])
         self.machine = Lines()
+        self.told = Answer("")
 
     def compose_body(self) -> ComposeResult:
         welcome = f"Welcome. This workspace is empty: {self.cockpit.home}"
@@ -163,11 +164,17 @@ class FirstScreen(CockpitScreen):
         app.screen.post_message(WorldChanged())
         app.screen.post_message(Answer(sentence))
 
+    def on_answer(self, message: Answer) -> None:
+        super().on_answer(message)
+        self.told = message
+
     def on_world_changed(self, message: WorldChanged) -> None:
-        """Runs appeared, whoever started them: Home has something to show."""
+        """Runs appeared, whoever started them: Home has something to show, and says the answer."""
         counts = getattr(self.app, "counts", None)
         if counts is not None and counts.total and self.is_current:
+            app, told = self.app, self.told
             self.dismiss()
+            app.screen.post_message(Answer(told.text, told.role))
             return
         super().on_world_changed(message)
 

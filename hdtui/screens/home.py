@@ -13,6 +13,7 @@ from hdtui.messages import Loaded
 from hdtui.screens.home_parts import (
     ACTIVE_COLUMNS,
     EVENT_COLUMNS,
+    NOTHING_YET,
     active_row,
     event_row,
     machine_lines,
@@ -58,6 +59,7 @@ class HomeScreen(RunActionsScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "new_run", show=False),
         Binding("left_square_bracket", "older(-1)", show=False),
         Binding("right_square_bracket", "older(1)", show=False),
     ]
@@ -123,6 +125,9 @@ class HomeScreen(RunActionsScreen):
             self.ask("split", lambda database: read_time_split(database, run_id))
             self._read_chart(run_id)
 
+    def empty_facts(self, topic: str) -> Any:
+        return NOTHING_YET if topic == "home" else None
+
     def _read_chart(self, run_id: int) -> None:
         """Where there is room: the headline curve of the cursor's run and of the pinned one."""
         if not self.has_class("roomy"):
@@ -165,7 +170,7 @@ class HomeScreen(RunActionsScreen):
 
     def show_facts(self, topic: str, facts: Any) -> None:
         if isinstance(facts, HomeFacts):
-            self.active.set_empty("Nothing runs. n starts something; Runs (2) has all that ran.")
+            self.active.set_empty("Nothing runs. n opens a form; Runs (2) has all that ran.")
             self.events.set_empty("No events yet.")
             self._show_home(facts)
         elif isinstance(facts, CurvesFacts):
@@ -197,7 +202,7 @@ class HomeScreen(RunActionsScreen):
         pipeline = facts.pipeline
         if pipeline is None:
             pane.set_rule("Pipeline", "")
-            self.strip.show_columns([[(Span("No pipeline yet. n starts one.", "muted"),)]])
+            self.strip.show_columns([[(Span("No pipeline yet. n opens its form.", "muted"),)]])
             return
         told = facts.forecast
         progress = percent(told.progress) if told is not None else UNKNOWN
@@ -239,6 +244,11 @@ class HomeScreen(RunActionsScreen):
             return
         pane.set_rule(f"Time in {split.run_id}, last minute")
         self.split_body.show(split_lines(split, self.split_body.size.width))
+
+    def action_new_run(self) -> None:
+        """Open the form; where there is no pipeline, on the one that starts a pipeline."""
+        none = self.facts is not None and self.facts.pipeline is None
+        self.app.action_new_run("pipeline" if none else "teacher")  # type: ignore[attr-defined]
 
     def action_older(self, pipelines: int) -> None:
         """Look at an older or newer pipeline."""

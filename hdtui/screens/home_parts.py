@@ -54,6 +54,22 @@ WORST_FIRST = (
     "queued",
     "finished",
 )
+NOTHING_YET = HomeFacts(
+    pipeline=None,
+    previous=None,
+    stages=(),
+    active=(),
+    halted=(),
+    queued=(),
+    slots=None,
+    slots_in_use=0,
+    events=(),
+    states={},
+    num_alerts=0,
+    results=(),
+    forecast=None,
+)
+"""What Home shows of a workspace in which nothing was ever run."""
 
 _ROOM_FOR_SECONDS = 12
 

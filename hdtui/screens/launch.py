@@ -17,6 +17,7 @@ from hdtui.screens.launch_parts import (
     columns_of,
     command_rows,
     estimate_lines,
+    put_cursor,
     setting_row,
 )
 from hdtui.screens.menu import MenuScreen
@@ -24,6 +25,7 @@ from hdtui.screens.shell import CockpitScreen
 from hdtui.services import commands
 from hdtui.services.known_runs import Known, read_known
 from hdtui.services.launch import STAGES, TOP_FIELDS, LaunchForm, form_of_clone, read_clone
+from hdtui.services.run_list import first_queued
 from hdtui.services.settings_schema import SettingRow, choices_of, fields_of
 from hdtui.widgets.filter_row import FilterRow
 from hdtui.widgets.lines import Lines
@@ -31,6 +33,8 @@ from hdtui.widgets.rule import Divider, Pane
 from hdtui.widgets.shell_rows import Key, Paragraph
 from hdtui.widgets.tab_line import TabLine
 from hdtui.widgets.table import Table
+
+LISTS_OF_RUNS = "#runs, #active"
 
 
 class LaunchScreen(CockpitScreen):
@@ -198,7 +202,7 @@ class LaunchScreen(CockpitScreen):
 
     def _edit(self, key: str, value: str) -> None:
         self.editing = key
-        self.field.edit_setting(value)
+        self.field.edit_setting(key, value)
 
     def _choose(self, key: str, word: str | None) -> None:
         if word is not None:
@@ -220,7 +224,7 @@ class LaunchScreen(CockpitScreen):
             self.form.set_value(self.editing, message.text)
         if message.final:
             self.editing = None
-            self.field.set_text(self.wanted)
+            self.field.show_search(self.wanted)
             self.set_focus(self.table)
         self.show_form()
 
@@ -285,14 +289,17 @@ class LaunchScreen(CockpitScreen):
 
     def _start(self) -> str:
         sentence = commands.queue_form(self.cockpit, self.form)
-        self.app.call_from_thread(self._started, sentence)
+        run_id = self.cockpit.store.ask(first_queued)
+        self.app.call_from_thread(self._started, sentence, run_id)
         return sentence
 
-    def _started(self, sentence: str) -> None:
+    def _started(self, sentence: str, run_id: int | None) -> None:
         app = self.app
         self.dismiss()
         app.screen.post_message(WorldChanged())
         app.screen.post_message(Answer(sentence))
+        for table in app.screen.query(LISTS_OF_RUNS).results(Table):
+            put_cursor(table, run_id)
 
     def action_out(self) -> None:
         if self.wanted:

@@ -1,16 +1,17 @@
 """How the launch form writes settings, their help, and the estimate."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
+from functools import partial
 
-from hdtui.formatting import printable, setting, size
+from hdtui.formatting import printable, setting, shorten, size
 from hdtui.services.estimate import estimate
 from hdtui.services.known_runs import Known
 from hdtui.services.launch import LaunchForm
 from hdtui.services.settings_schema import SettingRow, fields_of, limits_words
 from hdtui.widgets.filter_row import FilterField, FilterRow
 from hdtui.widgets.lines import BLANK, Line, Span, fit, line_width, wrapped
-from hdtui.widgets.table import Column, TableRow, fitting_columns
+from hdtui.widgets.table import Column, Table, TableRow, fitting_columns
 
 COLUMNS = (
     Column("mark", "", 1, gap=1),
@@ -20,6 +21,9 @@ COLUMNS = (
 )
 CURSOR_CELLS = 2
 COMMAND_ROWS = 2
+PROMPT_CELLS = 24
+LOOK_EVERY_S, LOOKS = 0.1, 40
+FIELD_KEYS = "enter takes it, esc leaves it"
 TOP_HELP: Mapping[str, str] = {
     "name": "A name for the run; empty means preset, robots and seed.",
     "study": "What question the run is part of; study:NAME finds its runs, Compare groups by it.",
@@ -36,22 +40,41 @@ class SettingField(FilterRow):
 
     before: str | None = None
 
-    def edit_setting(self, text: str) -> None:
-        """Edit the text of a setting; what is typed takes its place."""
+    def edit_setting(self, key: str, text: str) -> None:
+        """Edit the text of a setting, which is named; what is typed takes its place."""
         self.before = text
         self.set_text(text)
+        self.set_prompt(f" {shorten(key, PROMPT_CELLS)}: ")
+        self.set_facts(FIELD_KEYS, "accent")
         self.edit(replace=True)
 
     def search(self, text: str) -> None:
         """Edit the words that settings are searched by, which esc leaves as they are."""
-        self.before = None
-        self.set_text(text)
+        self.show_search(text)
         self.edit()
+
+    def show_search(self, text: str) -> None:
+        """Show the words that settings are searched by."""
+        self.before = None
+        self.set_prompt()
+        self.set_facts("")
+        self.set_text(text)
 
     def on_filter_field_left(self, event: FilterField.Left) -> None:
         """Textual calls this before the handler of the row, which closes the field."""
         if self.before is not None:
             self.text = self.before
+
+
+def put_cursor(table: Table, key: Hashable) -> None:
+    """Put the cursor on a row that is still to be read, unless somebody moves it before."""
+    stood = table.cursor_key
+
+    def look(more: int) -> None:
+        if table.cursor_key == stood and not table.move_to(key) and more:
+            table.set_timer(LOOK_EVERY_S, partial(look, more - 1))
+
+    look(LOOKS)
 
 
 def cut(text: str, width: int) -> str:

@@ -1,6 +1,7 @@
 """A robot's page: its picture, limbs and joints, parents and operations, all returns."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -15,7 +16,7 @@ from hdtui.formatting import episode_return, percent, printable
 from hdtui.screens.robot_actions import RobotActionsScreen
 from hdtui.screens.robots_parts import body_words
 from hdtui.services.robots import RobotDetail, read_robot
-from hdtui.widgets.lines import Line, Lines, Span, muted
+from hdtui.widgets.lines import Line, Lines, Span, line_width, muted
 from hdtui.widgets.robot_canvas import RobotCanvas
 from hdtui.widgets.rule import Divider, Pane
 from hdtui.widgets.shell_rows import Key
@@ -23,18 +24,18 @@ from hdtui.widgets.table import Column, Table, TableRow
 
 _LIMB_COLUMNS = (
     Column("limb", "limb", 4, gap=1),
-    Column("parent", "on", 4, True, gap=1),
-    Column("length", "m", 4, True, gap=1),
-    Column("mass", "kg", 4, True, gap=2),
-    Column("joints", "joints: axis, range, gear", 34, grow=True, gap=0),
+    Column("parent", "on", 4, True, gap=1, leaves_first=1),
+    Column("length", "m", 4, True, gap=1, leaves_first=3),
+    Column("mass", "kg", 4, True, gap=2, leaves_first=2),
+    Column("joints", "joints: axis, range, gear", 25, grow=True, gap=0),
 )
 _SCORE_COLUMNS = (
     Column("policy", "policy", 16, grow=True, gap=1),
-    Column("task", "task", 9, gap=1, leaves_first=2),
+    Column("task", "task", 9, gap=1, leaves_first=4),
     Column("return", "return", 12, True, gap=1),
-    Column("episodes", "n", 4, True, gap=1, leaves_first=1),
-    Column("falls", "falls", 6, True, gap=1),
-    Column("evaluation", "in", 4, True, gap=0),
+    Column("episodes", "n", 4, True, gap=1, leaves_first=3),
+    Column("falls", "falls", 6, True, gap=1, leaves_first=1),
+    Column("evaluation", "in", 4, True, gap=0, leaves_first=2),
 )
 
 
@@ -108,6 +109,9 @@ class RobotScreen(RobotActionsScreen):
 
     def _show_limbs(self, body: Morphology) -> None:
         rows = limb_rows(body)
+        joints = max(line_width(row.cells[-1]) for row in rows)
+        last = replace(_LIMB_COLUMNS[-1], width=max(_LIMB_COLUMNS[-1].width, joints))
+        self.limbs.set_columns((*_LIMB_COLUMNS[:-1], last))
         self.limbs.set_rows(list(range(len(rows))), lambda index: rows[index])
         count = f"{body.num_limbs - 1} limbs, {body.num_joints} joints"
         self.query_one("#limbs-pane", Pane).set_rule("Limbs", count)

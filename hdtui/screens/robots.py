@@ -16,8 +16,12 @@ from hdtui.screens.robot_actions import RobotActionsScreen
 from hdtui.screens.robots_parts import (
     COLUMN_CHOICES,
     DEFAULT_COLUMNS,
+    FILTER_NOTES,
+    KEY_WORDS,
+    column_answer,
     ending_well,
     long_lines,
+    marked_line,
     robot_columns,
     robot_row,
     short_lines,
@@ -35,7 +39,7 @@ from hdtui.services.robots import (
     sorted_entries,
 )
 from hdtui.widgets.filter_row import FilterRow
-from hdtui.widgets.lines import Lines, Span, muted
+from hdtui.widgets.lines import Lines, muted
 from hdtui.widgets.robot_canvas import RobotCanvas
 from hdtui.widgets.rule import Divider, Pane
 from hdtui.widgets.shell_rows import Key
@@ -49,27 +53,8 @@ class RobotsScreen(RobotActionsScreen):
 
     TAB = 2
     TITLE_WORD = "Robots"
-    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("space", "mark and step down"),
-        ("*", "mark all that pass, or none"),
-        ("e", "evaluate the marked"),
-        ("w", "watch, teacher and student"),
-        ("s / S", "sort by, reverse"),
-        ("v", "choose columns"),
-        ("r", "turn the robot by 45 degrees"),
-        ("d", "braille, blocks, ASCII"),
-        ("[ ]", "previous and next set"),
-        ("p", "choose whose returns are shown"),
-        ("n", "generate, import, mutate, select"),
-        ("c", "compare the marked runs"),
-        ("y", "copy the digest"),
-        ("enter", "limbs, joints, parents"),
-    )
-    HELP_NOTES = (
-        "Filter\n"
-        "limbs>=6 joints<12 mass<30 teacher>500 student/teacher>=0.9\n"
-        'op:grow_limb "12-30"   - before a term: not, | : or',
-    )
+    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = KEY_WORDS
+    HELP_NOTES = FILTER_NOTES
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", show=False),
         Binding("space", "mark", show=False),
@@ -98,7 +83,8 @@ class RobotsScreen(RobotActionsScreen):
         self.columns = tuple(preferences.get("robots.columns", list(DEFAULT_COLUMNS)))
         hint = "filter: limbs>=6 teacher>500 student/teacher>=0.9"
         self.filter_row = FilterRow(hint, self.edited.problem)
-        self.table = Table(robot_columns(self.columns), widget_id="robots")
+        self.chosen_column = ""
+        self.table = Table((), widget_id="robots")
         self.footer = Lines([(), ()])
         self.canvas = RobotCanvas()
         self.about = Lines()
@@ -152,11 +138,11 @@ class RobotsScreen(RobotActionsScreen):
         if facts is None:
             return
         self.shown = sorted_entries(passing(facts, self.filter), self.sort_key, self.descending)
-        columns = robot_columns(self.columns, facts.teacher_id, facts.student_id)
-        self.table.set_columns(columns)
-        fitted = fitting_columns(columns, self.table.size.width - 2)
-        name_cells = fitted[0][2] if fitted else 27
-        marks, names, shown = self.cockpit.marked_robots, self.columns, self.shown
+        names, width = self._column_names(), self.table.size.width - 2
+        policies, kept = (facts.teacher_id, facts.student_id), (self.sort_key, self.chosen_column)
+        self.table.set_columns(robot_columns(names, policies, kept, width))
+        name_cells = fitting_columns(self.table.columns, width)[0][2]
+        marks, shown = self.cockpit.marked_robots, self.shown
         self.table.set_rows(
             [entry.robot.id for entry in shown],
             lambda index: robot_row(
@@ -196,17 +182,7 @@ class RobotsScreen(RobotActionsScreen):
     def _show_marked(self, facts: RobotsFacts) -> None:
         marked = self._marked_names(facts)
         self.query_one("#marked-pane", Pane).set_rule(f"Marked {len(marked)}")
-        if not marked:
-            sentence = " Nothing is marked. space marks a robot, e evaluates the marked."
-            self.marked.show([(muted(sentence),)])
-            return
-        room, words = self.size.width - 16, ""
-        for place, name in enumerate(marked):
-            if len(words) + len(name) + 2 > room:
-                words += f"  and {len(marked) - place} more"
-                break
-            words += f"  {name}"
-        self.marked.show([(Span(words[1:]),)])
+        self.marked.show([marked_line(marked, self.size.width - 16)])
 
     def _marked_names(self, facts: RobotsFacts) -> list[str]:
         names = {entry.robot.digest: printable(entry.robot.name) for entry in facts.entries}
@@ -311,7 +287,7 @@ class RobotsScreen(RobotActionsScreen):
     def _keep_sort(self) -> None:
         self.cockpit.preferences.set("robots.sort", self.sort_key)
         self.cockpit.preferences.set("robots.descending", self.descending)
-        self.table.cursor = 0
+        self.table.to_top()
         self.show_robots()
 
     def on_table_heading(self, message: Table.Heading) -> None:
@@ -321,16 +297,32 @@ class RobotsScreen(RobotActionsScreen):
             self._sort_by(message.column)
 
     def action_columns(self) -> None:
-        choices = [(name, "shown" if name in self.columns else "") for name in COLUMN_CHOICES]
+        shown = self._shown_columns()
+        told = dict.fromkeys(self.columns, "no room") | dict.fromkeys(shown, "shown")
+        choices = [(name, told.get(name, "")) for name in COLUMN_CHOICES]
         self.app.push_screen(MenuScreen("Columns: choose to show or hide", choices), self._column)
 
     def _column(self, name: str | None) -> None:
+        """Hide a column that is seen; show any other, in the place of what matters less."""
         if name is None:
             return
-        shown = {*self.columns} ^ {name}
-        self.columns = tuple(column for column in COLUMN_CHOICES if column in shown)
+        before = self._shown_columns()
+        hide = name in before and name in self.columns
+        chosen = {*self.columns} - {name} if hide else {*self.columns, name}
+        self.columns = tuple(column for column in COLUMN_CHOICES if column in chosen)
+        self.chosen_column = "" if hide else name
         self.cockpit.preferences.set("robots.columns", list(self.columns))
         self.show_robots()
+        after = self._shown_columns()
+        self.say(column_answer(name, before, after))
+
+    def _column_names(self) -> list[str]:
+        """The chosen columns, and while it sorts the list, the one that is not among them."""
+        return [name for name in COLUMN_CHOICES if name in (self.sort_key, *self.columns)]
+
+    def _shown_columns(self) -> list[str]:
+        fitted = fitting_columns(self.table.columns, self.table.size.width - 2)
+        return [column.key for _, column, _ in fitted[1:]]
 
     def action_set(self, step: int) -> None:
         names: list[str | None] = (

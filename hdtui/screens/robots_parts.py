@@ -1,6 +1,7 @@
 """How the list of robots writes its columns, and what it says about one robot."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from db.records import Robot, Run
 from engine.morphology.geometry import limb_mass_kg
@@ -16,15 +17,38 @@ DEFAULT_COLUMNS = (
     *("teacher", "student", "student/teacher"),
 )
 COLUMN_CHOICES = (*DEFAULT_COLUMNS, "falls", "digest", "parent", "op", "seed")
+KEY_WORDS = (
+    ("space", "mark and step down"),
+    ("*", "mark all that pass, or none"),
+    ("e", "evaluate the marked"),
+    ("w", "watch, teacher and student"),
+    ("s / S", "sort by, reverse"),
+    ("v", "choose columns"),
+    ("r", "turn the robot by 45 degrees"),
+    ("d", "braille, blocks, ASCII"),
+    ("[ ]", "previous and next set"),
+    ("p", "choose whose returns are shown"),
+    ("n", "generate, import, mutate, select"),
+    ("c", "compare the marked runs"),
+    ("y", "copy the digest"),
+    ("enter", "limbs, joints, parents"),
+)
+FILTER_NOTES = (
+    "Filter\n"
+    "limbs>=6 joints<12 mass<30 teacher>500 student/teacher>=0.9\n"
+    'op:grow_limb "12-30"   - before a term: not, | : or',
+)
 _NAME_CELLS = 27
+_LEAST_NAME_CELLS = 12
+_IMPORTANT = ("teacher", "student", "limbs")
 _FEW_RUNS = 2
 _WIDTHS = {
-    "limbs": (5, 0),
+    "limbs": (5, 3),
     "joints": (6, 5),
     "mass": (6, 6),
     "head": (4, 7),
-    "teacher": (7, 0),
-    "student": (7, 0),
+    "teacher": (7, 1),
+    "student": (7, 2),
     "student/teacher": (5, 4),
     "falls": (5, 8),
     "digest": (7, 9),
@@ -35,22 +59,55 @@ _WIDTHS = {
 
 
 def robot_columns(
-    names: Sequence[str], teacher_id: int | None = None, student_id: int | None = None
+    names: Sequence[str], policies: tuple[int | None, int | None], kept: Sequence[str], width: int
 ) -> list[Column]:
-    """The name, then the chosen columns, which say whose returns they are.
+    """The name, then the chosen columns; returns say of which ``policies`` they are.
 
-    Those that matter least leave first.
+    Those of ``kept`` stay in a table of ``width`` cells, then those that matter most.
     """
-    whose = {"teacher": teacher_id, "student": student_id}
-    columns = [Column("name", "name", _NAME_CELLS, grow=True, gap=1)]
-    for name in names:
-        width, leaves = _WIDTHS.get(name, (8, 9))
-        title = "ratio" if name == "student/teacher" else name
-        if whose.get(name) is not None:
-            title = f"{name} {whose[name]}"
-            width = max(width, len(title))
-        columns.append(Column(name, title, width, name != "op", gap=1, leaves_first=leaves))
-    return columns
+    whose = dict(zip(("teacher", "student"), policies, strict=True))
+    columns = [_robot_column(name, whose.get(name)) for name in names]
+    by_name = {column.key: column for column in columns}
+    room, staying = width - _LEAST_NAME_CELLS, set()
+    for name in dict.fromkeys((*kept, *_IMPORTANT)):
+        cells = by_name[name].width + 1 if name in by_name else 0
+        if 0 < cells <= room:
+            room -= cells
+            staying.add(name)
+    return [
+        Column("name", "name", _NAME_CELLS, grow=True, gap=1),
+        *(replace(one, leaves_first=0) if one.key in staying else one for one in columns),
+    ]
+
+
+def _robot_column(name: str, policy_id: int | None) -> Column:
+    width, leaves = _WIDTHS[name]
+    title = "ratio" if name == "student/teacher" else name
+    title = title if policy_id is None else f"{name} {policy_id}"
+    return Column(name, title, max(width, len(title)), name != "op", gap=1, leaves_first=leaves)
+
+
+def column_answer(name: str, before: Sequence[str], after: Sequence[str]) -> str:
+    """What became of a column that was chosen, and what has no room beside it."""
+    if name not in after:
+        return f"v: {name} is hidden" if name in before else f"v: {name} has no room here"
+    gone = [each for each in before if each not in after]
+    if name in before:
+        return f"v: {name} stays while it sorts the list"
+    return f"v: {name} is shown" + (f" in the place of {' '.join(gone)}" if gone else "")
+
+
+def marked_line(names: Sequence[str], room: int) -> Line:
+    """The names of marked robots in ``room`` cells, and how many more there are."""
+    if not names:
+        return (muted(" Nothing is marked. space marks a robot, e evaluates the marked."),)
+    words = ""
+    for place, name in enumerate(names):
+        if len(words) + len(name) + 2 > room:
+            words += f"  and {len(names) - place} more"
+            break
+        words += f"  {name}"
+    return (Span(words[1:]),)
 
 
 def robot_row(entry: Entry, names: Sequence[str], name_cells: int, marked: bool) -> TableRow:

@@ -18,6 +18,7 @@ from hdtui.screens.run_log import LogTab
 from hdtui.screens.run_robots import RobotsTab
 from hdtui.screens.run_tab import RunTab
 from hdtui.services.cockpit import now
+from hdtui.services.run_details import first_tab
 from hdtui.services.runs import read_run
 from hdtui.services.states import RunView, left_s
 from hdtui.widgets.rule import Rule
@@ -47,24 +48,26 @@ class RunScreen(RunActionsScreen):
         ("+ - ← →", "zoom, pan; 0 all"),
         ("f", "follow"),
         ("p", "pin this run as the baseline"),
-        ("/ , .", "log: search, previous, next"),
+        ("/ , .", "find; previous, next"),
         ("v", "log: level; config: all"),
         ("C R X", "clone, resume, stop"),
         ("t A D", "tags, archive, delete"),
     )
+    HELP_NOTES = ("IQM: interquartile mean, of the middle half of the returns.",)
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left_square_bracket", "tab(-1)", show=False),
         Binding("right_square_bracket", "tab(1)", show=False),
     ]
 
-    def __init__(self, cockpit: Any, run_id: int, tab: str = "Curves") -> None:
+    def __init__(self, cockpit: Any, run_id: int, tab: str | None = None) -> None:
         super().__init__(cockpit)
         self.run_id = run_id
         self.view: RunView | None = None
         self.told = ""
         self.title_rule = Rule(f"{run_id}", "reading")
-        self.tab_line = TabLine(TABS, TABS.index(tab))
+        self.chosen = tab is not None
+        self.tab_line = TabLine(TABS, TABS.index(tab or TABS[0]))
         self.tabs: tuple[RunTab, ...] = (
             CurvesTab(cockpit, run_id),
             RobotsTab(cockpit, run_id),
@@ -102,6 +105,8 @@ class RunScreen(RunActionsScreen):
     def read(self) -> None:
         run_id, host = self.run_id, self.cockpit.host
         self.ask("run", lambda database: read_run(database, run_id, host, now()))
+        if not self.chosen:
+            self.ask("first tab", lambda database: first_tab(database, run_id))
         self.read_tab()
 
     def read_tab(self) -> None:
@@ -115,6 +120,10 @@ class RunScreen(RunActionsScreen):
             self._show_title(facts)
             for tab in self.tabs:
                 tab.view = facts
+        elif topic == "first tab" and not self.chosen:
+            self.chosen = True
+            if facts != TABS[self.tab_line.current]:
+                self.show_tab(TABS.index(facts))
         elif topic.startswith("tab "):
             for tab in self.tabs:
                 if type(tab).__name__ == topic[4:]:
@@ -136,9 +145,10 @@ class RunScreen(RunActionsScreen):
             words.append(rate(run.rate))
         if left is not None:
             words.append(f"{duration(left)} left")
-        if not wide and view.shown not in {"running", "finished"} and sentence != self.told:
-            self.told = sentence
-            self.answer_row.say(printable(view.sentence), view.role)
+        told = "" if wide or view.shown in {"running", "finished"} else sentence
+        if told != self.told:
+            self.told = told
+            self.answer_row.say(printable(view.sentence) if told else "", view.role)
         self.title_rule.set(f"{name} · {view.glyph} {printable(sentence)}", " · ".join(words))
 
     def current_run(self) -> int | None:
@@ -151,7 +161,14 @@ class RunScreen(RunActionsScreen):
         self.read_tab()
 
     def action_tab(self, tabs: int) -> None:
-        self.show_tab((self.tab_line.current + tabs) % len(TABS))
+        self.choose_tab((self.tab_line.current + tabs) % len(TABS))
+
+    def choose_tab(self, index: int) -> None:
+        """Show the tab that was asked for; what was said of the one before is over."""
+        self.chosen = True
+        self.told = ""
+        self.say("")
+        self.show_tab(index)
 
     def show_tab(self, index: int) -> None:
         """Show a tab and give it the focus."""
@@ -163,7 +180,7 @@ class RunScreen(RunActionsScreen):
         self.read_tab()
 
     def on_tab_line_chosen(self, message: TabLine.Chosen) -> None:
-        self.show_tab(message.index)
+        self.choose_tab(message.index)
 
     def on_run_tab_reread(self, message: RunTab.Reread) -> None:
         self.tab_line.set_facts(self.tab.facts())

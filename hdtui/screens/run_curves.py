@@ -8,7 +8,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
-from hdtui.formatting import shorten
 from hdtui.messages import Answer
 from hdtui.screens.run_curves_parts import (
     curve_facts,
@@ -20,11 +19,12 @@ from hdtui.screens.run_curves_parts import (
     seed_groups,
     stacked_metrics,
     value_lines,
+    x_words,
     zoomed,
 )
 from hdtui.screens.run_tab import RunTab
 from hdtui.services.curves import X_AXES, CurveReader, CurvesFacts, RunCurve, XAxis
-from hdtui.services.metric_names import is_bound, metric_label, value_with_interval
+from hdtui.services.metric_names import is_bound, metric_label, short_label, value_with_interval
 from hdtui.services.run_details import RobotsFacts, read_robot_returns
 from hdtui.services.smoothing import WEIGHTS
 from hdtui.widgets.chart import Chart, ChartSpec
@@ -151,7 +151,7 @@ class CurvesTab(RunTab):
         self.answer = facts
         values = {each.name: each.last_value for each in facts.curves.series}
         series = [name for name in values if not is_bound(name, values)]
-        self.metrics.set_empty("No metrics yet.")
+        self.metrics.set_empty(f"No metrics{'' if self.ended else ' yet'}.")
         self.metrics.set_rows(series, lambda index: self._metric_row(series[index], values))
         visible = f"{min(len(series), self.metrics.num_visible)} of {len(series)}"
         self.query_one("#metrics-pane", Pane).set_rule(facts=visible if series else "")
@@ -165,7 +165,7 @@ class CurvesTab(RunTab):
         """Name left, value right, in one cell: the name gives way in its middle."""
         room = max(8, self.metrics.size.width - 2)
         value = value_with_interval(name, values)
-        label = shorten(metric_label(name), max(4, room - len(value) - 1))
+        label = short_label(name, max(4, room - len(value) - 1))
         cell = left_and_right((Span(label),), number(value), room)
         return TableRow(cells=(cell,), mark="*" if name in self.marked else " ")
 
@@ -245,11 +245,11 @@ class CurvesTab(RunTab):
     def _empty_sentence(self) -> str:
         if self.answer is None:
             return "reading"
-        return no_points_sentence(self.run_id, self.view is not None and self.view.run.state.ended)
+        return no_points_sentence(self.run_id, self.run)
 
     def facts(self) -> str:
         return curve_facts(
-            self.x_axis,
+            x_words(self.x_axis, self.run),
             self.log_scale,
             self.weight,
             zoomed=self.window is not None,
@@ -319,7 +319,7 @@ class CurvesTab(RunTab):
     def action_x_axis(self) -> None:
         self.x_axis = X_AXES[(X_AXES.index(self.x_axis) + 1) % len(X_AXES)]
         self.window = None
-        self._changed("curves.x", self.x_axis, f"x: {self.x_axis}")
+        self._changed("curves.x", self.x_axis, f"x: {x_words(self.x_axis, self.run)}")
 
     def action_log_scale(self) -> None:
         place = LOG_SCALES.index(self.log_scale) if self.log_scale in LOG_SCALES else 0

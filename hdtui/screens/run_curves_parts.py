@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from db.records import Run, RunKind
 from hdtui.formatting import UNKNOWN, shorten, steps
 from hdtui.services.curves import RunCurve, XAxis, seeds_as_band
 from hdtui.services.metric_names import metric_label, metric_value
-from hdtui.services.run_details import RobotsFacts
+from hdtui.services.run_details import CURVELESS, RobotsFacts
 from hdtui.services.run_list import config_key, config_without_seed
 from hdtui.widgets.chart import CURVE_ROLES, Curve
 from hdtui.widgets.lines import BLANK, Line, Span, left_and_right
@@ -13,6 +14,12 @@ from hdtui.widgets.lines import BLANK, Line, Span, left_and_right
 LETTERS = "abcdefgh"
 
 
+STEPS_OF = {
+    RunKind.STUDENT: "gradient steps",
+    RunKind.COLLECTION: "samples",
+    RunKind.EVALUATION: "episodes",
+}
+"""What the steps of a curve count where they are not environment steps."""
 MOST_LINES = 3
 ROWS_OF_A_CHART = 7
 """A rule, four rows of plot, the axis and its numbers: a chart with fewer says nothing."""
@@ -53,6 +60,11 @@ def curve_facts(
     return " · ".join(words)
 
 
+def x_words(x_axis: XAxis, run: Run | None) -> str:
+    """The x axis in words; steps are called by what they count."""
+    return STEPS_OF.get(run.kind, x_axis) if run is not None and x_axis == "steps" else x_axis
+
+
 def lettered(curves: Sequence[RunCurve], x_axis: XAxis, *, means: bool) -> tuple[Curve, ...]:
     """Curves with their letters and colours: one a run, or the mean of each group of seeds."""
     groups = seed_groups(curves) if means else [[curve] for curve in curves]
@@ -67,9 +79,11 @@ def lettered(curves: Sequence[RunCurve], x_axis: XAxis, *, means: bool) -> tuple
     )
 
 
-def no_points_sentence(run_id: int, ended: bool) -> str:
+def no_points_sentence(run_id: int, run: Run | None) -> str:
     """Why there is no curve."""
-    if ended:
+    if run is not None and run.kind in CURVELESS:
+        return f"A {run.kind} has no curves."
+    if run is not None and run.state.ended:
         return "This run left no points."
     return f"No points yet: {run_id} reports after its first iteration, about 3s after its start."
 
@@ -102,7 +116,7 @@ def value_lines(
     drawn = [curve for curve in curves if curve.points.step]
     if not drawn:
         return "Values", [BLANK, BLANK]
-    title = f"Values at {steps(drawn[0].points.step[-1])}"
+    title = f"Values at {steps(drawn[0].points.step[-1])} {x_words('steps', drawn[0].run)}"
     own = drawn[0].points.value[-1]
     lines: list[Line] = []
     for index, (letter, curve) in enumerate(zip(LETTERS, drawn, strict=False)):
@@ -189,4 +203,4 @@ def robot_lines(facts: RobotsFacts, width: int) -> list[Line]:
         value = metric_value("return", robot.episode_return)
         left: Line = (Span(f" {shorten(robot.name, max(6, width - 11))}"),)
         lines.append(left_and_right(left, (Span(f"{value} "),), width))
-    return lines or [(Span(" No robot reported yet.", "muted"),)]
+    return lines or [(Span(" No returns by robot.", "muted"),)]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.app import ComposeResult
 
-from hdtui.formatting import printable
+from hdtui.formatting import printable, shorten
 from hdtui.screens.run_tab import RunTab
 from hdtui.services.cockpit import now
 from hdtui.services.run_details import LineageFacts, read_lineage
@@ -19,11 +19,12 @@ from hdtui.widgets.table import Column, Table, TableRow
 if TYPE_CHECKING:
     from db.session import Database
 
+RESULT_CELLS = 14
 COLUMNS = (
     Column("tree", "", 34, grow=True, gap=1),
     Column("state", "state", 13, gap=1),
-    Column("result", "result", 14, right=True),
-    Column("from", "from", 12, gap=0, leaves_first=1),
+    Column("result", "result", RESULT_CELLS, right=True),
+    Column("from", "from", 12, gap=0, leaves_first=1, middle=True),
 )
 
 
@@ -74,7 +75,7 @@ class LineageTab(RunTab):
             cells=(
                 tree,
                 state,
-                (Span(result_words(run)[:14]),),
+                (Span(shorten(result_words(run), RESULT_CELLS)),),
                 (Span(printable(sources), "muted"),),
             )
         )

@@ -1,31 +1,34 @@
 """The tab Robots: returns by robot as sorted bars, and below them as curves."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from hdtui.formatting import episode_return, measure, shorten, steps
+from hdtui.formatting import shorten
 from hdtui.messages import Answer
+from hdtui.screens.run_robots_parts import (
+    LEARNING_COLUMNS,
+    columns_of,
+    means_words,
+    no_robots_sentence,
+    robot_row,
+)
 from hdtui.screens.run_tab import RunTab
 from hdtui.services.run_details import RobotReturn, RobotsFacts, read_robot_returns
 from hdtui.services.smoothing import Path
-from hdtui.widgets.bars import block_bar, sparkline
 from hdtui.widgets.chart import CURVE_ROLES, Chart, ChartSpec, Curve
-from hdtui.widgets.lines import Span
 from hdtui.widgets.rule import Pane
-from hdtui.widgets.run_cells import number
 from hdtui.widgets.shell_rows import Key
-from hdtui.widgets.table import Column, Table, TableRow
+from hdtui.widgets.table import Table
 
 if TYPE_CHECKING:
     from db.session import Database
 
-BAR_WIDTH = 22
 SORTS = ("return", "falls", "length", "speed", "robot")
+EVALUATED_SORTS = ("return", "falls", "robot")
 LETTERS = "abcdef"
 
 
@@ -44,16 +47,7 @@ class RobotsTab(RunTab):
         self.answer: RobotsFacts | None = None
         self.sort_key = SORTS[0]
         self.descending = True
-        self.columns = (
-            Column("robot", "robot", 27, grow=True),
-            Column("return", "return", 7, right=True),
-            Column("bar", "", BAR_WIDTH, gap=1, leaves_first=2),
-            Column("falls", "falls", 5, right=True, leaves_first=1),
-            Column("length", "length", 6, right=True, leaves_first=4),
-            Column("speed", "m/s", 5, right=True, leaves_first=5),
-            Column("curve", "curve", 10, gap=0, leaves_first=3),
-        )
-        self.table = Table(self.columns, empty="reading")
+        self.table = Table(LEARNING_COLUMNS, empty="reading")
         self.chart = Chart()
 
     def compose(self) -> ComposeResult:
@@ -66,34 +60,19 @@ class RobotsTab(RunTab):
     def show_facts(self, facts: RobotsFacts) -> None:
         self.answer = facts
         robots = self._sorted(facts)
-        top = max((robot.episode_return or 0.0 for robot in robots), default=0.0)
-        last = max((robot.last_step or 0 for robot in robots), default=0)
         pane = self.query_one("#run-robots-pane", Pane)
         arrow = "↓" if self.descending else "↑"
         title = f"Return by robot · {len(robots)}" if robots else None
-        mean = f"mean over robots {episode_return(facts.mean)} · " if robots else ""
-        pane.set_rule(title, f"{mean}{self.sort_key} {arrow}")
-        curve = Column("curve", f"0 to {steps(last)}", 10, gap=0)
-        columns = [*self.columns[:-1], curve]
-        self.table.set_columns(
-            # What it is sorted by stays.
-            [
-                replace(each, leaves_first=0) if each.key == self.sort_key else each
-                for each in columns
-            ]
-        )
-        self.table.set_empty(self._empty_sentence())
+        words = [means_words(facts), f"{facts.judged} {self.sort_key} {arrow}".strip()]
+        pane.set_rule(title, " · ".join(word for word in words if word))
+        self.table.set_columns(columns_of(facts, self.sort_key))
+        self.table.set_empty(no_robots_sentence(facts, self.ended))
         marks = self.cockpit.marked_robots
         self.table.set_rows(
             [robot.digest for robot in robots],
-            lambda index: _row(robots[index], top, robots[index].digest in marks),
+            lambda index: robot_row(robots[index], facts, robots[index].digest in marks),
         )
         self._show_chart()
-
-    def _empty_sentence(self) -> str:
-        if self.view is not None and self.view.run.state.ended:
-            return "This run reported no returns by robot."
-        return "No robot reported yet; returns by robot come with the first iteration."
 
     def _sorted(self, facts: RobotsFacts) -> list[RobotReturn]:
         """By the chosen column; unknown values last either way."""
@@ -111,11 +90,12 @@ class RobotsTab(RunTab):
     def _show_chart(self) -> None:
         """Curves of the marked robots of this run, else of the one under the cursor."""
         pane = self.query_one("#robot-curves-pane", Pane)
-        pane.display = self.answer is not None and bool(self.answer.robots)
+        pane.display = self._has_curves
         drawn = self._drawn()
         if not drawn:
             pane.set_rule("return", "")
-            self.chart.show_sentence("No points of this robot yet.")
+            yet = "" if self.ended else " yet"
+            self.chart.show_sentence(f"No points of this robot{yet}.")
             return
         legend = "  ".join(
             f"{letter} {shorten(robot.name, 22)}"
@@ -130,6 +110,11 @@ class RobotsTab(RunTab):
         ]
         self.chart.show_chart(ChartSpec(tuple(curves)), tuple(robot.digest for robot in drawn))
 
+    @property
+    def _has_curves(self) -> bool:
+        """Robots of a run that learns have curves; those of an evaluation have not."""
+        return self.answer is not None and bool(self.answer.robots) and not self.answer.policies
+
     def _drawn(self) -> list[RobotReturn]:
         if self.answer is None:
             return []
@@ -139,9 +124,11 @@ class RobotsTab(RunTab):
         return (marked or here)[: len(LETTERS)]
 
     def keys(self) -> Sequence[Key]:
+        if self.answer is not None and not self.answer.robots:
+            return (Key("w", "watch"), Key("e", "evaluate"))
         return (
             Key("space", "mark"),
-            Key("enter", "larger curve"),
+            *((Key("enter", "larger curve"),) if self._has_curves else ()),
             Key("s", "sort"),
             Key("w", "watch"),
             Key("e", "evaluate"),
@@ -158,7 +145,8 @@ class RobotsTab(RunTab):
     def on_table_chosen(self, message: Table.Chosen) -> None:
         """Enter: the curves get most of the place, and back."""
         message.stop()
-        self.toggle_class("-curves")
+        if self._has_curves:
+            self.toggle_class("-curves")
 
     def _show_again(self) -> None:
         if self.answer is not None:
@@ -174,7 +162,9 @@ class RobotsTab(RunTab):
         self._show_again()
 
     def action_sort(self) -> None:
-        self.sort_key = SORTS[(SORTS.index(self.sort_key) + 1) % len(SORTS)]
+        evaluated = self.answer is not None and bool(self.answer.policies)
+        sorts = EVALUATED_SORTS if evaluated else SORTS
+        self.sort_key = sorts[(sorts.index(self.sort_key) + 1) % len(sorts)]
         self.descending = self.sort_key != "robot"
         self._show_again()
 
@@ -194,21 +184,3 @@ def _path(robot: RobotReturn) -> Path:
     if points is None:
         return Path((), (), (), ())
     return Path(tuple(map(float, points.step)), points.value, points.low, points.high)
-
-
-def _row(robot: RobotReturn, top: float, marked: bool) -> TableRow:
-    value = robot.episode_return or 0.0
-    bar = block_bar(max(0.0, value) / top, BAR_WIDTH) if top > 0 else ""
-    curve = robot.points.value if robot.points is not None else ()
-    return TableRow(
-        cells=(
-            (Span(shorten(robot.name, 40)),),
-            number(episode_return(robot.episode_return)),
-            (Span(bar, "accent"),),
-            number(measure(robot.falls)),
-            number(episode_return(robot.length)),
-            number(measure(robot.speed)),
-            (Span(sparkline(curve, 10), "muted"),),
-        ),
-        mark="*" if marked else " ",
-    )

@@ -10,6 +10,7 @@ from hdtui.services.cockpit import Cockpit
 from hdtui.widgets.shell_rows import Key
 
 if TYPE_CHECKING:
+    from db.records import Run
     from db.session import Database
     from hdtui.services.states import RunView
 
@@ -32,6 +33,16 @@ class RunTab(Vertical):
         self.cockpit = cockpit
         self.run_id = run_id
         self.view: RunView | None = None
+
+    @property
+    def run(self) -> "Run | None":
+        """The run, once it is read."""
+        return self.view.run if self.view is not None else None
+
+    @property
+    def ended(self) -> bool:
+        """The run is known to have no process, and none to come by itself."""
+        return self.run is not None and self.run.state.ended
 
     def question(self) -> "Callable[[Database], Any]":
         """What to ask in a thread; built on the event loop from the tab's present settings."""

@@ -1,5 +1,6 @@
 """What every screen has: row 1, the answer row, the key row, reading in threads, failures."""
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -25,6 +26,15 @@ if TYPE_CHECKING:
     from db.session import Database
 
 MINIMUM = (60, 18)
+CLAIM_STANDS_S = 5.0
+_STATES = "queued|starting|running|stopping|finished|stopped|failed"
+
+
+def claimed_state(text: str) -> tuple[int, str] | None:
+    """The run and the state that an answer says it is in: ``8 teacher is queued``."""
+    state = re.search(rf"\bis ({_STATES})\b", text)
+    run = re.search(r"\bruns (\d+) to", text) or re.match(r"(?:\w: )?(\d+)\b", text)
+    return (int(run[1]), state[1]) if state and run else None
 
 
 class TooSmall(Lines):
@@ -62,6 +72,8 @@ class CockpitScreen(Screen[None]):
         self.key_row = KeyRow()
         self.stale = False
         self._answered = False
+        self._claim: tuple[int, str] | None = None
+        self._said_at = 0.0
         self._read_at = 0.0
         self._asked: dict[str, Worker[None]] = {}
 
@@ -115,6 +127,11 @@ class CockpitScreen(Screen[None]):
         if self.is_mounted:
             self.read()
 
+    def on_screen_suspend(self) -> None:
+        """What was answered here is over on the next screen; a dialog leaves it where it is."""
+        if isinstance(self.app.screen, CockpitScreen):
+            self.say("")
+
     def show_keys(self) -> None:
         """Draw the key row for what can act now."""
         self.key_row.set_keys(self.keys())
@@ -127,11 +144,22 @@ class CockpitScreen(Screen[None]):
     def say(self, text: str, role: str = "text") -> None:
         """Answer the last key in the row above the keys."""
         self.answer_row.say(text, role)
+        self._claim, self._said_at = claimed_state(text), time.monotonic()
         if text:
             self.cockpit.messages.append(text)
 
+    def _check_claim(self) -> None:
+        """Take back an answer about a run that moved on, once there was time to read it."""
+        claim = self._claim
+        if claim is not None and time.monotonic() - self._said_at >= CLAIM_STANDS_S:
+            from hdtui.services.run_details import is_in_state
+
+            self.ask("claim", lambda database: (claim, is_in_state(database, *claim)))
+
     def _tick(self) -> None:
         shown = self.app.screen is self and getattr(self.app, "app_focus", True)
+        if shown:
+            self._check_claim()
         if shown and not self._waits and self._is_due():
             self.read()
 
@@ -222,6 +250,10 @@ class CockpitScreen(Screen[None]):
             self.stale = False
             self.set_stale(False)
             self.answer_row.say("The database answers again.")
+        if message.topic == "claim":
+            if message.facts == (self._claim, False):
+                self.say("")
+            return
         self.show_facts(message.topic, message.facts)
         self.show_keys()
         self._answered = True

@@ -11,10 +11,9 @@ from textual.containers import Horizontal
 from engine.errors import DatasetError
 from hdtui.canvas.camera import VIEWS
 from hdtui.canvas.picture import Drawing
-from hdtui.formatting import shorten
 from hdtui.messages import Failed, Loaded
 from hdtui.screens.shell import CockpitScreen
-from hdtui.screens.watch_parts import camera_words, clock_words, nothing_sentence
+from hdtui.screens.watch_parts import camera_words, clock_words, nothing_sentence, title_words
 from hdtui.services.player import FrameRate, Player, highest_rate
 from hdtui.services.watch import Film, Recording, Recordings, list_recordings, load_films
 from hdtui.widgets.meter import TokenBucket
@@ -294,11 +293,10 @@ class WatchScreen(CockpitScreen):
         pairs = self.recordings.pairs(first.recording.robot_digest)
         header = first.poses.header
         self.wanted_robot_name = first.recording.robot_name
-        unusual = camera_words(self.recordings, self.view, self.follow)
-        self.title_rule.set(
-            f"{shorten(header.robot_name, 40)} · {header.task} · seed {header.seed}",
-            " · ".join([*unusual, f"episode {self.episode + 1} of {len(pairs)}"]),
-        )
+        recorder = self.recordings.recorder_of(first.recording.robot_digest)
+        unusual = camera_words(recorder, self.view, self.follow)
+        episode = f"episode {self.episode + 1} of {len(pairs)}"
+        self.title_rule.set(*title_words(header, unusual, episode, self.title_rule.size.width))
         self.clock_rule.set(
             *clock_words(player, self._frames_per_s, getattr(self.app, "meter", None))
         )

@@ -30,6 +30,8 @@ def resume(cockpit: Cockpit, run_id: int) -> str:
     if run.state is RunState.QUEUED:
         return f"{run_id} {run.kind} is queued and may start"
     where = f" at {steps(run.checkpoint_step)}" if run.checkpoint_step else " from its start"
+    if run.kind is RunKind.COLLECTION:
+        where = " and keeps the robots that are finished"
     return f"{run_id} {run.kind} is queued, it resumes{where}"
 
 

@@ -6,9 +6,15 @@ from typing import TYPE_CHECKING
 
 from db.queries.runs import list_runs
 from db.records import Run
+from hdtui.formatting import setting
 from hdtui.services.curves import CurveReader, RunCurve, XAxis, seeds_as_band
 from hdtui.services.metric_names import metric_order
-from hdtui.services.run_list import config_key, config_without_seed
+from hdtui.services.run_list import (
+    config_key,
+    config_without_seed,
+    flat_config,
+    without_seeds,
+)
 from hdtui.services.smoothing import Path, value_at
 from hdtui.services.statistics import Difference, Interval, interval, welch_difference
 
@@ -16,6 +22,8 @@ if TYPE_CHECKING:
     from db.session import Database
 
 GROUPINGS = ("config", "study", "kind", "run")
+_MOST_IDS = 3
+_MOST_SETTINGS = 2
 _FIRST_CHOICES = ("return", "episode_return", "held_out_sample_loss", "loss")
 
 
@@ -86,14 +94,15 @@ def grouped(facts: CompareFacts, by: str) -> list[Group]:
     groups: dict[str, list[Run]] = {}
     for run in facts.runs:
         groups.setdefault(_key(run, by), []).append(run)
+    titles = _told_apart([(_title(runs, by), runs) for runs in groups.values()])
     return [
         Group(
             chr(ord("a") + place % 26),
-            _title(runs, by),
+            title,
             tuple(runs),
             tuple(curves[run.id] for run in runs if run.id in curves),
         )
-        for place, runs in enumerate(groups.values())
+        for place, (title, runs) in enumerate(zip(titles, groups.values(), strict=True))
     ]
 
 
@@ -114,6 +123,33 @@ def _title(runs: Sequence[Run], by: str) -> str:
     if by in ("study", "kind"):
         return _key(first, by)
     return config_without_seed(first)
+
+
+def _told_apart(titled: Sequence[tuple[str, Sequence[Run]]]) -> list[str]:
+    """Titles; those that several groups share begin with run ids and end with what differs."""
+    alike: dict[str, list[Run]] = {}
+    for title, runs in titled:
+        alike.setdefault(title, []).append(runs[0])
+    return [
+        title if len(alike[title]) == 1 else _with_difference(title, runs, alike[title])
+        for title, runs in titled
+    ]
+
+
+def _with_difference(title: str, runs: Sequence[Run], alike: Sequence[Run]) -> str:
+    own, *others = (_settings(run) for run in (runs[0], *alike))
+    differing = [
+        f"{key.rpartition('.')[2]} {setting(value)}"
+        for key, value in own.items()
+        if any(other.get(key) != value for other in others)
+    ]
+    ids = " ".join(str(run.id) for run in runs[:_MOST_IDS])
+    more = " …" if len(runs) > _MOST_IDS else ""
+    return " · ".join([f"{ids}{more} {title}", *differing[:_MOST_SETTINGS]])
+
+
+def _settings(run: Run) -> dict[str, object]:
+    return {**flat_config(without_seeds(run.config)), "robots": " ".join(run.robot_sets)}
 
 
 def table(groups: Sequence[Group], x_axis: XAxis, baseline: int) -> tuple[float, list[GroupRow]]:

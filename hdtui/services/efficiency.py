@@ -6,19 +6,19 @@ loads no network. Returns come from the evaluations in the database.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from db.queries.evaluations import summaries
 from db.queries.runs import list_runs
 from db.queries.settings import get_setting
-from db.records import EpisodeSummary, Run, RunKind
+from db.records import EpisodeSummary, Run, RunKind, RunState
 from engine.config.base import TaskConfig
 from engine.config.network import NetworkConfig, NetworkKind, NetworkSize, named_network
 from hdtui.services.claims import Claim
-from hdtui.services.evidence import claims, read_evidence
+from hdtui.services.evidence import Evidence, claims, read_evidence
 from hdtui.services.statistics import Interval, interval
 
 if TYPE_CHECKING:
@@ -72,18 +72,28 @@ class Reached:
     """The mean return over robots of an evaluated policy run, with its interval over robots.
 
     ``shaped_like`` names the policy whose shape the run's network has: a published one or ours.
+    ``apart`` says that most others of the task were measured in another evaluation than this one.
     """
 
     run: Run
     task: str
     over_robots: Interval
     shaped_like: str | None
+    evaluation_id: int = 0
+    apart: bool = False
 
     @property
     def name(self) -> str:
-        """Whose return it is."""
+        """Whose return it is, and where others are of another evaluation, of which it is."""
+        if self.apart:
+            return f"{self.run.kind} {self.run.id} in {self.measured_in}"
         student = self.run.kind is RunKind.STUDENT
         return f"base mlp of {self.run.id}" if student else f"{self.run.kind} {self.run.id}"
+
+    @property
+    def measured_in(self) -> str:
+        """The evaluation and its number of robots: 15 n 28."""
+        return f"{self.evaluation_id} n {self.over_robots.count}"
 
 
 @dataclass(frozen=True)
@@ -104,24 +114,47 @@ class EfficiencyFacts:
         own, base = getattr(found[policy], quantity), getattr(found[BASE], quantity)
         return own / base if own is not None and base else None
 
+    def shared(self, task: str) -> Reached | None:
+        """One of the returns on a task that are of one evaluation; None where there is none."""
+        own = (each for each in self.reached if each.task == task and not each.apart)
+        return next(own, None)
+
 
 def read_efficiency(
     database: "Database", counted: Mapping[str, Any] | None = None
 ) -> EfficiencyFacts:
     """What was counted and measured so far, with returns and claims from the database.
 
-    ``counted`` are documents that a read-only cockpit keeps to itself.
+    ``counted`` are documents that the cockpit keeps to itself where it cannot write them.
     """
     stored = get_setting(database, SETTING)
-    documents: dict[str, Any] = {**(stored if isinstance(stored, dict) else {}), **(counted or {})}
+    documents: dict[str, Any] = dict(stored) if isinstance(stored, dict) else {}
+    for name, document in (counted or {}).items():
+        if name not in documents or documents[name]["at"] < document["at"]:
+            documents[name] = document
+    return _facts(documents, _reached(database), read_evidence(database))
+
+
+def efficiency_of_nothing(counted: Mapping[str, Any]) -> EfficiencyFacts:
+    """What a workspace in which nothing was ever run knows: what this cockpit counted."""
+    return _facts(counted, (), Evidence((), (), ()))
+
+
+def counted_now(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The document of what was counted."""
+    return {"rows": list(rows), "at": datetime.now(UTC).isoformat()}
+
+
+def _facts(
+    documents: Mapping[str, Any], reached: Sequence[Reached], evidence: Evidence
+) -> EfficiencyFacts:
     costs = {task: _costs(documents[task]["rows"]) for task in TASKS if task in documents}
     by_limbs = _costs(documents["limbs"]["rows"]) if "limbs" in documents else ()
     counted_at = {task: datetime.fromisoformat(each["at"]) for task, each in documents.items()}
-    facts = EfficiencyFacts(costs, by_limbs, counted_at, tuple(_reached(database)), ())
+    facts = EfficiencyFacts(costs, by_limbs, counted_at, tuple(reached), ())
     parameters = {task: facts.ratio(task, TEACHER, "parameters") for task in TASKS}
     macs = {task: facts.ratio(task, TEACHER, "macs") for task in TASKS}
-    found = claims(read_evidence(database), parameters, macs)
-    return replace(facts, claims=tuple(found))
+    return replace(facts, claims=tuple(claims(evidence, parameters, macs)))
 
 
 def _costs(rows: Sequence[Mapping[str, Any]]) -> tuple[Cost, ...]:
@@ -137,33 +170,73 @@ def _costs(rows: Sequence[Mapping[str, Any]]) -> tuple[Cost, ...]:
     )
 
 
+class Basis(NamedTuple):
+    """An evaluation on a task and robots: what it found of its policies can be compared."""
+
+    task: str
+    evaluation_id: int
+    robots: frozenset[str]
+
+
+Found = Mapping[Basis, Mapping[int, Sequence[float]]]
+"""Mean returns on the robots of a basis, by policy run."""
+
+
 def _reached(database: "Database") -> list[Reached]:
-    """Per policy run and task its evaluation on most robots, best return first."""
-    by_evaluation: dict[tuple[int, str, int], list[EpisodeSummary]] = {}
-    for each in summaries(database):
+    """Per policy run and task its return, best first; those measured apart come last."""
+    found = _found(summaries(database))
+    numbers = {basis.evaluation_id for basis in found}.union(*found.values())
+    runs = {run.id: run for run in list_runs(database, ids=numbers)} if numbers else {}
+    settled = {run.id for run in runs.values() if run.state is RunState.FINISHED}
+    reached = []
+    for task in sorted({basis.task for basis in found}):
+        own = {basis: policies for basis, policies in found.items() if basis.task == task}
+        bases = chosen_bases(own, settled)
+        for run_id, basis in bases.items():
+            if run_id in runs:
+                run, over_robots = runs[run_id], interval(found[basis][run_id])
+                apart = basis != next(iter(bases.values()))
+                like = shaped_like(run)
+                reached.append(Reached(run, task, over_robots, like, basis.evaluation_id, apart))
+    return sorted(reached, key=lambda each: (each.apart, -each.over_robots.mean))
+
+
+def _found(episodes: Sequence[EpisodeSummary]) -> Found:
+    """What every evaluation found; policies that it saw on other robots are apart."""
+    by_policy: dict[tuple[str, int, int], dict[str, float]] = {}
+    for each in episodes:
         if each.policy_run_id is not None:
-            key = (each.policy_run_id, each.task, each.run_id)
-            by_evaluation.setdefault(key, []).append(each)
-    firmest: dict[tuple[int, str], list[EpisodeSummary]] = {}
-    for (run_id, task, _), found in sorted(by_evaluation.items(), key=_firmness):
-        firmest[run_id, task] = found
-    runs = {run.id: run for run in list_runs(database, ids=[run_id for run_id, _ in firmest])}
-    reached = [
-        Reached(
-            runs[run_id],
-            task,
-            interval([each.mean_return for each in found]),
-            shaped_like(runs[run_id]),
+            key = (each.task, each.run_id, each.policy_run_id)
+            by_policy.setdefault(key, {})[each.robot_digest] = each.mean_return
+    found: dict[Basis, dict[int, Sequence[float]]] = {}
+    for (task, evaluation_id, policy), returns in by_policy.items():
+        basis = Basis(task, evaluation_id, frozenset(returns))
+        found.setdefault(basis, {})[policy] = list(returns.values())
+    return found
+
+
+def chosen_bases(found: Found, settled: Container[int]) -> dict[int, Basis]:
+    """Per policy run where its return is taken from: one basis for most of them comes first.
+
+    That is of the finished evaluations the newest that judged most policies; one of a single robot,
+    such as Watch records, comes after all others. The same decides over the policies left.
+    """
+    left = set().union(*found.values())
+    chosen: dict[int, Basis] = {}
+    while left:
+        judged = {basis: policies.keys() & left for basis, policies in found.items()}
+        best = max(
+            (basis for basis in found if judged[basis]),
+            key=lambda basis: (
+                basis.evaluation_id in settled,
+                len(basis.robots) > 1,
+                len(judged[basis]),
+                basis.evaluation_id,
+            ),
         )
-        for (run_id, task), found in firmest.items()
-        if run_id in runs
-    ]
-    return sorted(reached, key=lambda each: -each.over_robots.mean)
-
-
-def _firmness(item: tuple[tuple[int, str, int], list[EpisodeSummary]]) -> tuple[int, int, int]:
-    (_, _, evaluation_id), found = item
-    return len(found), sum(each.episodes for each in found), evaluation_id
+        chosen |= dict.fromkeys(sorted(judged[best]), best)
+        left -= judged[best]
+    return chosen
 
 
 def shaped_like(run: Run) -> str | None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from db.session import Database
 
 ONE_PER_ROBOT = "single_mlp"
+SEEN_GROUNDS = ("variable", "obstacles")
+"""Tasks whose ground policies see as heights."""
 Find = Callable[[Sequence[int]], Sequence[Run]]
 """Gives the runs of some numbers."""
 
@@ -54,15 +56,37 @@ def evaluation_of_policies(
 ) -> EvaluationConfig:
     """An evaluation on the ground that the first of the policies learned on."""
     run = next(iter(find(inputs[:1])), None)
-    reads = {
-        RunKind.DEPLOYMENT: RunKind.STUDENT,
-        RunKind.STUDENT: RunKind.COLLECTION,
-    }
-    while run is not None and run.kind in reads:
-        run = _input(find, run, reads[run.kind])
-    if run is None:
+    origin = None if run is None else _origin(find, run)
+    if origin is None:
         return base
-    return base.model_copy(update={"task": _on_ground_of(base.task, run)})
+    return base.model_copy(update={"task": _on_ground_of(base.task, origin)})
+
+
+def check_ground(find: Find, inputs: Sequence[int], task: TaskConfig) -> None:
+    """See that policies can act on a task: some grounds are seen as heights, others are not.
+
+    Raises:
+        UsageError: A policy learned with terrain heights and the task has none, or vice versa.
+    """
+    for run in find(inputs):
+        origin = _origin(find, run)
+        learned = None if origin is None else _on_ground_of(TaskConfig(), origin).name
+        if learned is not None and (learned in SEEN_GROUNDS) != (task.name in SEEN_GROUNDS):
+            seen = "sees" if learned in SEEN_GROUNDS else "does not see"
+            raise UsageError(
+                f"run {run.id} ({run.kind.value} {run.name}) learned on {learned} and {seen}"
+                f" terrain heights, so it cannot act on {task.name}; leave the task out, or choose"
+                f" a policy that learned on {task.name}"
+            )
+
+
+def _origin(find: Find, run: Run) -> Run | None:
+    """The run whose settings say on which ground a policy learned."""
+    reads = {RunKind.DEPLOYMENT: RunKind.STUDENT, RunKind.STUDENT: RunKind.COLLECTION}
+    found: Run | None = run
+    while found is not None and found.kind in reads:
+        found = _input(find, found, reads[found.kind])
+    return found
 
 
 def check_teachers(database: "Database", teacher: Run, robot_sets: Sequence[str]) -> None:

@@ -1,6 +1,7 @@
 """What the workspace offers to a form: robot sets, runs, what those took, and who is refused."""
 
 import difflib
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from db.queries.robots import list_sets
 from db.queries.runs import list_runs
 from db.records import Run, RunKind, RunState
 from engine.errors import UsageError
-from engine.workers.library import BUILT_IN_SETS
+from engine.workers.library import BUILT_IN_SETS, check_set_name
 from hdtui.services.machine import folder_sizes
 
 if TYPE_CHECKING:
@@ -71,6 +72,25 @@ def robots_problem(known: Known | None, words: Sequence[str], *, many: bool) -> 
             hint = f"did you mean {near[0]}?" if near else "Robots (3) lists the sets"
             return f"there is no robot set {word}; {hint}"
     return None
+
+
+def new_set_problem(known: Known | None, name: str) -> str | None:
+    """Why a new robot set cannot have this name, None where it can."""
+    if not name:
+        return "needs the name of the new set"
+    try:
+        check_set_name(name)
+    except UsageError as error:
+        return str(error)
+    if known is not None and name in {*known.sets, *BUILT_IN_SETS}:
+        return f"a robot set {name} exists already; choose another name"
+    return None
+
+
+def free_set_name(known: Known, name: str) -> str:
+    """A name that no robot set has: this one, else with a number behind it."""
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(each for each in names if each not in {*known.sets, *BUILT_IN_SETS})
 
 
 def inputs_problem(

@@ -10,13 +10,14 @@ from db.records import NewRun, Run, RunKind
 from engine.config.base import Config
 from engine.config.overrides import validated, with_settings
 from engine.config.robots import MutationConfig
-from engine.errors import ConfigError, UsageError
-from engine.workers.library import check_set_name
+from engine.errors import ConfigError
 from hdtui.formatting import setting
 from hdtui.services.inherited import fitted
 from hdtui.services.known_runs import (
     Known,
+    free_set_name,
     inputs_problem,
+    new_set_problem,
     policy_file_word,
     robots_problem,
     run_number,
@@ -212,10 +213,7 @@ class LaunchForm:
         if stage not in NO_ROBOTS and not (stage == "pipeline" and robots in ([], [GENERATED])):
             found["robots"] = robots_problem(known, robots, many=stage not in ONE_SET)
         if stage in NEW_SET:
-            try:
-                check_set_name(self.into)
-            except UsageError as error:
-                found["into"] = str(error) if self.into else "needs the name of the new set"
+            found["into"] = new_set_problem(known, self.into)
         wrong = {key: sentence for key, sentence in found.items() if sentence is not None}
         try:
             self.config()
@@ -373,7 +371,8 @@ class LaunchForm:
             ) or next(iter([*used, *known.sets]), "")
         if self.stage in NEW_SET:
             robots = self.robots or found.get("robots", "")
-            found["into"] = f"{robots.split()[0]}-mutants" if robots.split() else "generated"
+            into = f"{robots.split()[0]}-mutants" if robots.split() else "generated"
+            found["into"] = free_set_name(known, into)
         return found
 
 

@@ -7,6 +7,7 @@ from db.records import NewRun, RunKind
 from engine.config.robots import GenerationConfig, MutationConfig
 from engine.errors import UsageError
 from engine.workers.library import check_set_name, import_folder, select_into_set
+from engine.workers.wording import counted
 from engine.workers.workspace import Workspace
 from hdtui.services.cockpit import Cockpit
 from hdtui.services.commands import prepare_workspace, queue
@@ -74,7 +75,7 @@ def import_robots(cockpit: Cockpit, folder: str, set_name: str) -> str:
     made = cockpit.store.ask(
         lambda database: import_folder(database, workspace, path, set_name or None)
     )
-    return f"{made.size} robots are in the set {made.name}"
+    return f"{counted(made.size, 'robot')} in the set {made.name}"
 
 
 def select(cockpit: Cockpit, digests: Sequence[str], set_name: str) -> str:
@@ -84,4 +85,4 @@ def select(cockpit: Cockpit, digests: Sequence[str], set_name: str) -> str:
         UsageError: The name cannot be used.
     """
     made = cockpit.store.ask(lambda database: select_into_set(database, set_name, list(digests)))
-    return f"{made.size} robots are in the set {made.name}"
+    return f"{counted(made.size, 'robot')} in the set {made.name}"

@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +16,12 @@ from db.records import EpisodeSummary, Robot, RobotSet, Run, RunKind, RunState
 from engine.errors import HdtuiError
 from engine.morphology.poses import Poses, rest_poses
 from engine.morphology.tree import Morphology
+from engine.workers.commands import judge_all
 from engine.workers.library import load
 from engine.workers.workspace import Workspace
 from hdtui.formatting import duration
 from hdtui.services.filters import Filter, Value
+from hdtui.services.states import left_s, shown_state
 from hdtui.services.statistics import half_width
 
 if TYPE_CHECKING:
@@ -27,7 +31,7 @@ FIELDS = (
     *("name", "limbs", "joints", "mass", "head", "teacher", "student", "student/teacher"),
     *("falls", "parent", "op", "digest", "set", "seed"),
 )
-_ACTIVE = (RunState.STARTING, RunState.RUNNING, RunState.STOPPING)
+_WORKING = (RunState.STARTING, RunState.RUNNING)
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,14 @@ class Entry:
     def num_limbs(self) -> int:
         """Limbs without the head, as robots are described."""
         return self.robot.num_limbs - 1
+
+
+@dataclass(frozen=True)
+class AtWork:
+    """An evaluation that reports as usual, with the digests of the robots that it judges on."""
+
+    run: Run
+    robots: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -115,7 +127,7 @@ def read_robots(
         teacher_id,
         student_id,
         task,
-        _filling(database),
+        filling_sentence(evaluations_at_work(database), entries, task, shown),
         tuple(policies),
     )
 
@@ -179,17 +191,47 @@ def score(summary: EpisodeSummary) -> Score:
     )
 
 
-def _filling(database: "Database") -> str:
-    """The sentence about evaluations at work; empty where there is none."""
-    active = [run for run in list_runs(database, states=_ACTIVE) if run.kind is RunKind.EVALUATION]
-    if not active:
+def evaluations_at_work(database: "Database") -> list[AtWork]:
+    """Evaluations that work, newest first: neither dead nor stalled, whatever their rows say."""
+    at = datetime.now(UTC)
+    runs = (run for run in list_runs(database, states=_WORKING) if run.kind is RunKind.EVALUATION)
+    working = [run for run in judge_all(runs) if shown_state(run, at) in _WORKING]
+    return [
+        AtWork(
+            run,
+            frozenset(
+                each.digest for name in run.robot_sets for each in list_robots(database, name)
+            ),
+        )
+        for run in working
+    ]
+
+
+def filling_sentence(
+    working: Sequence[AtWork],
+    entries: Sequence[Entry],
+    task: str,
+    policies: AbstractSet[int | None],
+) -> str:
+    """The sentence about evaluations of these policies on these robots; empty where none works."""
+    digests = {entry.robot.digest for entry in entries}
+    filling = [
+        each.run
+        for each in working
+        if policies & {*each.run.inputs} and digests & each.robots and _task_of(each.run) == task
+    ]
+    if not filling:
         return ""
-    run = active[0]
-    left = ""
-    if run.rate and run.total is not None and run.done is not None:
-        left = f", {duration((run.total - run.done) / run.rate)} left"
-    more = f" and {len(active) - 1} more" if len(active) > 1 else ""
-    return f"{run.id} evaluation{more} is filling these columns{left}"
+    run, others = filling[0], len(filling) - 1
+    left = left_s(run)
+    words = f", {duration(left)} left" if left is not None else ""
+    more = f" and {others} more are" if others else " is"
+    return f"{run.id} evaluation{more} filling these columns{words}"
+
+
+def _task_of(run: Run) -> str:
+    task = run.config.get("task")
+    return str(task.get("name", "flat")) if isinstance(task, Mapping) else "flat"
 
 
 _VALUES: Mapping[str, Any] = {

@@ -2,31 +2,47 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from db.queries.artifacts import list_artifacts, list_checkpoints
+from db.queries.evaluations import summaries
 from db.queries.metrics import list_series, read_several
 from db.queries.robots import list_robots
 from db.queries.runs import dependants, get_run, list_runs
-from db.records import Artifact, Checkpoint, Points, Run
+from db.records import Artifact, Checkpoint, EpisodeSummary, Points, Run, RunKind, RunState
+from hdtui.services.metric_names import policy_order
 from hdtui.services.run_list import flat_config
 from hdtui.services.runs import views
 from hdtui.services.states import RunView
+from hdtui.services.statistics import half_width
 
 if TYPE_CHECKING:
     from db.session import Database
 
+RECORDING = "poses"
+"""The kind of a recorded walk; its name is ``policy:digest of the robot:task:episode``."""
+CURVELESS = (RunKind.GENERATION, RunKind.MUTATION, RunKind.DEPLOYMENT)
 ROBOT_POINTS = 120
 ROBOT_NAMES = ("falls", "episode_length", "speed")
 RETURN_NAMES = ("return", "episode_return", "teacher_return")
 
 
 @dataclass(frozen=True)
+class PolicyReturn:
+    """What an evaluated policy reached on a robot; ``half_width`` is of the 95 % interval."""
+
+    mean: float
+    half_width: float | None
+    episodes: int
+    falls: float
+
+
+@dataclass(frozen=True)
 class RobotReturn:
-    """A robot's latest numbers in a run, and its curve in few points."""
+    """A robot's latest numbers in a run, its curve in few points, and what an evaluation found."""
 
     digest: str
     name: str
@@ -36,28 +52,57 @@ class RobotReturn:
     speed: float | None
     points: Points | None
     last_step: int | None
+    by_policy: Mapping[str, PolicyReturn] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class RobotsFacts:
-    """Returns by robot, the best first."""
+    """Returns by robot, the best first; an evaluation's are those of the ``judged`` policy.
+
+    ``judged_in`` are the evaluations of a run's policy.
+    """
 
     robots: tuple[RobotReturn, ...]
     mean: float | None
+    policies: tuple[str, ...] = ()
+    judged: str = ""
+    kind: RunKind | None = None
+    judged_in: tuple[int, ...] = ()
+
+
+def is_in_state(database: "Database", run_id: int, state: str) -> bool:
+    """Whether a run still is what was said of it."""
+    return any(str(run.state) == state for run in list_runs(database, ids=[run_id]))
+
+
+def first_tab(database: "Database", run_id: int) -> str:
+    """The tab that says most of a run: its curves, where it has some or is going to."""
+    run = get_run(database, run_id)
+    if run.kind is RunKind.EVALUATION:
+        return "Robots"
+    if run.kind not in CURVELESS:
+        own = [each for each in list_series(database, run_id) if each.robot_digest is None]
+        if own or run.state is not RunState.FINISHED:
+            return "Curves"
+    if list_artifacts(database, run_id) or list_checkpoints(database, run_id):
+        return "Files"
+    return "Log" if run.kind in CURVELESS else "Curves"
 
 
 def read_robot_returns(database: "Database", run_id: int) -> RobotsFacts:
-    """Latest return of every robot that reported one."""
+    """Latest return of every robot that reported one, or those of an evaluation's policies."""
+    run = get_run(database, run_id)
+    if run.kind is RunKind.EVALUATION:
+        return _evaluated_robots(database, run_id)
     by_robot: dict[str, dict[str, Any]] = {}
     for series in list_series(database, run_id):
         if series.robot_digest is None:
             continue
-        known = by_robot.setdefault(series.robot_digest, {})
         if series.name in RETURN_NAMES:
-            known["return"] = series
+            by_robot.setdefault(series.robot_digest, {})["return"] = series
         elif series.name in ROBOT_NAMES:
-            known[series.name] = series.last_value
-    names = {robot.digest: robot.name for robot in list_robots(database)} if by_robot else {}
+            by_robot.setdefault(series.robot_digest, {})[series.name] = series.last_value
+    names = _robot_names(database) if by_robot else {}
     robots = []
     numbers = [known["return"].id for known in by_robot.values() if "return" in known]
     curves = read_several(database, numbers, ROBOT_POINTS)
@@ -76,9 +121,65 @@ def read_robot_returns(database: "Database", run_id: int) -> RobotsFacts:
                 last_step=returns.last_step if returns else None,
             )
         )
+    judged_in = [] if robots else dependants(database, run_id)
+    evaluations = [
+        each.id for each in judged_in if each.kind is RunKind.EVALUATION and run_id in each.inputs
+    ]
+    return replace(_ordered(robots), kind=run.kind, judged_in=tuple(evaluations))
+
+
+def _evaluated_robots(database: "Database", run_id: int) -> RobotsFacts:
+    """Returns of the policies of an evaluation; a robot's own numbers are the judged one's."""
+    found = summaries(database, run_id)
+    tasks = {each.task for each in found}
+    by_robot: dict[str, dict[str, EpisodeSummary]] = {}
+    for each in found:
+        label = each.policy if len(tasks) == 1 else f"{each.policy} {each.task}"
+        by_robot.setdefault(each.robot_digest, {})[label] = each
+    labels = {label for known in by_robot.values() for label in known}
+    policies = tuple(sorted(labels, key=policy_order))
+    judged = next((each for each in policies if each.startswith("student")), "".join(policies[:1]))
+    names = _robot_names(database) if by_robot else {}
+    robots = [
+        _evaluated(digest, names.get(digest, digest[:12]), known, known.get(judged))
+        for digest, known in by_robot.items()
+    ]
+    facts = _ordered(robots)
+    return replace(facts, policies=policies, judged=judged, kind=RunKind.EVALUATION)
+
+
+def _evaluated(
+    digest: str, name: str, known: Mapping[str, EpisodeSummary], own: EpisodeSummary | None
+) -> RobotReturn:
+    return RobotReturn(
+        digest,
+        name,
+        episode_return=own.mean_return if own else None,
+        falls=own.falls if own else None,
+        length=own.mean_length if own else None,
+        speed=own.mean_speed_m_s if own else None,
+        points=None,
+        last_step=None,
+        by_policy={
+            label: PolicyReturn(
+                each.mean_return,
+                half_width(each.std_return, each.episodes),
+                each.episodes,
+                each.falls,
+            )
+            for label, each in known.items()
+        },
+    )
+
+
+def _ordered(robots: list[RobotReturn]) -> RobotsFacts:
     robots.sort(key=lambda robot: (robot.episode_return is None, -(robot.episode_return or 0.0)))
     values = [robot.episode_return for robot in robots if robot.episode_return is not None]
     return RobotsFacts(tuple(robots), sum(values) / len(values) if values else None)
+
+
+def _robot_names(database: "Database") -> dict[str, str]:
+    return {robot.digest: robot.name for robot in list_robots(database)}
 
 
 @dataclass(frozen=True)
@@ -135,14 +236,18 @@ class FilesFacts:
     home: Path
     checkpoints: tuple[Checkpoint, ...]
     artifacts: tuple[Artifact, ...]
+    robot_names: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_files(database: "Database", run_id: int) -> FilesFacts:
-    """Checkpoints, newest first, and artifacts."""
+    """Checkpoints, newest first, and artifacts; robots by digest where walks are recorded."""
+    artifacts = tuple(list_artifacts(database, run_id))
+    recorded = any(each.kind == RECORDING for each in artifacts)
     return FilesFacts(
         database.home,
         tuple(list_checkpoints(database, run_id)),
-        tuple(list_artifacts(database, run_id)),
+        artifacts,
+        _robot_names(database) if recorded else {},
     )
 
 

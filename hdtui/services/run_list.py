@@ -12,7 +12,7 @@ from db.queries.evaluations import mean_returns
 from db.queries.metrics import last_values
 from db.queries.runs import list_pipelines, list_runs
 from db.records import Pipeline, Run, RunKind, RunState
-from hdtui.formatting import printable
+from hdtui.formatting import episode_return, printable
 from hdtui.services.filters import Filter, Value
 from hdtui.services.known_robots import Ancestry
 from hdtui.services.runs import views
@@ -288,11 +288,19 @@ def _sortable(value: Value) -> tuple[int, float, str]:
     return (1, 0.0, value if isinstance(value, str) else " ".join(value or ()))
 
 
+def first_queued(database: "Database") -> int | None:
+    """The run that was queued last, of a pipeline its first one; None where there is no run."""
+    newest = next(iter(list_runs(database, limit=1)), None)
+    if newest is None or newest.pipeline is None:
+        return newest.id if newest else None
+    return list_runs(database, pipeline=newest.pipeline, newest_first=False, limit=1)[0].id
+
+
 def best_sentence(facts: RunsFacts, shown: int) -> str:
     """Why a filter leaves nothing: how many there are and the best return among them."""
     returns = [mean_return(facts, each) for each in facts.views]
     known = [value for value in returns if value is not None]
-    best = f"; the best return of {len(known)} is {max(known):.0f}" if known else ""
+    best = f"; the best return of {len(known)} is {episode_return(max(known))}" if known else ""
     return f"{len(facts.views) - shown} runs do not pass{best}"
 
 

@@ -27,6 +27,23 @@ GLYPHS: Mapping[str, tuple[str, str]] = {
 
 
 @dataclass(frozen=True)
+class Orders:
+    """What a reader types to answer a sentence; ``{run}`` stands for the run's number."""
+
+    resume: str = "R"
+    resume_other: str = "R there"
+    kill: str = "X offers to kill it now"
+
+
+COCKPIT_KEYS = Orders()
+SHELL_COMMANDS = Orders(
+    "`hdtui runs resume {run}`",
+    "`hdtui runs resume {run}`",
+    "`hdtui runs stop {run} --kill` kills it now",
+)
+
+
+@dataclass(frozen=True)
 class Surroundings:
     """What a sentence needs to know besides its run."""
 
@@ -36,6 +53,7 @@ class Surroundings:
     waits_for: Mapping[int, Run] = field(default_factory=dict)
     slots: int | None = None
     slots_in_use: int | None = None
+    orders: Orders = COCKPIT_KEYS
 
 
 @dataclass(frozen=True)
@@ -106,9 +124,11 @@ def sentence(run: Run, shown: str, around: Surroundings) -> str:
 
 def _queued(run: Run, around: Surroundings) -> str:
     if run.blocked_by is not None:
-        return f"waits: {run.blocked_by} did not finish; R there lets this go on"
+        there = around.orders.resume_other.format(run=run.blocked_by)
+        return f"waits: {run.blocked_by} did not finish; {there} lets this go on"
     if run.queued_boot_id and around.boot_id and run.queued_boot_id != around.boot_id:
-        return "not started: the machine restarted, R lets the queue go on"
+        resume = around.orders.resume.format(run=run.id)
+        return f"not started: the machine restarted, {resume} lets the queue go on"
     waits = [around.waits_for[run_id] for run_id in run.inputs if run_id in around.waits_for]
     if waits:
         names = " and ".join(f"{other.id} {other.kind}" for other in waits)
@@ -125,7 +145,7 @@ def _active(run: Run, shown: str, around: Surroundings) -> str:
         pid = f", pid {run.pid}" if run.pid else ""
         return f"starting for {duration(_since(run.started_at or run.created_at, now))}{pid}"
     if shown == "stopping":
-        return _stopping(run, now)
+        return _stopping(run, now, around.orders.kill.format(run=run.id))
     ago = duration(silence_s(run, now))
     seen = f"seen {ago} ago from {run.host}" if elsewhere else f"last report {ago} ago"
     if shown == STALLED:
@@ -137,26 +157,28 @@ def _active(run: Run, shown: str, around: Surroundings) -> str:
     return f"running {duration(elapsed_s(run, now))}, {seen}"
 
 
-def _stopping(run: Run, now: datetime) -> str:
+def _stopping(run: Run, now: datetime, kill: str) -> str:
     for_s = _since(run.stop_requested_at or run.reported_at or run.created_at, now)
     if run.kill_requested_at is not None:
         return f"stopping for {duration(for_s)}: being killed"
     left = max(0.0, STOP_GRACE_S - for_s)
     return (
         f"stopping for {duration(for_s)}: writes a checkpoint; killed in {duration(left)} "
-        "if still there, X offers to kill it now"
+        f"if still there, {kill}"
     )
 
 
 def _ended(run: Run, shown: str, around: Surroundings) -> str:
-    resumes = f"R resumes at {steps(run.checkpoint_step)}" if run.checkpoint_step else "R resumes"
+    resume = around.orders.resume.format(run=run.id)
     if shown == "finished":
         stale = ". Stale: an input has worked again since" if run.stale else ""
         return f"finished in {duration(elapsed_s(run, around.now))}{stale}"
     if shown == "stopped":
-        return _stopped(run)
+        return f"{_stopped(run)}. {resume} resumes"
     if shown == "failed":
-        return _failed(run)
+        return _failed(run, resume)
+    at = f" at {steps(run.checkpoint_step)}" if run.checkpoint_step else ""
+    resumes = f"{resume} resumes{at}"
     if shown == "lost":
         gone = f"process {run.pid} is gone and left no exit record" if run.pid else "no process"
         noticed = f", noticed {moment(run.ended_at, around.now)}" if run.ended_at else ""
@@ -166,21 +188,20 @@ def _ended(run: Run, shown: str, around: Surroundings) -> str:
 
 def _stopped(run: Run) -> str:
     if run.done is None:
-        return "stopped before its first report. R resumes"
+        return "stopped before its first report"
     of_total = f" of {steps(run.total)}" if run.total else ""
     kept = ", checkpoint kept" if run.checkpoint_step is not None else ""
-    return f"stopped at {steps(run.done)}{of_total} {run.unit or ''}{kept}. R resumes".replace(
-        " .", "."
-    )
+    unit = f" {run.unit}" if run.unit else ""
+    return f"stopped at {steps(run.done)}{of_total}{unit}{kept}"
 
 
-def _failed(run: Run) -> str:
+def _failed(run: Run, resume: str) -> str:
     code = f"exit code {run.exit_code}, " if run.exit_code is not None else ""
     reason = run.reason or "no reason was left; its log may say more"
     again = (
-        f" Last good checkpoint at {steps(run.checkpoint_step)}. R retries from it"
+        f" Last good checkpoint at {steps(run.checkpoint_step)}. {resume} retries from it"
         if run.checkpoint_step
-        else " R retries"
+        else f" {resume} retries"
     )
     return f"failed: {code}{reason.rstrip('.')}.{again}"
 

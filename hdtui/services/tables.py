@@ -185,17 +185,21 @@ def metrics_table(database: "Database", run_id: int, names: Sequence[str]) -> Da
 
 def efficiency_table(document: Mapping[str, Any]) -> DataTable:
     """The answer of the counting tool, with ratios to the base MLP where it has them."""
-    quantities = ("parameters", "macs", "latency")
+    quantities = ("parameters", "macs", "latency", "cpu")
     counts = ("policy", "task", "limbs", "parameters", "macs")
-    times = ("latency_p50_us", "latency_p95_us")
-    headings = (*counts, *times, *(f"{quantity}_ratio" for quantity in quantities))
+    times = ("p50", "p95", "cpu")
+    headings = (
+        *counts,
+        *(f"latency_{time}_us" for time in times),
+        *(f"{quantity}_ratio" for quantity in quantities),
+    )
     base = {row["limbs"]: row for row in document["rows"] if row["policy"] == BASE}
     rows = []
     for row in document["rows"]:
-        latency = row["latency_us"] or {"p50": None, "p95": None}
+        latency = row["latency_us"] or {}
         ratios = document["ratios"].get(row["policy"]) or _ratios(row, base.get(row["limbs"]))
         counted = (row[name] for name in counts)
-        measured = (latency["p50"], latency["p95"])
+        measured = (latency.get(time) for time in times)
         rows.append((*counted, *measured, *(ratios.get(quantity) for quantity in quantities)))
     return DataTable(headings, tuple(rows))
 

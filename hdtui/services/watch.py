@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from db.queries.evaluations import mean_returns
 from db.queries.kin import artifacts_of_kind, robot_names
 from db.queries.runs import list_runs
-from db.records import Artifact, Run, RunKind, RunState
+from db.records import Artifact, Run
 from engine.errors import DatasetError
 from engine.morphology.poses import (
     ARTIFACT_KIND,
@@ -23,6 +23,7 @@ from engine.morphology.poses import (
     load_poses,
     parse_recording_name,
 )
+from hdtui.services.robots import AtWork, evaluations_at_work
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -55,8 +56,8 @@ class Recordings:
 
     episodes: tuple[Recording, ...]
     runs: tuple[Run, ...]
-    working: tuple[Run, ...] = ()
-    """Evaluations at work: each robot's episodes come as soon as that robot is done."""
+    working: tuple[AtWork, ...] = ()
+    """Evaluations that record: each robot's episodes come as soon as that robot is done."""
     returns: Mapping[str, float] = field(default_factory=dict)
     """By robot, the best policy's mean return in the newest evaluation."""
 
@@ -78,7 +79,13 @@ class Recordings:
         """Only the episodes that this run recorded, or that evaluations of it did."""
         related = {run.id for run in self.runs if run.id == run_id or run_id in run.inputs}
         episodes = (episode for episode in self.episodes if episode.run_id in related)
-        return replace(self, episodes=tuple(episodes))
+        working = (one for one in self.working if run_id in (one.run.id, *one.run.inputs))
+        return replace(self, episodes=tuple(episodes), working=tuple(working))
+
+    def recorder_of(self, digest: str | None) -> int | None:
+        """An evaluation that records this robot now, or any where none is meant."""
+        found = (one.run.id for one in self.working if digest is None or digest in one.robots)
+        return next(found, None)
 
     def pairs(self, digest: str) -> list[tuple[Recording, ...]]:
         """Per task, episode and seed of a robot, one or two recordings: teacher first.
@@ -133,8 +140,8 @@ def _rank(recording: Recording) -> int:
 def list_recordings(database: "Database", home: Path) -> Recordings:
     """The recorded episodes of the latest evaluation runs."""
     artifacts = artifacts_of_kind(database, ARTIFACT_KIND, RECENT_EVALUATIONS)
-    active = list_runs(database, states=[state for state in RunState if state.active])
-    working = tuple(run for run in active if run.kind is RunKind.EVALUATION)
+    at_work = evaluations_at_work(database)
+    working = tuple(each for each in at_work if each.run.config.get("record_poses"))
     if not artifacts:
         return Recordings((), (), working)
     runs = {

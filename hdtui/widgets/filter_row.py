@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -11,6 +12,8 @@ from textual.message import Message
 from textual.widgets import Input
 
 from hdtui.widgets.lines import Lines, Span
+
+PROMPT = " / "
 
 
 def _nothing_wrong(text: str) -> str:
@@ -88,7 +91,7 @@ class FilterRow(Horizontal):
         self.problem = problem
         self.text = ""
         self.text_before = ""
-        self.slash = Lines([(Span(" / ", "accent"),)], widget_id="slash")
+        self.slash = Lines([(Span(PROMPT, "accent"),)], widget_id="slash")
         self.words = Lines(widget_id="words")
         self.field = FilterField(problem)
         self.facts = Lines(widget_id="facts")
@@ -106,6 +109,11 @@ class FilterRow(Horizontal):
         """Show a filter without asking anybody."""
         self.text = text
         self._show_words()
+
+    def set_prompt(self, words: str = PROMPT) -> None:
+        """Words at the left end of the row, which say what its text is."""
+        self.slash.styles.width = cell_len(words)
+        self.slash.show([(Span(words, "accent"),)])
 
     def set_facts(self, facts: str, role: str = "muted") -> None:
         """Words at the right end of the row."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -39,26 +39,44 @@ def line_width(spans: Line) -> int:
     return sum(cell_len(span.text) for span in spans)
 
 
-def fit(spans: Line, width: int) -> Line:
-    """The line cut or padded with spaces to exactly ``width`` cells."""
-    room = width
+ELLIPSIS = "…"
+_EMPTY = " ─━-"
+"""What may be cut off without a word: space, and the strokes of a rule."""
+
+
+def fit(spans: Line, width: int, end: str = "") -> Line:
+    """The line padded with spaces to exactly ``width`` cells, or cut, with ``end`` as its last."""
+    spare = width - line_width(spans)
+    if spare >= 0:
+        return (*spans, Span(" " * spare)) if spare else tuple(spans)
+    kept = _first_cells(spans, width)
+    if not end or _words(spans) == _words(kept):
+        return kept
+    kept = _first_cells(spans, width - len(end))
+    return (*kept, Span(end[: max(0, width)], kept[-1].role if kept else spans[0].role))
+
+
+def _first_cells(spans: Line, width: int) -> Line:
+    room = max(0, width)
     kept: list[Span] = []
     for span in spans:
         length = cell_len(span.text)
         if length > room:
             kept.append(Span(set_cell_size(span.text, room), span.role))
-            return tuple(kept)
+            break
         kept.append(span)
         room -= length
-    if room > 0:
-        kept.append(Span(" " * room))
     return tuple(kept)
+
+
+def _words(spans: Line) -> str:
+    return "".join(span.text for span in spans).rstrip(_EMPTY)
 
 
 def left_and_right(left: Line, right: Line, width: int) -> Line:
     """``left`` at the left edge and ``right`` at the right edge, left cut where both do not fit."""
     room = max(0, width - line_width(right))
-    return fit((*fit(left, room), *right), width)
+    return fit((*fit(left, room, ELLIPSIS), *right), width)
 
 
 def restyled(spans: Line, role: str) -> Line:
@@ -112,6 +130,7 @@ class Lines(Widget):
         super().__init__(id=widget_id, classes=classes)
         self.lines: list[Line] = list(lines)
         self.stale = False
+        self._drawn_size = Size()
 
     def show(self, lines: Sequence[Line]) -> None:
         """Draw ``lines`` from now on; only the cells that differ are sent."""
@@ -120,7 +139,11 @@ class Lines(Widget):
         if len(old) != len(new) and self.styles.is_auto_height:
             self.refresh(layout=True)
             return
-        refresh_changes(self, old, new)
+        drawn_size, self._drawn_size = self._drawn_size, self.size
+        if drawn_size != self.size:
+            self.refresh()  # what was drawn at another size, or not at all, is no picture to keep
+        else:
+            refresh_changes(self, old, new)
 
     def set_stale(self, stale: bool) -> None:
         """Draw everything muted: the data is old."""
@@ -138,11 +161,13 @@ class Lines(Widget):
 
 def strip_of(widget: Widget, spans: Line, width: int) -> Strip:
     """The strip that draws a line in the application's theme, drawing mode and width."""
-    if getattr(widget.app, "ascii_only", False):
-        spans = ascii_line(spans)
-    app = widget.app
+    app, end = widget.app, ELLIPSIS
+    if getattr(app, "ascii_only", False):
+        spans, end = ascii_line(spans), "..."
     segments = [
-        Segment(span.text, app_style(app, span.role)) for span in fit(spans, width) if span.text
+        Segment(span.text, app_style(app, span.role))
+        for span in fit(spans, width, end)
+        if span.text
     ]
     return Strip(segments, width)
 
@@ -150,10 +175,13 @@ def strip_of(widget: Widget, spans: Line, width: int) -> Strip:
 def refresh_changes(widget: Widget, old: Sequence[Line], new: Sequence[Line]) -> None:
     """Mark as dirty what differs between two pictures of a widget, row by row."""
     regions = []
+    width = widget.size.width
     for row in range(min(max(len(old), len(new)), widget.size.height)):
         before = old[row] if row < len(old) else BLANK
         after = new[row] if row < len(new) else BLANK
-        cells = changed_cells(before, after)
+        if before == after:
+            continue
+        cells = changed_cells(fit(before, width, ELLIPSIS), fit(after, width, ELLIPSIS))
         if cells is not None:
             regions.append(Region(cells[0], row, cells[1] - cells[0], 1))
     if regions:

@@ -11,7 +11,7 @@ from hdtui.widgets.bars import sparkline
 from hdtui.widgets.lines import Lines, Span
 from hdtui.widgets.robot_canvas import RobotCanvas
 
-_SPARK_CELLS = 20
+_SPARK_CELLS = 16
 
 
 class Stage(Vertical):
@@ -83,4 +83,4 @@ class Stage(Vertical):
 
 
 def _short(speed_m_s: float) -> str:
-    return f"{round(speed_m_s, 1) + 0.0:g}"
+    return f"{round(speed_m_s, 2) + 0.0:.2f}"

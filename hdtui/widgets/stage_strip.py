@@ -7,7 +7,7 @@ from textual.binding import Binding, BindingType
 from textual.events import Click
 from textual.message import Message
 
-from hdtui.widgets.lines import Line, Lines, Span, fit, line_width
+from hdtui.widgets.lines import ELLIPSIS, Line, Lines, Span, fit, line_width
 
 
 class StageStrip(Lines, can_focus=True):
@@ -53,7 +53,7 @@ class StageStrip(Lines, can_focus=True):
                 at_cursor = row == 0 and index == self.cursor and self.focused
                 spans.append(Span("▌" if at_cursor else " ", "accent bold"))
                 cell = column[row] if row < len(column) else ()
-                spans += fit(cell, width - 1)
+                spans += fit(cell, width - 1, ELLIPSIS)
             rows.append(tuple(spans))
         self.show(rows)
 

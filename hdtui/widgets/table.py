@@ -6,16 +6,20 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.events import Blur, Click, Focus, MouseScrollDown, MouseScrollUp
+from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from hdtui.formatting import shorten
 from hdtui.widgets.lines import (
     BLANK,
+    ELLIPSIS,
     Line,
     Span,
     emboldened,
     fit,
+    left_and_right,
     line_width,
     refresh_changes,
     restyled,
@@ -29,7 +33,8 @@ class Column:
     """A column of a table. Without ``grow`` it is ``width`` cells wide and ``gap`` more.
 
     Where the table is too narrow, columns with the highest ``leaves_first`` go first; 0 stays.
-    What grows shrinks last.
+    What grows shrinks last. A cell that does not fit ends in ``…``, or has it in the ``middle``;
+    a number at the right becomes ``…``, for its first digits would be another number.
     """
 
     key: str
@@ -39,6 +44,7 @@ class Column:
     grow: bool = False
     gap: int = 2
     leaves_first: int = 0
+    middle: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,10 +92,21 @@ def _needed(columns: Sequence[tuple[int, Column]]) -> int:
 
 def cell_line(content: Line, column: Column, width: int) -> Line:
     """A cell's content cut or padded to its column, to the right where the column says so."""
+    if line_width(content) > width:
+        content = _cut(content, column, width)
     if column.right:
         pad = width - line_width(content)
         content = (Span(" " * pad), *content) if pad > 0 else content
-    return fit(content, width)
+    return fit(content, width, ELLIPSIS)
+
+
+def _cut(content: Line, column: Column, width: int) -> Line:
+    text = "".join(span.text for span in content)
+    if column.middle:
+        return (Span(shorten(text, width), content[0].role),)
+    if column.right and any(letter.isdigit() for letter in text):
+        return (Span(ELLIPSIS, "muted"),)
+    return content
 
 
 class Table(Widget, can_focus=True):
@@ -160,8 +177,11 @@ class Table(Widget, can_focus=True):
         self.top_row = 0
         self.stale = False
         self.focused = False
+        self._at_top = True
+        self._num_new = 0
         self._row_of: RowSource = _no_rows
         self._drawn: list[Line] = []
+        self._drawn_size = Size()
 
     @property
     def cursor_key(self) -> Hashable:
@@ -178,17 +198,31 @@ class Table(Widget, can_focus=True):
         self.columns = tuple(columns)
 
     def set_rows(self, keys: Sequence[Hashable], row_of: RowSource) -> None:
-        """Show rows; ``row_of`` draws the row at an index and is asked for visible rows only."""
-        old_key = self.cursor_key
-        at_top = self.cursor == 0 and not self.focused
+        """Show rows; ``row_of`` draws the row at an index and is asked for visible rows only.
+
+        A cursor that was put on the first row goes back there when new rows above would push it
+        out of sight, or at once where the focus is elsewhere.
+        """
+        old_key, old_keys = self.cursor_key, self.keys
         self.keys = list(keys)
         self._row_of = row_of
-        if old_key in self.keys and not at_top:
+        if old_key in self.keys:
             self.cursor = self.keys.index(old_key)
+        if self._at_top and (not self.focused or self.cursor >= self.num_visible):
+            self.cursor = self.top_row = 0
+        self._count_new(old_key, old_keys)
         self.cursor = max(0, min(self.cursor, len(self.keys) - 1))
         if self.cursor_key != old_key:
             self.post_message(self.Moved(self, self.cursor_key))
         self.redraw()
+
+    def _count_new(self, old_key: Hashable, old_keys: Sequence[Hashable]) -> None:
+        """Count the rows that came above a cursor that stays below the first ones."""
+        above = self.keys[: self.cursor]
+        if not above or old_key not in self.keys:
+            self._num_new = 0
+        elif above[0] not in old_keys:
+            self._num_new += len(set(above).difference(old_keys))
 
     def texts(self) -> tuple[list[str], list[list[str]]]:
         """Headings and the words of every row, for a file."""
@@ -218,11 +252,16 @@ class Table(Widget, can_focus=True):
     def to_top(self) -> None:
         """Forget the row of the cursor: the next rows are shown from the first one on."""
         self.keys, self.cursor = [], 0
+        self._at_top, self._num_new = True, 0
 
     def redraw(self) -> None:
         """Compose the visible rows and send the cells that differ from the last picture."""
         old, self._drawn = self._drawn, self._compose_lines()
-        refresh_changes(self, old, self._drawn)
+        drawn_size, self._drawn_size = self._drawn_size, self.size
+        if drawn_size != self.size:
+            self.refresh()
+        else:
+            refresh_changes(self, old, self._drawn)
 
     def render_line(self, y: int) -> Strip:
         spans = self._drawn[y] if y < len(self._drawn) else BLANK
@@ -236,7 +275,13 @@ class Table(Widget, can_focus=True):
         if not self.keys:
             return [*lines, *_sentence_rows(self.empty, width)]
         last = min(len(self.keys), self.top_row + self.num_visible)
-        return [*lines, *(self._row_line(i, fitted, width) for i in range(self.top_row, last))]
+        rows = [self._row_line(i, fitted, width) for i in range(self.top_row, last)]
+        if self.top_row == 0:
+            self._num_new = 0
+        elif self._num_new and not self.header:
+            told: Line = (Span(f"  {self._num_new} newer above ", "muted"),)
+            rows[0] = left_and_right(rows[0], told, width)
+        return [*lines, *rows]
 
     def _heading(self, fitted: Sequence[tuple[int, Column, int]]) -> Line:
         spans: list[Span] = [Span("  ")]
@@ -254,7 +299,7 @@ class Table(Widget, can_focus=True):
                 break
             spans += cell_line(row.cells[place], column, cell_width)
             spans.append(Span(" " * column.gap))
-        body = fit(tuple(spans), max(0, width - 2))
+        body = fit(tuple(spans), max(0, width - 2), ELLIPSIS)
         at_cursor = index == self.cursor
         if at_cursor:
             body = emboldened(body)
@@ -281,6 +326,7 @@ class Table(Widget, can_focus=True):
         if target == self.cursor or not self._row_of(target).selectable:
             return
         self.cursor = target
+        self._at_top = target == 0
         self.redraw()
         self.post_message(self.Moved(self, self.cursor_key))
 

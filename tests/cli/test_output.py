@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.workers.wording import clause, counted
 from hdtui.cli.output import document, print_json, print_table
 
 
@@ -50,6 +51,23 @@ def test_tables_align_numbers_to_the_right(capsys: pytest.CaptureFixture[str]) -
         "long    100",
         "b         ·",
     ]
+
+
+def test_one_of_a_thing_is_no_plural() -> None:
+    assert [counted(number, "robot") for number in (0, 1, 2)] == ["0 robots", "1 robot", "2 robots"]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "told"),
+    [
+        ("There is no run 9.", "there is no run 9."),
+        ("Run 9 is finished.", "run 9 is finished."),
+        ("ONNX files are for others", "ONNX files are for others"),
+        ("Robots.toml: unreadable", "Robots.toml: unreadable"),
+    ],
+)
+def test_behind_a_colon_only_names_begin_with_a_capital(sentence: str, told: str) -> None:
+    assert clause(sentence) == told
 
 
 def test_an_empty_table_still_has_its_headings(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.errors import UsageError
+from engine.workers.policy_files import find_policy_file
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -35,7 +38,17 @@ def hdtui(*words: str, home: Path, **environment: str) -> subprocess.CompletedPr
         (("pipeline", "--set", "teacher.totl_env_steps=3"), "did you mean teacher.total_env_steps"),
         (("pipeline", "--set", "teacher.processes=0"), "greater than or equal to 1"),
         (("pipeline", "--set", "nonsense"), "expected KEY=VALUE"),
-        (("pipeline", "--config", "absent.toml"), "absent.toml"),
+        (
+            ("pipeline", "--config", "absent.toml"),
+            "hdtui: --config absent.toml: cannot be read: No such file or directory\n",
+        ),
+        (("runs", "list", "--home", str(ROOT / "pyproject.toml")), "it is a file"),
+        (("adopt", "absent.npz", "--robots", "unimal8"), "absent.npz: no such file; name a teach"),
+        (
+            ("adopt", "pyproject.toml", "--robots", "unimal8"),
+            "pyproject.toml: holds no policy; expected that of a teacher or its checkpoint (.safe",
+        ),
+        (("screenshots", "--out", "nowhere", "--only", "nope"), "there is no screen 'nope'"),
         (("teach", "--robots", "nobody"), 'no robot set "nobody"'),
         (("teach", "--robots", "nobody", "--set", "ppo.discount=2"), "ppo.discount"),
         (("teach", "--robots", "nobody", "--device", "gpu"), "'auto', 'cpu', 'cuda'"),
@@ -66,15 +79,19 @@ def test_a_workspace_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 
 def test_home_before_a_command_is_pointed_out(tmp_path: Path) -> None:
-    result = hdtui("--home", str(tmp_path / "other"), "runs", "list", home=tmp_path / "home")
-    assert result.returncode == 2
-    assert "after the command" in result.stderr
+    for home in (["--home", "/w s"], ["--home=/w s"]):
+        result = hdtui(*home, "runs", "show", "7", "--json", home=tmp_path / "home")
+        assert result.returncode == 2
+        meant = "hdtui runs show 7 --json --home '/w s'"
+        assert result.stderr == f"hdtui: --home stands after the command: {meant}\n"
 
 
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (("runs", "show", "7"), "no workspace here yet"),
+        (("runs", "show", "7"), "no workspace here yet, so there are no runs"),
+        (("robots", "list", "nope"), "no workspace here yet, so there are no robot sets"),
+        (("db", "check"), "no workspace here yet, so there is no database"),
         (("robots", "show", "nobody"), "nobody"),
         (("robots", "show", "absent.xml"), "no such file"),
     ],
@@ -88,8 +105,17 @@ def test_what_does_not_exist_fails_and_creates_nothing(
     assert not (tmp_path / "home").exists()
 
 
-def test_an_empty_workspace_lists_no_runs_and_is_not_created(tmp_path: Path) -> None:
-    result = hdtui("runs", "list", "--json", home=tmp_path / "home")
+def test_a_policy_file_that_is_not_there_is_named_as_it_was_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"nofile\.npz: no such file; name a run, a file"):
+        find_policy_file(tmp_path / "nofile.npz", "flat", [])
+
+
+@pytest.mark.parametrize(("kind", "key"), [("runs", "runs"), ("robots", "sets")])
+def test_an_empty_workspace_lists_nothing_and_is_not_created(
+    tmp_path: Path, kind: str, key: str
+) -> None:
+    result = hdtui(kind, "list", "--json", home=tmp_path / "home")
     assert result.returncode == 0
-    assert result.stdout.split() == ["{", '"runs":', "[]", "}"]
+    assert result.stdout.split() == ["{", f'"{key}":', "[]", "}"]
+    assert result.stderr == f"{tmp_path / 'home'}: no workspace here yet\n"
     assert not (tmp_path / "home").exists()

@@ -19,6 +19,7 @@ from engine.workers.library import TRAINING, UNSEEN, make_set
 from engine.workers.pipeline import queue_pipeline
 from engine.workers.workspace import Workspace
 from hdtui.services.inherited import (
+    check_ground,
     check_teachers,
     collection_of_teacher,
     evaluation_of_policies,
@@ -55,6 +56,9 @@ def test_all_that_follows_a_terrain_teacher_is_on_its_ground(database: Database)
     collected = _queued(database, RunKind.COLLECTION, collection, (teacher.id,))
     student = student_of_collection(StudentConfig(), found_in(database), collected)
     assert student.network.hidden_layers == 2
+    check_ground(found_in(database), [teacher.id], collection.task)
+    with pytest.raises(UsageError, match="learned on obstacles and sees"):
+        check_ground(found_in(database), [teacher.id], CollectionConfig().task)
     assert not student.downweight_large_actions
     distilled = _queued(database, RunKind.STUDENT, student, (collected.id,))
     for inputs in ([teacher.id], [distilled.id]):

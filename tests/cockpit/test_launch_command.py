@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -82,7 +82,7 @@ def changes(draw: st.DrawFn, stage: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(st.data())
 def test_the_command_of_a_form_gives_its_settings(stage: str, data: st.DataObject) -> None:
     form = LaunchForm(stage=stage, preset=data.draw(st.sampled_from(list(PRESETS))), into="new")
@@ -93,7 +93,7 @@ def test_the_command_of_a_form_gives_its_settings(stage: str, data: st.DataObjec
 
 
 @pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "pipeline"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(st.data())
 def test_the_command_of_a_clone_gives_its_settings(stage: str, data: st.DataObject) -> None:
     before = LaunchForm(stage=stage, preset=data.draw(st.sampled_from(list(PRESETS))))

@@ -213,3 +213,31 @@ async def test_the_evaluate_dialog_answers_every_key(filled: Filled) -> None:
         dialog.wanted = Evaluation((1,), ("a",))
         await pilot.press("y")
         await shows(pilot, "command copied")
+
+
+async def test_a_field_names_the_setting_that_is_edited(filled: Filled) -> None:
+    home, _ = filled
+    async with opened(home) as pilot:
+        await pilot.press("n")
+        await shows(pilot, "0 changes to quick")
+        await pilot.press("slash", *"total_env", "enter")
+        await shows(pilot, " / total_env")
+        await pilot.press("enter")
+        await shows(pilot, "total_env_steps: 2.0M", "enter takes it, esc leaves it")
+        await pilot.press("escape")
+        await shows(pilot, " / total_env")
+        assert "esc leaves it" not in text(pilot)
+
+
+async def test_the_list_goes_to_the_run_that_was_started_and_names_it(filled: Filled) -> None:
+    home, ids = filled
+    async with opened(home) as pilot:
+        await pilot.press("2")
+        await shows(pilot, "Runs · 13")
+        await pilot.press("j", "j", "n")
+        await shows(pilot, "teach --preset quick --robots unimal8")
+        await pilot.press("R")
+        run_id = max(ids.values()) + 1
+        await shows(pilot, f"{run_id} teacher", "is queued", "Runs · 14")
+        await until(pilot, lambda: pilot.app.screen.current_run() == run_id)
+        assert f"{run_id} teacher quick-unimal8-s1 is queued" in text(pilot)

@@ -122,7 +122,7 @@ def test_a_return_is_never_a_loss_or_a_ratio(judged: tuple[Database, int, int, i
     best = sorted_runs(facts, passing(facts, parse_filter("kind:student", facts.fields)), "return",
                        descending=True)  # fmt: skip
     assert [each.run.id for each in best] == [student, worse]
-    assert best_sentence(facts, 0) == "4 runs do not pass; the best return of 2 is 1000"
+    assert best_sentence(facts, 0) == "4 runs do not pass; the best return of 2 is 1 000"
 
 
 def test_the_newest_evaluation_that_is_not_archived_tells_the_return(

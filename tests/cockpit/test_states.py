@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from db.records import Run, RunKind, RunState
-from hdtui.services.states import GLYPHS, Surroundings, left_s, shown_state, view
+from hdtui.services.states import GLYPHS, SHELL_COMMANDS, Surroundings, left_s, shown_state, view
 
 NOW = datetime(2026, 11, 22, 15, 0, 0, tzinfo=UTC)
 
@@ -88,6 +88,19 @@ def test_an_ended_run_says_how_and_what_comes_next() -> None:
     assert said(a_run("interrupted", **ended)) == (
         "interrupted: the machine restarted. R resumes at 1.4M"
     )
+
+
+def test_a_shell_is_told_commands_and_no_keys() -> None:
+    def told(run: Run) -> str:
+        return said(run, orders=SHELL_COMMANDS)
+
+    again = "`hdtui runs resume 209`"
+    assert told(a_run("failed", reason="a")) == f"failed: a. {again} retries"
+    assert told(a_run("stopped")) == f"stopped before its first report. {again} resumes"
+    at = f"{again} resumes at 1.4M"
+    assert told(a_run("interrupted", checkpoint_step=1_400_000)).endswith(at)
+    assert told(a_run("stopping")).endswith("`hdtui runs stop 209 --kill` kills it now")
+    assert "`hdtui runs resume 8` lets this go on" in told(a_run("queued", blocked_by=8))
 
 
 def test_time_left_is_unknown_without_a_rate() -> None:

@@ -87,7 +87,7 @@ async def test_import_reads_a_folder_into_a_set(
         await choose(pilot, "import")
         await shows(pilot, "folder with xml/ in it")
         await pilot.press(*str(folder), "enter", "enter")
-        await shows(pilot, "2 robots are in the set two")
+        await shows(pilot, "2 robots in the set two")
 
 
 async def test_select_makes_a_set_of_the_marked(workspace: Path) -> None:
@@ -96,7 +96,7 @@ async def test_select_makes_a_set_of_the_marked(workspace: Path) -> None:
         await choose(pilot, "select")
         await shows(pilot, "Select 2 robots")
         await confirm(pilot, 1)
-        await shows(pilot, "2 robots are in the set selected")
+        await shows(pilot, "2 robots in the set selected")
     database = Database.open(workspace)
     assert get_set(database, "selected").size == 2
     database.close()

@@ -57,14 +57,18 @@ def test_a_set_keeps_order_and_roles(database: Database) -> None:
     assert [s.name for s in robots.robot_sets_of(database, "a" * 64)] == ["mixed"]
 
 
-def test_a_set_is_replaced_only_when_asked(database: Database) -> None:
+def test_a_set_is_replaced_only_by_the_run_that_made_it(database: Database) -> None:
     a, b = (robot.id for robot in robots.add_robots(database, [new("a"), new("b")]))
     made = robots.create_set(database, "s", [(a, None)])
     assert robots.create_set(database, "s", [(a, None)]) == made
     with pytest.raises(UsageError, match="with other robots exists"):
         robots.create_set(database, "s", [(b, None)])
-    replaced = robots.create_set(database, "s", [(b, None)], replace=True)
-    assert replaced.digest != made.digest
-    assert [r.digest[0] for r in robots.list_robots(database, "s")] == ["b"]
+    mine = robots.create_set(database, "t", [(a, None)], run_id=7)
+    for other in (None, 8):
+        with pytest.raises(UsageError, match="with other robots exists"):
+            robots.create_set(database, "t", [(b, None)], run_id=other)
+    assert robots.create_set(database, "t", [(a, None)], run_id=8) == mine
+    assert robots.create_set(database, "t", [(b, None)], run_id=7).digest != mine.digest
+    assert [r.digest[0] for r in robots.list_robots(database, "t")] == ["b"]
     with pytest.raises(RobotError, match="not in the library"):
-        robots.create_set(database, "t", [(99, None)])
+        robots.create_set(database, "u", [(99, None)])

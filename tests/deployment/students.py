@@ -16,7 +16,7 @@ def save_student(path: Path, task: TaskName, network: NetworkConfig, scale: floa
     description = PolicyDescription(
         network=network,
         task=task,
-        terrain_points=0 if task == "flat" else TERRAIN_POINTS,
+        terrain_points=0 if task in ("flat", "incline") else TERRAIN_POINTS,
         digests=(),
         action_std=0.5,
     )

@@ -1,11 +1,13 @@
 """Deployed files act as the student, are small, say what they are, and run without us."""
 
+import hashlib
 import json
 import math
 import pickle
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,7 @@ from engine.config.network import NetworkSize, named_network
 from engine.deployment.actors import DeployedActors
 from engine.deployment.deploy import deploy_student, random_inputs, write_file
 from engine.deployment.folding import fold, hypernetwork_of, load_arrays, plain_arrays
-from engine.deployment.runtime import DeployedFileError, load_deployed
+from engine.deployment.runtime import DeployedFileError, json_path, load_deployed
 from engine.deployment.storage import PACKED, packed, unpacked
 from engine.environments import VectorEnvironment
 from engine.errors import DeploymentError
@@ -36,7 +38,7 @@ from engine.policies.base_mlp import BaseMLP
 from engine.policies.robots import robot_batch
 from engine.policies.widths import network_widths
 from engine.rollout.saved_policy import load_policy
-from hdtui.cli.stages import copy_deployed
+from hdtui.cli.deploy import copy_deployed
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "drive_deployed_policy.py"
@@ -111,7 +113,7 @@ def test_a_policy_that_sees_terrain_is_under_a_megabyte_on_a_robot_with_all_limb
         if robot.num_limbs == UNIMAL.max_limbs
     )
     _, (path,) = _deploy(tmp_path, [largest], "variable", file_format, "published")
-    document = json.loads(path.with_suffix(".json").read_text())
+    document = json.loads(json_path(path).read_text())
     assert sum(4 * math.prod(shape) for shape in document["arrays"].values()) > 1_100_000
     assert document["storage"] == PACKED
     assert path.stat().st_size < 950_000
@@ -146,7 +148,7 @@ def test_evaluation_runs_onnx_files_as_they_are(tmp_path: Path, robots: list[Mor
         atol=1e-5,
     )
     onnx_paths[0].write_bytes(onnx_paths[0].read_bytes()[:-500])
-    with pytest.raises(DeploymentError, match="not a readable ONNX file"):
+    with pytest.raises(DeploymentError, match="holds other bytes"):
         DeployedActors(tuple(onnx_paths)).actor(robots, 3, 0)
 
 
@@ -158,7 +160,7 @@ def test_a_file_is_under_a_megabyte_and_describes_its_inputs_and_outputs(
     _, paths = _deploy(tmp_path, robots, task, file_format, "published")
     for robot, path in zip(robots, paths, strict=True):
         assert path.stat().st_size < 1_000_000
-        document = json.loads(path.with_suffix(".json").read_text())
+        document = json.loads(json_path(path).read_text())
         assert document["robot"]["digest"] == robot.digest
         assert document["input"]["shape"][1:] == [robot.num_limbs, 17]
         columns = [column for f in document["input"]["features"] for column in range(*f["columns"])]
@@ -196,20 +198,22 @@ def test_the_runtime_needs_numpy_alone(tmp_path: Path, robots: list[Morphology])
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("ground", ["flat", "incline"])
 def test_the_example_drives_the_robot_exactly_as_our_environment_does(
-    tmp_path: Path, robots: list[Morphology]
+    tmp_path: Path, robots: list[Morphology], ground: TaskName
 ) -> None:
-    _, paths = _deploy(tmp_path, robots)
+    _, paths = _deploy(tmp_path, robots, ground)
     steps = 12
     for robot, path in zip(robots, paths, strict=True):
-        task = TaskConfig(reset_noise=0.0)
+        task = TaskConfig(name=ground, reset_noise=0.0)
+        level = math.cos(math.radians(task.incline_deg)) if ground == "incline" else 1.0
         environment = VectorEnvironment([robot], task, 1, 0, dtype=np.float64)
         environment.reset()
         actor = DeployedActors((path,)).actor([robot], 1, 0)
         travelled = 0.0
         for _ in range(steps):
             environment.step(actor.means(environment.observation, environment.terrain))
-            travelled += float(environment.reward[0]) * 0.02
+            travelled += float(environment.reward[0]) * 0.02 * level
             assert not environment.terminated[0]
         done = subprocess.run(
             [sys.executable, str(EXAMPLE), str(path), str(steps)],
@@ -254,21 +258,85 @@ def test_a_student_that_diverged_is_refused(tmp_path: Path, robots: list[Morphol
         deploy_student(DeploymentConfig(), path, robots, _context(tmp_path))
 
 
-@pytest.mark.parametrize("damage", ["truncated", "pickle", "foreign", "missing"])
-def test_a_damaged_file_is_refused(tmp_path: Path, robots: list[Morphology], damage: str) -> None:
-    _, (path, other, *_) = _deploy(tmp_path, robots)
+def test_two_robots_of_one_name_are_refused_before_anything_is_written(
+    tmp_path: Path, robots: list[Morphology]
+) -> None:
+    student, _ = _deploy(tmp_path / "first", robots[:1])
+    namesake = replace(robots[1], name=robots[0].name)
+    with pytest.raises(DeploymentError, match="two robots of that name"):
+        deploy_student(
+            DeploymentConfig(), student, [robots[0], namesake], _context(tmp_path / "second")
+        )
+    assert not (tmp_path / "second").exists()
+
+
+@pytest.mark.parametrize("file_format", ["npz", "onnx"])
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "pickle", "foreign", "missing"])
+def test_a_damaged_file_is_refused(
+    tmp_path: Path, robots: list[Morphology], damage: str, file_format: str
+) -> None:
+    twin = replace(robots[0], name="twin")
+    moved = replace(twin, limbs=tuple(replace(limb, radius_m=0.04) for limb in twin.limbs))
+    _, (path, other) = _deploy(tmp_path, [robots[0], moved], file_format=file_format)
+    content = path.read_bytes()
     if damage == "truncated":
-        path.write_bytes(path.read_bytes()[:-2000])
+        path.write_bytes(content[:-2000])
+    elif damage == "flipped":
+        middle = len(content) // 2
+        path.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
     elif damage == "pickle":
         path.write_bytes(pickle.dumps({"input_weight": 1}))
-    elif damage == "foreign":
+    elif damage == "foreign":  # of a robot with as many limbs: its arrays have equal shapes
         path.write_bytes(other.read_bytes())
     else:
-        path.with_suffix(".json").unlink()
-    if damage == "foreign" and robots[0].num_limbs == robots[1].num_limbs:
-        pytest.skip("two robots of one size have arrays of equal shapes")
+        json_path(path).unlink()
+    with pytest.raises(DeploymentError, match=path.stem):
+        DeployedActors((path,)).actor([robots[0]], 1, 0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"input": None},
+        {"output": {"limbs": []}},
+        {"arrays": {}},
+        {"input": {"limbs": [], "shape": ["N", 0, 17]}},
+        {"output": {"joint_slots": "x", "shape": ["N", 1, 2]}},
+        {"terrain": {"shape": ["N", 3]}},
+        {"content": None},
+        {"format_version": 1},
+    ],
+)
+def test_a_json_that_describes_another_policy_is_refused(
+    tmp_path: Path, robots: list[Morphology], change: dict[str, object]
+) -> None:
+    _, (path,) = _deploy(tmp_path, robots[:1])
+    document = json.loads(json_path(path).read_text())
+    json_path(path).write_text(json.dumps(document | change))
     with pytest.raises(DeployedFileError, match=path.stem):
         load_deployed(path)
+
+
+def test_arrays_that_are_missing_or_no_numbers_are_refused(
+    tmp_path: Path, robots: list[Morphology]
+) -> None:
+    _, (path,) = _deploy(tmp_path, robots[:1])
+    intact = dict(np.load(path))
+    lacking = {name: array for name, array in intact.items() if name != "output_bias"}
+    endless = intact | {"output_bias": np.full_like(intact["output_bias"], np.nan)}
+    for arrays_ in (lacking, endless, intact | {"extra.scale": intact["output_bias"]}):
+        np.savez(path, allow_pickle=False, **arrays_)
+        _describe_anew(path, arrays_)
+        with pytest.raises(DeployedFileError, match=path.stem):
+            load_deployed(path)
+
+
+def _describe_anew(path: Path, arrays_: dict[str, np.ndarray]) -> None:
+    """A JSON that agrees with whatever stands in the file."""
+    document = json.loads(json_path(path).read_text())
+    document["arrays"] = {name: list(array.shape) for name, array in sorted(arrays_.items())}
+    document["content"]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    json_path(path).write_text(json.dumps(document))
 
 
 def test_a_robot_without_a_file_is_named(tmp_path: Path, robots: list[Morphology]) -> None:

@@ -3,8 +3,12 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 import torch
 
+from engine.config.distillation import StudentConfig
+from engine.distillation.training import train_student
+from engine.errors import StopRequestedError
 from engine.events import CheckpointWritten, Event, Metrics, StageContext
 from engine.rollout.saved_policy import load_policy
 
@@ -43,3 +47,14 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
 def same_student(first: Path, second: Path) -> bool:
     one, other = weights(first), weights(second)
     return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def stopped(
+    after: int, config: StudentConfig, expert_folder: Path, folder: Path
+) -> CheckpointWritten:
+    """The checkpoint of a run that was stopped after so many steps."""
+    listener = Listener(after)
+    with pytest.raises(StopRequestedError):
+        train_student(config, expert_folder, listener.context(folder))
+    (written,) = [e for e in listener.events if isinstance(e, CheckpointWritten)]
+    return written

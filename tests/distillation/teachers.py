@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from engine.checkpoints import prefixed, save_checkpoint
+from engine.config.base import TaskName
 from engine.config.network import NetworkKind, named_network
 from engine.events import StageContext
 from engine.morphology.tree import Morphology
@@ -21,18 +22,21 @@ def save_teacher(
     seed: int = 1,
     kind: NetworkKind = "transformer",
     robots: Sequence[Morphology] = (),
+    task: TaskName = "flat",
+    terrain_points: int = 0,
+    scale: float = 1.5,
 ) -> Path:
     description = PolicyDescription(
-        network=named_network(kind, "small"),
-        task="flat",
-        terrain_points=0,
+        network=named_network(kind, "small", task),
+        task=task,
+        terrain_points=terrain_points,
         digests=tuple(robot.digest for robot in robots),
         action_std=0.5,
     )
     policy = description.build(seed)
     with torch.no_grad():
         for parameter in policy.parameters():
-            parameter.mul_(1.5)
+            parameter.mul_(scale)
     tensors = prefixed(POLICY_PREFIX, policy.state_dict())
     save_checkpoint(path, tensors, {DOCUMENT_KEY: description.model_dump(mode="json")})
     return path

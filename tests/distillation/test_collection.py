@@ -2,20 +2,33 @@
 
 import multiprocessing
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from folders import read_files
+from listening import Listener
+from teachers import save_teacher
 
+from engine.config.base import TaskConfig
 from engine.config.distillation import CollectionConfig
 from engine.distillation.collection import collect_expert_data
 from engine.distillation.dataset import load_dataset, pooled_moments
-from engine.distillation.manifest import MANIFEST_NAME, EpisodeStatistics, load_manifest
-from engine.distillation.recording import _Recording
-from engine.environments import EpisodeBatch
+from engine.distillation.manifest import (
+    MANIFEST_NAME,
+    EpisodeStatistics,
+    load_manifest,
+    metadata_path,
+    robot_path,
+)
+from engine.distillation.recording import BatchJob, RecordingPlan, _Recording, record_batch
+from engine.environments import EpisodeBatch, VectorEnvironment
 from engine.errors import DatasetError, StopRequestedError
-from engine.events import StageContext
+from engine.events import Metrics, StageContext
+from engine.files import remove_partial_files
+from engine.morphology.generation import generate
 from engine.morphology.packing import Packing
 from engine.morphology.tree import Morphology
 from engine.rollout.actors import CheckpointActors
@@ -93,6 +106,7 @@ def test_a_killed_collection_resumes_robot_by_robot_and_ends_with_the_same_bytes
     done = {killed / shard.path for shard in load_manifest(killed).shards}
     assert 0 < len(done) < len(robots)
     written = {path: path.stat().st_mtime_ns for path in done}
+    remove_partial_files(tmp_path / "killed")  # as a worker does before it goes on
     collect_expert_data(config, teacher_path, robots, _silent(tmp_path / "killed"))
     assert {path: path.stat().st_mtime_ns for path in done} == written
     whole = collect_expert_data(config, teacher_path, robots, _silent(tmp_path / "whole"))
@@ -111,6 +125,176 @@ def test_a_damaged_shard_is_collected_again_with_the_same_bytes(
     victim.write_bytes(victim.read_bytes()[:-100])
     collect_expert_data(collection, teacher_path, robots[:2], _silent(tmp_path))
     assert read_files(folder) == before
+
+
+def test_a_repair_that_was_stopped_is_not_taken_for_the_whole(
+    tmp_path: Path, teacher_path: Path, robots: list[Morphology], collection: CollectionConfig
+) -> None:
+    config = collection.model_copy(update={"robots_per_batch": 1})
+    folder = collect_expert_data(config, teacher_path, robots, _silent(tmp_path))
+    before = read_files(folder)
+    for shard in load_manifest(folder).shards[:3]:
+        (folder / shard.path).write_bytes((folder / shard.path).read_bytes()[:-10])
+    listener = Listener(stop_after=20)
+    with pytest.raises(StopRequestedError):
+        collect_expert_data(config, teacher_path, robots, listener.context(tmp_path))
+    repaired = load_manifest(folder)
+    assert (len(repaired.shards), repaired.complete) == (2, False)
+    with pytest.raises(DatasetError, match="not finished"):
+        load_dataset(folder)
+    collect_expert_data(config, teacher_path, robots, _silent(tmp_path))
+    assert read_files(folder) == before
+
+
+def test_a_repair_that_ends_with_other_bytes_is_refused(
+    tmp_path: Path, teacher_path: Path, robots: list[Morphology], collection: CollectionConfig
+) -> None:
+    collect_expert_data(collection, teacher_path, robots[:1], _silent(tmp_path))
+    with pytest.raises(DatasetError, match="remove the manifest and resume"):
+        collect_expert_data(collection, teacher_path, robots[:1], _silent(tmp_path), "0" * 64)
+
+
+@pytest.mark.parametrize("path_of", [robot_path, metadata_path])
+@pytest.mark.parametrize("kept", [None, 0.5])
+def test_a_robot_whose_own_files_are_damaged_is_collected_again(
+    tmp_path: Path,
+    teacher_path: Path,
+    robots: list[Morphology],
+    collection: CollectionConfig,
+    path_of: Callable[[str], str],
+    kept: float | None,
+) -> None:
+    folder = collect_expert_data(collection, teacher_path, robots[:2], _silent(tmp_path))
+    before = read_files(folder)
+    victim = folder / path_of(robots[0].name)
+    if kept is None:
+        victim.unlink()
+    else:
+        victim.write_bytes(victim.read_bytes()[: int(kept * victim.stat().st_size)])
+    collect_expert_data(collection, teacher_path, robots[:2], _silent(tmp_path))
+    assert read_files(folder) == before
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_another_set_of_robots_is_not_continued(
+    tmp_path: Path,
+    teacher_path: Path,
+    robots: list[Morphology],
+    collection: CollectionConfig,
+    finished: bool,
+) -> None:
+    if finished:
+        folder = collect_expert_data(collection, teacher_path, robots[:3], _silent(tmp_path))
+    else:
+        folder = tmp_path / "expert-data"
+        context = Listener(stop_after=20).context(tmp_path)
+        with pytest.raises(StopRequestedError):
+            collect_expert_data(collection, teacher_path, robots[:3], context)
+    before = read_files(folder)
+    stranger = replace(generate(9, seed=77)[3], name=robots[2].name)
+    first, second, third, fourth = (robot.name for robot in robots)
+    for others, said in (
+        ([*robots[:2], stranger], f"{third} with another body"),
+        (robots[:2], f"{third} gone"),
+        (robots, f"{fourth} added"),
+        (robots[1:], f"{fourth} added, {first} gone"),
+        (robots[3:], f"{fourth} added, {' '.join(sorted((first, second, third)))} gone"),
+    ):
+        with pytest.raises(DatasetError, match="start a new collection") as caught:
+            collect_expert_data(collection, teacher_path, others, _silent(tmp_path))
+        assert said in str(caught.value)
+    assert read_files(folder) == before
+
+
+def test_the_order_of_a_set_does_not_matter(
+    tmp_path: Path,
+    teacher_path: Path,
+    robots: list[Morphology],
+    collection: CollectionConfig,
+    expert_folder: Path,
+) -> None:
+    folder = collect_expert_data(collection, teacher_path, robots[::-1], _silent(tmp_path))
+    assert read_files(folder) == read_files(expert_folder)
+
+
+def test_robots_of_one_name_or_one_body_are_refused(
+    tmp_path: Path, teacher_path: Path, robots: list[Morphology], collection: CollectionConfig
+) -> None:
+    first, second = robots[:2]
+    for others, said in (
+        ([first, replace(second, name=first.name)], "two robots are named"),
+        ([first, replace(first, name="twin")], f"{first.name} and twin are one body"),
+    ):
+        with pytest.raises(DatasetError, match=said):
+            collect_expert_data(collection, teacher_path, others, _silent(tmp_path))
+
+
+def test_a_resumed_collection_reports_the_robots_it_kept(
+    tmp_path: Path, teacher_path: Path, robots: list[Morphology], collection: CollectionConfig
+) -> None:
+    whole, resumed = Listener(), Listener()
+    collect_expert_data(collection, teacher_path, robots, whole.context(tmp_path))
+    collect_expert_data(collection, teacher_path, robots, resumed.context(tmp_path))
+    assert len(whole.points("teacher_return")) == 2
+    assert len(resumed.points("teacher_return")) == 1
+    assert _returns(resumed) == _returns(whole)
+
+
+def _returns(listener: Listener) -> dict[str, float]:
+    """The teacher's return by robot."""
+    metrics = [event for event in listener.events if isinstance(event, Metrics)]
+    return {
+        digest: values["episode_return"]
+        for event in metrics
+        for digest, values in event.robots.items()
+    }
+
+
+def test_heights_of_the_ground_are_stored_beside_what_the_teacher_did_there(
+    tmp_path: Path, robots: list[Morphology], collection: CollectionConfig
+) -> None:
+    task = TaskConfig(name="variable", episode_steps=100)
+    update = {"task": task, "samples_per_robot": 400, "robots_per_batch": 1}
+    config = collection.model_copy(update=update)
+    teacher = save_teacher(tmp_path / "teacher", task="variable", terrain_points=1410, scale=3.0)
+    folder = collect_expert_data(config, teacher, robots[2:3], _silent(tmp_path))
+    seen = 0.0
+    for data in load_dataset(folder).robots:
+        arrays = data.arrays
+        assert arrays.terrain is not None
+        assert (arrays.terrain.dtype, arrays.terrain.shape) == (np.float16, (400, 1410))
+        environment = VectorEnvironment([data.robot], task, 4, config.seed)
+        environment.reset()
+        actor = CheckpointActors(teacher).actor([data.robot], 4, 0)
+        for start in range(0, arrays.samples, 4):
+            observation, action, means, heights = (
+                np.array(array[start : start + 4]) for array in arrays.tensors().values()
+            )
+            assert environment.terrain is not None
+            np.testing.assert_array_equal(heights, environment.terrain.astype(np.float16))
+            np.testing.assert_array_equal(
+                observation.reshape(-1, observation.shape[-1]), environment.observation
+            )
+            expected = actor.means(environment.observation, environment.terrain)
+            np.testing.assert_allclose(means.reshape(expected.shape), expected, atol=1e-5)
+            environment.step(action.reshape(expected.shape))
+            seen = max(seen, float(np.abs(heights).max()))
+    assert seen > 0.0
+
+
+def test_a_teacher_that_corrects_a_student_with_no_numbers_is_refused(
+    tmp_path: Path,
+    teacher_path: Path,
+    robots: list[Morphology],
+    collection: CollectionConfig,
+    expert_folder: Path,
+) -> None:
+    """What the student does keeps the simulation going."""
+    diverged = save_teacher(tmp_path / "diverged", scale=float("nan"))
+    source = load_manifest(expert_folder).source
+    plan = RecordingPlan(collection, diverged, tmp_path, source, teacher_path)
+    with pytest.raises(DatasetError, match=f"{robots[0].name}: action became a number that is not"):
+        record_batch(BatchJob((robots[0],), plan), lambda: False)
 
 
 @pytest.mark.slow
@@ -138,6 +322,43 @@ def test_robots_on_which_the_teacher_fails_are_left_out_and_recorded(
     dropped = {robot.name for robot in manifest.dropped}
     assert dropped == {name for name, value in returns.items() if value < threshold}
     assert {shard.name for shard in manifest.shards} == set(returns) - dropped
+
+
+def test_robots_that_fall_too_often_are_left_out(
+    tmp_path: Path, teacher_path: Path, robots: list[Morphology], collection: CollectionConfig
+) -> None:
+    config = collection.model_copy(
+        update={"samples_per_robot": 400, "task": TaskConfig(episode_steps=100)}
+    )
+    whole = collect_expert_data(config, teacher_path, robots, _silent(tmp_path / "whole"))
+    falls = {s.name: s.statistics.fall_fraction for s in load_manifest(whole).shards}
+    limit = sorted(falls.values())[1]
+    assert limit < max(falls.values())
+    config = config.model_copy(update={"maximum_fall_fraction": limit})
+    folder = collect_expert_data(config, teacher_path, robots, _silent(tmp_path / "filtered"))
+    manifest = load_manifest(folder)
+    assert manifest.source.maximum_fall_fraction == limit
+    dropped = {robot.name: robot.statistics.fall_fraction for robot in manifest.dropped}
+    assert dropped == {name: value for name, value in falls.items() if value > limit}
+    assert len(load_dataset(folder).robots) == len(robots) - len(dropped)
+
+
+def test_where_filters_leave_out_every_robot_they_are_named(
+    tmp_path: Path, teacher_path: Path, robots: list[Morphology], collection: CollectionConfig
+) -> None:
+    for number, (update, said) in enumerate(
+        (
+            ({"minimum_return": 1e6}, "minimum_return=1e+06 leaves"),
+            (
+                {"minimum_return": 1e6, "maximum_fall_fraction": 0.25},
+                "minimum_return=1e+06 with maximum_fall_fraction=0.25 leaves out all 2 robots",
+            ),
+        )
+    ):
+        config = collection.model_copy(update=update)
+        with pytest.raises(DatasetError, match="looser filter") as caught:
+            collect_expert_data(config, teacher_path, robots[:2], _silent(tmp_path / str(number)))
+        assert said in str(caught.value)
 
 
 def test_a_folder_of_another_seed_is_not_continued(

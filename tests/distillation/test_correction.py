@@ -1,5 +1,6 @@
 """Correction: the student's states with the teacher's actions, resumed to the same student."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -172,6 +173,73 @@ def test_a_resumed_run_misses_a_round_that_was_deleted(
     context = Listener().context(tmp_path, 2, listener.last_checkpoint())
     with pytest.raises(CheckpointError, match="round of correction"):
         train_student(config, expert_folder, context, teacher_path)
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-3])
+
+
+@pytest.mark.parametrize("repairs_stopped", [0, 1])
+def test_a_damaged_round_is_recorded_again_with_the_same_bytes(
+    tmp_path: Path,
+    expert_folder: Path,
+    teacher_path: Path,
+    config: StudentConfig,
+    corrected: tuple[Path, Path, Listener],
+    repairs_stopped: int,
+) -> None:
+    """Also where the repair is stopped on its way."""
+    folder, whole, _ = corrected
+    listener = Listener(70)
+    with pytest.raises(StopRequestedError):
+        train_student(config, expert_folder, listener.context(tmp_path), teacher_path)
+    round_folder = tmp_path / "correction-1"
+    first, *_, last = load_manifest(round_folder).shards
+    _cut(round_folder / first.path)
+    (round_folder / last.robot_path).unlink()
+    checkpoint = listener.last_checkpoint()
+    for _ in range(repairs_stopped):
+        context = Listener(2).context(tmp_path, 2, checkpoint)
+        with pytest.raises(StopRequestedError):
+            train_student(config, expert_folder, context, teacher_path)
+        assert not load_manifest(round_folder).complete
+    context = Listener().context(tmp_path, 3, checkpoint)
+    assert same_student(whole, train_student(config, expert_folder, context, teacher_path))
+    assert read_files(round_folder) == read_files(folder / "correction-1")
+
+
+def test_a_round_whose_manifest_cannot_be_read_is_recorded_anew(
+    tmp_path: Path,
+    expert_folder: Path,
+    teacher_path: Path,
+    config: StudentConfig,
+    corrected: tuple[Path, Path, Listener],
+) -> None:
+    """No checkpoint was trained on it yet."""
+    folder, whole, _ = corrected
+    shutil.copytree(folder / "correction-1", tmp_path / "correction-1")
+    _cut(tmp_path / "correction-1" / "manifest.json")
+    path = train_student(config, expert_folder, Listener().context(tmp_path), teacher_path)
+    assert same_student(whole, path)
+
+
+def test_a_round_of_other_robots_is_recorded_anew(
+    tmp_path: Path,
+    expert_folder: Path,
+    teacher_path: Path,
+    config: StudentConfig,
+    corrected: tuple[Path, Path, Listener],
+) -> None:
+    folder, whole, _ = corrected
+    shutil.copytree(folder / "correction-1", tmp_path / "correction-1")
+    path = tmp_path / "correction-1" / "manifest.json"
+    document = json.loads(path.read_text())
+    gone = document["shards"].pop()["name"]
+    del document["source"]["robots"][gone]
+    path.write_text(json.dumps(document))
+    path = train_student(config, expert_folder, Listener().context(tmp_path), teacher_path)
+    assert same_student(whole, path)
+    assert gone in load_manifest(tmp_path / "correction-1").source.robots
 
 
 def test_a_missing_or_foreign_teacher_is_refused(

@@ -4,15 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from listening import Listener, same_student, weights
+from listening import Listener, same_student, stopped, weights
 
 from engine.checkpoints import load_checkpoint, save_checkpoint
 from engine.config.distillation import StudentConfig
 from engine.config.network import named_network
 from engine.distillation.objective import learning_rate
 from engine.distillation.training import train_student
-from engine.errors import CheckpointError, DatasetError, DivergenceError, StopRequestedError
-from engine.events import CheckpointWritten
+from engine.errors import CheckpointError, DatasetError, DivergenceError
 from engine.rollout.saved_policy import load_policy
 
 
@@ -40,17 +39,6 @@ def test_the_same_seed_gives_the_same_student(
     other = student_config.model_copy(update={"seed": 2})
     path = train_student(other, expert_folder, Listener().context(tmp_path / "c"))
     assert not same_student(paths[0], path)
-
-
-def stopped(
-    after: int, config: StudentConfig, expert_folder: Path, folder: Path
-) -> CheckpointWritten:
-    """The checkpoint of a run that was stopped after so many steps."""
-    listener = Listener(after)
-    with pytest.raises(StopRequestedError):
-        train_student(config, expert_folder, listener.context(folder))
-    (written,) = [e for e in listener.events if isinstance(e, CheckpointWritten)]
-    return written
 
 
 @pytest.mark.parametrize("stop_after", [3, 9])
@@ -129,23 +117,22 @@ def test_other_architectures_learn_from_the_same_data(
     assert load_policy(path)[1].network.kind == kind
 
 
-@pytest.mark.parametrize(
-    "options", [{"loss": "logp"}, {"downweight_large_actions": True}, {"max_robots": 1}]
-)
-def test_the_choices_of_a_study_train(
-    tmp_path: Path, expert_folder: Path, student_config: StudentConfig, options: dict[str, object]
-) -> None:
-    config = student_config.model_copy(update={**options, "epochs": 1})
-    listener = Listener()
-    assert train_student(config, expert_folder, listener.context(tmp_path)).is_file()
-
-
 def test_holding_out_every_robot_is_refused(
     tmp_path: Path, expert_folder: Path, student_config: StudentConfig
 ) -> None:
     config = student_config.model_copy(update={"validation_robots": 4})
     with pytest.raises(DatasetError, match="validation_robots"):
         train_student(config, expert_folder, Listener().context(tmp_path))
+
+
+def test_patience_needs_a_sample_to_judge_by(
+    tmp_path: Path, expert_folder: Path, student_config: StudentConfig
+) -> None:
+    few = {"validation_robots": 0, "max_samples_per_robot": 9, "patience_epochs": 2}
+    config = student_config.model_copy(update=few)
+    with pytest.raises(DatasetError, match="patience_epochs needs it; raise validation_fraction"):
+        train_student(config, expert_folder, Listener().context(tmp_path))
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_learning_rate_rises_then_falls_to_zero(student_config: StudentConfig) -> None:

@@ -1,5 +1,7 @@
 """Counts from live modules equal closed formulas and the paper's ratios."""
 
+import time
+
 import pytest
 
 from engine.config.base import TaskName
@@ -8,7 +10,7 @@ from engine.deployment.timing import deployed_steps
 from engine.errors import UsageError
 from engine.evaluation.efficiency import count, efficiency, scaling
 from engine.evaluation.formulas import closed_form, closed_form_of
-from engine.evaluation.latency import measure_latencies
+from engine.evaluation.latency import measure_latencies, wall_durations
 from engine.evaluation.subjects import POLICIES, published, subject
 
 TASKS: tuple[TaskName, ...] = ("flat", "variable", "obstacles")
@@ -60,20 +62,32 @@ def test_latencies_are_ordered_and_the_base_mlps_is_that_of_numpy() -> None:
     )
     for row in document["rows"]:
         assert 0 < row["latency_us"]["p50"] <= row["latency_us"]["p95"]
+        assert row["latency_us"]["cpu"] > 0
     assert document["rows"][1]["latency_us"] == document["runtimes"]["numpy"]
     assert set(document["runtimes"]) == {"numpy", "onnx", "torch"}
-    assert document["ratios"]["transformer"]["latency"] > 1
+    ratios, (transformer, base) = document["ratios"]["transformer"], document["rows"]
+    for ratio, time_us in (("latency", "p50"), ("cpu", "cpu")):
+        assert ratios[ratio] == transformer["latency_us"][time_us] / base["latency_us"][time_us] > 1
 
 
-def test_every_step_is_run_equally_often() -> None:
-    calls = {"a": 0, "b": 0}
+def test_every_step_is_timed_equally_often_and_in_turns() -> None:
+    calls: list[str] = []
+    steps = {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}
+    durations = wall_durations(steps, rounds=5)
+    assert {name: len(own) for name, own in durations.items()} == {"a": 5, "b": 5}
+    assert calls == ["a"] * 20 + ["b"] * 20 + ["a", "a", "b", "b"] * 5
 
-    def step(name: str) -> None:
-        calls[name] += 1
 
-    latencies = measure_latencies({"a": lambda: step("a"), "b": lambda: step("b")}, rounds=5)
-    assert calls["a"] == calls["b"]
-    assert set(latencies) == {"a", "b"}
+def test_waiting_takes_wall_time_but_no_cpu_time() -> None:
+    def busy() -> None:
+        until = time.thread_time_ns() + 2_000_000
+        while time.thread_time_ns() < until:
+            pass
+
+    measured = measure_latencies({"wait": lambda: time.sleep(0.002), "work": busy}, rounds=5)
+    assert set(measured) == {"wait", "work"}
+    assert measured["wait"]["p50"] > 2000 > 1000 > measured["wait"]["cpu"]
+    assert measured["work"]["cpu"] == pytest.approx(2000, rel=0.25)
 
 
 @pytest.mark.parametrize("task", TASKS)

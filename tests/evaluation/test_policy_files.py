@@ -9,6 +9,7 @@ from safetensors.numpy import save_file
 
 from engine.deployment.runtime import FORMAT, FORMAT_VERSION
 from engine.errors import CheckpointError, UsageError
+from engine.files import file_sha256
 from engine.workers.policy_files import (
     DEPLOYED,
     NETWORK,
@@ -40,8 +41,10 @@ def deployed_file(path: Path, digest: str) -> Path:
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "robot": {"digest": digest},
-        "input": {"limbs": ["torso/0"]},
-        "output": {"joint_slots": 2},
+        "input": {"limbs": ["torso/0"], "shape": ["N", 1, 17]},
+        "output": {"joint_slots": 2, "shape": ["N", 1, 2]},
+        "terrain": None,
+        "content": {"sha256": file_sha256(path)},
         "arrays": {name: list(array.shape) for name, array in arrays.items()},
     }
     path.with_suffix(".json").write_text(json.dumps(document))

@@ -179,11 +179,12 @@ def test_robots_with_names_that_would_leave_the_workspace_stay_inside(
 def an_honest_manifest() -> Manifest:
     """Two robots of some teacher."""
     statistics = EpisodeStatistics(episodes=3, mean_return=1.0, mean_length=9, fall_fraction=0)
-    moments = Moments(count=2, mean=(0.0,) * 17, variance=(1.0,) * 17)
+    moments = Moments(count=5 * 64, mean=(0.0,) * 17, variance=(1.0,) * 17)
+    digests = {"one": "ab" * 32, "two": "ba" * 32}
     shards = tuple(
         Shard(
             name=name,
-            robot_digest="ab" * 32,
+            robot_digest=digest,
             num_limbs=5,
             path=f"shards/{name}.safetensors",
             robot_path=f"robots/xml/{name}.xml",
@@ -192,7 +193,7 @@ def an_honest_manifest() -> Manifest:
             moments=moments,
             statistics=statistics,
         )
-        for name in ("one", "two")
+        for name, digest in digests.items()
     )
     source = Source(
         teacher_sha256="ef" * 32,
@@ -204,6 +205,8 @@ def an_honest_manifest() -> Manifest:
         robots_per_batch=2,
         stochastic=True,
         minimum_return=None,
+        maximum_fall_fraction=None,
+        robots=digests,
         family=UNIMAL.name,
         observation_layout=UNIMAL.observation_layout.features,
         joint_names=UNIMAL.joint_names,

@@ -1,5 +1,6 @@
 """Expert data: a frozen teacher rolled out on training robots and mutants."""
 
+from db.queries.artifacts import list_artifacts
 from db.records import RunKind
 from engine.config.distillation import CollectionConfig
 from engine.distillation.collection import collect_expert_data
@@ -7,6 +8,9 @@ from engine.workers.jobs.job import Job
 
 
 def run(job: Job) -> None:
-    """Collect from the input teacher on all robots of the run's sets."""
+    """Collect from the input teacher on all robots of the run's sets, or repair what was."""
     teacher = job.artifact(job.input(RunKind.TEACHER), "policy")
-    collect_expert_data(job.config(CollectionConfig), teacher, job.robots(), job.context)
+    config = job.config(CollectionConfig)
+    written = list_artifacts(job.database, job.run.id)
+    recorded = next((file.sha256 for file in written if file.kind == "expert_data"), None)
+    collect_expert_data(config, teacher, job.robots(), job.context, recorded)

@@ -1,0 +1,138 @@
+"""``hdtui deploy``: one small policy file per robot, and copies of it where they are wanted."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, get_args
+
+import typer
+
+from db.records import Run, RunKind
+from engine.config.evaluation import DeploymentConfig, DeploymentFormat
+from engine.deployment.runtime import json_path
+from engine.errors import DeploymentError, UsageError
+from engine.files import write_bytes
+from hdtui.cli.launch import queue_and_follow
+from hdtui.cli.options import (
+    ConfigFile,
+    Detach,
+    Home,
+    Json,
+    Name,
+    Preset,
+    Seed,
+    Settings,
+    Study,
+    known_name,
+)
+from hdtui.cli.output import safe
+from hdtui.cli.runs import existing
+from hdtui.cli.stages import RunArgument, input_run, marked_set, robot_sets, stage_config, stage_run
+
+if TYPE_CHECKING:
+    from db.session import Database
+    from engine.workers.workspace import Workspace
+
+
+def deploy_command(
+    student: RunArgument,
+    robots: Annotated[
+        list[str],
+        typer.Option("--robot", metavar="ROBOT|FILE.xml|SET", help="May be repeated."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder to copy the files to as well.")
+    ] = None,
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="npz (numpy alone) or onnx.")
+    ] = None,
+    preset: Preset = "quick",
+    settings: Settings = None,
+    config: ConfigFile = None,
+    name: Name = None,
+    study: Study = None,
+    detach: Detach = False,
+    home: Home = None,
+    json: Json = False,
+    seed: Seed = None,
+) -> None:
+    """Write one robot's MLP as a file that runs anywhere, with a JSON that explains it."""
+    words = list(settings or [])
+    if file_format is not None:
+        known_name(file_format, get_args(DeploymentFormat), "format")
+        words.append(f'format="{file_format}"')
+    if out is not None and (detach or (out.exists() and not out.is_dir())):
+        raise UsageError(
+            f"--out {out}: "
+            + ("copies need the run's end; leave --detach out" if detach else "not a folder")
+        )
+    chosen = stage_config(DeploymentConfig, "deployment", preset, config, words, seed)
+    workspace, database = existing(home)
+    input_run(database, student, [RunKind.STUDENT])
+    sets = deployed_sets(workspace, database, robots)
+    new_run = stage_run(RunKind.DEPLOYMENT, chosen, name, (student,), sets, study)
+    run = queue_and_follow(workspace, database, new_run, detach=detach, json=json)
+    if detach:
+        return
+    for policy in deployed_files(workspace, database, run):
+        written = policy if out is None else copy_deployed(policy, out)
+        if not json:
+            print(safe(str(written)))
+
+
+def deployed_sets(workspace: "Workspace", database: "Database", words: Sequence[str]) -> list[str]:
+    """Sets of the robots to deploy to; those of files keep the names that their files have.
+
+    Raises:
+        MorphologyError: A file is no robot.
+        UsageError: A word names nothing, or two different robots have one name.
+    """
+    from db.queries.robots import list_robots
+    from engine.morphology.mjcf import load_robot
+    from engine.workers.library import add_to_library
+
+    files = [load_robot(Path(word)) for word in words if word.endswith(".xml")]
+    others = [word for word in words if not word.endswith(".xml")]
+    sets = robot_sets(workspace, database, others) if others else []
+    if files:
+        rows = add_to_library(database, workspace, files)
+        sets.append(marked_set(database, rows))
+    digests: dict[str, str] = {}
+    for robot in (robot for each in sets for robot in list_robots(database, each)):
+        if digests.setdefault(robot.name, robot.digest) != robot.digest:
+            raise UsageError(
+                f"--robot: two robots are named {robot.name}, {digests[robot.name][:7]} and"
+                f" {robot.digest[:7]}, and files are named after robots; deploy them one by one"
+            )
+    return sets
+
+
+def deployed_files(workspace: "Workspace", database: "Database", run: Run) -> list[Path]:
+    """The policies that a deployment wrote."""
+    from db.queries.artifacts import list_artifacts
+
+    artifacts = list_artifacts(database, run.id)
+    return [
+        workspace.resolve(artifact.path)
+        for artifact in artifacts
+        if artifact.kind == "deployed_policy"
+    ]
+
+
+def copy_deployed(policy: Path, out: Path) -> Path:
+    """Copy a deployed policy, the JSON that explains it and the scene to try it in: the copy.
+
+    Raises:
+        DeploymentError: The policy or its JSON is missing, or the folder cannot be written.
+    """
+    scene = policy.with_suffix(".xml")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        # A robot that sees terrain has no scene of its own.
+        for source in (policy, json_path(policy), *([scene] if scene.is_file() else [])):
+            write_bytes(out / source.name, source.read_bytes())
+    except OSError as error:
+        problem = f"{error.filename or out}: {error.strerror}"
+        raise DeploymentError(
+            f"{policy.name} cannot be copied to {out}: {problem}; the files are in {policy.parent}"
+        ) from error
+    return out / policy.name
