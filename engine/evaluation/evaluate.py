@@ -13,6 +13,7 @@ from engine.evaluation.recordings import Recordings
 from engine.evaluation.statistics import (
     Estimate,
     bootstrap,
+    bootstrap_draws,
     interquartile_mean,
     mean,
     paired_difference,
@@ -67,7 +68,7 @@ class Evaluation:
     episodes: tuple[Episode, ...]
     policies: tuple[PolicySummary, ...]
     differences: Mapping[str, Estimate]
-    """First policy's return minus this one's, paired by robot."""
+    """This policy's return minus the first one's, paired by robot."""
     ratios: Mapping[str, Estimate]
     """This policy's mean return over the first one's, where that is surely above zero."""
     timing: Timing | None = None
@@ -154,8 +155,8 @@ def summarize(
     first = list(summaries[0].robot_returns.values())
     differences = {
         other.label: paired_difference(
-            first,
             list(other.robot_returns.values()),
+            first,
             generator(config.seed, "bootstrap-difference", other.label),
             samples=config.bootstrap_samples,
             confidence=config.confidence,
@@ -191,7 +192,7 @@ def _summary(
         bootstrap(
             returns,
             statistic,
-            generator(config.seed, "bootstrap", label, statistic.__name__),
+            bootstrap_draws(),
             samples=config.bootstrap_samples,
             confidence=config.confidence,
         )
@@ -229,8 +230,11 @@ def _report(evaluation: Evaluation, context: StageContext) -> None:
     step = len(evaluation.episodes)
     context.report(Metrics(step=step, iteration=0, values=values, robots=robots))
     best = evaluation.policies[0]
-    text = ", ".join(
-        f"{s.label} {s.mean_return.value:.0f} ± {s.mean_return.half_width:.0f}"
-        for s in evaluation.policies
-    )
+    text = ", ".join(f"{s.label} {_words(s.mean_return)}" for s in evaluation.policies)
     context.report(Result(best.mean_return.value, f"mean return: {text}"))
+
+
+def _words(found: Estimate) -> str:
+    """A mean return and half its interval, where there is one: 1499 ± 446."""
+    half = "" if found.low == found.high else f" ± {found.half_width:.0f}"
+    return f"{found.value:.0f}{half}"

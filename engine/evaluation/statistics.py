@@ -12,6 +12,8 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
+from engine.random import generator
+
 FloatArray = npt.NDArray[np.float64]
 Statistic = Callable[[FloatArray], FloatArray]
 """Reduces the last axis: (..., R) -> (...)."""
@@ -31,6 +33,16 @@ class Estimate:
     def half_width(self) -> float:
         """Half the interval, for display after a plus-minus sign."""
         return (self.high - self.low) / 2
+
+
+def bootstrap_draws() -> np.random.Generator:
+    """What every interval of returns is drawn with: the same robots have one interval anywhere."""
+    return generator(0, "bootstrap")
+
+
+def surely_positive(returns: npt.ArrayLike) -> bool:
+    """Whether robots' returns have a mean above zero for sure: no ratio is made to another."""
+    return bootstrap(returns, mean, bootstrap_draws(), samples=500).low > 0.0
 
 
 def robot_means(episode_returns: Sequence[npt.ArrayLike]) -> FloatArray:
@@ -68,9 +80,10 @@ def bootstrap(
 ) -> Estimate:
     """A statistic of robots' values (R,) with its expanded percentile interval.
 
-    Robots are drawn with replacement; one robot alone has no interval but its value.
+    Robots are drawn with replacement, from their values in order, so that equal values and an
+    equal ``rng`` give equal intervals. One robot alone has no interval but its value.
     """
-    own = np.asarray(values, dtype=np.float64)
+    own = np.sort(np.asarray(values, dtype=np.float64))
     value = float(statistic(own))
     if own.size < 2:
         return Estimate(value, value, value)

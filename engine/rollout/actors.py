@@ -97,23 +97,31 @@ class RandomActors:
 
 
 class RandomActor:
-    """Actions uniform in [-1, 1]."""
+    """Actions uniform in [-1, 1], from one stream per robot and environment of it.
+
+    What an environment draws does not depend on how many there are.
+    """
 
     std = 0.0
 
     def __init__(self, robots: Sequence[Morphology], per_robot: int, seed: int) -> None:
         packing = robot_batch(robots, "cpu").packing(per_robot)
+        self._slots = robots[0].joint_mask.shape[1]
         self._streams = [
-            (rows, robot.joint_mask.shape[1], generator(seed, "random-actions", robot.digest))
+            (
+                rows.start + place * robot.num_limbs,
+                robot.num_limbs,
+                generator(seed, "random-actions", robot.digest, str(place)),
+            )
             for robot, rows in zip(robots, packing.robot_rows, strict=True)
+            for place in range(per_robot)
         ]
 
     def means(self, observation: Array, terrain: Array | None) -> Array:
         """Fresh random actions (rows, J)."""
-        slots = self._streams[0][1]
-        actions = np.empty((len(observation), slots), observation.dtype)
-        for rows, _, rng in self._streams:
-            actions[rows] = rng.uniform(-1.0, 1.0, (rows.stop - rows.start, slots))
+        actions = np.empty((len(observation), self._slots), observation.dtype)
+        for start, limbs, rng in self._streams:
+            actions[start : start + limbs] = rng.uniform(-1.0, 1.0, (limbs, self._slots))
         return actions
 
 

@@ -129,6 +129,18 @@ def _document(path: Path) -> dict[str, Any] | None:
     return dict(document)
 
 
+def training_robots(path: Path) -> frozenset[str]:
+    """Digests of the robots that a teacher's or student's file says it was trained on.
+
+    Raises:
+        UsageError: it holds no policy.
+    """
+    document = _document(path)
+    if document is None:
+        raise UsageError(f"{path}: holds no policy: expected a .safetensors file of hdtui's")
+    return frozenset(map(str, document["policy"].get("digests", ())))
+
+
 def _check_network(path: Path, task: str) -> None:
     document = _document(path)
     if document is None:

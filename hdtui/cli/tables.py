@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 Task = Annotated[str, typer.Option("--task", help="flat, variable or obstacles.")]
 Limbs = Annotated[
-    int | None, typer.Option("--limbs", min=1, help="Real limbs; else the padded slots, 12.")
+    int | None,
+    typer.Option("--limbs", min=1, max=100, help="Real limbs; else the 12 padded slots."),
 ]
 Latency = Annotated[
     bool, typer.Option("--latency", help="Measure as well: batch 1, one thread, interleaved.")
@@ -84,6 +85,7 @@ def counted_costs(
 
 def _print_costs(document: Mapping[str, Any]) -> None:
     from hdtui.formatting import amount, ratio
+    from hdtui.services.efficiency import BASE
 
     def row(each: Mapping[str, Any]) -> list[str]:
         itself = {"parameters": 1.0, "macs": 1.0}
@@ -107,6 +109,9 @@ def _print_costs(document: Mapping[str, Any]) -> None:
     times = ["p50 us", "p95 us", "ratio", "CPU us", "ratio"]
     headings = ["policy", "parameters", "ratio", "MACs", "ratio", *times]
     print_table(headings, map(row, rows))
+    if document["ratios"]:
+        shown = "" if any(each["policy"] == BASE for each in rows) else ", which is not shown"
+        print(f"ratios are over the published {BASE}{shown}")
     for runtime, each in document.get("runtimes", {}).items():
         wall = f"p50 {each['p50']:.0f} us, p95 {each['p95']:.0f} us"
         print(f"base-mlp in {runtime}: {wall}, CPU {each['cpu']:.0f} us")

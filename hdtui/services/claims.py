@@ -1,7 +1,7 @@
 """The claims of the paper as rows: target, our figure with its interval and runs, verdict."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -34,11 +34,27 @@ class Claim:
 
 @dataclass(frozen=True)
 class KeptReturn:
-    """Student over teacher of one student run, by group of robots (``train``, ``unseen``)."""
+    """Student over teacher of one student run, by group of robots (``train``, ``unseen``).
+
+    ``evaluations`` says which evaluation a group's ratio is from; ``evaluation_id`` is the newest.
+    """
 
     student_id: int
     evaluation_id: int
     ratios: Mapping[str, float]
+    evaluations: Mapping[str, int] = field(default_factory=dict)
+
+    def after(self, before: "KeptReturn | None") -> "KeptReturn":
+        """These ratios, and those of an earlier evaluation for the groups that this one lacks."""
+        ratios, evaluations = dict(self.ratios), dict.fromkeys(self.ratios, self.evaluation_id)
+        if before is not None:
+            ratios = {**before.ratios, **ratios}
+            evaluations = {**before.evaluations, **evaluations}
+        return replace(self, ratios=ratios, evaluations=evaluations)
+
+    def source(self, group: str) -> int:
+        """The evaluation that a group's ratio is from."""
+        return self.evaluations.get(group, self.evaluation_id)
 
 
 def size_claim(name: str, published: tuple[int, int], ratios: Mapping[str, float | None]) -> Claim:
@@ -69,10 +85,10 @@ def kept_claim(name: str, group: str, found: Sequence[KeptReturn]) -> Claim:
     measured = [each for each in found if group in each.ratios]
     if not measured:
         weak = bool(found) and not any(each.ratios for each in found)
-        runs = tuple(each.evaluation_id for each in found)
+        runs = tuple(each.evaluation_id for each in found) if weak else ()
         return Claim(name, target, _WEAK if weak else "no run", Verdict.NOT_MEASURED, runs)
     ratios = [each.ratios[group] for each in measured]
-    runs = tuple(each.evaluation_id for each in measured)
+    runs = tuple(each.source(group) for each in measured)
     over_seeds = interval(ratios)
     words = interval_words(over_seeds)
     if over_seeds.count < NEEDED_SEEDS:
@@ -90,7 +106,7 @@ def behind_claim(name: str, group: str, found: Sequence[KeptReturn]) -> Claim:
     if not measured:
         return unmeasured(name, target)
     ratios = tuple(each.ratios[group] for each in measured)
-    runs = tuple(each.evaluation_id for each in measured)
+    runs = tuple(each.source(group) for each in measured)
     over_seeds = interval(ratios)
     words = interval_words(over_seeds)
     if over_seeds.count < NEEDED_SEEDS or over_seeds.half_width is None:
@@ -116,7 +132,8 @@ def difference_claim(
     target = "above 0"
     first = [each.ratios["unseen"] for each in with_mutants if "unseen" in each.ratios]
     second = [each.ratios["unseen"] for each in without if "unseen" in each.ratios]
-    runs = tuple(each.evaluation_id for each in (*with_mutants, *without))
+    judged = [each for each in (*with_mutants, *without) if "unseen" in each.ratios]
+    runs = tuple(each.source("unseen") for each in judged)
     if not first or not second:
         missing = "with" if not first else "without"
         return Claim(name, target, f"no run {missing} mutants", Verdict.NOT_MEASURED, runs)

@@ -15,6 +15,7 @@ from db.records import EvaluatedEpisode, Run, RunKind
 from engine.evaluation.statistics import (
     Estimate,
     bootstrap,
+    bootstrap_draws,
     generalization_gap,
     interquartile_mean,
     mean,
@@ -178,10 +179,8 @@ def _returns(subject: Subject, condition: str) -> Returns:
         deterministic=bool(json.loads(settings)[1]),
         robots=len(robots),
         episodes=sum(len(own) for own in robots.values()),
-        mean=bootstrap(values, mean, generator(0, "compare", "mean")),
-        interquartile_mean=bootstrap(
-            values, interquartile_mean, generator(0, "compare", "interquartile")
-        ),
+        mean=bootstrap(values, mean, bootstrap_draws()),
+        interquartile_mean=bootstrap(values, interquartile_mean, bootstrap_draws()),
         trained=_estimate(trained) if known else None,
         unseen=_estimate(unseen) if known else None,
         generalization_gap=(
@@ -193,7 +192,7 @@ def _returns(subject: Subject, condition: str) -> Returns:
 
 
 def _estimate(values: Sequence[float]) -> Estimate | None:
-    return bootstrap(values, mean, generator(0, "compare", "group")) if values else None
+    return bootstrap(values, mean, bootstrap_draws()) if values else None
 
 
 def _paired(first: Subject, second: Subject) -> list[PairedDifference]:
@@ -228,14 +227,19 @@ def _paired(first: Subject, second: Subject) -> list[PairedDifference]:
 def _groups(judged: Sequence[tuple[Subject, tuple[Returns, ...]]]) -> tuple[SeedGroup, ...]:
     members: dict[tuple[str, str], list[tuple[int, float]]] = {}
     for subject, returns in judged:
+        if subject.run.kind is RunKind.EVALUATION:
+            continue  # the same policy judged twice is not two seeds
         settings = json.dumps(without_seeds(subject.run.config), sort_keys=True)
         kind = subject.label.split(" ", 1)[0]
         for each in returns:
             key = (each.task, f"{kind} {' '.join(subject.run.robot_sets)} {settings}")
             members.setdefault(key, []).append((subject.run.id, each.mean.value))
+    seeds = {subject.run.id: subject.run.seed for subject, _ in judged}
     groups: list[SeedGroup] = []
     first: dict[str, list[float]] = {}
     for (task, _), own in members.items():
+        if len({seeds[run_id] for run_id, _ in own}) < len(own):
+            continue  # nor are two runs of one seed
         values = [value for _, value in own]
         reference = first.setdefault(task, values)
         difference = None if reference is values else welch_difference(values, reference)

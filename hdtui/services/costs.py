@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from db.queries.runs import get_run
 from db.records import Run, RunKind
-from engine.config.base import TaskConfig
 from engine.config.network import NetworkConfig
 from engine.errors import UsageError
 from hdtui.services.efficiency import BASE, TASKS, TEACHER
+from hdtui.services.inherited import found_in, learned_ground
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -39,7 +39,7 @@ def question(
     for name in names:
         if name.isdecimal():
             run = _run(database, int(name))
-            own[network_name(run)] = _network(run, task).model_dump(mode="json")
+            own[network_name(run)] = _network(database, run, task).model_dump(mode="json")
     published = [name for name in names if not name.isdecimal()]
     return {
         "task": task,
@@ -63,14 +63,13 @@ def network_name(run: Run) -> str:
     return f"{BASE if kind == 'hypernetwork' else kind} of {run.id}"
 
 
-def _network(run: Run, task: str) -> NetworkConfig:
+def _network(database: "Database | None", run: Run, task: str) -> NetworkConfig:
     if run.kind not in (RunKind.TEACHER, RunKind.STUDENT) or "network" not in run.config:
         raise UsageError(
             f"--policies {run.id}: run {run.id} is a {run.kind}, expected a teacher or a student"
         )
-    own_task = TaskConfig.model_validate(run.config.get("task") or {}).name
-    # A student learns the task of its expert data and has none of its own in its configuration.
-    if run.kind is RunKind.TEACHER and own_task != task:
+    own_task = None if database is None else learned_ground(found_in(database), run)
+    if own_task not in (None, task):
         raise UsageError(f"run {run.id} acts on {own_task}, not on {task}; say --task {own_task}")
     return NetworkConfig.model_validate(run.config["network"])
 

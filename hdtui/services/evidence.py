@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from db.queries.evaluations import summaries
 from db.records import EpisodeSummary, Run, RunKind, RunState
-from engine.evaluation.statistics import bootstrap, mean
-from engine.random import generator
+from engine.evaluation.statistics import surely_positive
 from hdtui.services.claims import (
     Claim,
     KeptReturn,
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from db.session import Database
 
 Ratios = Mapping[str, float | None]
-_SEED, _RESAMPLES = 0, 500
 _PIPELINE_PREFIX = re.compile(r"^pipeline\d+-")
 
 
@@ -77,10 +75,12 @@ def read_evidence(database: "Database") -> Evidence:
         for student, other in _pairs(ancestry, returns):
             if _is_hypernetwork(other):
                 behind = _ratios(ancestry, other, student, returns)
-                reinforced[other.id] = KeptReturn(other.id, evaluation_id, behind)
+                before = reinforced.get(other.id)
+                reinforced[other.id] = KeptReturn(other.id, evaluation_id, behind).after(before)
             elif other in ancestry.teachers(student):
                 ratios = _ratios(ancestry, student, other, returns)
-                kept[student.id] = KeptReturn(student.id, evaluation_id, ratios)
+                before = kept.get(student.id)
+                kept[student.id] = KeptReturn(student.id, evaluation_id, ratios).after(before)
     mutated = {run_id for run_id in kept if _has_mutants(ancestry, ancestry.runs[run_id])}
     return Evidence(
         _most_seeds(ancestry, (each for key, each in kept.items() if key in mutated)),
@@ -121,14 +121,9 @@ def _ratios(
     known = ancestry.known_to(over) | ancestry.known_to(reference)
     ratios = {}
     for group, digests in {"train": common & trained, "unseen": common - known}.items():
-        if digests and _surely_positive([below[digest] for digest in digests]):
+        if digests and surely_positive([below[digest] for digest in digests]):
             ratios[group] = sum(above[d] for d in digests) / sum(below[d] for d in digests)
     return ratios
-
-
-def _surely_positive(returns: Sequence[float]) -> bool:
-    """A ratio to a policy that earns nothing says nothing; the rule of an evaluation's own."""
-    return bootstrap(returns, mean, generator(_SEED, "claims"), samples=_RESAMPLES).low > 0.0
 
 
 def _is_hypernetwork(run: Run) -> bool:
@@ -137,7 +132,9 @@ def _is_hypernetwork(run: Run) -> bool:
 
 
 def _has_mutants(ancestry: Ancestry, run: Run) -> bool:
-    return any(each.kind is RunKind.MUTATION for each in ancestry.ancestors(run))
+    """Whether a student learned from mutants: made by a run behind it, or put into its sets."""
+    made = any(each.kind is RunKind.MUTATION for each in ancestry.ancestors(run))
+    return made or ancestry.met_children(run)
 
 
 def _most_seeds(ancestry: Ancestry, found: Iterable[KeptReturn]) -> tuple[KeptReturn, ...]:

@@ -69,8 +69,7 @@ def check_ground(find: Find, inputs: Sequence[int], task: TaskConfig) -> None:
         UsageError: A policy learned with terrain heights and the task has none, or vice versa.
     """
     for run in find(inputs):
-        origin = _origin(find, run)
-        learned = None if origin is None else _on_ground_of(TaskConfig(), origin).name
+        learned = learned_ground(find, run)
         if learned is not None and (learned in SEEN_GROUNDS) != (task.name in SEEN_GROUNDS):
             seen = "sees" if learned in SEEN_GROUNDS else "does not see"
             raise UsageError(
@@ -78,6 +77,12 @@ def check_ground(find: Find, inputs: Sequence[int], task: TaskConfig) -> None:
                 f" terrain heights, so it cannot act on {task.name}; leave the task out, or choose"
                 f" a policy that learned on {task.name}"
             )
+
+
+def learned_ground(find: Find, run: Run) -> str | None:
+    """The task that a run's policy learned; None where the run that says so is gone."""
+    origin = _origin(find, run)
+    return None if origin is None else _on_ground_of(TaskConfig(), origin).name
 
 
 def _origin(find: Find, run: Run) -> Run | None:

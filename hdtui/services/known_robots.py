@@ -45,6 +45,17 @@ class Ancestry:
         """Digests of all robots behind a run: trained on, or a source of its expert data."""
         return self._of([each for each in self.ancestors(run) if each.kind in _READS_ROBOTS])
 
+    def met_children(self, run: Run) -> bool:
+        """Whether mutants are among the robots behind a run."""
+        readers = [each for each in self.ancestors(run) if each.kind in _READS_ROBOTS]
+        names = {name for each in readers for name in each.robot_sets} & self._sets
+        return any(
+            robot.parent_digest is not None
+            for name in names
+            for robot in list_robots(self._database, name, role=TRAINING)
+            or list_robots(self._database, name)
+        )
+
     def _of(self, runs: list[Run]) -> frozenset[str]:
         names = {name for run in runs for name in run.robot_sets}
         return frozenset().union(*(self._training_digests(name) for name in names))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from db.queries.artifacts import list_artifacts
 from db.queries.evaluations import summaries
 from db.queries.metrics import list_series, read_points
-from db.queries.robots import list_robots
 from db.queries.runs import get_run
 from db.records import EpisodeSummary, Run, RunKind, Series
 from engine.errors import UsageError
@@ -18,7 +17,7 @@ from hdtui.services.known_robots import Ancestry
 from hdtui.services.metric_names import metric_label, metric_order
 from hdtui.services.run_list import flat_config
 from hdtui.services.svg import Line, line_plot
-from hdtui.services.tables import DataTable, as_markdown, table_of
+from hdtui.services.tables import DataTable, as_markdown, robot_names, table_of
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -190,11 +189,12 @@ def _robots(database: "Database", run: Run) -> str:
     found = [each for each in summaries(database) if run.id in (each.run_id, each.policy_run_id)]
     if not found:
         return ""
-    names = {robot.digest: robot.name for robot in list_robots(database)}
+    judged_by = [get_run(database, number) for number in sorted({each.run_id for each in found})]
+    names = robot_names(database, judged_by)
     table = table_of(found, _EPISODE_COLUMNS)
     headings = ("evaluation", "robot", *table.headings)
     rows = tuple(
-        (each.run_id, _robot_name(names, each), *row)
+        (each.run_id, _robot_name(names[each.run_id], each), *row)
         for each, row in zip(found, table.rows, strict=True)
     )
     return "## Robots\n\n" + as_markdown(DataTable(headings, rows))

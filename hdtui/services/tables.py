@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from db.queries.evaluations import list_episodes
 from db.queries.metrics import list_series, read_points
-from db.queries.robots import list_robots
+from db.queries.robots import list_robots, list_sets
 from db.queries.runs import get_run, list_runs
+from db.records import Run
 from hdtui.services.efficiency import BASE
 
 if TYPE_CHECKING:
@@ -145,13 +146,33 @@ def episodes_table(database: "Database", run_ids: Sequence[int]) -> DataTable:
         ]
     else:
         found = list_episodes(database)
-    names = {robot.digest: robot.name for robot in list_robots(database)}
-    rows = tuple((names.get(each.robot_digest), *vars(each).values()) for each in found)
+    judged_by = [get_run(database, run_id) for run_id in sorted({each.run_id for each in found})]
+    names = robot_names(database, judged_by)
+    rows = tuple(
+        (names[each.run_id].get(each.robot_digest), *vars(each).values()) for each in found
+    )
     columns = (
         "run_id policy policy_run_id robot_digest task seed episode episode_return length"
         " terminated distance_m mean_speed_m_s energy_j"
     )
     return DataTable(("robot", *columns.split()), rows)
+
+
+def robot_names(database: "Database", runs: Sequence[Run]) -> dict[int, dict[str, str]]:
+    """By run, names by digest as in its robot sets, else the first that the library knew."""
+    library = sorted(list_robots(database), key=lambda robot: -robot.id)
+    named = {robot.digest: robot.name for robot in library}
+    known = {one.name for one in list_sets(database)}
+    wanted = {name for run in runs for name in run.robot_sets} & known
+    members = {
+        name: {robot.digest: robot.name for robot in list_robots(database, name)} for name in wanted
+    }
+    found = {}
+    for run in runs:
+        found[run.id] = dict(named)
+        for name in run.robot_sets:
+            found[run.id] |= members.get(name, {})
+    return found
 
 
 def robots_table(database: "Database", set_name: str | None) -> DataTable:

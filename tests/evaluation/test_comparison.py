@@ -12,6 +12,7 @@ from db.records import NewEpisode, NewRun, RunKind
 from db.session import Database
 from engine.errors import RunError, UsageError
 from engine.morphology.generation import generate
+from engine.morphology.mutation import mutate
 from engine.morphology.tree import Morphology
 from engine.workers.library import make_set
 from engine.workers.workspace import Workspace
@@ -113,6 +114,45 @@ def test_returns_are_told_by_what_a_policy_knows_and_differences_are_paired(stor
     )
     assert difference.difference.value == pytest.approx((1050 * 0.1 + 525 * 0.2) / 2)
     assert comparison_document(found)["runs"][0]["id"] == teacher
+
+
+def test_a_ratio_stays_when_the_student_is_judged_on_other_robots_later(story: Story) -> None:
+    student = story.pipeline(1, 0.9, 0.8)
+    first = student + 1
+    story.judge({student - 3: (0.0, 0.0), student: (5.0, 5.0)}, seed=2)
+    found = {each.name: each for each in claims(read_evidence(story.database), RATIOS, MACS)}
+    assert found["student = teacher, trained"].figures == (pytest.approx(0.9),)
+    assert found["student = teacher, trained"].runs == (first,)
+
+
+def test_mutants_are_known_by_their_parents_where_no_mutation_run_is_named(
+    story: Story, robots: list[Morphology]
+) -> None:
+    story.pipeline(1, 0.9, 0.8, mutants=False)
+    assert not read_evidence(story.database).with_mutants
+    child = mutate(robots[0], seed=4)
+    make_set(story.database, Workspace(story.database.home), "children", [(child, None)])
+    teacher = story.add(RunKind.TEACHER, seed=1)
+    with_child = NewRun(
+        RunKind.COLLECTION, "c", {}, 1, inputs=(teacher,), robot_sets=("training", "children")
+    )
+    collection = queue_run(story.database, with_child).id
+    student = story.add(RunKind.STUDENT, seed=1, inputs=(collection,))
+    story.judge({teacher: (1000.0, 500.0), student: (900.0, 400.0)})
+    assert [each.student_id for each in read_evidence(story.database).with_mutants] == [student]
+
+
+def test_the_same_robots_have_one_interval_and_one_policy_judged_twice_is_no_group(
+    story: Story,
+) -> None:
+    teacher = story.add(RunKind.TEACHER, seed=1)
+    evaluations = [story.judge({teacher: (1000.0, 500.0)}) for _ in range(2)]
+    found = compare(story.database, evaluations)
+    assert found.groups == ()
+    intervals = {returns.mean for _, each in found.subjects for returns in each}
+    assert len(intervals) == 1
+    (both,) = compare(story.database, [teacher]).subjects[0][1]
+    assert {both.mean} == intervals
 
 
 def test_only_episodes_of_equal_task_and_seed_are_paired(story: Story) -> None:

@@ -150,7 +150,7 @@ def test_events_tell_episodes_progress_and_estimates(
     assert metrics.robots[robots[1].digest]["zero.episode_return"] == pytest.approx(
         np.mean([e.episode_return for e in zero])
     )
-    difference = evaluation.policies[0].mean_return.value - evaluation.policies[2].mean_return.value
+    difference = evaluation.policies[2].mean_return.value - evaluation.policies[0].mean_return.value
     assert evaluation.differences["zero"].value == pytest.approx(difference)
 
 
@@ -197,3 +197,16 @@ def test_recorded_episodes_are_those_that_were_counted(
         assert poses.reward.sum() == pytest.approx(episode.episode_return, rel=1e-4, abs=1e-3)
     plain = evaluate_policies(CONFIG, {"zero": ZeroActors()}, robots, _context())
     assert plain.episodes == evaluation.episodes
+
+
+def test_what_an_environment_draws_does_not_depend_on_how_many_there_are(
+    robots: list[Morphology],
+) -> None:
+    def drawn(own: list[Morphology], count: int) -> np.ndarray:
+        actor = RandomActors().actor(own, count, 1)
+        rows = sum(robot.num_limbs for robot in own) * count
+        return np.stack([actor.means(np.zeros((rows, 17)), None) for _ in range(3)])
+
+    limbs = robots[0].num_limbs
+    np.testing.assert_array_equal(drawn(robots[:1], 1), drawn(robots[:1], 3)[:, :limbs])
+    assert np.ptp(drawn(robots[:1], 2).reshape(3, 2, -1), axis=1).max() > 0.1

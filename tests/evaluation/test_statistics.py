@@ -1,5 +1,6 @@
 """Statistics over robots, by hand-computed numbers, and intervals that cover as they promise."""
 
+import random
 from collections.abc import Callable
 
 import numpy as np
@@ -10,12 +11,14 @@ from hypothesis import strategies as st
 from engine.evaluation.statistics import (
     _student_quantile,
     bootstrap,
+    bootstrap_draws,
     generalization_gap,
     interquartile_mean,
     mean,
     paired_difference,
     ratio_of_means,
     robot_means,
+    surely_positive,
 )
 
 RETURNS = st.lists(st.floats(-1e4, 1e4), min_size=2, max_size=30)
@@ -31,6 +34,18 @@ def test_the_interquartile_mean_is_that_of_the_middle_half() -> None:
     # Of five values the middle half is 2.5 wide: 0.75 of the second, the third, 0.75 of the fourth.
     five = np.array([0.0, 1.0, 2.0, 4.0, 90.0])
     assert float(interquartile_mean(five)) == pytest.approx((0.75 + 2.0 + 3.0) / 2.5)
+
+
+@given(RETURNS, st.randoms(use_true_random=False))
+def test_the_same_values_have_the_same_interval_in_any_order(
+    values: list[float], chance: random.Random
+) -> None:
+    before = bootstrap(values, mean, bootstrap_draws())
+    mixed = chance.sample(values, len(values))
+    after = bootstrap(mixed, mean, bootstrap_draws())
+    assert (before.low, before.high) == (after.low, after.high)
+    assert surely_positive([5.0, 6.0])
+    assert not surely_positive([-5.0, 6.0])
 
 
 @given(RETURNS, st.floats(-100, 100))

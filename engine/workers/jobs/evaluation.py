@@ -3,26 +3,25 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from db.queries.artifacts import list_artifacts
 from db.queries.evaluations import set_policies
+from db.queries.runs import get_run
 from db.records import Run, RunKind
 from engine.config.evaluation import EvaluationConfig
 from engine.deployment.actors import DeployedActors
-from engine.errors import UsageError
+from engine.errors import CheckpointError, RunError, UsageError
 from engine.evaluation.evaluate import Evaluation, evaluate_policies
-from engine.evaluation.statistics import generalization_gap
+from engine.evaluation.statistics import generalization_gap, surely_positive
 from engine.events import ArtifactWritten, Result
 from engine.files import write_text
 from engine.random import generator
 from engine.rollout.actors import ActorFactory, CheckpointActors, RandomActors, ZeroActors
 from engine.workers.jobs.job import Job, check_file
 from engine.workers.library import TRAINING, UNSEEN
-from engine.workers.policy_files import DEPLOYED, policy_file_of
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from engine.workers.policy_files import DEPLOYED, policy_file_of, training_robots
 
 BASELINES: dict[str, ActorFactory] = {"random": RandomActors(), "zero": ZeroActors()}
 POLICY_KINDS = (RunKind.TEACHER, RunKind.STUDENT, RunKind.DEPLOYMENT)
@@ -44,7 +43,7 @@ def run(job: Job) -> None:
     path = job.context.folder / f"evaluation-a{job.context.attempt}.json"
     sha256 = write_text(path, json.dumps(document, indent=1) + "\n")
     job.context.report(ArtifactWritten("evaluation", "evaluation", path, sha256))
-    if any(ratio is not None for ratio in document["ratio"].values()):
+    if any({"teacher", "student"} <= returns.keys() for returns in document["returns"].values()):
         job.context.report(_headline(document))
 
 
@@ -86,16 +85,50 @@ def _baseline(name: str) -> ActorFactory:
 
 
 def _groups(job: Job) -> dict[str, list[str]]:
-    """Digests of the robots by what training knew of them."""
+    """Digests of the robots by what training knew of them.
+
+    ``train``: all policies that were trained were trained on them; ``unseen``: none was. Where no
+    policy says so, the roles in the robot sets do.
+    """
     everyone = [robot.digest for robot in job.robots()]
-    trained = {robot.digest for robot in job.robots(TRAINING)}
-    unseen = {robot.digest for robot in job.robots(UNSEEN)} - trained
+    known = _training_robots(job)
+    if known:
+        trained = set(frozenset.intersection(*known))
+        unseen = set(everyone) - set(frozenset.union(*known))
+    else:
+        trained = {robot.digest for robot in job.robots(TRAINING)}
+        unseen = {robot.digest for robot in job.robots(UNSEEN)} - trained
     groups = {
         "train": [digest for digest in everyone if digest in trained],
         "unseen": [digest for digest in everyone if digest in unseen],
         "robots": [digest for digest in everyone if digest not in trained | unseen],
     }
     return {name: digests for name, digests in groups.items() if digests}
+
+
+def _training_robots(job: Job) -> list[frozenset[str]]:
+    """Digests that each trained policy among the inputs and files was trained on."""
+    paths: list[Path] = []
+    for policy in job.inputs:
+        if policy.kind is RunKind.TEACHER:
+            paths.append(job.artifact(policy, "policy"))
+        elif policy.kind is RunKind.STUDENT:
+            paths.append(job.artifact(policy, "student"))
+        elif policy.kind is RunKind.DEPLOYMENT:
+            paths += _student_behind(job, policy)
+    for each in job.run.extra.get("files", ()):
+        file = policy_file_of(each)
+        paths += file.checked_paths() if file.kind != DEPLOYED else ()
+    return [training_robots(path) for path in paths]
+
+
+def _student_behind(job: Job, deployment: Run) -> list[Path]:
+    """The file of the student that was deployed; none where it is gone, as nobody acts by it."""
+    students = [get_run(job.database, run_id) for run_id in deployment.inputs]
+    try:
+        return [job.artifact(run, "student") for run in students if run.kind is RunKind.STUDENT]
+    except (CheckpointError, RunError):
+        return []
 
 
 def _document(
@@ -111,7 +144,10 @@ def _document(
     }
     return {
         "returns": returns,
-        "ratio": {group: _ratio(of_group) for group, of_group in returns.items()},
+        "ratio": {
+            group: _ratio(evaluation, of_group, groups[group])
+            for group, of_group in returns.items()
+        },
         "policies": [asdict(summary) for summary in evaluation.policies],
         "differences": {
             label: asdict(difference) for label, difference in evaluation.differences.items()
@@ -141,17 +177,29 @@ def _gaps(
     }
 
 
-def _ratio(returns: Mapping[str, float]) -> float | None:
-    """Student over teacher; None where either is missing or the teacher earns nothing."""
+def _ratio(
+    evaluation: Evaluation, returns: Mapping[str, float], digests: Sequence[str]
+) -> float | None:
+    """Student over teacher; None where either is missing or the teacher may earn nothing."""
     teacher, student = returns.get("teacher"), returns.get("student")
-    if teacher is None or student is None or teacher <= 0:
+    if teacher is None or student is None:
+        return None
+    own = next(summary for summary in evaluation.policies if summary.label == "teacher")
+    if not surely_positive([own.robot_returns[digest] for digest in digests]):
         return None
     return student / teacher
 
 
 def _headline(document: Mapping[str, Any]) -> Result:
-    ratio = document["ratio"]
+    """Student beside teacher on each group of robots; its number is the first ratio, if any."""
     robots = {"train": "training robots", "unseen": "unseen robots", "robots": "other robots"}
-    kept = {robots[group]: value for group, value in ratio.items() if value is not None}
-    words = ", ".join(f"{value:.2f} on {group}" for group, value in kept.items())
-    return Result(next(iter(kept.values())), f"student keeps of its teacher's return: {words}")
+    words = []
+    for group, returns in document["returns"].items():
+        ratio = document["ratio"][group]
+        kept = "the teacher earns about nothing" if ratio is None else f"{ratio:.2f}"
+        words.append(
+            f"{returns['student']:.0f} of teacher's {returns['teacher']:.0f} ({kept})"
+            f" on {robots[group]}"
+        )
+    ratios = [ratio for ratio in document["ratio"].values() if ratio is not None]
+    return Result(ratios[0] if ratios else None, f"student {', '.join(words)}")
