@@ -213,6 +213,7 @@ def live(
             lives.close()
 
 
+@pytest.mark.slow
 @random_lives(3)
 @given(slots=st.integers(1, 3), life=LIVES)
 @pytest.mark.usefixtures("at_once")

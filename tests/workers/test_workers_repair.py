@@ -44,6 +44,7 @@ def reader(database: Database, collection: Run) -> Run:
     return queue_run(database, new, boot_id="before")
 
 
+@pytest.mark.slow
 def test_a_finished_collection_is_repaired_where_its_data_were_damaged(
     database: Database, workspace: Workspace
 ) -> None:
@@ -71,6 +72,7 @@ def test_a_finished_collection_is_repaired_where_its_data_were_damaged(
     assert queued[2].endswith("manifest.json is missing")
 
 
+@pytest.mark.slow
 def test_a_manifest_that_was_changed_by_hand_is_no_repair(
     database: Database, workspace: Workspace
 ) -> None:
@@ -91,6 +93,7 @@ def test_a_manifest_that_was_changed_by_hand_is_no_repair(
     assert path.read_bytes() == content
 
 
+@pytest.mark.slow
 def test_data_are_not_repaired_under_a_run_that_reads_them(
     database: Database, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

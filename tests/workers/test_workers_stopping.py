@@ -113,6 +113,7 @@ def test_what_a_dead_worker_left_running_is_killed(
     until(lambda: all(process_started_at(pid) is None for pid in pids))
 
 
+@pytest.mark.slow
 def test_a_worker_that_sleeps_through_the_loss_of_its_run_writes_nothing_and_leaves(
     database: Database, workspace: Workspace
 ) -> None:

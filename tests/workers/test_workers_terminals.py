@@ -38,6 +38,7 @@ def still_working(database: Database, run: Run) -> bool:
     return (now.state, now.attempt, now.pid) == (RunState.RUNNING, 1, run.pid)
 
 
+@pytest.mark.slow
 def test_work_outlives_the_terminal_it_was_started_in_and_a_killed_supervisor(
     database: Database,
 ) -> None:
@@ -94,6 +95,7 @@ class Cockpit:
         until(lambda: os.waitpid(self.pid, os.WNOHANG) != (0, 0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kill", [False, True], ids=["terminal closed", "killed"])
 def test_what_a_cockpit_started_outlives_it(kill: bool, database: Database) -> None:
     run_id = queue_run(database, generation(10_000), boot_id="before").id
