@@ -66,6 +66,19 @@ def episode_return(mean: float | None, half_width: float | None = None) -> str:
     return f"{grouped(mean)} ± {grouped(half_width)}"
 
 
+def with_interval(value: float | None, low: float | None, high: float | None) -> str:
+    """A return as a whole number with the bounds of its interval where known: 125 [14, 309]."""
+    if value is None:
+        return UNKNOWN
+    return f"{value:.0f}" if low is None or high is None else f"{value:.0f} [{low:.0f}, {high:.0f}]"
+
+
+def times(value: float | None) -> str:
+    """How many times another's something is, with an x whatever its size: 0.15x, 8.10x, 160.8x."""
+    words = ratio(value)
+    return words if words == UNKNOWN or words.endswith("x") else f"{words}x"
+
+
 def measure(value: float | None) -> str:
     """A loss or another small number: 0.013, -0.008, 8.4e-4 below 0.001, 2 334 above 1000."""
     if value is None or not math.isfinite(value):

@@ -1,7 +1,10 @@
 """Episodes of one policy on one robot, the same whatever else is evaluated.
 
 A robot is always evaluated alone: the last bits of a matrix product depend on the size of the
-batch it is part of, and a walking robot is chaotic. Resets depend on seed, robot and episode.
+batch it is part of, and a walking robot is chaotic. Resets, random actions and noise of an episode
+depend on seed, robot and episode, however many are run. What a network does in it does not quite:
+the batch is as large as there are simulations, so episodes of a network are those of another
+evaluation where that has the same number of episodes, and close relatives where it has not.
 """
 
 import time
@@ -21,7 +24,8 @@ from engine.random import generator
 from engine.rollout.actors import Actor, ActorFactory
 from engine.rollout.processes import ShouldStop
 
-_MAX_SIMULATIONS = 64
+MAX_SIMULATIONS = 64
+"""Simulations side by side; episode k is the (k // 64)th of simulation k % 64, of however many."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +50,18 @@ class JudgedRobot:
 
 
 def run_episodes(job: EpisodesJob, should_stop: ShouldStop) -> JudgedRobot:
-    """All episodes of a job, in order of simulation and episode number."""
-    simulations, rounds = _division(job.config.episodes)
+    """All episodes of a job, in order of their numbers."""
+    simulations = min(job.config.episodes, MAX_SIMULATIONS)
     environment = VectorEnvironment(
         [job.robot], job.config.task, simulations, job.config.seed, seed_episodes=True
     )
     kept = job.recordings
-    recorders = kept.watch(environment, simulations, rounds) if kept else {}
+    recorders = kept.watch(environment, job.config.episodes) if kept else {}
     environment.reset()
     actor = job.actors.actor([job.robot], simulations, job.config.seed)
-    noise = _noise(job, actor)
+    noise = _noise(job, actor, simulations)
     ended: list[EpisodeBatch] = []
-    remaining = np.full(simulations, rounds)
+    remaining = np.bincount(np.arange(job.config.episodes) % MAX_SIMULATIONS)
     simulation_s = inference_s = 0.0
     steps = 0
     while remaining.any():
@@ -76,45 +80,40 @@ def run_episodes(job: EpisodesJob, should_stop: ShouldStop) -> JudgedRobot:
             remaining[over] = np.maximum(remaining[over] - 1, 0)
     if kept:
         kept.write(job.robot, recorders, job.config.seed)
-    return JudgedRobot(_episodes(job, ended, rounds), steps, simulation_s, inference_s)
-
-
-def _division(episodes: int) -> tuple[int, int]:
-    """Simulations side by side, and episodes in a row each: the fewest simulations that fit."""
-    rounds = -(-episodes // _MAX_SIMULATIONS)
-    return -(-episodes // rounds), rounds
+    return JudgedRobot(_episodes(job, ended), steps, simulation_s, inference_s)
 
 
 class _Noise:
-    """Sampling noise of one robot's actions, from its own stream."""
+    """Sampling noise of one robot's actions, from one stream per simulation."""
 
-    def __init__(self, rng: np.random.Generator, std: float) -> None:
-        self._rng = rng
+    def __init__(self, streams: Sequence[np.random.Generator], std: float) -> None:
+        self._streams = streams
         self._std = std
 
     def draw(self, means: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
         """Noise for the next step, of the shape of ``means``."""
-        drawn = self._std * self._rng.standard_normal(means.shape)
-        noise: npt.NDArray[np.floating] = drawn.astype(means.dtype)
+        shape = (len(means) // len(self._streams), *means.shape[1:])
+        drawn = np.concatenate([rng.standard_normal(shape) for rng in self._streams])
+        noise: npt.NDArray[np.floating] = (self._std * drawn).astype(means.dtype)
         return noise
 
 
-def _noise(job: EpisodesJob, actor: Actor) -> _Noise | None:
+def _noise(job: EpisodesJob, actor: Actor, simulations: int) -> _Noise | None:
     if job.config.deterministic or actor.std == 0.0:
         return None
-    return _Noise(generator(job.config.seed, "evaluation-noise", job.robot.digest), actor.std)
+    use = (job.config.seed, "evaluation-noise", job.robot.digest)
+    return _Noise([generator(*use, simulation) for simulation in range(simulations)], actor.std)
 
 
-def _episodes(job: EpisodesJob, ended: Sequence[EpisodeBatch], rounds: int) -> tuple[Episode, ...]:
+def _episodes(job: EpisodesJob, ended: Sequence[EpisodeBatch]) -> tuple[Episode, ...]:
     """The wanted episodes; a simulation that was done early went on to ones that do not count."""
     found = {}
     for batch in ended:
         for index in range(len(batch)):
-            simulation, number = int(batch.simulation[index]), int(batch.episode[index])
-            if number < rounds:
-                place = simulation * rounds + number
+            place = int(batch.episode[index]) * MAX_SIMULATIONS + int(batch.simulation[index])
+            if place < job.config.episodes:
                 found[place] = _episode(job, batch, index, place)
-    return tuple(found[place] for place in sorted(found))[: job.config.episodes]
+    return tuple(found[place] for place in sorted(found))
 
 
 def _episode(job: EpisodesJob, batch: EpisodeBatch, index: int, place: int) -> Episode:

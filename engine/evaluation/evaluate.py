@@ -19,10 +19,10 @@ from engine.evaluation.statistics import (
     paired_difference,
     ratio_of_means,
     robot_means,
+    surely_positive,
 )
 from engine.events import Episode, EpisodesFinished, Metrics, Progress, Result, StageContext
 from engine.morphology.tree import Morphology
-from engine.random import generator
 from engine.rollout.actors import ActorFactory
 from engine.rollout.processes import map_in_processes
 
@@ -157,7 +157,7 @@ def summarize(
         other.label: paired_difference(
             list(other.robot_returns.values()),
             first,
-            generator(config.seed, "bootstrap-difference", other.label),
+            bootstrap_draws(),
             samples=config.bootstrap_samples,
             confidence=config.confidence,
         )
@@ -167,14 +167,14 @@ def summarize(
 
 
 def _ratios(config: EvaluationConfig, summaries: Sequence[PolicySummary]) -> dict[str, Estimate]:
-    if summaries[0].mean_return.low <= 0.0:
-        return {}
     first = list(summaries[0].robot_returns.values())
+    if not surely_positive(first):
+        return {}
     return {
         other.label: ratio_of_means(
             list(other.robot_returns.values()),
             first,
-            generator(config.seed, "bootstrap-ratio", other.label),
+            bootstrap_draws(),
             samples=config.bootstrap_samples,
             confidence=config.confidence,
         )
@@ -213,9 +213,7 @@ def _report(evaluation: Evaluation, context: StageContext) -> None:
     values: dict[str, float] = {}
     robots: dict[str, dict[str, float]] = {}
     for summary in evaluation.policies:
-        values[f"{summary.label}.mean_return"] = summary.mean_return.value
-        values[f"{summary.label}.mean_return_low"] = summary.mean_return.low
-        values[f"{summary.label}.mean_return_high"] = summary.mean_return.high
+        values |= _with_bounds(f"{summary.label}.mean_return", summary.mean_return)
         values[f"{summary.label}.interquartile_mean_return"] = (
             summary.interquartile_mean_return.value
         )
@@ -224,9 +222,7 @@ def _report(evaluation: Evaluation, context: StageContext) -> None:
             robots.setdefault(digest, {})[f"{summary.label}.episode_return"] = value
     for name, estimates in (("difference", evaluation.differences), ("ratio", evaluation.ratios)):
         for label, estimate in estimates.items():
-            values[f"{label}.{name}"] = estimate.value
-            values[f"{label}.{name}_low"] = estimate.low
-            values[f"{label}.{name}_high"] = estimate.high
+            values |= _with_bounds(f"{label}.{name}", estimate)
     step = len(evaluation.episodes)
     context.report(Metrics(step=step, iteration=0, values=values, robots=robots))
     best = evaluation.policies[0]
@@ -234,7 +230,16 @@ def _report(evaluation: Evaluation, context: StageContext) -> None:
     context.report(Result(best.mean_return.value, f"mean return: {text}"))
 
 
+def _with_bounds(name: str, found: Estimate) -> dict[str, float]:
+    """An estimate as metrics; one without an interval has no bounds."""
+    bounds = {f"{name}_low": found.low, f"{name}_high": found.high}
+    return {
+        name: found.value,
+        **{each: value for each, value in bounds.items() if value is not None},
+    }
+
+
 def _words(found: Estimate) -> str:
     """A mean return and half its interval, where there is one: 1499 ± 446."""
-    half = "" if found.low == found.high else f" ± {found.half_width:.0f}"
+    half = "" if found.half_width is None else f" ± {found.half_width:.0f}"
     return f"{found.value:.0f}{half}"

@@ -32,14 +32,12 @@ class Recordings:
         name = f"{label}-{robot.digest[:12]}-{episode}-a{self.attempt}.safetensors"
         return self.folder / "poses" / name
 
-    def watch(
-        self, environment: VectorEnvironment, simulations: int, rounds: int
-    ) -> dict[int, PoseRecorder]:
-        """Recorders of the first episodes by their number, on an environment that was not reset."""
-        return {
-            place: environment.watch(0, place // rounds, place % rounds)
-            for place in range(min(self.count, simulations * rounds))
-        }
+    def watch(self, environment: VectorEnvironment, episodes: int) -> dict[int, PoseRecorder]:
+        """Recorders of the first episodes by their number, on an environment that was not reset.
+
+        ``count`` is no more than simulations run side by side: each records its first episode.
+        """
+        return {place: environment.watch(0, place) for place in range(min(self.count, episodes))}
 
     def write(self, robot: Morphology, recorders: dict[int, PoseRecorder], seed: int) -> None:
         """Write every recorded episode, complete or not at all.

@@ -23,16 +23,16 @@ _RESAMPLES_AT_ONCE = 1_000_000
 
 @dataclass(frozen=True)
 class Estimate:
-    """A statistic and the interval it lies in at some confidence."""
+    """A statistic and the interval it lies in at some confidence; None, None of one robot alone."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
     @property
-    def half_width(self) -> float:
+    def half_width(self) -> float | None:
         """Half the interval, for display after a plus-minus sign."""
-        return (self.high - self.low) / 2
+        return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
 
 def bootstrap_draws() -> np.random.Generator:
@@ -41,8 +41,12 @@ def bootstrap_draws() -> np.random.Generator:
 
 
 def surely_positive(returns: npt.ArrayLike) -> bool:
-    """Whether robots' returns have a mean above zero for sure: no ratio is made to another."""
-    return bootstrap(returns, mean, bootstrap_draws(), samples=500).low > 0.0
+    """Whether robots' returns have a mean above zero for sure: no ratio is made to another.
+
+    Of one robot alone nothing is sure.
+    """
+    low = bootstrap(returns, mean, bootstrap_draws(), samples=500).low
+    return low is not None and low > 0.0
 
 
 def robot_means(episode_returns: Sequence[npt.ArrayLike]) -> FloatArray:
@@ -81,12 +85,12 @@ def bootstrap(
     """A statistic of robots' values (R,) with its expanded percentile interval.
 
     Robots are drawn with replacement, from their values in order, so that equal values and an
-    equal ``rng`` give equal intervals. One robot alone has no interval but its value.
+    equal ``rng`` give equal intervals. One robot alone has no interval.
     """
     own = np.sort(np.asarray(values, dtype=np.float64))
     value = float(statistic(own))
     if own.size < 2:
-        return Estimate(value, value, value)
+        return Estimate(value, None, None)
     drawn = _resampled(own, statistic, rng, samples)
     return _interval(value, drawn, own.size, confidence)
 
@@ -114,10 +118,11 @@ def ratio_of_means(
 ) -> Estimate:
     """Mean of ``first`` over mean of ``second``, robots resampled in pairs."""
     pairs = np.stack([np.asarray(first, np.float64), np.asarray(second, np.float64)])
+    pairs = pairs[:, np.lexsort(pairs)]
     value = float(pairs[0].mean() / pairs[1].mean())
     count = pairs.shape[1]
     if count < 2:
-        return Estimate(value, value, value)
+        return Estimate(value, None, None)
     picks = rng.integers(0, count, size=(samples, count))
     drawn = pairs[0][picks].mean(axis=1) / pairs[1][picks].mean(axis=1)
     return _interval(value, drawn, count, confidence)
@@ -132,12 +137,12 @@ def generalization_gap(
     confidence: float = 0.95,
 ) -> Estimate:
     """Mean over trained robots minus mean over unseen ones; both sets are resampled."""
-    sets = [np.asarray(values, dtype=np.float64) for values in (trained, unseen)]
+    sets = [np.sort(np.asarray(values, dtype=np.float64)) for values in (trained, unseen)]
     value = float(sets[0].mean() - sets[1].mean())
     means = [_resampled(own, mean, rng, samples) for own in sets]
     smallest = min(own.size for own in sets)
     if smallest < 2:
-        return Estimate(value, value, value)
+        return Estimate(value, None, None)
     return _interval(value, means[0] - means[1], smallest, confidence)
 
 

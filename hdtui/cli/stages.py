@@ -249,7 +249,8 @@ def evaluate_command(
         typer.Option("--robots", metavar="SET|NAME,NAME...", help="Sets or robots of the library."),
     ],
     episodes: Annotated[
-        int | None, typer.Option("--episodes", min=1, help="Episodes a robot and policy.")
+        int | None,
+        typer.Option("--episodes", min=1, help="Episodes a robot; compare equal numbers."),
     ] = None,
     task: Annotated[
         str | None,

@@ -84,7 +84,7 @@ def counted_costs(
 
 
 def _print_costs(document: Mapping[str, Any]) -> None:
-    from hdtui.formatting import amount, ratio
+    from hdtui.formatting import amount, times
     from hdtui.services.efficiency import BASE
 
     def row(each: Mapping[str, Any]) -> list[str]:
@@ -95,19 +95,19 @@ def _print_costs(document: Mapping[str, Any]) -> None:
         return [
             each["policy"],
             amount(each["parameters"]),
-            ratio(ratios.get("parameters")),
+            times(ratios.get("parameters")),
             amount(each["macs"]),
-            ratio(ratios.get("macs")),
+            times(ratios.get("macs")),
             *wall,
-            ratio(ratios.get("latency")),
+            times(ratios.get("latency")),
             f"{latency['cpu']:.0f}" if latency else "·",
-            ratio(ratios.get("cpu")),
+            times(ratios.get("cpu")),
         ]
 
     rows = document["rows"]
     print(f"one action on {rows[0]['task']}, {rows[0]['limbs']} limb slots")
-    times = ["p50 us", "p95 us", "ratio", "CPU us", "ratio"]
-    headings = ["policy", "parameters", "ratio", "MACs", "ratio", *times]
+    measured = ["p50 us", "p95 us", "p50 ratio", "CPU us", "CPU ratio"]
+    headings = ["policy", "parameters", "par. ratio", "MACs", "MAC ratio", *measured]
     print_table(headings, map(row, rows))
     if document["ratios"]:
         shown = "" if any(each["policy"] == BASE for each in rows) else ", which is not shown"
@@ -118,7 +118,7 @@ def _print_costs(document: Mapping[str, Any]) -> None:
 
 
 def _print_curves(curves: Mapping[str, Mapping[str, Any]]) -> None:
-    from hdtui.formatting import amount, ratio
+    from hdtui.formatting import amount, times
 
     limbs = next(iter(curves.values()))["limbs"]
     print("multiply-adds of one action by limbs, and their ratio to the base MLP's")
@@ -128,7 +128,7 @@ def _print_curves(curves: Mapping[str, Mapping[str, Any]]) -> None:
         cells = [str(number)]
         for curve in curves.values():
             ratios = curve.get("macs_ratio")
-            cells += [amount(curve["macs"][place]), ratio(ratios[place] if ratios else None)]
+            cells += [amount(curve["macs"][place]), times(ratios[place] if ratios else None)]
         rows.append(cells)
     print_table(["limbs", *headings], rows)
 
@@ -198,12 +198,13 @@ def _print_comparison(found: "Comparison") -> None:
             _words(each.trained),
             _words(each.unseen),
             _words(each.generalization_gap),
+            " ".join(map(str, each.evaluations)),
         ]
         for subject, returns in found.subjects
         for each in returns
     ]
-    headings = ["policy", "run", "task", "robots", "return", "trained", "unseen", "gap"]
-    print_table(headings, rows)
+    estimates = ["return", "trained", "unseen", "gap"]
+    print_table(["policy", "run", "task", "robots", *estimates, "evaluations"], rows)
     for subject, returns in found.subjects:
         if not returns:
             last = found.training_returns.get(subject.run.id)
@@ -233,6 +234,8 @@ def _print_settings(config: "Mapping[str, Mapping[int, Any]]") -> None:
 
 
 def _words(estimate: "Estimate | None") -> str:
+    from hdtui.formatting import UNKNOWN, with_interval
+
     if estimate is None:
-        return "·"
-    return f"{estimate.value:.0f} [{estimate.low:.0f}, {estimate.high:.0f}]"
+        return UNKNOWN
+    return with_interval(estimate.value, estimate.low, estimate.high)

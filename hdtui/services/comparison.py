@@ -21,7 +21,6 @@ from engine.evaluation.statistics import (
     mean,
     paired_difference,
 )
-from engine.random import generator
 from hdtui.services.known_robots import Ancestry
 from hdtui.services.run_list import flat_config, without_seeds
 from hdtui.services.statistics import Difference, Interval, interval, welch_difference
@@ -34,12 +33,24 @@ RobotReturns = dict[str, dict[tuple[int, int], float]]
 
 
 @dataclass(frozen=True)
+class Judged:
+    """Episodes under one condition, each once and from the newest evaluation that ran it.
+
+    ``evaluations`` are those that any of them is from; ``samples`` are the resamples of the newest.
+    """
+
+    robots: RobotReturns
+    evaluations: tuple[int, ...]
+    samples: int
+
+
+@dataclass(frozen=True)
 class Subject:
-    """A policy: that of a run, or one that an evaluation judged; returns by condition."""
+    """A policy: that of a run, or one that an evaluation judged; what it earned by condition."""
 
     label: str
     run: Run
-    returns: Mapping[str, RobotReturns]
+    judged: Mapping[str, Judged]
     trained_on: frozenset[str]
     known: frozenset[str]
 
@@ -52,6 +63,7 @@ class Returns:
     deterministic: bool
     robots: int
     episodes: int
+    evaluations: tuple[int, ...]
     mean: Estimate
     interquartile_mean: Estimate
     trained: Estimate | None
@@ -127,12 +139,13 @@ def _subjects(database: "Database", runs: Sequence[Run]) -> list[Subject]:
     for each in list_episodes(database, run_ids=evaluations):
         evaluation = ancestry.runs[each.run_id]
         judged.setdefault(f"{each.policy} in {each.run_id}", (evaluation, []))[1].append(each)
-    conditions = _conditions(database, [each.run_id for _, own in judged.values() for each in own])
+    by = {each.run_id for _, own in judged.values() for each in own}
+    evaluated = {run.id: run for run in list_runs(database, ids=by, archived=True)}
     return [
         Subject(
             label,
             run,
-            _by_condition(own, conditions),
+            _by_condition(own, evaluated),
             ancestry.trained_on(run),
             ancestry.known_to(run),
         )
@@ -140,33 +153,41 @@ def _subjects(database: "Database", runs: Sequence[Run]) -> list[Subject]:
     ]
 
 
-def _conditions(database: "Database", evaluation_ids: Sequence[int]) -> dict[int, str]:
+def _condition(task: str, evaluation: Run) -> str:
     """What makes episodes of equal seed comparable: the task's settings and how actions come."""
-    return {
-        run.id: json.dumps(
-            [run.config.get("task"), run.config.get("deterministic", True)], sort_keys=True
-        )
-        for run in list_runs(database, ids=set(evaluation_ids))
-    }
+    config = evaluation.config
+    settings = [config.get("task"), config.get("deterministic", True)]
+    return f"{task} {json.dumps(settings, sort_keys=True)}"
 
 
 def _by_condition(
-    episodes: Sequence[EvaluatedEpisode], conditions: Mapping[int, str]
-) -> dict[str, RobotReturns]:
-    """Returns by condition; where an episode was run twice, the newer evaluation's counts."""
-    found: dict[str, RobotReturns] = {}
+    episodes: Sequence[EvaluatedEpisode], evaluations: Mapping[int, Run]
+) -> dict[str, Judged]:
+    """What was judged by condition; where an episode was run twice, the newer one counts."""
+    newest: dict[str, dict[tuple[str, int, int], EvaluatedEpisode]] = {}
     for each in sorted(episodes, key=lambda each: each.run_id):
-        robots = found.setdefault(f"{each.task} {conditions[each.run_id]}", {})
+        own = newest.setdefault(_condition(each.task, evaluations[each.run_id]), {})
+        own[each.robot_digest, each.seed, each.episode] = each
+    return {
+        condition: _judged(list(own.values()), evaluations) for condition, own in newest.items()
+    }
+
+
+def _judged(episodes: Sequence[EvaluatedEpisode], evaluations: Mapping[int, Run]) -> Judged:
+    robots: RobotReturns = {}
+    for each in episodes:
         robots.setdefault(each.robot_digest, {})[each.seed, each.episode] = each.episode_return
-    return found
+    used = tuple(sorted({each.run_id for each in episodes}))
+    return Judged(robots, used, int(evaluations[used[-1]].config.get("bootstrap_samples", 2000)))
 
 
 def _all_returns(subject: Subject) -> tuple[Returns, ...]:
-    return tuple(_returns(subject, condition) for condition in sorted(subject.returns))
+    return tuple(_returns(subject, condition) for condition in sorted(subject.judged))
 
 
 def _returns(subject: Subject, condition: str) -> Returns:
-    robots = subject.returns[condition]
+    judged = subject.judged[condition]
+    robots, samples = judged.robots, judged.samples
     means = {digest: float(np.mean(list(own.values()))) for digest, own in sorted(robots.items())}
     trained = [value for digest, value in means.items() if digest in subject.trained_on]
     unseen = [value for digest, value in means.items() if digest not in subject.known]
@@ -179,26 +200,30 @@ def _returns(subject: Subject, condition: str) -> Returns:
         deterministic=bool(json.loads(settings)[1]),
         robots=len(robots),
         episodes=sum(len(own) for own in robots.values()),
-        mean=bootstrap(values, mean, bootstrap_draws()),
-        interquartile_mean=bootstrap(values, interquartile_mean, bootstrap_draws()),
-        trained=_estimate(trained) if known else None,
-        unseen=_estimate(unseen) if known else None,
+        evaluations=judged.evaluations,
+        mean=bootstrap(values, mean, bootstrap_draws(), samples=samples),
+        interquartile_mean=bootstrap(
+            values, interquartile_mean, bootstrap_draws(), samples=samples
+        ),
+        trained=_estimate(trained, samples) if known else None,
+        unseen=_estimate(unseen, samples) if known else None,
         generalization_gap=(
-            generalization_gap(trained, unseen, generator(0, "compare", "gap"))
+            generalization_gap(trained, unseen, bootstrap_draws(), samples=samples)
             if known and trained and unseen
             else None
         ),
     )
 
 
-def _estimate(values: Sequence[float]) -> Estimate | None:
-    return bootstrap(values, mean, bootstrap_draws()) if values else None
+def _estimate(values: Sequence[float], samples: int) -> Estimate | None:
+    return bootstrap(values, mean, bootstrap_draws(), samples=samples) if values else None
 
 
 def _paired(first: Subject, second: Subject) -> list[PairedDifference]:
     found = []
-    for condition in sorted(first.returns.keys() & second.returns.keys()):
-        own, other = first.returns[condition], second.returns[condition]
+    for condition in sorted(first.judged.keys() & second.judged.keys()):
+        own, other = first.judged[condition].robots, second.judged[condition].robots
+        newest = max(first.judged[condition], second.judged[condition], key=_newest)
         shared = {
             digest: sorted(own[digest].keys() & other[digest].keys())
             for digest in sorted(own.keys() & other.keys())
@@ -210,7 +235,6 @@ def _paired(first: Subject, second: Subject) -> list[PairedDifference]:
                 for digest, keys in shared.items()
             ]
             columns = list(zip(*means, strict=True))
-            rng = generator(0, "compare", "difference")
             found.append(
                 PairedDifference(
                     first.label,
@@ -218,10 +242,16 @@ def _paired(first: Subject, second: Subject) -> list[PairedDifference]:
                     condition.split(" ", 1)[0],
                     len(shared),
                     sum(len(keys) for keys in shared.values()),
-                    paired_difference(columns[0], columns[1], rng),
+                    paired_difference(
+                        columns[0], columns[1], bootstrap_draws(), samples=newest.samples
+                    ),
                 )
             )
     return found
+
+
+def _newest(judged: Judged) -> int:
+    return judged.evaluations[-1]
 
 
 def _groups(judged: Sequence[tuple[Subject, tuple[Returns, ...]]]) -> tuple[SeedGroup, ...]:
@@ -231,8 +261,8 @@ def _groups(judged: Sequence[tuple[Subject, tuple[Returns, ...]]]) -> tuple[Seed
             continue  # the same policy judged twice is not two seeds
         settings = json.dumps(without_seeds(subject.run.config), sort_keys=True)
         kind = subject.label.split(" ", 1)[0]
-        for each in returns:
-            key = (each.task, f"{kind} {' '.join(subject.run.robot_sets)} {settings}")
+        for condition, each in zip(sorted(subject.judged), returns, strict=True):
+            key = (each.task, f"{condition} {kind} {subject.run.robot_sets} {settings}")
             members.setdefault(key, []).append((subject.run.id, each.mean.value))
     seeds = {subject.run.id: subject.run.seed for subject, _ in judged}
     groups: list[SeedGroup] = []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from db.queries.evaluations import summaries
 from db.records import EpisodeSummary, Run, RunKind, RunState
+from engine.evaluation.robot_groups import Knowledge, robot_groups
 from engine.evaluation.statistics import surely_positive
 from hdtui.services.claims import (
     Claim,
@@ -117,13 +118,14 @@ def _ratios(
     """Mean return of one policy over that of another, by group of robots both were judged on."""
     above, below = returns[over.id], returns[reference.id]
     common = above.keys() & below.keys()
-    trained = ancestry.trained_on(over) & ancestry.trained_on(reference)
-    known = ancestry.known_to(over) | ancestry.known_to(reference)
-    ratios = {}
-    for group, digests in {"train": common & trained, "unseen": common - known}.items():
-        if digests and surely_positive([below[digest] for digest in digests]):
-            ratios[group] = sum(above[d] for d in digests) / sum(below[d] for d in digests)
-    return ratios
+    knowledge = [
+        Knowledge(ancestry.trained_on(run), ancestry.known_to(run)) for run in (over, reference)
+    ]
+    return {
+        group: sum(above[each] for each in digests) / sum(below[each] for each in digests)
+        for group, digests in robot_groups(common, knowledge).items()
+        if group != "robots" and surely_positive([below[digest] for digest in digests])
+    }
 
 
 def _is_hypernetwork(run: Run) -> bool:

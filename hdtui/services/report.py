@@ -11,7 +11,7 @@ from db.queries.metrics import list_series, read_points
 from db.queries.runs import get_run
 from db.records import EpisodeSummary, Run, RunKind, Series
 from engine.errors import UsageError
-from hdtui.formatting import duration, size
+from hdtui.formatting import duration, size, with_interval
 from hdtui.services.comparison import Returns, compare
 from hdtui.services.known_robots import Ancestry
 from hdtui.services.metric_names import metric_label, metric_order
@@ -112,13 +112,21 @@ def _lineage(database: "Database", run: Run) -> str:
 
 def _returns(database: "Database", run: Run) -> str:
     rows = tuple(
-        (subject.label, each.task, each.robots, each.episodes, *_intervals(each))
+        (
+            subject.label,
+            each.task,
+            each.evaluations,
+            each.robots,
+            each.episodes,
+            *_intervals(each),
+        )
         for subject, returns in compare(database, [run.id]).subjects
         for each in returns
     )
     if not rows:
         return ""
-    headings = ("policy", "task", "robots", "episodes", "return", "trained", "unseen", "gap")
+    estimates = ("return", "trained", "unseen", "gap")
+    headings = ("policy", "task", "evaluations", "robots", "episodes", *estimates)
     words = "Means over robots with 95 % bootstrap intervals.\n\n"
     return "## Returns\n\n" + words + as_markdown(DataTable(headings, rows))
 
@@ -126,8 +134,7 @@ def _returns(database: "Database", run: Run) -> str:
 def _intervals(returns: Returns) -> list[str | None]:
     found = (returns.mean, returns.trained, returns.unseen, returns.generalization_gap)
     return [
-        None if each is None else f"{each.value:.0f} [{each.low:.0f}, {each.high:.0f}]"
-        for each in found
+        None if each is None else with_interval(each.value, each.low, each.high) for each in found
     ]
 
 

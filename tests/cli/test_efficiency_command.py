@@ -25,6 +25,11 @@ def test_efficiency_prints_rows_and_ratios_and_creates_nothing(
     assert not home.exists()
 
 
+def test_no_robot_has_a_hundred_thousand_limbs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["efficiency", "--limbs", "100000"]) == 2
+    assert "less than or equal to 100" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "words",
     [

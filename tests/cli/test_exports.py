@@ -3,6 +3,7 @@
 import csv
 import io
 import struct
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,14 +11,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from db.queries.evaluations import record_episodes
 from db.queries.metrics import NewPoint, append_points
 from db.queries.runs import queue_run
-from db.records import NewRun, RunKind
+from db.records import NewEpisode, NewRun, RunKind
 from db.session import Database
 from engine.errors import UsageError
+from engine.morphology.generation import generate
+from engine.workers.library import make_set
+from engine.workers.workspace import Workspace
 from hdtui.services.report import curves_plot, run_report
 from hdtui.services.svg import Line, line_plot
-from hdtui.services.tables import DataTable, as_csv, as_markdown, metrics_table, runs_table
+from hdtui.services.tables import (
+    DataTable,
+    as_csv,
+    as_markdown,
+    episodes_table,
+    metrics_table,
+    runs_table,
+)
 from hdtui.services.tensorboard import Scalar, crc32c, write_events
 
 TABLE = DataTable(("name", "value"), (("a|b\nc", 1.25), ('say "hi", then go', None)))
@@ -63,6 +75,19 @@ def test_a_report_shows_every_curve_and_takes_no_name_for_markup(database: Datab
     assert len(report.plots) == 1
     assert all(f"]({name})" in report.text for name in report.plots)
     assert "| ppo.a | 2 |" in report.text
+
+
+def test_a_robot_is_called_what_the_set_of_its_evaluation_calls_it(tmp_path: Path) -> None:
+    database, workspace = Database.open(tmp_path), Workspace(tmp_path)
+    (robot,) = generate(1, seed=3)
+    make_set(database, workspace, "old", [(robot, None)])
+    run = queue_run(database, NewRun(RunKind.EVALUATION, "e", {}, 1, robot_sets=("old",)))
+    episode = NewEpisode("zero", robot.digest, "flat", 1, 0, 9.0, 10, False, 1.0, 1.0, 1.0)
+    record_episodes(database, run.id, [episode])
+    make_set(database, workspace, "copies", [(replace(robot, name="mine"), None)])
+    (row,) = episodes_table(database, [run.id]).records()
+    assert row["robot"] == robot.name
+    assert f"| {robot.name} |" in run_report(database, run.id).text
 
 
 def test_curves_of_several_runs_share_a_plot_or_say_what_is_missing(database: Database) -> None:

@@ -94,6 +94,17 @@ def test_ratios_get_an_x_from_ten_on(value: float | None, shown: str) -> None:
     assert formatting.ratio(value) == shown
 
 
+def test_times_always_get_an_x() -> None:
+    values = (0.15, 8.1, 160.84, None)
+    assert [formatting.times(value) for value in values] == ["0.15x", "8.10x", "160.8x", "·"]
+
+
+def test_a_return_without_an_interval_stands_alone() -> None:
+    assert formatting.with_interval(125.4, 13.6, 309.0) == "125 [14, 309]"
+    assert formatting.with_interval(-1.2, None, None) == "-1"
+    assert formatting.with_interval(None, None, None) == "·"
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [(38 * 1024, "38 KiB"), (6.7 * 2**20, "6.7 MiB"), (41 * 2**30, "41 GiB"), (12, "12 B")],

@@ -2,18 +2,23 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from db.models import RunRow
 from db.queries.evaluations import record_episodes, set_policies
-from db.queries.runs import queue_run
+from db.queries.runs import get_run, queue_run
 from db.records import NewEpisode, NewRun, RunKind
 from db.session import Database
 from engine.errors import RunError, UsageError
+from engine.evaluation.statistics import bootstrap, bootstrap_draws, mean
+from engine.events import StageContext
 from engine.morphology.generation import generate
 from engine.morphology.mutation import mutate
 from engine.morphology.tree import Morphology
+from engine.workers.jobs.evaluation import _groups, _headline
+from engine.workers.jobs.job import Job
 from engine.workers.library import make_set
 from engine.workers.workspace import Workspace
 from hdtui.services.claims import Verdict, claim_document
@@ -155,6 +160,69 @@ def test_the_same_robots_have_one_interval_and_one_policy_judged_twice_is_no_gro
     assert {both.mean} == intervals
 
 
+def test_returns_name_the_evaluations_that_their_episodes_are_from(story: Story) -> None:
+    teacher = story.add(RunKind.TEACHER, seed=1)
+    replaced, again, other = (story.judge({teacher: (9.0, 9.0)}, seed=s) for s in (1, 1, 2))
+    ((_, (returns,)),) = compare(story.database, [teacher]).subjects
+    assert returns.evaluations == (again, other)
+    assert replaced not in returns.evaluations
+    assert returns.episodes == 16
+
+
+def test_an_interval_is_of_as_many_resamples_as_in_the_evaluation(story: Story) -> None:
+    teacher = story.add(RunKind.TEACHER, seed=1)
+    story.judge({teacher: (1000.0, 500.0)}, bootstrap_samples=300)
+    ((_, (returns,)),) = compare(story.database, [teacher]).subjects
+    values = [1000.0, 1100.0, 500.0, 550.0]
+    assert returns.mean == bootstrap(values, mean, bootstrap_draws(), samples=300)
+
+
+def test_an_evaluation_groups_its_robots_as_claims_do(story: Story, tmp_path: Path) -> None:
+    home = Workspace(tmp_path)
+    mutants = [mutate(robot, seed=4) for robot in story.robots[:2]]
+    make_set(story.database, home, "mutants", [(each, None) for each in mutants])
+    teacher = story.add(RunKind.TEACHER, seed=1)
+    new = NewRun(RunKind.COLLECTION, "c", {}, 1, inputs=(teacher,), robot_sets=("mutants",))
+    collection = queue_run(story.database, new).id
+    student = story.add(RunKind.STUDENT, seed=1, inputs=(collection,))
+    # A set of robots "to train on" that nobody was trained on: its role says nothing.
+    make_set(story.database, home, "other", [(each, "training") for each in story.robots[2:]])
+    sets = ("training", "other", "mutants")
+    evaluation = queue_run(story.database, NewRun(RunKind.EVALUATION, "e", {}, 1, robot_sets=sets))
+    inputs = tuple(get_run(story.database, each) for each in (teacher, student))
+    context = StageContext(tmp_path, 1, lambda event: None, lambda: False)
+    assert _groups(Job(evaluation, inputs, story.database, home, context)) == {
+        "train": [each.digest for each in story.robots[:2]],
+        "unseen": [each.digest for each in story.robots[2:]],
+        "robots": [each.digest for each in mutants],
+    }
+
+
+def test_the_headline_tells_returns_and_makes_a_ratio_where_one_can_be_made() -> None:
+    returns = {
+        "train": {"student": 2468.0, "teacher": 2457.0, "random": 2.0},
+        "unseen": {"student": 1137.0, "teacher": 1115.0, "random": 4.0},
+    }
+    groups: dict[Any, list[str]] = {"train": ["a", "b"], "unseen": ["c", "d"]}
+    policies = [{"label": label, "mean_return": {"value": 3.0}} for label in returns["train"]]
+    document: dict[str, Any] = {"returns": returns, "policies": policies[:2]}
+    document |= {"ratio": {"train": 1.0045, "unseen": 1.0197}}
+    both = _headline(document, groups)
+    assert both.text == (
+        "student 2468 of teacher's 2457 (1.00) on training, 1137 of 1115 (1.02) on unseen"
+    )
+    assert (both.value, len(both.text)) == (1.0045, 80)
+    document |= {"ratio": {"train": 1.0045, "unseen": None}, "policies": policies}
+    assert _headline(document, groups).text == (
+        "student 2468 of teacher's 2457 (1.00) on training robots; teacher 1115, student 1137 on"
+        " unseen robots: the teacher earns about nothing; random 3"
+    )
+    document |= {"ratio": {"unseen": None}, "policies": policies[:2]}
+    alone = _headline(document, {"unseen": ["c"]})
+    assert alone.text.endswith("unseen robots: one robot makes no ratio")
+    assert alone.value is None
+
+
 def test_only_episodes_of_equal_task_and_seed_are_paired(story: Story) -> None:
     first, second = (story.add(RunKind.TEACHER, seed=seed) for seed in (1, 2))
     story.judge({first: (1.0, 1.0)}, seed=1)
@@ -219,6 +287,13 @@ def test_networks_of_runs_are_asked_for_by_number(story: Story) -> None:
     for words, task in (([str(collection)], "flat"), ([str(teacher)], "variable")):
         with pytest.raises(UsageError):
             question(story.database, words, task, **options)
+    ground = {"name": "variable"}
+    own = {"network": {"kind": "hypernetwork"}}
+    terrain = story.add(RunKind.COLLECTION, seed=1, task=ground)
+    student = story.add(RunKind.STUDENT, seed=1, inputs=(terrain,), **own)
+    with pytest.raises(UsageError, match="acts on variable, not on flat"):
+        question(story.database, [str(student)], "flat", **options)
+    assert question(story.database, [str(student)], "variable", **options)["own"]
     with pytest.raises(UsageError):
         question(None, ["1"], "flat", **options)
     with pytest.raises(UsageError):

@@ -1,5 +1,7 @@
 """Episodes that do not depend on company, processes or repetition, and what is said of them."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from engine.config.evaluation import EvaluationConfig
 from engine.config.network import named_network
 from engine.errors import StopRequestedError, UsageError
 from engine.evaluation.episodes import EpisodesJob, run_episodes
-from engine.evaluation.evaluate import evaluate_policies
+from engine.evaluation.evaluate import evaluate_policies, summarize
 from engine.events import (
     ArtifactWritten,
     Episode,
@@ -19,12 +21,13 @@ from engine.events import (
     Event,
     Metrics,
     Progress,
+    Result,
     StageContext,
 )
 from engine.morphology.generation import generate
 from engine.morphology.poses import load_poses, parse_recording_name
 from engine.morphology.tree import Morphology
-from engine.rollout.actors import ActorFactory, CheckpointActors, RandomActors, ZeroActors
+from engine.rollout.actors import Actor, ActorFactory, CheckpointActors, RandomActors, ZeroActors
 from engine.rollout.saved_policy import DOCUMENT_KEY, POLICY_PREFIX, PolicyDescription
 
 CONFIG = EvaluationConfig(
@@ -128,6 +131,56 @@ def test_more_episodes_than_simulations_are_run_in_rounds_and_all_differ(
     episodes = run_episodes(job, lambda: False).episodes
     assert [episode.episode for episode in episodes] == list(range(70))
     assert len({episode.episode_return for episode in episodes}) == 70
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_an_episode_is_the_same_however_many_are_run(
+    robots: list[Morphology], deterministic: bool
+) -> None:
+    def episodes(actors: ActorFactory, count: int) -> list[tuple[int, float, int]]:
+        task = TaskConfig(episode_steps=2, reset_noise=0.05)
+        update = {"episodes": count, "task": task, "deterministic": deterministic}
+        job = EpisodesJob("p", actors, robots[0], CONFIG.model_copy(update=update))
+        found = run_episodes(job, lambda: False).episodes
+        return [(each.episode, each.episode_return, each.length) for each in found]
+
+    for actors in (RandomActors(), NoisyZeros()):
+        many = episodes(actors, 130)
+        assert [number for number, *_ in many] == list(range(130))
+        for count in (1, 2, 65):
+            assert episodes(actors, count) == many[:count]
+
+
+class NoisyZeros:
+    """Makes actors whose means do not depend on the batch and that are sampled."""
+
+    def actor(self, robots: Sequence[Morphology], per_robot: int, seed: int) -> Actor:
+        actor = ZeroActors().actor(robots, per_robot, seed)
+        actor.std = 0.5
+        return actor
+
+
+def test_one_robot_has_a_return_and_no_interval(robots: list[Morphology]) -> None:
+    events: list[Event] = []
+    evaluate_policies(CONFIG, {"zero": ZeroActors()}, robots[:1], _context(events))
+    (result,) = [event for event in events if isinstance(event, Result)]
+    assert "±" not in result.text
+    (metrics,) = [event for event in events if isinstance(event, Metrics)]
+    assert "zero.mean_return" in metrics.values
+    assert "zero.mean_return_low" not in metrics.values
+
+
+def test_equal_episodes_have_equal_intervals_whatever_the_label_and_seed(
+    robots: list[Morphology],
+) -> None:
+    policies: dict[str, ActorFactory] = {name: ZeroActors() for name in ("a", "b")}
+    policies["c"] = RandomActors()
+    found = evaluate_policies(CONFIG, policies, robots, _context())
+    first, second, _ = found.policies
+    assert first.mean_return == second.mean_return
+    reseeded = [replace(episode, seed=9) for episode in found.episodes]
+    again = summarize(CONFIG.model_copy(update={"seed": 9}), reseeded, list(policies), robots)
+    assert again.differences == found.differences
 
 
 def test_events_tell_episodes_progress_and_estimates(

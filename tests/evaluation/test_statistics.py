@@ -44,8 +44,19 @@ def test_the_same_values_have_the_same_interval_in_any_order(
     mixed = chance.sample(values, len(values))
     after = bootstrap(mixed, mean, bootstrap_draws())
     assert (before.low, before.high) == (after.low, after.high)
+    others = [value + 1e5 for value in values[::-1]]
+    pairs = chance.sample(list(zip(values, others, strict=True)), len(values))
+    first, second = zip(*pairs, strict=True)
+    for compared in (ratio_of_means, paired_difference, generalization_gap):
+        assert compared(values, others, bootstrap_draws()) == compared(
+            first, second, bootstrap_draws()
+        )
+
+
+def test_only_robots_in_the_plural_surely_earn_something() -> None:
     assert surely_positive([5.0, 6.0])
     assert not surely_positive([-5.0, 6.0])
+    assert not surely_positive([7.6])
 
 
 @given(RETURNS, st.floats(-100, 100))
@@ -64,15 +75,20 @@ def test_an_interval_holds_its_value_and_repeats_by_seed(values: list[float]) ->
         bootstrap(values, mean, np.random.default_rng(3), samples=200) for _ in range(2)
     )
     assert first == second
+    assert first.low is not None
+    assert first.high is not None
     assert first.low - 1e-6 <= first.value <= first.high + 1e-6
     assert first.value == pytest.approx(float(np.mean(values)), abs=1e-6)
 
 
 def test_one_robot_has_no_interval_and_equal_robots_a_point() -> None:
     rng = np.random.default_rng(0)
-    for values in ([5.0], [5.0, 5.0, 5.0]):
-        estimate = bootstrap(values, mean, rng)
-        assert (estimate.low, estimate.value, estimate.high) == (5.0, 5.0, 5.0)
+    alone = bootstrap([5.0], mean, rng)
+    assert (alone.low, alone.value, alone.high, alone.half_width) == (None, 5.0, None, None)
+    assert ratio_of_means([1.0], [2.0], rng).low is None
+    assert generalization_gap([1.0], [2.0, 3.0], rng).low is None
+    equal = bootstrap([5.0, 5.0, 5.0], mean, rng)
+    assert (equal.low, equal.value, equal.high) == (5.0, 5.0, 5.0)
 
 
 def test_pairing_by_robot_removes_what_robots_have_in_common() -> None:

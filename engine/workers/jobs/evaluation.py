@@ -3,28 +3,32 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from db.queries.artifacts import list_artifacts
 from db.queries.evaluations import set_policies
-from db.queries.runs import get_run
+from db.queries.robots import list_robots, list_sets
+from db.queries.runs import list_runs
 from db.records import Run, RunKind
 from engine.config.evaluation import EvaluationConfig
 from engine.deployment.actors import DeployedActors
-from engine.errors import CheckpointError, RunError, UsageError
+from engine.errors import UsageError
 from engine.evaluation.evaluate import Evaluation, evaluate_policies
-from engine.evaluation.statistics import generalization_gap, surely_positive
+from engine.evaluation.robot_groups import Group, Knowledge, robot_groups
+from engine.evaluation.statistics import bootstrap_draws, generalization_gap, surely_positive
 from engine.events import ArtifactWritten, Result
 from engine.files import write_text
-from engine.random import generator
 from engine.rollout.actors import ActorFactory, CheckpointActors, RandomActors, ZeroActors
 from engine.workers.jobs.job import Job, check_file
 from engine.workers.library import TRAINING, UNSEEN
 from engine.workers.policy_files import DEPLOYED, policy_file_of, training_robots
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 BASELINES: dict[str, ActorFactory] = {"random": RandomActors(), "zero": ZeroActors()}
 POLICY_KINDS = (RunKind.TEACHER, RunKind.STUDENT, RunKind.DEPLOYMENT)
+_IN_WORDS: Mapping[Group, str] = {"train": "training", "unseen": "unseen", "robots": "other"}
 
 
 def run(job: Job) -> None:
@@ -39,12 +43,13 @@ def run(job: Job) -> None:
     config = job.config(EvaluationConfig)
     owners = {name: policy.id for name, policy in labels.items()}
     evaluation = evaluate_policies(config, policies, job.robots(), job.context, owners)
-    document = _document(evaluation, _groups(job), config)
+    groups = _groups(job)
+    document = _document(evaluation, groups, config)
     path = job.context.folder / f"evaluation-a{job.context.attempt}.json"
     sha256 = write_text(path, json.dumps(document, indent=1) + "\n")
     job.context.report(ArtifactWritten("evaluation", "evaluation", path, sha256))
     if any({"teacher", "student"} <= returns.keys() for returns in document["returns"].values()):
-        job.context.report(_headline(document))
+        job.context.report(_headline(document, groups))
 
 
 def _labels(inputs: Sequence[Run]) -> dict[str, Run]:
@@ -84,55 +89,55 @@ def _baseline(name: str) -> ActorFactory:
     return BASELINES[name]
 
 
-def _groups(job: Job) -> dict[str, list[str]]:
-    """Digests of the robots by what training knew of them.
+def _groups(job: Job) -> dict[Group, list[str]]:
+    """Digests of the robots by what the policies know of them, as comparisons and claims have it.
 
-    ``train``: all policies that were trained were trained on them; ``unseen``: none was. Where no
-    policy says so, the roles in the robot sets do.
+    Where no policy knows a robot, the roles in the robot sets do.
     """
     everyone = [robot.digest for robot in job.robots()]
-    known = _training_robots(job)
-    if known:
-        trained = set(frozenset.intersection(*known))
-        unseen = set(everyone) - set(frozenset.union(*known))
-    else:
-        trained = {robot.digest for robot in job.robots(TRAINING)}
-        unseen = {robot.digest for robot in job.robots(UNSEEN)} - trained
-    groups = {
-        "train": [digest for digest in everyone if digest in trained],
-        "unseen": [digest for digest in everyone if digest in unseen],
-        "robots": [digest for digest in everyone if digest not in trained | unseen],
-    }
-    return {name: digests for name, digests in groups.items() if digests}
+    policies = [*_knowledge(job), *_knowledge_of_files(job)]
+    if not any(each.known for each in policies):
+        trained = frozenset(robot.digest for robot in job.robots(TRAINING))
+        unseen = frozenset(robot.digest for robot in job.robots(UNSEEN)) - trained
+        policies = [Knowledge(trained, frozenset(everyone) - unseen)]
+    return robot_groups(everyone, policies)
 
 
-def _training_robots(job: Job) -> list[frozenset[str]]:
-    """Digests that each trained policy among the inputs and files was trained on."""
-    paths: list[Path] = []
-    for policy in job.inputs:
-        if policy.kind is RunKind.TEACHER:
-            paths.append(job.artifact(policy, "policy"))
-        elif policy.kind is RunKind.STUDENT:
-            paths.append(job.artifact(policy, "student"))
-        elif policy.kind is RunKind.DEPLOYMENT:
-            paths += _student_behind(job, policy)
-    for each in job.run.extra.get("files", ()):
-        file = policy_file_of(each)
-        paths += file.checked_paths() if file.kind != DEPLOYED else ()
-    return [training_robots(path) for path in paths]
+def _knowledge(job: Job) -> list[Knowledge]:
+    """Which robots stand behind the policies of runs, as ``hdtui.services.known_robots`` has it."""
+    sets = {each.name for each in list_sets(job.database)}
+    runs = {run.id: run for run in list_runs(job.database, archived=True)}
+
+    def digests(behind: Sequence[Run], *kinds: RunKind) -> frozenset[str]:
+        names = {name for run in behind if run.kind in kinds for name in run.robot_sets} & sets
+        robots = [
+            list_robots(job.database, name, role=TRAINING) or list_robots(job.database, name)
+            for name in names
+        ]
+        return frozenset(robot.digest for own in robots for robot in own)
+
+    behind = [_ancestors(each, runs) for each in job.inputs if each.kind in POLICY_KINDS]
+    read = (RunKind.TEACHER, RunKind.COLLECTION)
+    return [Knowledge(digests(own, RunKind.TEACHER), digests(own, *read)) for own in behind]
 
 
-def _student_behind(job: Job, deployment: Run) -> list[Path]:
-    """The file of the student that was deployed; none where it is gone, as nobody acts by it."""
-    students = [get_run(job.database, run_id) for run_id in deployment.inputs]
-    try:
-        return [job.artifact(run, "student") for run in students if run.kind is RunKind.STUDENT]
-    except (CheckpointError, RunError):
-        return []
+def _ancestors(run: Run, runs: Mapping[int, Run]) -> list[Run]:
+    """A run and all it was made from."""
+    found = [run]
+    for each in found:
+        found += [runs[key] for key in each.inputs if key in runs and runs[key] not in found]
+    return found
+
+
+def _knowledge_of_files(job: Job) -> list[Knowledge]:
+    """What files say of themselves; a deployed policy says nothing."""
+    files = [policy_file_of(each) for each in job.run.extra.get("files", ())]
+    paths = [file.checked_paths()[0] for file in files if file.kind != DEPLOYED]
+    return [Knowledge(digests, digests) for digests in map(training_robots, paths)]
 
 
 def _document(
-    evaluation: Evaluation, groups: Mapping[str, Sequence[str]], config: EvaluationConfig
+    evaluation: Evaluation, groups: Mapping[Group, Sequence[str]], config: EvaluationConfig
 ) -> dict[str, Any]:
     timing = evaluation.timing
     returns = {
@@ -158,7 +163,7 @@ def _document(
 
 
 def _gaps(
-    evaluation: Evaluation, groups: Mapping[str, Sequence[str]], config: EvaluationConfig
+    evaluation: Evaluation, groups: Mapping[Group, Sequence[str]], config: EvaluationConfig
 ) -> dict[str, Any]:
     """Return on training robots minus that on unseen ones, by policy; empty without either."""
     if not groups.keys() >= {"train", "unseen"}:
@@ -168,7 +173,7 @@ def _gaps(
             generalization_gap(
                 [summary.robot_returns[digest] for digest in groups["train"]],
                 [summary.robot_returns[digest] for digest in groups["unseen"]],
-                generator(config.seed, "bootstrap-gap", summary.label),
+                bootstrap_draws(),
                 samples=config.bootstrap_samples,
                 confidence=config.confidence,
             )
@@ -190,16 +195,31 @@ def _ratio(
     return student / teacher
 
 
-def _headline(document: Mapping[str, Any]) -> Result:
+def _headline(document: Mapping[str, Any], groups: Mapping[Group, Sequence[str]]) -> Result:
     """Student beside teacher on each group of robots; its number is the first ratio, if any."""
-    robots = {"train": "training robots", "unseen": "unseen robots", "robots": "other robots"}
-    words = []
-    for group, returns in document["returns"].items():
-        ratio = document["ratio"][group]
-        kept = "the teacher earns about nothing" if ratio is None else f"{ratio:.2f}"
-        words.append(
-            f"{returns['student']:.0f} of teacher's {returns['teacher']:.0f} ({kept})"
-            f" on {robots[group]}"
-        )
+    kept: list[str] = []
+    unsure: dict[str, list[str]] = {}
+    for group, words in _IN_WORDS.items():
+        if group not in groups:
+            continue
+        returns, ratio = document["returns"][group], document["ratio"][group]
+        teacher, student = f"{returns['teacher']:.0f}", f"{returns['student']:.0f}"
+        if ratio is None:
+            one = len(groups[group]) == 1
+            why = "one robot makes no ratio" if one else "the teacher earns about nothing"
+            both = f"teacher {teacher}, student {student} on {words} robots"
+            unsure.setdefault(why, []).append(both)
+        else:
+            both = (
+                f"{student} of {teacher}" if kept else f"student {student} of teacher's {teacher}"
+            )
+            kept.append(f"{both} ({ratio:.2f}) on {words}")
+    sentences = [", ".join(kept) + " robots" * (len(kept) == 1)] if kept else []
+    sentences += [f"{'; '.join(parts)}: {why}" for why, parts in unsure.items()]
+    sentences += [
+        f"{each['label']} {each['mean_return']['value']:.0f}"
+        for each in document["policies"]
+        if each["label"] not in ("teacher", "student")
+    ]
     ratios = [ratio for ratio in document["ratio"].values() if ratio is not None]
-    return Result(ratios[0] if ratios else None, f"student {', '.join(words)}")
+    return Result(ratios[0] if ratios else None, "; ".join(sentences))
