@@ -277,13 +277,7 @@ def evaluate_command(
     words = list(settings or [])
     words += [] if episodes is None else [f"episodes={episodes}"]
     words += [] if task is None else [f'task.name="{task}"']
-    if any(word.isdecimal() for word in policies):
-        workspace, database = existing(home)
-    else:
-        if read_workspace(home)[1] is None:
-            for word in robots:
-                check_robot_set(word, home)
-        workspace, database = open_workspace(home)
+    workspace, database = judging_workspace(policies, robots, home)
     inputs, baselines, files = policy_words(database, policies)
     chosen = stage_config(
         EvaluationConfig,
@@ -306,6 +300,23 @@ def evaluate_command(
     run = queue_and_follow(workspace, database, new_run, detach=detach, json=json)
     if not detach and not json:
         print_returns(run_document(workspace, database, run)["evaluation"])
+
+
+def judging_workspace(
+    policies: Sequence[str], robots: Sequence[str], home: Path | None
+) -> tuple["Workspace", "Database"]:
+    """Where an evaluation runs: files and baselines need no workspace that was there before.
+
+    Raises:
+        RunError: A run is named and there is no workspace.
+        UnknownRobotSetError: There is no workspace, nor a built-in set of such a name.
+    """
+    if any(word.isdecimal() for word in policies):
+        return existing(home)
+    if read_workspace(home)[1] is None:
+        for word in robots:
+            check_robot_set(word, home)
+    return open_workspace(home)
 
 
 def print_returns(evaluation: Mapping[str, Any]) -> None:

@@ -51,6 +51,10 @@ class TabFacts:
     robots: RobotsFacts | None
 
 
+FIRST_METRICS = ("return", "loss", "teacher_return")
+"""What stands first for a teacher, a student and a collection: read before their list is known."""
+
+
 class CurvesTab(RunTab):
     """Curves of one run and those it is compared with."""
 
@@ -139,7 +143,8 @@ class CurvesTab(RunTab):
         pinned = self.cockpit.pinned_run
         run_ids = [self.run_id, *([] if pinned is None else [pinned])]
         run_ids += list(self.cockpit.marked_runs)[:6]
-        metrics = list(dict.fromkeys([self.metric or "return", *self.shown_metrics()]))
+        wanted = FIRST_METRICS if self.metric is None else (self.metric,)
+        metrics = list(dict.fromkeys([*wanted, *self.shown_metrics()]))
         reader, run_id, roomy = self.reader, self.run_id, self.roomy
         return lambda database: TabFacts(
             reader.read(database, run_ids, metrics),
@@ -243,7 +248,7 @@ class CurvesTab(RunTab):
         return run.total if "steps" in (run.unit or "") else None
 
     def _empty_sentence(self) -> str:
-        if self.answer is None:
+        if self.answer is None or self.metric not in (None, *self.answer.curves.curves):
             return "reading"
         return no_points_sentence(self.run_id, self.run)
 
