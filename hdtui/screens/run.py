@@ -27,6 +27,8 @@ from hdtui.widgets.shell_rows import Key
 from hdtui.widgets.tab_line import TabLine
 
 TABS = ("Curves", "Robots", "Config", "Log", "Files", "Lineage")
+WIDE = 110
+"""Columns from which the title has room for the whole sentence of a state."""
 
 
 class RunScreen(RunActionsScreen):
@@ -64,7 +66,7 @@ class RunScreen(RunActionsScreen):
         super().__init__(cockpit)
         self.run_id = run_id
         self.view: RunView | None = None
-        self.told = ""
+        self.stood = ""
         self.title_rule = Rule(f"{run_id}", "reading")
         self.chosen = tab is not None
         self.tab_line = TabLine(TABS, TABS.index(tab or TABS[0]))
@@ -116,8 +118,9 @@ class RunScreen(RunActionsScreen):
 
     def show_facts(self, topic: str, facts: Any) -> None:
         if isinstance(facts, RunView):
-            self.view = facts
+            known, self.view = self.view, facts
             self._show_title(facts)
+            self._show_standing(facts, news=known is not None and known.shown != facts.shown)
             for tab in self.tabs:
                 tab.view = facts
         elif topic == "first tab" and not self.chosen:
@@ -132,7 +135,7 @@ class RunScreen(RunActionsScreen):
 
     def _show_title(self, view: RunView) -> None:
         run = view.run
-        wide = self.size.width >= 110
+        wide = self.size.width >= WIDE
         sentence = view.sentence if wide else view.sentence.split(", ")[0]
         if view.shown not in sentence:
             sentence = f"{view.shown}: {sentence}"
@@ -145,11 +148,15 @@ class RunScreen(RunActionsScreen):
             words.append(rate(run.rate))
         if left is not None:
             words.append(f"{duration(left)} left")
-        told = "" if wide or view.shown in {"running", "finished"} else sentence
-        if told != self.told:
-            self.told = told
-            self.answer_row.say(printable(view.sentence) if told else "", view.role)
         self.title_rule.set(f"{name} · {view.glyph} {printable(sentence)}", " · ".join(words))
+
+    def _show_standing(self, view: RunView, news: bool = False) -> None:
+        """Keep the state's sentence above the keys; only news takes the place of a key's answer."""
+        cut = self.size.width < WIDE and view.shown not in {"running", "finished"}
+        sentence = printable(view.sentence) if cut else ""
+        if (news and sentence) or self.answer_row.said in {"", self.stood}:
+            self.answer_row.say(sentence, view.role)
+            self.stood = sentence
 
     def current_run(self) -> int | None:
         return self.run_id
@@ -166,8 +173,9 @@ class RunScreen(RunActionsScreen):
     def choose_tab(self, index: int) -> None:
         """Show the tab that was asked for; what was said of the one before is over."""
         self.chosen = True
-        self.told = ""
         self.say("")
+        if self.view is not None:
+            self._show_standing(self.view)
         self.show_tab(index)
 
     def show_tab(self, index: int) -> None:

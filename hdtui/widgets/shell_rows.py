@@ -107,9 +107,12 @@ class AnswerRow(Lines):
     """Row 23: the answer to the last key; it stays until the next one."""
 
     DEFAULT_CSS = "AnswerRow { height: 1; }"
+    said = ""
+    """What the row shows, uncut."""
 
     def say(self, text: str, role: str = "text") -> None:
         """Show an answer; an empty one clears the row, a long path in it loses its middle."""
+        self.said = text
         text = fitting_sentence(text, max(20, self.size.width - 2))
         self.show([(Span(f" {text}", role),) if text else ()])
 

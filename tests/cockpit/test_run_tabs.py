@@ -1,7 +1,7 @@
 """The tabs of a run that is no teacher: where it opens, robots, files, names; answers that end."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -196,3 +196,30 @@ async def test_an_answer_ends_with_its_tab_and_with_its_screen(
         await until(pilot, lambda: "no key of this screen" not in text(pilot))
         pilot.app.screen.say(f"{ids['old teacher']} teacher is queued")  # type: ignore[attr-defined]
         await until(pilot, lambda: "is queued" not in text(pilot))
+
+
+async def test_a_stalled_runs_sentence_does_not_take_the_place_of_an_answer(filled: Filled) -> None:
+    home, ids = filled
+    database = Database.open(home)
+    silent = datetime.now(UTC) - timedelta(minutes=10)
+    change(database, ids["teacher"], reported_at=silent)
+    async with opened(home) as pilot:
+        await until(pilot, lambda: pilot.app.screen.active.keys)
+        await pilot.press("enter", "right_square_bracket", "left_square_bracket")
+        await shows(pilot, "[Curves]", "is alive, last report 10m")
+        screen = pilot.app.screen
+        await pilot.press("m")
+        answer = (await shows(pilot, "smooth 0")).splitlines()[-2]
+        assert "is alive" not in answer
+        assert screen.view is not None
+        screen.show_facts("run", screen.view)
+        await pilot.pause()
+        assert text(pilot).splitlines()[-2] == answer
+        screen.say("")
+        screen.show_facts("run", screen.view)
+        await shows(pilot, "is alive, last report 10m")
+        await pilot.press("m")
+        await shows(pilot, "smooth 0.9")
+        change(database, ids["teacher"], state="lost", ended_at=datetime.now(UTC))
+        await shows(pilot, "is gone and left no exit record")
+    database.close()
