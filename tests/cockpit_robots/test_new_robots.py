@@ -78,15 +78,16 @@ async def test_mutate_queues_a_run_over_a_set(workspace: Path) -> None:
 
 
 async def test_import_reads_a_folder_into_a_set(
-    workspace: Path, robots: list[Morphology], tmp_path: Path
+    workspace: Path, robots: list[Morphology], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "two"
+    monkeypatch.chdir(tmp_path)
     for robot in robots[:2]:
         save_robot(robot, folder)
     async with robots_screen(workspace) as (_, pilot):
         await choose(pilot, "import")
         await shows(pilot, "folder with xml/ in it")
-        await pilot.press(*str(folder), "enter", "enter")
+        await pilot.press(*"two", "enter", "enter")
         await shows(pilot, "2 robots in the set two")
 
 

@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +48,15 @@ def postgresql_url() -> Iterator[str]:
             _run_quietly([*control, "-m", "immediate", "stop"])
 
 
+def _empty(server: str) -> None:
+    """Drop what the test before made; a database each would be hundreds of files each."""
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -57,12 +65,8 @@ def database(
     monkeypatch.delenv("HDTUI_DATABASE_URL", raising=False)
     if request.param == "postgresql":
         server = request.getfixturevalue("postgresql_url")
-        name = f"test_{uuid.uuid4().hex}"
-        engine = create_engine(server, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-        engine.dispose()
-        monkeypatch.setenv("HDTUI_DATABASE_URL", server.replace("/postgres?", f"/{name}?"))
+        _empty(server)
+        monkeypatch.setenv("HDTUI_DATABASE_URL", server)
     opened = Database.open(tmp_path / "workspace")
     yield opened
     opened.close()

@@ -235,6 +235,7 @@ def test_a_cockpit_that_was_halted_from_outside_goes_on_and_restores_the_termina
     assert_restored(terminal)
 
 
+@pytest.mark.slow
 def test_a_second_cockpit_on_the_same_workspace_shows_the_same(
     terminal: Terminal, home: Path
 ) -> None:

@@ -96,6 +96,7 @@ def _look_as_a_collector(database: Database, run: Run) -> None:
     assert path is None or path.is_file()
 
 
+@pytest.mark.slow
 def test_a_reader_never_sees_half_of_what_a_writer_killed_inside_a_save_has_written(
     database: Database, workspace: Workspace, run: Run
 ) -> None:

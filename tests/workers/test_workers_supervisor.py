@@ -169,6 +169,7 @@ def test_slots_bound_how_many_work(database: Database, monkeypatch: pytest.Monke
     assert supervisor.slots == 1
 
 
+@pytest.mark.slow
 def test_a_free_slot_is_used_while_others_work(database: Database) -> None:
     first = start_long_run(database)
     second = queue(database, generation(1, name="others"))
