@@ -115,6 +115,7 @@ def test_a_resumed_run_continues_bit_for_bit(
     check_resume(config(4, kind), robots, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_of_two_processes_continues_bit_for_bit(
     robots: list[Morphology], tmp_path: Path
 ) -> None:

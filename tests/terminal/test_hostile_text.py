@@ -71,6 +71,7 @@ async def test_markup_is_shown_and_not_obeyed_on_every_screen(home: Path) -> Non
     assert app.return_code in (0, None)
 
 
+@pytest.mark.slow
 def test_not_one_planted_escape_reaches_the_terminal(home: Path) -> None:
     with Cockpit(home, size=(120, 40)) as cockpit:
         cockpit.shows("[1 Home]", "[red]m[/]")

@@ -126,6 +126,7 @@ def test_without_a_supervisor_a_dead_worker_can_be_resumed_at_once(database: Dat
     assert again.attempt == 2
 
 
+@pytest.mark.slow
 def test_a_stopped_run_ends_by_itself_and_its_dependants_wait_for_its_return(
     database: Database,
 ) -> None:
@@ -190,6 +191,7 @@ def test_a_failure_is_told_with_its_reason_and_retried(database: Database) -> No
     assert until_state(database, run.id, RunState.FINISHED).attempt == 2
 
 
+@pytest.mark.slow
 def test_after_a_restart_of_the_machine_runs_are_interrupted_and_the_queue_waits_for_a_word(
     database: Database,
 ) -> None:
