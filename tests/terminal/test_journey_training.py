@@ -95,6 +95,7 @@ def test_a_run_is_stopped_and_goes_on_where_it_ended(training: Path) -> None:
     resumed = read(training, 2)
     assert resumed.attempt == stopped.attempt + 1
     assert (resumed.done or 0) >= (stopped.checkpoint_step or 0) > 0
+    end_all_work(training)  # the journeys after this one need the cores
 
 
 def test_five_marked_robots_are_evaluated_beside_the_list(finished: Path) -> None:
