@@ -349,6 +349,7 @@ async def test_efficiency_shows_what_was_counted_and_the_claims(workspace: Path)
         await shows(pilot, "[variable]")
 
 
+@pytest.mark.slow
 async def test_no_size_of_the_terminal_breaks_a_screen(workspace: Path) -> None:
     async with cockpit(workspace, "3") as (app, pilot):
         for mode in ("3", "4", "5", "6"):

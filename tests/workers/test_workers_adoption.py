@@ -17,6 +17,7 @@ from engine.workers.policy_files import teacher_file
 LAPTOP = Path(__file__).parents[2] / "docs/results/teacher-laptop-unimal8-s1/policy.safetensors"
 
 
+@pytest.mark.slow
 def test_the_kept_teacher_is_taken_over_and_collected_from(database: Database) -> None:
     until_state(database, queue(database, generation(1)).id, RunState.FINISHED)
     file, config = teacher_file(LAPTOP)

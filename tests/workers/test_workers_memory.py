@@ -72,6 +72,7 @@ def test_the_kernel_counts_whom_it_kills_for_want_of_memory(control_group: Contr
     assert watch.short_lately() is True
 
 
+@pytest.mark.slow
 def test_a_worker_that_the_kernel_kills_for_want_of_memory_is_lost_and_says_so(
     database: Database, control_group: ControlGroup
 ) -> None:

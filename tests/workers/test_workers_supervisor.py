@@ -180,6 +180,7 @@ def test_a_free_slot_is_used_while_others_work(database: Database) -> None:
     until_state(database, first.id, RunState.STOPPED)
 
 
+@pytest.mark.slow
 def test_a_failure_is_told_with_its_reason_and_retried(database: Database) -> None:
     run = queue(database, mutation())
     failed = until_state(database, run.id, RunState.FAILED)
