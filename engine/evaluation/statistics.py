@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.random import generator
+from engine.statistics import t_quantile
 
 FloatArray = npt.NDArray[np.float64]
 Statistic = Callable[[FloatArray], FloatArray]
@@ -155,19 +156,10 @@ def _interval(value: float, drawn: FloatArray, robots: int, confidence: float) -
     tail = (1.0 - confidence) / 2.0
     low, high = np.quantile(drawn, [tail, 1.0 - tail])
     normal = NormalDist().inv_cdf(1.0 - tail)
-    expansion = math.sqrt(robots / (robots - 1)) * _student_quantile(normal, robots - 1) / normal
+    expansion = math.sqrt(robots / (robots - 1)) * t_quantile(robots - 1, confidence) / normal
     return Estimate(
         value, float(value + (low - value) * expansion), float(value + (high - value) * expansion)
     )
-
-
-def _student_quantile(normal: float, freedom: int) -> float:
-    """Student's t quantile from the normal one (Cornish-Fisher, Abramowitz & Stegun 26.7.5)."""
-    z, n = normal, float(freedom)
-    first = (z**3 + z) / 4.0
-    second = (5.0 * z**5 + 16.0 * z**3 + 3.0 * z) / 96.0
-    third = (3.0 * z**7 + 19.0 * z**5 + 17.0 * z**3 - 15.0 * z) / 384.0
-    return z + first / n + second / n**2 + third / n**3
 
 
 def _resampled(

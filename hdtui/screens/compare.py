@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
+from engine.statistics import Difference, Interval
 from hdtui.formatting import UNKNOWN, duration, printable, steps
 from hdtui.screens.shell import CockpitScreen
 from hdtui.services.compare import (
@@ -21,7 +22,6 @@ from hdtui.services.compare import (
 from hdtui.services.curves import X_AXES, CurveReader, XAxis
 from hdtui.services.metric_names import metric_label, metric_value
 from hdtui.services.smoothing import WEIGHTS
-from hdtui.services.statistics import Difference, Interval
 from hdtui.widgets.chart import CURVE_ROLES, Chart, ChartSpec, Curve
 from hdtui.widgets.lines import Lines, Span, left_and_right, line_width, muted
 from hdtui.widgets.rule import Pane
@@ -70,6 +70,7 @@ class CompareScreen(CockpitScreen):
         self.facts: CompareFacts | None = None
         self.groups: list[Group] = []
         self.rows: list[GroupRow] = []
+        self.half: float | None = None
         self.end = 0.0
         self.by = preferences.get("compare.group", GROUPINGS[0])
         self.x_axis: XAxis = X_AXES[0]
@@ -129,7 +130,8 @@ class CompareScreen(CockpitScreen):
         places = [place for place, group in enumerate(self.groups) if group.curves]
         places.sort(key=lambda place: not _holds(self.groups[place], pinned))
         self.baseline = places[0] if places else 0
-        self.end, self.rows = table(self.groups, self.x_axis, self.baseline)
+        found = table(self.groups, self.x_axis, self.baseline)
+        self.half, self.end, self.rows = found.half, found.end, found.rows
         self._show_chart(facts)
         self._show_table()
         self._show_words()
@@ -184,8 +186,10 @@ class CompareScreen(CockpitScreen):
 
     def _columns(self) -> list[Column]:
         half, end, difference = "halfway", "at the end", "difference"
+        if self.half is not None:
+            half = f"at {self._x_words(self.half)}"
         if self.end:
-            half, end = f"at {self._x_words(self.end / 2)}", f"at {self._x_words(self.end)}"
+            end = f"at {self._x_words(self.end)}"
         if self.groups:
             difference = f"difference to {self.groups[self.baseline].letter}"
         columns = [

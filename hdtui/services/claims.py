@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from hdtui.services.statistics import Interval, interval
+from engine.statistics import Interval, interval
 
 NEEDED_SEEDS = 3
 _ABOUT = 0.05

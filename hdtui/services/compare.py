@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from db.queries.runs import list_runs
 from db.records import Run
+from engine.statistics import Difference, Interval, interval, welch_difference
 from hdtui.formatting import setting
 from hdtui.services.curves import CurveReader, RunCurve, XAxis, seeds_as_band
 from hdtui.services.metric_names import metric_order
@@ -16,7 +17,6 @@ from hdtui.services.run_list import (
     without_seeds,
 )
 from hdtui.services.smoothing import Path, value_at
-from hdtui.services.statistics import Difference, Interval, interval, welch_difference
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -53,9 +53,11 @@ class Group:
         return seeds_as_band(self.curves, x_axis)
 
     def values_at(self, x_axis: XAxis, x: float) -> list[float]:
-        """Each run's value at x."""
+        """Each run's newest value up to x; none where a run has not begun: n stays the group's."""
         paths = [curve.path(x_axis) for curve in self.curves]
-        return [value_at(path, x) for path in paths if len(path)]
+        values = [value_at(path, x) for path in paths]
+        known = [value for value in values if value is not None]
+        return known if len(known) == len(values) else []
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,18 @@ class GroupRow:
     half_way: Interval | None
     at_end: Interval | None
     difference: Difference | None
+
+
+@dataclass(frozen=True)
+class CompareTable:
+    """A row per group; ``half`` is the last measured x up to half of ``end``, where all runs end.
+
+    None where no run had a point by then: between points nothing is known.
+    """
+
+    half: float | None
+    end: float
+    rows: list[GroupRow]
 
 
 def read_comparison(
@@ -152,15 +166,15 @@ def _settings(run: Run) -> dict[str, object]:
     return {**flat_config(without_seeds(run.config)), "robots": " ".join(run.robot_sets)}
 
 
-def table(groups: Sequence[Group], x_axis: XAxis, baseline: int) -> tuple[float, list[GroupRow]]:
-    """Where all runs end, and a row per group; differences are to the group at ``baseline``."""
+def table(groups: Sequence[Group], x_axis: XAxis, baseline: int) -> CompareTable:
+    """A row per group; differences are to the group at ``baseline``."""
     paths = [curve.path(x_axis) for group in groups for curve in group.curves]
-    ends = [path.x[-1] for path in paths if len(path)]
-    end = min(ends, default=0.0)
+    end = min((path.end for path in paths), default=0.0)
+    half = max((x for path in paths for x in path.x if x <= end / 2), default=None)
     rows = []
     for place, group in enumerate(groups):
         values = group.values_at(x_axis, end)
-        half_way = group.values_at(x_axis, end / 2)
+        half_way = group.values_at(x_axis, half) if half is not None else []
         reference = groups[baseline].values_at(x_axis, end) if place != baseline else []
         rows.append(
             GroupRow(
@@ -170,4 +184,4 @@ def table(groups: Sequence[Group], x_axis: XAxis, baseline: int) -> tuple[float,
                 welch_difference(values, reference) if values and reference else None,
             )
         )
-    return end, rows
+    return CompareTable(half, end, rows)

@@ -21,9 +21,9 @@ from engine.evaluation.statistics import (
     mean,
     paired_difference,
 )
+from engine.statistics import Difference, Interval, interval, welch_difference
 from hdtui.services.known_robots import Ancestry
 from hdtui.services.run_list import flat_config, without_seeds
-from hdtui.services.statistics import Difference, Interval, interval, welch_difference
 
 if TYPE_CHECKING:
     from db.session import Database

@@ -17,9 +17,9 @@ from db.queries.settings import get_setting
 from db.records import EpisodeSummary, Run, RunKind, RunState
 from engine.config.base import TaskConfig
 from engine.config.network import NetworkConfig, NetworkKind, NetworkSize, named_network
+from engine.statistics import Interval, interval
 from hdtui.services.claims import Claim
 from hdtui.services.evidence import Evidence, claims, read_evidence
-from hdtui.services.statistics import Interval, interval
 
 if TYPE_CHECKING:
     from db.session import Database

@@ -16,13 +16,13 @@ from db.records import EpisodeSummary, Robot, RobotSet, Run, RunKind, RunState
 from engine.errors import HdtuiError
 from engine.morphology.poses import Poses, rest_poses
 from engine.morphology.tree import Morphology
+from engine.statistics import half_width
 from engine.workers.commands import judge_all
 from engine.workers.library import load
 from engine.workers.workspace import Workspace
 from hdtui.formatting import duration
 from hdtui.services.filters import Filter, Value
 from hdtui.services.states import left_s, shown_state
-from hdtui.services.statistics import half_width
 
 if TYPE_CHECKING:
     from db.session import Database

@@ -13,11 +13,11 @@ from db.queries.metrics import list_series, read_several
 from db.queries.robots import list_robots
 from db.queries.runs import dependants, get_run, list_runs
 from db.records import Artifact, Checkpoint, EpisodeSummary, Points, Run, RunKind, RunState
+from engine.statistics import half_width
 from hdtui.services.metric_names import policy_order
 from hdtui.services.run_list import flat_config
 from hdtui.services.runs import views
 from hdtui.services.states import RunView
-from hdtui.services.statistics import half_width
 
 if TYPE_CHECKING:
     from db.session import Database

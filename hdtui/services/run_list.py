@@ -12,12 +12,12 @@ from db.queries.evaluations import mean_returns
 from db.queries.metrics import last_values
 from db.queries.runs import list_pipelines, list_runs
 from db.records import Pipeline, Run, RunKind, RunState
+from engine.statistics import Interval, interval
 from hdtui.formatting import episode_return, printable
 from hdtui.services.filters import Filter, Value
 from hdtui.services.known_robots import Ancestry
 from hdtui.services.runs import views
 from hdtui.services.states import RunView, elapsed_s
-from hdtui.services.statistics import Interval, interval
 
 if TYPE_CHECKING:
     from db.session import Database

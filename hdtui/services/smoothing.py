@@ -6,21 +6,39 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.statistics import interval
+
 WEIGHTS = (0.0, 0.6, 0.9, 0.97)
-_T95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+
+
+@dataclass(frozen=True)
+class Break:
+    """Where a curve has no height: its value is not finite, or beyond what is drawn."""
+
+    x: float
+    value: float
 
 
 @dataclass(frozen=True)
 class Path:
-    """A curve to draw: equal lengths, ascending ``x``; low and high bound what was measured."""
+    """A curve to draw: equal lengths, ascending ``x``; low and high bound what was measured.
+
+    ``breaks`` are its points without a height, by ascending x.
+    """
 
     x: tuple[float, ...]
     y: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
+    breaks: tuple[Break, ...] = ()
 
     def __len__(self) -> int:
         return len(self.x)
+
+    @property
+    def end(self) -> float:
+        """The x of the last point, with or without a height; 0 where there is none."""
+        return max([*self.x[-1:], *(each.x for each in self.breaks[-1:])], default=0.0)
 
 
 EMPTY = Path((), (), (), ())
@@ -50,6 +68,7 @@ def bucketed(path: Path, num_buckets: int) -> Path:
         tuple(sum(path.y[start:end]) / (end - start) for start, end in parts),
         tuple(min(path.low[start:end]) for start, end in parts),
         tuple(max(path.high[start:end]) for start, end in parts),
+        path.breaks,
     )
 
 
@@ -57,7 +76,9 @@ def within(path: Path, start: float, end: float) -> Path:
     """The part of a curve between two values of x, with one point more at either side."""
     first = max(0, bisect.bisect_left(path.x, start) - 1)
     last = bisect.bisect_right(path.x, end) + 1
-    return Path(path.x[first:last], path.y[first:last], path.low[first:last], path.high[first:last])
+    breaks = tuple(each for each in path.breaks if start <= each.x <= end)
+    x, y, low, high = (each[first:last] for each in (path.x, path.y, path.low, path.high))
+    return Path(x, y, low, high, breaks)
 
 
 def percentile_limits(values: Sequence[float], low: float, high: float) -> tuple[float, float]:
@@ -76,45 +97,43 @@ def logarithmic(path: Path) -> Path:
         tuple(math.log10(path.y[index]) for index in kept),
         tuple(math.log10(max(path.low[index], floor)) for index in kept),
         tuple(math.log10(max(path.high[index], floor)) for index in kept),
+        path.breaks,
     )
 
 
 def mean_and_interval(paths: Sequence[Path]) -> Path:
-    """Mean of several curves at the first one's x, as far as all reach; 95 % t interval as band."""
-    paths = [path for path in paths if len(path)]
+    """Mean of several curves at the first one's x, from where all have begun to where one ends.
+
+    The band is the 95 % t interval. Where a curve's value is not finite there is no mean: a break.
+    """
+    paths = [path for path in paths if len(path) or path.breaks]
     if len(paths) < 2:
         return paths[0] if paths else EMPTY
-    end = min(path.x[-1] for path in paths)
-    xs = [x for x in paths[0].x if x <= end]
-    means, lows, highs = [], [], []
-    for x in xs:
-        values = [value_at(path, x) for path in paths]
-        mean = sum(values) / len(values)
-        half = half_width(values)
-        means.append(mean)
-        lows.append(mean - half)
-        highs.append(mean + half)
-    return Path(tuple(xs), tuple(means), tuple(lows), tuple(highs))
+    end = min(path.end for path in paths)
+    means: list[tuple[float, float, float, float]] = []
+    breaks: list[Break] = []
+    for at in sorted({*paths[0].x, *(each.x for path in paths for each in path.breaks)}):
+        values = [value_at(path, at) for path in paths]
+        known = [value for value in values if value is not None]
+        if at > end or len(known) < len(paths):
+            continue
+        found = interval(known)
+        if math.isfinite(found.mean):
+            half = found.half_width or 0.0
+            means.append((at, found.mean, found.mean - half, found.mean + half))
+        else:
+            breaks.append(Break(at, found.mean))
+    x, y, low, high = list(zip(*means, strict=True)) or [()] * 4
+    return Path(x, y, low, high, tuple(breaks))
 
 
-def value_at(path: Path, x: float) -> float:
-    """Y at x, linearly between points, constant beyond the ends."""
-    right = bisect.bisect_left(path.x, x)
-    if right == 0:
-        return path.y[0]
-    if right == len(path.x):
-        return path.y[-1]
-    left = right - 1
-    share = (x - path.x[left]) / (path.x[right] - path.x[left])
-    return path.y[left] + share * (path.y[right] - path.y[left])
+def value_at(path: Path, x: float) -> float | None:
+    """The newest value at or before x, finite or not; None before the first: nothing is invented.
 
-
-def half_width(values: Sequence[float]) -> float:
-    """Half width of the 95 % t interval of a mean; 0 for a single value."""
-    count = len(values)
-    if count < 2:
-        return 0.0
-    mean = sum(values) / count
-    variance = sum((value - mean) ** 2 for value in values) / (count - 1)
-    t = _T95[count - 2] if count - 2 < len(_T95) else 1.96
-    return t * math.sqrt(variance / count)
+    Values between two points were never measured.
+    """
+    right = bisect.bisect_right(path.x, x)
+    broken = bisect.bisect_right([each.x for each in path.breaks], x)
+    if broken and (not right or path.breaks[broken - 1].x >= path.x[right - 1]):
+        return path.breaks[broken - 1].value
+    return path.y[right - 1] if right else None

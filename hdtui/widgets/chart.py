@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hdtui.services.smoothing import (
+    Break,
     Path,
     bucketed,
     logarithmic,
@@ -107,21 +108,23 @@ def _prepared(curve: Curve, spec: ChartSpec) -> tuple[Curve, Path, Path]:
     """The curve with its measured path and its smoothed one, on the chart's scales."""
     raw = curve.path
     if spec.log_x:
-        kept = [index for index, x in enumerate(raw.x) if x > 0]
-        raw = Path(*(tuple(column[index] for index in kept) for column in _columns(raw)))
         raw = _log_x(raw)
-    line = Path(raw.x, tuple(smoothed(raw.y, spec.weight)), raw.low, raw.high)
+    line = replace(raw, y=tuple(smoothed(raw.y, spec.weight)))
     if spec.log_y:
         return curve, logarithmic(raw), logarithmic(line)
     return curve, raw, line
 
 
-def _columns(path: Path) -> tuple[tuple[float, ...], ...]:
-    return path.x, path.y, path.low, path.high
-
-
 def _log_x(path: Path) -> Path:
-    return Path(tuple(math.log10(x) for x in path.x), path.y, path.low, path.high)
+    """Base-10 logarithms of x; points that have none are left out."""
+    kept = [index for index, x in enumerate(path.x) if x > 0]
+    y, low, high = (
+        tuple(column[index] for index in kept) for column in (path.y, path.low, path.high)
+    )
+    x = tuple(math.log10(path.x[index]) for index in kept)
+    return Path(
+        x, y, low, high, tuple(Break(math.log10(e.x), e.value) for e in path.breaks if e.x > 0)
+    )
 
 
 def _x_limits(paths: Sequence[Path], spec: ChartSpec) -> tuple[float, float]:

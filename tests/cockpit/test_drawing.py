@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from hdtui.services.smoothing import (
+    Break,
     Path,
     bucketed,
-    half_width,
     mean_and_interval,
     smoothed,
     value_at,
@@ -46,14 +46,15 @@ def test_no_bucket_loses_an_extreme(values: list[float], buckets: int) -> None:
 
 
 def test_the_interval_of_three_seeds_is_that_of_the_t_distribution() -> None:
-    assert half_width([1.0, 2.0, 3.0]) == pytest.approx(4.303 * 1.0 / math.sqrt(3))
     band = mean_and_interval([a_path([1.0, 1.0]), a_path([2.0, 2.0]), a_path([3.0, 3.0])])
     assert band.y == pytest.approx((2.0, 2.0))
-    assert band.high[0] - band.y[0] == pytest.approx(4.303 / math.sqrt(3))
+    assert band.high[0] - band.y[0] == pytest.approx(4.30265 / math.sqrt(3), rel=1e-5)
 
 
-def test_a_value_between_two_points_is_interpolated() -> None:
-    assert value_at(a_path([10.0, 20.0]), 1.5) == pytest.approx(15.0)
+def test_a_value_between_two_points_is_the_last_measured_one_and_none_before_the_first() -> None:
+    path = Path((10.0, 20.0), (1.0, 2.0), (1.0, 2.0), (1.0, 2.0), (Break(15.0, math.nan),))
+    assert [value_at(path, x) for x in (9.9, 10.0, 14.9, 20.0, 99.0)] == [None, 1.0, 1.0, 2.0, 2.0]
+    assert math.isnan(value_at(path, 15.0) or 0.0)
 
 
 @given(FINITE, FINITE, st.integers(2, 8))

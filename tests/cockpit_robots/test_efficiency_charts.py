@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from db.queries.runs import get_run
 from db.records import Run
 from db.session import Database
+from engine.statistics import Interval
 from hdtui.screens.efficiency_parts import (
     CostLine,
     front,
@@ -16,7 +17,6 @@ from hdtui.screens.efficiency_parts import (
     pareto_chart,
 )
 from hdtui.services.efficiency import Cost, Reached
-from hdtui.services.statistics import Interval
 from hdtui.widgets.lines import Line, Span, line_width
 
 

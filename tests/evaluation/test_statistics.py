@@ -1,5 +1,6 @@
 """Statistics over robots, by hand-computed numbers, and intervals that cover as they promise."""
 
+import math
 import random
 from collections.abc import Callable
 
@@ -9,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.evaluation.statistics import (
-    _student_quantile,
     bootstrap,
     bootstrap_draws,
     generalization_gap,
@@ -143,6 +143,11 @@ def test_intervals_of_95_percent_cover_a_known_mean_in_90_to_99_percent(
     assert 0.90 <= covered / repeats <= 0.99
 
 
-def test_students_quantile_is_that_of_the_tables() -> None:
-    for freedom, expected in ((5, 2.5706), (7, 2.3646), (15, 2.1314), (99, 1.9842)):
-        assert _student_quantile(1.959964, freedom) == pytest.approx(expected, abs=5e-3)
+def test_two_and_three_robots_have_the_interval_of_one_and_two_degrees_of_freedom() -> None:
+    # A percentile interval of two values spans them; the expansion is t sqrt(n / (n - 1)) / z.
+    for values, t, z in (([0.0, 2.0], 12.706, 1.96), ([0.0, 1.0, 2.0], 4.303, 1.96)):
+        found = bootstrap(values, mean, bootstrap_draws(), samples=20_000)
+        assert found.high is not None
+        robots = len(values)
+        expansion = math.sqrt(robots / (robots - 1)) * t / z
+        assert found.high - found.value == pytest.approx(expansion * 1.0, rel=1e-3)
