@@ -1,14 +1,13 @@
 """Start processes that outlive whoever starts them: the supervisor, on demand, and workers."""
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 from db.queries.supervisors import get_supervisor
 from db.records import Supervisor
 from db.session import Database
 from engine.errors import RunError
+from engine.workers.child_process import NEUTRAL_FOLDER, child_command, child_environment
 from engine.workers.liveness import ProcessIdentity, host_name
 from engine.workers.workspace import Workspace
 
@@ -42,16 +41,16 @@ def ensure_supervisor(home: Path) -> bool:
 
 def start_supervisor(workspace: Workspace) -> None:
     """Start a supervisor in its own session; a second one finds the lock taken and leaves."""
-    command = [sys.executable, "-m", "engine.workers", "supervisor", "--home"]
+    home = str(workspace.home.absolute())
     try:
         with workspace.supervisor_log.open("ab") as log:
             # It forks at once and the first process ends, so nobody has to wait for the second.
             subprocess.run(
-                [*command, str(workspace.home.absolute())],
+                child_command("engine.workers", "supervisor", "--home", home),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd=workspace.home,
+                cwd=NEUTRAL_FOLDER,
                 env=child_environment(),
                 start_new_session=True,
                 check=True,
@@ -68,23 +67,15 @@ def spawn_worker(workspace: Workspace, run_id: int, token: str) -> subprocess.Po
     """Start the worker of a claimed run: a session of its own, no input, output to its log."""
     folder = workspace.run_folder(run_id)
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "engine.workers", "run", str(run_id), "--home"]
+    home = str(workspace.home.absolute())
     with workspace.log_path(run_id).open("ab") as log:
         return subprocess.Popen(
-            [*command, str(workspace.home.absolute())],
+            child_command("engine.workers", "run", str(run_id), "--home", home),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            cwd=folder,
+            cwd=NEUTRAL_FOLDER,
             # Not an argument: everybody on the machine can read those.
             env={**child_environment(), "HDTUI_TOKEN": token},
             start_new_session=True,
         )
-
-
-def child_environment() -> dict[str, str]:
-    """This environment, with this program's own source found first whatever the folder is."""
-    source = str(Path(__file__).resolve().parents[2])
-    rest = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    paths = [source, *(path for path in rest if path and path != source)]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}

@@ -9,7 +9,6 @@ import select
 import signal
 import struct
 import subprocess
-import sys
 import termios
 import time
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from db.session import URL_VARIABLE
+from engine.workers.child_process import child_command, child_environment
 
 _ESCAPES = re.compile(rb"\x1b\[[0-9;?>=$]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[=>78]")
 _CHUNK = 65_536
@@ -39,10 +39,12 @@ class Terminal:
     def __init__(self, home: Path, environment: Mapping[str, str] = _PLAIN) -> None:
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        inherited = {name: value for name, value in os.environ.items() if name not in _OURS}
+        inherited = {
+            name: value for name, value in child_environment().items() if name not in _OURS
+        }
         self.started_at = time.perf_counter()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "hdtui", "--home", str(home)],
+            child_command("hdtui", "--home", str(home)),
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

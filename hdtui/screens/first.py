@@ -1,7 +1,5 @@
 """The first start: an empty workspace, and one key to the first curve."""
 
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar
@@ -125,8 +123,10 @@ class FirstScreen(CockpitScreen):
 
     def _look_at_demo(self) -> None:
         """The demo is a cockpit of its own: this one waits below it."""
+        from hdtui.services.start import run_demo
+
         with self.app.suspend():
-            subprocess.run([sys.executable, "-m", "hdtui", "--demo"], check=False)
+            run_demo()
         self.app.refresh(repaint=True, layout=True)
 
     def _doctor(self) -> str:

@@ -2,13 +2,13 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from db.queries.settings import get_setting, set_setting
 from engine.errors import HdtuiError
+from engine.workers.child_process import NEUTRAL_FOLDER, child_command, child_environment
 from hdtui.services.cockpit import Cockpit
 from hdtui.services.efficiency import SETTING, EfficiencyFacts, own_networks
 
@@ -107,13 +107,23 @@ def _keep(cockpit: Cockpit, name: str, rows: Sequence[Mapping[str, Any]]) -> Non
 
 def _ask_child(arguments: Mapping[str, Any], given_up: Callable[[], bool]) -> list[dict[str, Any]]:
     pipe = subprocess.PIPE
-    command = [sys.executable, "-m", "engine.workers.tool", "efficiency"]
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as child:
+    with subprocess.Popen(
+        child_command("engine.workers.tool", "efficiency"),
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        cwd=NEUTRAL_FOLDER,
+        env=child_environment(),
+    ) as child:
         said, complaints = _listen(child, json.dumps(arguments), given_up)
     if child.returncode:
         last = complaints.strip().splitlines()[-1:] or ["it said nothing"]
         raise HdtuiError(f"Counting failed with exit code {child.returncode}: {last[0]}")
-    rows: list[dict[str, Any]] = json.loads(said)["rows"]
+    try:
+        rows: list[dict[str, Any]] = json.loads(said)["rows"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise HdtuiError(f"Counting failed: its answer cannot be read ({error!r})") from error
     return rows
 
 

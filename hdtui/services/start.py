@@ -1,11 +1,13 @@
 """Start a whole pipeline, and what this machine has for it."""
 
 import os
+import subprocess
 from functools import partial
 
 import psutil
 
 from engine.config.presets import preset
+from engine.workers.child_process import child_command, child_environment
 from hdtui.formatting import size
 from hdtui.services.cockpit import Cockpit
 from hdtui.services.commands import prepare_workspace
@@ -22,6 +24,12 @@ def start_pipeline(cockpit: Cockpit, name: str) -> str:
     prepare_workspace(cockpit)
     pipeline, runs = cockpit.store.ask(partial(queue_pipeline, config=preset(name), preset=name))
     return f"pipeline {pipeline.id} {name} is queued: runs {runs[0].id} to {runs[-1].id}"
+
+
+def run_demo() -> None:
+    """Show the demo, a cockpit of its own, in this terminal until it is left."""
+    # It stands where the user stands: what is saved from it belongs there.
+    subprocess.run(child_command("hdtui", "--demo"), env=child_environment(), check=False)
 
 
 def machine_sentence(cockpit: Cockpit) -> str:
