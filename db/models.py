@@ -91,6 +91,7 @@ class RunRow(Base):
     token: Mapped[str | None]
     pid: Mapped[int | None]
     pid_started_at: Mapped[float | None]
+    pid_ticks: Mapped[int | None] = mapped_column(BigInteger)
     boot_id: Mapped[str | None]
     queued_boot_id: Mapped[str | None]
     seed: Mapped[int] = mapped_column(BigInteger)
@@ -116,6 +117,10 @@ class RunRow(Base):
     reported_at: Mapped[datetime | None]
     stop_requested_at: Mapped[datetime | None]
     kill_requested_at: Mapped[datetime | None]
+    # The same moments by the machine's uptime, which no clock moves; None of another machine.
+    started_uptime_s: Mapped[float | None]
+    reported_uptime_s: Mapped[float | None]
+    stop_requested_uptime_s: Mapped[float | None]
     archived: Mapped[bool] = mapped_column(default=False)
     note: Mapped[str | None]
     # A number is never given twice, whatever was deleted: folders and lineage carry it.
@@ -338,13 +343,18 @@ class SettingRow(Base):
 
 
 class SupervisorRow(Base):
-    """The process that starts and watches the workers of one host."""
+    """The process that starts and watches the workers of one machine; ``beats`` counts its signs.
+
+    ``installation`` names the machine over restarts, where anything does.
+    """
 
     __tablename__ = "supervisors"
-    host: Mapped[str] = mapped_column(Text, primary_key=True)
+    boot_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    host: Mapped[str]
+    installation: Mapped[str | None]
     pid: Mapped[int]
     pid_started_at: Mapped[float]
-    boot_id: Mapped[str]
     slots: Mapped[int]
     started_at: Mapped[datetime]
     heartbeat_at: Mapped[datetime]
+    beats: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")

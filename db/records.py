@@ -102,6 +102,7 @@ class Run:
     kill_requested_at: datetime | None = None
     stale: bool = False
     worked_s: float = 0.0
+    pid_ticks: int | None = None
 
 
 @dataclass(frozen=True)
@@ -287,7 +288,10 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Supervisor:
-    """The process that starts and watches the workers of one host."""
+    """The process that starts and watches the workers of one machine; ``beats`` counts its signs.
+
+    ``installation`` names the machine over restarts, where anything does.
+    """
 
     host: str
     pid: int
@@ -296,6 +300,8 @@ class Supervisor:
     slots: int
     started_at: datetime
     heartbeat_at: datetime
+    beats: int = 0
+    installation: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
 """Every schema this program has had, oldest first; a database is brought up one step at a time."""
 
-SCHEMA = 1
+SCHEMA = 2
 """The schema this program reads and writes; the newest file in ``versions``."""

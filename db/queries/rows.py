@@ -130,6 +130,7 @@ def _record(row: Any, inputs: Related, robot_sets: Related, tags: Related) -> Ru
         attempt=row.attempt,
         pid=row.pid,
         pid_started_at=row.pid_started_at,
+        pid_ticks=row.pid_ticks,
         boot_id=row.boot_id,
         seed=row.seed,
         config=row.config,

@@ -14,21 +14,23 @@ ACTIVE = [str(state) for state in RunState if state.active]
 def get_supervisor(database: Database, host: str) -> Supervisor | None:
     """The supervisor that registered last on a host; whether it lives is the reader's to judge."""
     with database.read() as session:
-        row = session.get(SupervisorRow, host)
+        row = session.scalar(select(SupervisorRow).where(SupervisorRow.host == host))
         return None if row is None else _record(row)
 
 
 def register_supervisor(database: Database, supervisor: Supervisor) -> None:
     """Take over a host; the caller holds the lock file."""
     with database.write() as session:
-        session.execute(delete(SupervisorRow).where(SupervisorRow.host == supervisor.host))
+        session.execute(delete(SupervisorRow).where(SupervisorRow.boot_id == supervisor.boot_id))
         session.add(SupervisorRow(**vars(supervisor)))
 
 
 def beat(session: Session, host: str) -> None:
     """Say that the supervisor of ``host`` lives."""
     session.execute(
-        update(SupervisorRow).where(SupervisorRow.host == host).values(heartbeat_at=now())
+        update(SupervisorRow)
+        .where(SupervisorRow.host == host)
+        .values(heartbeat_at=now(), beats=SupervisorRow.beats + 1)
     )
 
 
@@ -61,4 +63,6 @@ def _record(row: SupervisorRow) -> Supervisor:
         slots=row.slots,
         started_at=row.started_at,
         heartbeat_at=row.heartbeat_at,
+        beats=row.beats,
+        installation=row.installation,
     )
