@@ -34,11 +34,11 @@ def _key_supervisors_by_boot() -> None:
         sa.Column("beats", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("boot_id"),
     )
-    kept = "boot_id, host, pid, pid_started_at, slots, started_at, heartbeat_at"
-    newest = "SELECT max(heartbeat_at) FROM supervisors AS other WHERE other.boot_id = mine.boot_id"
     op.execute(
-        f"INSERT INTO supervisors_by_boot ({kept}) SELECT {kept} FROM supervisors AS mine "
-        f"WHERE heartbeat_at = ({newest}) ON CONFLICT DO NOTHING"
+        "INSERT INTO supervisors_by_boot"
+        " (boot_id, host, pid, pid_started_at, slots, started_at, heartbeat_at)"
+        " SELECT boot_id, host, pid, pid_started_at, slots, started_at, heartbeat_at"
+        " FROM supervisors WHERE true ON CONFLICT DO NOTHING"
     )
     op.drop_table("supervisors")
     op.rename_table("supervisors_by_boot", "supervisors")
