@@ -51,7 +51,8 @@ class DeployedActors:
 
 def _load(path: Path) -> DeployedMLP | OnnxPolicy:
     if path.suffix == ".onnx":
-        return OnnxPolicy(read_content(path, load_document(path)), path)
+        document = load_document(path)
+        return OnnxPolicy(read_content(path, document), path, document)
     return load_deployed(path)
 
 

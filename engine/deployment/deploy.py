@@ -11,6 +11,7 @@ import torch
 
 from engine.config.base import TaskConfig
 from engine.config.evaluation import DeploymentConfig
+from engine.deployment import runtime
 from engine.deployment.document import deployed_document
 from engine.deployment.folding import Arrays, fold, hypernetwork_of
 from engine.deployment.onnx_policy import OnnxPolicy
@@ -27,6 +28,8 @@ from engine.rollout.saved_policy import load_policy
 from engine.simulation.scene import scene_xml
 
 FOLDER_NAME = "deployed"
+RUNNER = Path(runtime.__file__)
+"""What runs an npz file elsewhere; it lies beside every one."""
 TOLERANCE = 1e-5
 _CHECKED_OBSERVATIONS = 1000
 
@@ -38,6 +41,8 @@ def deploy_student(
     context: StageContext,
 ) -> list[Path]:
     """A policy file per robot, each beside a JSON and, on even ground, a MuJoCo scene to try it in.
+
+    Beside npz files lies what runs them: ``runtime.py``, for numpy alone.
 
     Raises:
         DeploymentError: the student is no hypernetwork, acts differently once folded, two robots
@@ -65,6 +70,8 @@ def deploy_student(
         paths.append(path)
         context.report(ArtifactWritten("deployed_policy", path.name, path, sha256_of(content)))
         context.report(Progress(index + 1, len(robots), "robots"))
+    if config.format == "npz":
+        _write_runner(context)
     sizes = [path.stat().st_size for path in paths]
     context.report(
         Result(
@@ -111,7 +118,7 @@ def _runnable(
     Without ONNX runtime the arrays of an ONNX file are judged by numpy.
     """
     if path.suffix == ".onnx" and find_spec("onnxruntime") is not None:
-        return "onnxruntime", OnnxPolicy(content, path)
+        return "onnxruntime", OnnxPolicy(content, path, document)
     return "numpy", DeployedMLP(arrays, document)
 
 
@@ -165,6 +172,12 @@ def random_inputs(
     if student.terrain is not None:
         terrain = rng.normal(size=(count, student.widths.terrain_points)).astype(np.float32)
     return observation.astype(np.float32), terrain
+
+
+def _write_runner(context: StageContext) -> None:
+    path, content = context.folder / FOLDER_NAME / RUNNER.name, RUNNER.read_bytes()
+    write_file(path, content)
+    context.report(ArtifactWritten("runner", path.name, path, sha256_of(content)))
 
 
 def _write(

@@ -8,6 +8,7 @@ import typer
 
 from db.records import Run, RunKind
 from engine.config.evaluation import DeploymentConfig, DeploymentFormat
+from engine.deployment import runtime
 from engine.deployment.runtime import json_path
 from engine.errors import DeploymentError, UsageError
 from engine.files import write_bytes
@@ -119,16 +120,18 @@ def deployed_files(workspace: "Workspace", database: "Database", run: Run) -> li
 
 
 def copy_deployed(policy: Path, out: Path) -> Path:
-    """Copy a deployed policy, the JSON that explains it and the scene to try it in: the copy.
+    """Copy a policy, the JSON that explains it, the scene to try it in and its runner: the copy.
 
     Raises:
         DeploymentError: The policy or its JSON is missing, or the folder cannot be written.
     """
     scene = policy.with_suffix(".xml")
+    # A robot that sees terrain has no scene of its own, an ONNX file no runner of ours.
+    sources = [policy, json_path(policy), *([scene] if scene.is_file() else [])]
+    sources += [Path(runtime.__file__)] if policy.suffix == ".npz" else []
     try:
         out.mkdir(parents=True, exist_ok=True)
-        # A robot that sees terrain has no scene of its own.
-        for source in (policy, json_path(policy), *([scene] if scene.is_file() else [])):
+        for source in sources:
             write_bytes(out / source.name, source.read_bytes())
     except OSError as error:
         problem = f"{error.filename or out}: {error.strerror}"

@@ -1,14 +1,17 @@
 """Deployed files act as the student, are small, say what they are, and run without us."""
 
+import ast
 import hashlib
 import json
 import math
+import os
 import pickle
 import resource
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -23,10 +26,18 @@ from engine.config.base import TaskConfig, TaskName
 from engine.config.distillation import student_network
 from engine.config.evaluation import DeploymentConfig
 from engine.config.network import NetworkSize, named_network
+from engine.deployment import runtime
 from engine.deployment.actors import DeployedActors
-from engine.deployment.deploy import deploy_student, random_inputs, write_file
+from engine.deployment.deploy import RUNNER, deploy_student, random_inputs, write_file
 from engine.deployment.folding import fold, hypernetwork_of, load_arrays, plain_arrays
-from engine.deployment.runtime import DeployedFileError, json_path, load_deployed
+from engine.deployment.onnx_policy import OnnxPolicy
+from engine.deployment.runtime import (
+    DeployedFileError,
+    DeployedMLP,
+    json_path,
+    load_deployed,
+    load_document,
+)
 from engine.deployment.storage import PACKED, packed, unpacked
 from engine.environments import VectorEnvironment
 from engine.errors import DeploymentError
@@ -183,13 +194,138 @@ def test_folding_a_module_and_unfolding_it_changes_nothing() -> None:
             assert torch.equal(first, second)
 
 
+@pytest.mark.parametrize("file_format", ["npz", "onnx"])
+@pytest.mark.parametrize("task", ["flat", "variable"])
+def test_both_formats_take_and_refuse_the_same_inputs_by_name(
+    tmp_path: Path, robots: list[Morphology], task: TaskName, file_format: str
+) -> None:
+    _, (path, *_) = _deploy(tmp_path, robots[:1], task, file_format)
+    limbs = robots[0].num_limbs
+    if file_format == "npz":
+        policy: DeployedMLP | OnnxPolicy = load_deployed(path)
+    else:
+        policy = OnnxPolicy(path.read_bytes(), path, load_document(path))
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(3, limbs, 17)).astype(np.float32)
+    ground = None if task == "flat" else rng.normal(size=(3, 1410)).astype(np.float32)
+    expected = policy.means(rows, ground)
+    assert expected.shape == (3, limbs, 2)
+    for same in (rows.tolist(), rows.astype(np.float64), rows.reshape(3, -1)):
+        np.testing.assert_array_equal(policy.means(same, ground), expected)
+    first = policy.means(rows[:1], None if ground is None else ground[:1])
+    for alone in (rows[0], rows[0].ravel(), rows[0].tolist()):
+        found = policy.means(alone, None if ground is None else ground[0])
+        np.testing.assert_array_equal(found, first)
+    none = policy.means(rows[:0], None if ground is None else ground[:0])
+    assert none.shape == (0, limbs, 2)
+    wrong: list[Any] = [rows.transpose(0, 2, 1), rows[:, :1], rows[:, :1, :1], rows[:, :, :1]]
+    wrong += [rows[None], rows[0, :2], 0.5, [], [[1.0], [1.0, 2.0]], None, "abc", rows > 0]
+    wrong += [rows.astype(str), rows.astype(object), rows + 1j, rows * np.inf, rows * np.nan]
+    wrong += [rows.astype(np.float64) * 1e300]
+    for refused in wrong:
+        with pytest.raises(ValueError, match=r"^observation (has|holds|is) .*"):
+            policy.means(refused, ground)
+    with pytest.raises(ValueError, match=rf"shape \(3, 17, {limbs}\), expected \(N, {limbs}, 17\)"):
+        policy.means(wrong[0], ground)
+    grounds = (
+        [np.zeros((3, 9))] if ground is None else [None, ground[:2], ground.T, ground * np.nan]
+    )
+    for other in grounds:
+        with pytest.raises(ValueError, match="terrain"):
+            policy.means(rows, other)
+
+
+def test_weights_that_are_not_finite_are_named_in_both_formats(
+    tmp_path: Path, robots: list[Morphology]
+) -> None:
+    import onnx
+
+    _, (path,) = _deploy(tmp_path, robots[:1])
+    arrays_ = dict(np.load(path))
+    # A weight that the trial on zeros never meets.
+    arrays_["input_weight"][3, 0] = np.inf
+    np.savez(path, allow_pickle=False, **arrays_)
+    _describe_anew(path, arrays_)
+    with pytest.raises(
+        DeployedFileError, match=rf"{path.name}.*input_weight holds numbers that are"
+    ):
+        load_deployed(path)
+    _, (path,) = _deploy(tmp_path / "onnx", robots[:1], "flat", "onnx")
+    model = onnx.load_from_string(path.read_bytes())
+    (weight,) = (each for each in model.graph.initializer if each.name == "input_weight")
+    spoilt = onnx.numpy_helper.to_array(weight).copy()
+    spoilt[3, 0] = np.nan
+    weight.CopyFrom(onnx.numpy_helper.from_array(spoilt, "input_weight"))
+    with pytest.raises(DeploymentError, match=rf"{path.name}: input_weight holds numbers that are"):
+        OnnxPolicy(model.SerializeToString(), path, load_document(path))
+
+
+def test_files_that_are_none_are_not_opened_by_the_runtime(
+    tmp_path: Path, robots: list[Morphology], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, (path,) = _deploy(tmp_path, robots[:1])
+    with pytest.raises(DeployedFileError, match="ONNX"):
+        load_deployed(path.with_suffix(".onnx"))
+    nested = json_path(path).read_text()
+    json_path(path).write_text("[" * 100_000)
+    with pytest.raises(DeployedFileError, match="not readable"):
+        load_deployed(path)
+    json_path(path).write_text(nested)
+    monkeypatch.setattr(runtime, "LARGEST_BYTES", 1_000_000)
+    large = dict(np.load(path)) | {"input_bias": np.zeros(2**19, np.float32)}
+    np.savez_compressed(path, allow_pickle=False, **large)
+    _describe_anew(path, large)
+    with pytest.raises(DeployedFileError, match="more than any policy"):
+        load_deployed(path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(DeployedFileError, match="not read"):
+        load_deployed(path)
+
+
+def test_what_runs_elsewhere_keeps_to_python_3_8() -> None:
+    """Only names of that Python: no annotation is evaluated, no newer syntax or argument used."""
+    for path in (RUNNER, EXAMPLE):
+        tree = ast.parse(path.read_text(), feature_version=(3, 8))
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        keywords = {(ast.unparse(call.func), each.arg) for call in calls for each in call.keywords}
+        assert ("zip", "strict") not in keywords
+        annotated = [n for n in ast.walk(tree) if isinstance(n, ast.AnnAssign | ast.FunctionDef)]
+        postponed = any(
+            isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in tree.body
+        )
+        assert postponed or not annotated
+    imported = {
+        alias.name
+        for node in ast.parse(RUNNER.read_text()).body
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    # numpy.typing came with numpy 1.20.
+    assert imported == {"hashlib", "io", "json", "stat", "zipfile", "zlib"} | {"numpy"}
+
+
+def test_the_example_answers_wrong_names_with_a_sentence(tmp_path: Path) -> None:
+    for words in ([], ["missing.npz"], ["missing.onnx"], ["missing.npz", "many"]):
+        done = subprocess.run(
+            [sys.executable, str(EXAMPLE), *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert len(done.stderr.splitlines()) == 1
+        assert "NAME.npz" in done.stderr
+
+
 def test_the_runtime_needs_numpy_alone(tmp_path: Path, robots: list[Morphology]) -> None:
     _, (path, *_) = _deploy(tmp_path, robots[:1])
-    runtime = (ROOT / "engine" / "deployment" / "runtime.py").read_text()
-    (tmp_path / "copied_runtime.py").write_text(runtime)
+    copied = copy_deployed(path, tmp_path / "out")
+    assert path.with_name("runtime.py").read_bytes() == RUNNER.read_bytes()
     code = (
-        "import sys, numpy, copied_runtime\n"
-        f"policy = copied_runtime.load_deployed({str(path)!r})\n"
+        f"import sys, numpy; sys.path.insert(0, {str(copied.parent)!r}); import runtime\n"
+        f"policy = runtime.load_deployed({str(copied)!r})\n"
         f"policy.means(numpy.zeros((1, {robots[0].num_limbs}, 17), numpy.float32))\n"
         "print([name for name in ('torch', 'mujoco', 'engine') if name in sys.modules])\n"
     )
