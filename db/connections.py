@@ -20,20 +20,47 @@ from engine.errors import DatabaseError
 BUSY_TIMEOUT_S = 60
 """SQLite's waiters are served in no order: with 16 that never rest the longest wait is 18 s."""
 CHECKPOINT_PAGES = 1000
+LOG_PARTS = ("-wal", "-shm")
+"""What SQLite puts beside the file: the write-ahead log, and the memory that finds pages in it."""
+CONNECT_TIMEOUT_S = 10
+"""A server that is up answers at once; one behind a dead link never does."""
 
 
-def connect(url: str, *, readonly: bool, checkpointing: bool) -> Engine:
-    """An engine for ``url``; DatabaseError where that is no usable address."""
+def connect(url: str, *, readonly: bool, checkpointing: bool, wait_s: float) -> Engine:
+    """An engine for ``url`` that waits ``wait_s`` seconds for another's lock.
+
+    DatabaseError where that is no usable address.
+    """
     if url.startswith("sqlite") and not sqlite_path(url).name:
         raise DatabaseError(f"HDTUI_DATABASE_URL cannot be used: {url} names no file.")
     try:
         if not url.startswith("sqlite"):
-            return create_engine(url, pool_pre_ping=True)
+            return _server(url, wait_s)
         # A pool hands every thread its own connection; SQLite's own locks do the rest.
         engine = create_engine(url, poolclass=QueuePool)
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise DatabaseError(f"HDTUI_DATABASE_URL cannot be used: {error}") from error
-    _configure(engine, sqlite_path(url), readonly=readonly, checkpointing=checkpointing)
+    _configure(
+        engine, sqlite_path(url), readonly=readonly, checkpointing=checkpointing, wait_s=wait_s
+    )
+    return engine
+
+
+def _server(url: str, wait_s: float) -> Engine:
+    """A server that does not answer, or whose row somebody holds, is an error after a while."""
+    arguments = {"connect_timeout": CONNECT_TIMEOUT_S, **make_url(url).query}
+    engine = create_engine(
+        url,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": arguments["connect_timeout"]},
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, record: ConnectionPoolEntry) -> None:
+        del record
+        connection.execute(f"SET lock_timeout = {int(wait_s * 1000)}")
+        connection.commit()
+
     return engine
 
 
@@ -47,32 +74,37 @@ def journal_mode(folder: Path) -> str:
     return "DELETE" if file_system(folder).network else "WAL"
 
 
-def _configure(engine: Engine, path: Path, *, readonly: bool, checkpointing: bool) -> None:
+def _configure(
+    engine: Engine, path: Path, *, readonly: bool, checkpointing: bool, wait_s: float
+) -> None:
     journal = journal_mode(path.parent)
 
     @event.listens_for(engine, "do_connect")
     def open_present(*arguments: Any) -> sqlite3.Connection:
-        return _connect_readonly(path) if readonly else _connect(path, "rw")
+        return _connect_readonly(path, wait_s) if readonly else _connect(path, "rw", wait_s)
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
-        record.info["file"] = file_identity(path)
         connection.isolation_level = None  # transactions begin where we say so
         connection.execute("PRAGMA foreign_keys=ON")
         if readonly:
             connection.execute("PRAGMA query_only=ON")
+            record.info["files"] = _opened(connection, path)
             return
         connection.execute(f"PRAGMA journal_mode={journal}")
         synchronous = "NORMAL" if journal == "WAL" else "FULL"
         connection.execute(f"PRAGMA synchronous={synchronous}")
         pages = CHECKPOINT_PAGES if checkpointing else 0
         connection.execute(f"PRAGMA wal_autocheckpoint={pages}")
+        record.info["files"] = _opened(connection, path)
 
     @event.listens_for(engine, "checkout")
-    def same_file(connection: object, record: ConnectionPoolEntry, proxy: object) -> None:
+    def same_files(connection: object, record: ConnectionPoolEntry, proxy: object) -> None:
         del connection, proxy
-        # A connection outlives its file: what it wrote would go where nobody looks any more.
-        if record.info["file"] != file_identity(path):
+        # A connection outlives its files: what it wrote would go where nobody looks any more,
+        # and whoever opens them anew beside it would write over what it wrote.
+        if record.info["files"] != database_files(path):
+            engine.dispose()
             raise DisconnectionError(f"{path} is another file now")
 
     @event.listens_for(engine, "begin")
@@ -80,24 +112,35 @@ def _configure(engine: Engine, path: Path, *, readonly: bool, checkpointing: boo
         connection.exec_driver_sql(connection.get_execution_options().get("hdtui_begin", "BEGIN"))
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
+def database_files(path: Path) -> tuple[tuple[int, int] | None, ...]:
+    """What names the database and the two files that SQLite keeps beside it, as they lie there."""
+    return tuple(file_identity(path.with_name(path.name + part)) for part in ("", *LOG_PARTS))
+
+
+def _opened(connection: sqlite3.Connection, path: Path) -> tuple[tuple[int, int] | None, ...]:
+    """The files behind a connection; its first question makes those that are not there yet."""
+    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    return database_files(path)
+
+
+def _connect(path: Path, mode: str, wait_s: float) -> sqlite3.Connection:
     """A connection to a file that exists: none is ever made in passing."""
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
-        timeout=BUSY_TIMEOUT_S,
+        timeout=wait_s,
         check_same_thread=False,
     )
 
 
-def _connect_readonly(path: Path) -> sqlite3.Connection:
+def _connect_readonly(path: Path, wait_s: float) -> sqlite3.Connection:
     """Read what lies there; a folder that cannot be written has no log to share."""
-    connection = _connect(path, "ro")
+    connection = _connect(path, "ro", wait_s)
     try:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.OperationalError:
         connection.close()
         if path.with_name(path.name + "-wal").exists():
             raise
-        return _connect(path, "ro&immutable=1")
+        return _connect(path, "ro&immutable=1", wait_s)
     return connection

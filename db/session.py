@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import shutil
 import threading
 import zlib
 from collections.abc import Iterator
@@ -13,30 +14,40 @@ from typing import Any
 
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+)
 from sqlalchemy.orm import Session
 
-from db.connections import BUSY_TIMEOUT_S, connect, sqlite_path
+from db.connections import BUSY_TIMEOUT_S, LOG_PARTS, connect, database_files, sqlite_path
 from db.copies import copy_sqlite, restore_sqlite
-from db.filesystem import file_identity, holds_anything, make_file, make_folder, writable
+from db.filesystem import holds_anything, make_file, make_folder, writable
 from db.migrations import SCHEMA
-from engine.errors import DatabaseError
+from engine.errors import DatabaseAwayError, DatabaseError
 
 FILE_NAME = "hdtui.db"
 _KNOWN_REASONS = (
-    (re.compile("database is locked"), f"locked by another process for {BUSY_TIMEOUT_S} s."),
+    (re.compile("database is locked|lock timeout"), "another process keeps it locked."),
     (
         re.compile("not a database|malformed"),
         "the file is damaged ({reason}). `hdtui db check` says more; `hdtui db restore FILE` "
         "puts a backup in its place.",
     ),
-    (re.compile("disk is full|disk I/O"), "{reason}. Free some space on the disk and go on."),
+    (re.compile("disk is full"), "{reason}. Free some space on the disk and go on."),
     (
         re.compile("no such (column|table)|(column|relation) .* does not exist"),
         "it is not the database this hdtui knows ({reason}). `hdtui db upgrade` brings an older "
         "one up; otherwise open another with --home DIR.",
     ),
 )
+_AWAY = re.compile("database is locked|unable to open|disk is full|disk I/O")
+"""What SQLite says of a file that may answer again; a server may whenever it does not answer."""
+ROOM_BYTES = 1 << 20
+"""With so much free space a disk that fails is not a full one."""
 URL_VARIABLE = "HDTUI_DATABASE_URL"
 NO_WRITING = "its folder or its disk takes no writing; choose another with --home DIR"
 
@@ -53,7 +64,9 @@ class Upgrade:
 class Database:
     """The facts of one workspace. Safe to share between threads; not to carry over a fork."""
 
-    def __init__(self, home: Path, url: str, *, readonly: bool, checkpointing: bool) -> None:
+    def __init__(
+        self, home: Path, url: str, *, readonly: bool, checkpointing: bool, wait_s: float
+    ) -> None:
         self.home = home
         self.readonly = readonly
         self.checkpointing = checkpointing
@@ -61,7 +74,7 @@ class Database:
         self.memory: dict[str, Any] = {}
         """What queries keep between calls; each of them looks whether it still holds."""
         self._location = _location(url)
-        self._engine = connect(url, readonly=readonly, checkpointing=checkpointing)
+        self._engine = connect(url, readonly=readonly, checkpointing=checkpointing, wait_s=wait_s)
         self._writer = self._engine.execution_options(hdtui_begin="BEGIN IMMEDIATE")
         self._watcher: Connection | None = None
         self._watcher_lock = threading.Lock()
@@ -74,25 +87,29 @@ class Database:
         readonly: bool = False,
         create: bool = True,
         checkpointing: bool = False,
+        wait_s: float = BUSY_TIMEOUT_S,
     ) -> "Database":
         """The database of ``home``, or that of HDTUI_DATABASE_URL, at the newest schema.
 
         Without ``create`` an absent database is an error and nothing is made, and one that cannot
-        be written is opened for reading. Raises DatabaseError where it is absent, damaged, locked
-        for too long, or written by a newer program.
+        be written is opened for reading. ``wait_s`` is how long it waits for another's lock.
+        Raises DatabaseError where it is absent, damaged, locked for too long, or written by a
+        newer program.
         """
         url = database_url(home)
         sqlite = url.startswith("sqlite")
         if sqlite and (readonly or not create):
             if not holds_anything(sqlite_path(url)):
-                raise DatabaseError(f"There is no workspace at {home} yet; nothing was created.")
+                raise DatabaseAwayError(
+                    f"There is no workspace at {home} yet; nothing was created."
+                )
             # What cannot be written can be read: listings work, commands are refused by name.
             readonly = readonly or not writable(sqlite_path(url))
         elif sqlite:
             make_file(sqlite_path(url))
             if not writable(sqlite_path(url)):
                 raise DatabaseError(f"Cannot write {sqlite_path(url)}: {NO_WRITING}.")
-        database = cls(home, url, readonly=readonly, checkpointing=checkpointing)
+        database = cls(home, url, readonly=readonly, checkpointing=checkpointing, wait_s=wait_s)
         try:
             database._check_schema()
         except BaseException:
@@ -140,7 +157,7 @@ class Database:
         """The file it watches is not the one that lies there now."""
         if self._watcher is None or self.dialect != "sqlite":
             return False
-        return bool(self._watcher.info["file"] != file_identity(Path(self._location)))
+        return bool(self._watcher.info["files"] != database_files(Path(self._location)))
 
     def schema(self) -> int | None:
         """The schema the database is at, None where it holds no tables of ours."""
@@ -197,8 +214,12 @@ class Database:
         except IntegrityError:
             raise
         except DBAPIError as error:
-            reason = str(error.orig).splitlines()[0] if error.orig else str(error)
-            raise DatabaseError(_sentence(verb, self._location, reason)) from error
+            reason = (str(error.orig) or str(error)).splitlines()[0]
+            away = isinstance(error, OperationalError | InterfaceError) and (
+                self.dialect != "sqlite" or bool(_AWAY.search(reason))
+            )
+            kind = DatabaseAwayError if away else DatabaseError
+            raise kind(_sentence(verb, self._location, reason)) from error
         except UnicodeDecodeError as error:  # SQLite names what it cannot read in its own words
             reason = "malformed text"
             raise DatabaseError(_sentence(verb, self._location, reason)) from error
@@ -286,10 +307,30 @@ def _explained(location: str, reason: str) -> str:
     """What SQLite or PostgreSQL said, with what to do about it where we know."""
     if "unable to open" in reason:
         return _unopened(Path(location), reason)
+    if "disk I/O" in reason:
+        return _unreadable(Path(location), reason)
     for words, sentence in _KNOWN_REASONS:
         if words.search(reason):
             return sentence.format(reason=reason)
     return reason
+
+
+def _unreadable(path: Path, reason: str) -> str:
+    """Why the disk seems to fail: a full one, a part that is gone, or really the disk."""
+    if shutil.disk_usage(path.parent).free < ROOM_BYTES:
+        return f"{reason}. Free some space on the disk and go on."
+    beside = [path.with_name(path.name + part) for part in LOG_PARTS]
+    gone = [part.name for part in beside if not part.exists()]
+    if gone:
+        return (
+            f"{' and '.join(gone)} beside it {'was' if len(gone) == 1 else 'were'} removed while "
+            "it was in use. It answers again once all that had it open let go of it, and lacks "
+            "what was written last; `hdtui db check` says whether it is sound."
+        )
+    return (
+        f"{reason}. The disk or what lies on it is damaged: the system's log says more, "
+        "`hdtui db check` whether the database is sound."
+    )
 
 
 def _unopened(path: Path, reason: str) -> str:

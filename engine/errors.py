@@ -49,6 +49,10 @@ class DatabaseError(HdtuiError):
     """A database that is locked for too long, corrupt or of another version."""
 
 
+class DatabaseAwayError(DatabaseError):
+    """A database that does not answer now and may later: locked, moved, restarting, disk full."""
+
+
 class RunError(HdtuiError):
     """A run that does not exist or is in the wrong state for what was asked."""
 

@@ -1,8 +1,8 @@
 """What a run reports becomes rows: one transaction a report, refused once the attempt is stale.
 
 Reports between two transactions are merged. A checkpoint is written down at once, together with
-every number that was reported before it. When the database does not answer (a full disk, a lock)
-the reports wait and work goes on; after ``PATIENCE_S`` the run fails.
+every number that was reported before it. When the database does not answer (a full disk, a lock, a
+restarting server) the reports wait and work goes on; after ``PATIENCE_S`` the run fails.
 """
 
 import logging
@@ -16,7 +16,7 @@ from db.queries import artifacts, attempts, evaluations, metrics
 from db.queries.runs import insert_event
 from db.records import NewEpisode, Run
 from db.session import Database
-from engine.errors import DatabaseError
+from engine.errors import DatabaseAwayError
 from engine.events import (
     ArtifactWritten,
     CheckpointWritten,
@@ -27,6 +27,7 @@ from engine.events import (
     Progress,
     Result,
 )
+from engine.workers.patience import PATIENCE_S
 from engine.workers.wording import amount, printable
 from engine.workers.workspace import Workspace
 
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 FLUSH_EVERY_S = 0.5
-PATIENCE_S = 300.0
+AWAY_SHARE = 0.1
+"""Of a work's time, what may be spent on asking a database that does not answer."""
 LOG_EVERY_S = 10.0
 GAP_WEIGHT = 0.2
 CHECKPOINTS_KEPT = 3
@@ -76,6 +78,7 @@ class Recorder:
         self._reported: float | None = None
         self._gap_s: float | None = None
         self._pending = _Pending()
+        self._away_until = clock()
 
     def report(self, event: Event) -> None:
         """Take an event; StaleAttemptError when this attempt may not write any more."""
@@ -91,16 +94,23 @@ class Recorder:
 
     def flush(self) -> None:
         """Write everything in one transaction, or keep it for later if the database is away."""
-        self._flushed = self._clock()
+        asked = self._flushed = self._clock()
+        if asked < self._away_until:
+            return
         try:
             self.write()
-        except DatabaseError as error:
-            if self._clock() - self._answered > PATIENCE_S:
+        except DatabaseAwayError as error:
+            now = self._clock()
+            if now - self._answered > PATIENCE_S:
                 raise
+            self._away_until = now + (now - asked) / AWAY_SHARE
             logger.warning("reports wait: %s", error)
 
     def write(self) -> None:
-        """Write everything in one transaction; DatabaseError where that fails."""
+        """Write everything in one transaction; DatabaseError where that fails.
+
+        Nothing that waits is lost by a failure: it is written with the next transaction.
+        """
         pending = self._pending
         run_id = self._run.id
         forgotten: list[str] = []

@@ -4,7 +4,6 @@ import errno
 import json
 import logging
 import signal
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from engine.files import remove_partial_files, write_text
 from engine.workers.jobs.job import Job, check_file
 from engine.workers.jobs.kinds import run_job
 from engine.workers.liveness import this_process
+from engine.workers.patience import PATIENCE_S, WAIT_S, patiently
 from engine.workers.provenance import provenance
 from engine.workers.recorder import Recorder
 from engine.workers.states import sources
@@ -28,7 +28,7 @@ from engine.workers.wording import amount, printable
 from engine.workers.workspace import Workspace
 
 EXIT_FINISHED, EXIT_FAILED, EXIT_STALE, EXIT_STOPPED = 0, 1, 3, 4
-FAREWELL_TIMEOUT_S = 60.0
+FAILURE_WAITS_S = 60.0
 
 logger = logging.getLogger("hdtui.worker")
 
@@ -63,9 +63,9 @@ def work(workspace: Workspace, run_id: int, token: str) -> int:
     record of the end, the exit code says so.
     """
     stop = StopFlag()
-    database = Database.open(workspace.home, create=False)
+    database = patiently(lambda: Database.open(workspace.home, create=False, wait_s=WAIT_S))
     try:
-        run = _begin(database, run_id, token)
+        run = patiently(lambda: _begin(database, run_id, token))
         recorder = Recorder(database, workspace, run, token)
         outcome = _outcome(lambda: _job(database, workspace, run, recorder, stop), run, stop)
         _leave(database, run, recorder, outcome)
@@ -100,7 +100,7 @@ def _job(
     folder = workspace.run_folder(run.id)
     folder.mkdir(parents=True, exist_ok=True)
     remove_partial_files(folder)
-    inputs = {each.id: each for each in list_runs(database, ids=run.inputs)}
+    inputs = {each.id: each for each in patiently(lambda: list_runs(database, ids=run.inputs))}
     document = {
         "run": run.id,
         "kind": run.kind,
@@ -125,12 +125,13 @@ def _job(
         should_stop=should_stop,
         resume_from=_checkpoint(database, workspace, run),
     )
-    return Job(run, tuple(inputs[i] for i in run.inputs), database, workspace, context)
+    behind = tuple(inputs[number] for number in run.inputs)
+    return Job(run, behind, database, workspace, context, recorder.write)
 
 
 def _checkpoint(database: Database, workspace: Workspace, run: Run) -> Path | None:
     """Where this attempt goes on; CheckpointError where the file is gone or was changed."""
-    checkpoint = artifacts.latest_checkpoint(database, run.id)
+    checkpoint = patiently(lambda: artifacts.latest_checkpoint(database, run.id))
     if checkpoint is None:
         return None
     path = workspace.resolve(checkpoint.path)
@@ -169,19 +170,16 @@ def _sentence(error: Exception) -> str:
 
 
 def _leave(database: Database, run: Run, recorder: Recorder, outcome: Outcome) -> None:
-    """Write what is left and the exit record; try for a while if the database is away."""
-    deadline = time.monotonic() + FAREWELL_TIMEOUT_S
-    while True:
-        try:
-            recorder.write()
-            _record_exit(database, run, outcome)
-        except DatabaseError as error:
-            if time.monotonic() > deadline:
-                raise
-            logger.warning("cannot leave yet: %s", error)
-            time.sleep(1.0)
-        else:
-            return
+    """Write what is left and the exit record, once the database takes it.
+
+    A failure waits for less: what failed is often the disk, and its slot is wanted.
+    """
+
+    def farewell() -> None:
+        recorder.write()
+        _record_exit(database, run, outcome)
+
+    patiently(farewell, FAILURE_WAITS_S if outcome.state is RunState.FAILED else PATIENCE_S)
 
 
 def _record_exit(database: Database, run: Run, outcome: Outcome) -> None:
@@ -199,7 +197,9 @@ def _record_exit(database: Database, run: Run, outcome: Outcome) -> None:
             reason=reason,
             exit_code=outcome.exit_code,
         )
-        if not ended:
+        # A server may have kept the record and been gone before it could say so.
+        known = (now.attempt, now.state) == (run.attempt, outcome.state)
+        if not ended and not known:
             raise StaleAttemptError(f"Run {run.id} was closed by somebody else.")
         level = "error" if outcome.state is RunState.FAILED else "info"
         detail = reason or text

@@ -48,7 +48,7 @@ def do(database: Database, run: Run, attempt: int = 1) -> None:
     """What a worker does with the run."""
     folder = database.home / "runs" / str(run.id)
     context = StageContext(folder, attempt, lambda event: None, lambda: False)
-    job = Job(run, (), database, Workspace(database.home), context)
+    job = Job(run, (), database, Workspace(database.home), context, lambda: None)
     (mutation if run.kind is RunKind.MUTATION else generation).run(job)
 
 

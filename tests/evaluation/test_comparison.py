@@ -191,7 +191,7 @@ def test_an_evaluation_groups_its_robots_as_claims_do(story: Story, tmp_path: Pa
     evaluation = queue_run(story.database, NewRun(RunKind.EVALUATION, "e", {}, 1, robot_sets=sets))
     inputs = tuple(get_run(story.database, each) for each in (teacher, student))
     context = StageContext(tmp_path, 1, lambda event: None, lambda: False)
-    assert _groups(Job(evaluation, inputs, story.database, home, context)) == {
+    assert _groups(Job(evaluation, inputs, story.database, home, context, lambda: None)) == {
         "train": [each.digest for each in story.robots[:2]],
         "unseen": [each.digest for each in story.robots[2:]],
         "robots": [each.digest for each in mutants],

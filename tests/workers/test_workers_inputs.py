@@ -46,7 +46,7 @@ def claimed(database: Database, run: Run) -> Recorder:
 def collector(database: Database, run: Run) -> Job:
     """The job of a run that reads what ``run`` made."""
     context = StageContext(database.home, 1, lambda event: None, lambda: False)
-    return Job(run, (run,), database, Workspace(database.home), context)
+    return Job(run, (run,), database, Workspace(database.home), context, lambda: None)
 
 
 def _save_for_ever(home: str, run_id: int, token: str, first: int) -> None:

@@ -157,7 +157,7 @@ def test_a_body_under_two_names_is_trained_once_and_mutated_under_both(
     assert made.size == 2
     new = NewRun(RunKind.MUTATION, "m", {}, seed=1, robot_sets=("twins",))
     context = StageContext(tmp_path, 1, lambda event: None, lambda: False)
-    job = Job(queue_run(database, new), (), database, workspace, context)
+    job = Job(queue_run(database, new), (), database, workspace, context, lambda: None)
     assert len(job.robots()) == 1
     assert [robot.name for robot in job.named_robots()] == [ROBOTS[0].name, "twin"]
     found = list(each_mutant(job.named_robots(), 4, seed=1))

@@ -11,6 +11,6 @@ def run(job: Job) -> None:
     """Collect from the input teacher on all robots of the run's sets, or repair what was."""
     teacher = job.artifact(job.input(RunKind.TEACHER), "policy")
     config = job.config(CollectionConfig)
-    written = list_artifacts(job.database, job.run.id)
+    written = job.ask(lambda database: list_artifacts(database, job.run.id))
     recorded = next((file.sha256 for file in written if file.kind == "expert_data"), None)
     collect_expert_data(config, teacher, job.robots(), job.context, recorded)

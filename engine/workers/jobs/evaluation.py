@@ -3,13 +3,15 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from db.queries.artifacts import list_artifacts
 from db.queries.evaluations import set_policies
 from db.queries.robots import list_robots, list_sets
 from db.queries.runs import list_runs
-from db.records import Run, RunKind
+from db.records import Robot, Run, RunKind
+from db.session import Database
 from engine.config.evaluation import EvaluationConfig
 from engine.deployment.actors import DeployedActors
 from engine.errors import UsageError
@@ -37,9 +39,8 @@ def run(job: Job) -> None:
     policies = {label: _actors(job, policy) for label, policy in labels.items()}
     policies |= dict(_from_file(each) for each in job.run.extra.get("files", ()))
     policies |= {name: _baseline(name) for name in job.run.extra.get("baselines", ())}
-    with job.database.write() as session:
-        known = {name: labels[name].id if name in labels else None for name in policies}
-        set_policies(session, job.run.id, known)
+    known = {name: labels[name].id if name in labels else None for name in policies}
+    job.ask(lambda database: _name_policies(database, job.run.id, known))
     config = job.config(EvaluationConfig)
     owners = {name: policy.id for name, policy in labels.items()}
     evaluation = evaluate_policies(config, policies, job.robots(), job.context, owners)
@@ -50,6 +51,11 @@ def run(job: Job) -> None:
     job.context.report(ArtifactWritten("evaluation", "evaluation", path, sha256))
     if any({"teacher", "student"} <= returns.keys() for returns in document["returns"].values()):
         job.context.report(_headline(document, groups))
+
+
+def _name_policies(database: Database, run_id: int, known: Mapping[str, int | None]) -> None:
+    with database.write() as session:
+        set_policies(session, run_id, known)
 
 
 def _labels(inputs: Sequence[Run]) -> dict[str, Run]:
@@ -68,7 +74,7 @@ def _actors(job: Job, policy: Run) -> ActorFactory:
     if policy.kind is RunKind.STUDENT:
         return CheckpointActors(job.artifact(policy, "student"))
     paths: list[Path] = []
-    for artifact in list_artifacts(job.database, policy.id):
+    for artifact in job.ask(lambda database: list_artifacts(database, policy.id)):
         if artifact.kind == "deployed_policy":
             paths.append(job.workspace.resolve(artifact.path))
             check_file(paths[-1], artifact.sha256, policy.id)
@@ -105,15 +111,15 @@ def _groups(job: Job) -> dict[Group, list[str]]:
 
 def _knowledge(job: Job) -> list[Knowledge]:
     """Which robots stand behind the policies of runs, as ``hdtui.services.known_robots`` has it."""
-    sets = {each.name for each in list_sets(job.database)}
-    runs = {run.id: run for run in list_runs(job.database, archived=True)}
+    sets = {each.name for each in job.ask(list_sets)}
+    runs = {run.id: run for run in job.ask(lambda database: list_runs(database, archived=True))}
+
+    def learned_from(database: Database, name: str) -> list[Robot]:
+        return list_robots(database, name, role=TRAINING) or list_robots(database, name)
 
     def digests(behind: Sequence[Run], *kinds: RunKind) -> frozenset[str]:
         names = {name for run in behind if run.kind in kinds for name in run.robot_sets} & sets
-        robots = [
-            list_robots(job.database, name, role=TRAINING) or list_robots(job.database, name)
-            for name in names
-        ]
+        robots = [job.ask(partial(learned_from, name=name)) for name in names]
         return frozenset(robot.digest for own in robots for robot in own)
 
     behind = [_ancestors(each, runs) for each in job.inputs if each.kind in POLICY_KINDS]

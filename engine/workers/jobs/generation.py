@@ -10,7 +10,7 @@ from engine.events import Metrics, Progress, Result
 from engine.morphology.generation import candidates
 from engine.morphology.tree import Morphology
 from engine.workers.jobs.job import Job
-from engine.workers.library import TRAINING, UNSEEN, make_set
+from engine.workers.library import TRAINING, UNSEEN
 from engine.workers.wording import counted
 
 BATCH = 8
@@ -30,7 +30,7 @@ def run(job: Job) -> None:
     robots = _viable_robots(job, config.seed, sum(count for _, _, count in sets))
     for name, role, count in sets:
         members: list[tuple[Morphology, str | None]] = [(next(robots), role) for _ in range(count)]
-        make_set(job.database, job.workspace, name, members, run_id=job.run.id)
+        job.fill_set(name, members)
     text = " and ".join(counted(count, f"{role} robot") for _, role, count in sets)
     job.context.report(Result(float(sum(count for _, _, count in sets)), text))
 

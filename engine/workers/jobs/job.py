@@ -1,11 +1,12 @@
 """What a job has to work with: its run, what it reads, and where its reports go."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from db.queries.artifacts import list_artifacts
-from db.records import Run, RunKind
+from db.records import RobotSet, Run, RunKind
 from db.session import Database
 from engine.config.base import Config
 from engine.distillation.manifest import MANIFEST_NAME
@@ -14,20 +15,38 @@ from engine.events import StageContext
 from engine.files import file_sha256
 from engine.morphology.tree import Morphology
 from engine.workers import library
+from engine.workers.patience import patiently
 from engine.workers.workspace import Workspace
 
 ConfigType = TypeVar("ConfigType", bound=Config)
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One attempt at a run, with its inputs in the order they were queued."""
+    """One attempt at a run, with its inputs in the order they were queued.
+
+    ``settle`` writes down what was reported so far.
+    """
 
     run: Run
     inputs: tuple[Run, ...]
     database: Database
     workspace: Workspace
     context: StageContext
+    settle: Callable[[], None]
+
+    def ask(self, question: Callable[[Database], Answer]) -> Answer:
+        """What the database says, once it does; it knows all that was reported by then.
+
+        ``question`` may be asked again, so what it writes must be one transaction, or hold twice.
+        """
+
+        def settled() -> Answer:
+            self.settle()
+            return question(self.database)
+
+        return patiently(settled)
 
     def config(self, kind: type[ConfigType]) -> ConfigType:
         """The run's configuration, checked; ConfigError where it is not valid."""
@@ -52,7 +71,7 @@ class Job:
 
         RunError where the run has none; CheckpointError where the file is gone or changed.
         """
-        for artifact in list_artifacts(self.database, run.id):
+        for artifact in self.ask(lambda database: list_artifacts(database, run.id)):
             if artifact.kind == kind:
                 path = self.workspace.resolve(artifact.path)
                 check_file(path, artifact.sha256, run.id)
@@ -65,14 +84,26 @@ class Job:
 
     def named_robots(self, role: str | None = None) -> list[Morphology]:
         """As ``robots``, with every name of a body that has several."""
-        found = {
-            (robot.digest, robot.name): robot
-            for name in self.run.robot_sets
-            for robot in library.load_set(self.database, self.workspace, name, role)
-        }
+
+        def loaded(database: Database) -> list[Morphology]:
+            return [
+                robot
+                for name in self.run.robot_sets
+                for robot in library.load_set(database, self.workspace, name, role)
+            ]
+
+        found = {(robot.digest, robot.name): robot for robot in self.ask(loaded)}
         if not found and role is None:
             raise RunError(f"Run {self.run.id} has no robots: {' '.join(self.run.robot_sets)}.")
         return list(found.values())
+
+    def fill_set(self, name: str, members: Sequence[tuple[Morphology, str | None]]) -> RobotSet:
+        """The set that the run makes: robots with their roles, under the name it was asked for."""
+        return self.ask(
+            lambda database: library.make_set(
+                database, self.workspace, name, members, run_id=self.run.id
+            )
+        )
 
 
 def check_file(path: Path, sha256: str, run_id: int) -> None:

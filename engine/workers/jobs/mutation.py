@@ -7,7 +7,7 @@ from engine.errors import RunError, StopRequestedError
 from engine.events import Progress, Result
 from engine.morphology.mutation import each_mutant
 from engine.workers.jobs.job import Job
-from engine.workers.library import TRAINING, make_set
+from engine.workers.library import TRAINING
 from engine.workers.wording import counted
 
 if TYPE_CHECKING:
@@ -38,6 +38,6 @@ def run(job: Job) -> None:
         if len(found) % PROGRESS_EVERY == 0 or len(found) == total:
             job.context.report(Progress(len(found), total, "robots"))
     members: list[tuple[Morphology, str | None]] = [(robot, TRAINING) for robot in found]
-    made = make_set(job.database, job.workspace, name, members, run_id=job.run.id)
+    made = job.fill_set(name, members)
     text = f"{counted(made.size, 'mutant')} of {counted(len(parents), 'robot')}, all valid"
     job.context.report(Result(float(made.size), text))

@@ -24,7 +24,7 @@ def run(job: Job) -> None:
 
 def _teacher(job: Job, collection: Run) -> "Path":
     """The file of the teacher that a collection was made from; RunError where there is none."""
-    inputs = list_runs(job.database, ids=collection.inputs)
+    inputs = job.ask(lambda database: list_runs(database, ids=collection.inputs))
     for teacher in inputs:
         if teacher.kind is RunKind.TEACHER:
             try:

@@ -20,7 +20,7 @@ def run(job: Job) -> None:
     train_teacher(job.config(TeacherConfig), robots, job.context)
     last = [
         series.last_value
-        for series in list_series(job.database, job.run.id)
+        for series in job.ask(lambda database: list_series(database, job.run.id))
         if series.name == "return" and series.robot_digest is None
     ]
     if last and last[0] is not None:
