@@ -39,19 +39,27 @@ def leave_if_idle(database: Database, host: str, pid: int, boot_id: str) -> bool
 
     In one transaction: who queues a run after it finds no supervisor, and starts one.
     """
-    waiting = (RunRow.state == RunState.QUEUED) & func.coalesce(
-        RunRow.queued_boot_id == boot_id, True
-    )
     with database.write() as session:
-        busy = session.scalar(
-            select(func.count()).where(RunRow.host == host, RunRow.state.in_(ACTIVE) | waiting)
-        )
-        if busy:
+        if _busy(session, host, boot_id):
             return False
         session.execute(
             delete(SupervisorRow).where(SupervisorRow.host == host, SupervisorRow.pid == pid)
         )
         return True
+
+
+def work_waits(database: Database, host: str, boot_id: str) -> bool:
+    """A run of this host works or could start: somebody must watch."""
+    with database.read() as session:
+        return _busy(session, host, boot_id)
+
+
+def _busy(session: Session, host: str, boot_id: str) -> bool:
+    waiting = (RunRow.state == RunState.QUEUED) & func.coalesce(
+        RunRow.queued_boot_id == boot_id, True
+    )
+    busy = select(func.count()).where(RunRow.host == host, RunRow.state.in_(ACTIVE) | waiting)
+    return bool(session.scalar(busy))
 
 
 def _record(row: SupervisorRow) -> Supervisor:

@@ -16,6 +16,7 @@ from db.records import Supervisor
 from db.session import Database
 from engine.errors import DatabaseError
 from engine.workers.liveness import host_name, this_process
+from engine.workers.patience import WAIT_S
 from engine.workers.spawn import supervisor_alive
 from engine.workers.supervisor_loop import DEFAULT_SLOTS, WATCH_EVERY_S, Settings, SupervisorLoop
 from engine.workers.workspace import Workspace
@@ -29,7 +30,7 @@ logger = logging.getLogger("hdtui.supervisor")
 
 def supervise(workspace: Workspace) -> None:
     """Be this host's supervisor until there is nothing to do; return at once if there is one."""
-    database = Database.open(workspace.home, checkpointing=True)
+    database = Database.open(workspace.home, checkpointing=True, wait_s=WAIT_S)
     with workspace.supervisor_lock.open("w") as lock:
         if not _take(lock, database):
             return
@@ -42,10 +43,11 @@ def supervise(workspace: Workspace) -> None:
         )
         logger.info("supervisor %d: %d slots", me.pid, settings.slots)
         loop = SupervisorLoop(database, workspace, settings)
-        while _try_tick(loop):
+        while _try_tick(loop, workspace):
             time.sleep(TICK_S)
-        database.checkpoint_log(truncate=True)
-        logger.info("supervisor %d: nothing to do, leaves", me.pid)
+        if workspace.home.is_dir():
+            database.checkpoint_log(truncate=True)
+            logger.info("supervisor %d: nothing to do, leaves", me.pid)
     database.close()
 
 
@@ -59,10 +61,13 @@ def read_slots(database: Database) -> int:
         return DEFAULT_SLOTS
 
 
-def _try_tick(loop: SupervisorLoop) -> bool:
+def _try_tick(loop: SupervisorLoop, workspace: Workspace) -> bool:
     try:
         return loop.tick()
     except DatabaseError as error:
+        if not workspace.home.is_dir():
+            logger.warning("%s is gone; its supervisor leaves", workspace.home)
+            return False
         # Workers go on; whoever reads judges liveness meanwhile.
         logger.warning("the database does not answer: %s", error)
         time.sleep(WATCH_EVERY_S)

@@ -17,6 +17,7 @@ import psutil
 from db.queries import attempts, runs, supervisors
 from db.records import Run, RunState
 from db.session import Database
+from engine.errors import DatabaseAwayError
 from engine.workers.liveness import (
     ProcessIdentity,
     boot_id,
@@ -64,6 +65,7 @@ class SupervisorLoop:
         self._memory = MemoryWatch()
         self._revision: int | None = None
         self._watched = self._beaten = 0.0
+        self._refused = float("-inf")
         self._busy = time.monotonic()
 
     def tick(self) -> bool:
@@ -99,7 +101,18 @@ class SupervisorLoop:
             for run in runs.list_runs(self._database, states=states, archived=True)
             if run.host == host_name()
         ]
-        return [run for run in mine if not self._settle(run)]
+        held: list[Run] = []
+        refusal: DatabaseAwayError | None = None
+        for run in mine:
+            try:
+                over = self._settle(run)
+            except DatabaseAwayError as error:  # the others' workers are to be stopped all the same
+                over, refusal = False, error
+            if not over:
+                held.append(run)
+        if refusal is not None:
+            raise refusal
+        return held
 
     def _settle(self, run: Run) -> bool:
         """True if the run's attempt is over."""
@@ -152,12 +165,24 @@ class SupervisorLoop:
 
     def _stop(self, run: Run, worker: ProcessIdentity) -> None:
         """TERM once, KILL for the whole session after the grace or when asked to."""
-        overdue = _seconds_since(run.stop_requested_at) > self._settings.stop_grace_s
-        if run.kill_requested_at is not None or overdue:
+        if run.kill_requested_at is not None or self._overdue(run):
             logger.info("run %d: killed %d processes", run.id, kill_group(worker))
         elif (run.id, run.attempt) not in self._signalled:
             self._signalled.add((run.id, run.attempt))
             signal_worker(worker)
+
+    def _overdue(self, run: Run) -> bool:
+        """It had its grace, and a database that took its checkpoint all that time."""
+        grace_s = self._settings.stop_grace_s
+        if _seconds_since(run.stop_requested_at) <= grace_s:
+            return False
+        try:
+            with self._database.write():
+                pass
+        except DatabaseAwayError:
+            self._refused = time.monotonic()
+            raise
+        return time.monotonic() - self._refused > grace_s
 
     def _schedule(self, active: list[Run]) -> bool:
         """Start what can start; True if anything was started."""

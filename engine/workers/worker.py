@@ -14,7 +14,7 @@ from db.queries.runs import get_run, insert_event, list_runs
 from db.records import Run, RunState
 from db.session import Database
 from engine.errors import DatabaseError, HdtuiError, StaleAttemptError, StopRequestedError
-from engine.events import StageContext
+from engine.events import Event, StageContext
 from engine.files import remove_partial_files, write_text
 from engine.workers.jobs.job import Job, check_file
 from engine.workers.jobs.kinds import run_job
@@ -23,6 +23,7 @@ from engine.workers.patience import PATIENCE_S, WAIT_S, patiently
 from engine.workers.provenance import provenance
 from engine.workers.recorder import Recorder
 from engine.workers.states import sources
+from engine.workers.supervision import Supervision
 from engine.workers.verdict import EXIT_UNWRITTEN
 from engine.workers.wording import amount, printable
 from engine.workers.workspace import Workspace
@@ -67,8 +68,12 @@ def work(workspace: Workspace, run_id: int, token: str) -> int:
     try:
         run = patiently(lambda: _begin(database, run_id, token))
         recorder = Recorder(database, workspace, run, token)
-        outcome = _outcome(lambda: _job(database, workspace, run, recorder, stop), run, stop)
+        supervision = Supervision(database, workspace)
+        outcome = _outcome(
+            lambda: _job(database, workspace, run, recorder, supervision, stop), run, stop
+        )
         _leave(database, run, recorder, outcome)
+        supervision.look(at_once=True)
     except StaleAttemptError as error:
         logger.error("%s", error)
         return EXIT_STALE
@@ -95,7 +100,12 @@ def _begin(database: Database, run_id: int, token: str) -> Run:
 
 
 def _job(
-    database: Database, workspace: Workspace, run: Run, recorder: Recorder, stop: StopFlag
+    database: Database,
+    workspace: Workspace,
+    run: Run,
+    recorder: Recorder,
+    supervision: Supervision,
+    stop: StopFlag,
 ) -> Job:
     folder = workspace.run_folder(run.id)
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,14 +124,19 @@ def _job(
     }
     write_text(folder / "config.json", json.dumps(document, indent=1) + "\n")
 
+    def report(event: Event) -> None:
+        recorder.report(event)
+        supervision.look()
+
     def should_stop() -> bool:
         recorder.breathe()
+        supervision.look()
         return stop.set
 
     context = StageContext(
         folder=folder,
         attempt=run.attempt,
-        report=recorder.report,
+        report=report,
         should_stop=should_stop,
         resume_from=_checkpoint(database, workspace, run),
     )

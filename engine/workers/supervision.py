@@ -1,0 +1,76 @@
+"""Who watches the watcher: every worker, and whoever looks, brings a lost supervisor back."""
+
+import fcntl
+import logging
+import time
+from collections.abc import Callable
+
+from db.queries.supervisors import get_supervisor, work_waits
+from db.session import Database
+from engine.errors import DatabaseAwayError, RunError
+from engine.workers.liveness import boot_id, host_name
+from engine.workers.spawn import start_supervisor, supervisor_alive
+from engine.workers.workspace import Workspace
+
+LOOK_EVERY_S = 5.0
+TRY_EVERY_S = 15.0
+LOG_BYTES = 64 << 20
+"""How long SQLite's log may grow while no supervisor moves it into the database."""
+
+logger = logging.getLogger("hdtui.worker")
+
+
+def attend(database: Database) -> bool:
+    """Start a supervisor where runs of this host wait or work and none lives; True if started.
+
+    RunError where it cannot be started; runs that work go on without it.
+    """
+    if database.readonly or supervisor_alive(get_supervisor(database, host_name())):
+        return False
+    if not work_waits(database, host_name(), boot_id()):
+        return False
+    start_supervisor(Workspace(database.home))
+    return True
+
+
+class Supervision:
+    """A worker's look at its supervisor, now and then."""
+
+    def __init__(
+        self,
+        database: Database,
+        workspace: Workspace,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database, self._workspace, self._clock = database, workspace, clock
+        self._next_look = clock() + LOOK_EVERY_S
+
+    def look(self, *, at_once: bool = False) -> None:
+        """Bring the supervisor back if it is due to look and there is none; never raises."""
+        now = self._clock()
+        if now < self._next_look and not at_once:
+            return
+        self._next_look = now + LOOK_EVERY_S
+        try:
+            if attend(self._database):
+                logger.info("the supervisor was gone; another is started")
+        except (RunError, DatabaseAwayError) as error:
+            self._next_look = now + TRY_EVERY_S
+            logger.warning("%s", error)
+            self._bound_log()
+
+    def _bound_log(self) -> None:
+        """Do what the supervisor does for SQLite's log, if nobody else does.
+
+        One process at a time may: a log that two reset at once can be damaged by SQLite before
+        3.51.3. Whoever holds the supervisor's lock is that one.
+        """
+        log = self._workspace.database_path.with_name("hdtui.db-wal")
+        try:
+            if self._database.dialect != "sqlite" or log.stat().st_size < LOG_BYTES:
+                return
+            with self._workspace.supervisor_lock.open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._database.checkpoint_log()
+        except (OSError, DatabaseAwayError) as error:  # the log grows on; the disk says when
+            logger.warning("SQLite's log is %s and cannot be moved: %s", log, error)
