@@ -70,6 +70,13 @@ class SupervisorLoop:
 
     def tick(self) -> bool:
         """Look after every run of this host; False when there was nothing to do for long."""
+        try:
+            return self._tick()
+        except DatabaseAwayError:
+            self._refused = time.monotonic()
+            raise
+
+    def _tick(self) -> bool:
         now = time.monotonic()
         revision = self._database.revision()
         reaped = self._reap()
@@ -176,12 +183,8 @@ class SupervisorLoop:
         grace_s = self._settings.stop_grace_s
         if _seconds_since(run.stop_requested_at) <= grace_s:
             return False
-        try:
-            with self._database.write():
-                pass
-        except DatabaseAwayError:
-            self._refused = time.monotonic()
-            raise
+        with self._database.write() as session:
+            session.connection()  # only now does the transaction begin, or is refused
         return time.monotonic() - self._refused > grace_s
 
     def _schedule(self, active: list[Run]) -> bool:

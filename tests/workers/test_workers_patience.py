@@ -217,3 +217,4 @@ def test_a_supervisor_whose_workspace_is_gone_leaves(
     workspace.home.rename(workspace.home.with_name("elsewhere"))
     until(lambda: not supervisor.is_running() or is_zombie(supervisor))
     assert not workspace.home.exists(), "and does not make it anew"
+    workspace.home.with_name("elsewhere").rename(workspace.home)
