@@ -114,9 +114,9 @@ def test_a_lock_stops_neither_the_work_nor_a_stop(database: Database, workspace:
         time.sleep(10)
     working(database, run)
     series = list_series(database, run.id)[0]
-    during = [each for each in read_points(database, series.id).wall_s if each < began_s + 10]
-    # A batch of candidates takes about a second; asking takes a tenth of the time.
-    assert len(during) > 4
+    wall_s = read_points(database, series.id).wall_s
+    # A batch of candidates takes about a second, on a machine full of work three.
+    assert sum(began_s + 1 < each < began_s + 10 for each in wall_s) >= 2
     request_stop(database, run.id)
     with locked(workspace.database_path):
         assert get_run(database, run.id).state is RunState.STOPPING
