@@ -207,7 +207,10 @@ class Robot:
 
 @dataclass(frozen=True)
 class RobotSet:
-    """A named, ordered list of robots; ``role`` is training, unseen, or None where mixed."""
+    """A named, ordered list of robots; ``role`` is training, unseen, or None where mixed.
+
+    ``roles`` are all that its robots have in it; a robot that was only marked has none.
+    """
 
     id: int
     name: str
@@ -215,6 +218,7 @@ class RobotSet:
     size: int
     digest: str
     created_at: datetime
+    roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

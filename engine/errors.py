@@ -9,6 +9,14 @@ class UsageError(HdtuiError):
     """A command, key or name that cannot be used: exit code 2, nothing was created."""
 
 
+class RoleNotAllowedError(UsageError):
+    """A robot set that is not for training was named to learn from; ``role`` would allow it."""
+
+    def __init__(self, sentence: str, role: str) -> None:
+        super().__init__(sentence)
+        self.role = role
+
+
 class ConfigError(UsageError):
     """A configuration file, key or value that is not valid."""
 

@@ -1,6 +1,7 @@
 """How the cockpit writes numbers, durations, times and names; unknown is ``·``, never 0."""
 
 import math
+import shlex
 import unicodedata
 from datetime import datetime
 
@@ -206,3 +207,11 @@ def shorten(name: str, width: int) -> str:
     head = width // 2
     tail = width - 1 - head
     return f"{name[:head]}…{name[len(name) - tail :]}"
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a row, quoted ones as one; while a quote is open, those between blanks."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()

@@ -191,7 +191,9 @@ def _set_record(session: Session, row: RobotSetRow) -> RobotSet:
         ).all()
     )
     role = next(iter(roles)) if len(roles) == 1 else None
-    return RobotSet(row.id, row.name, role, sum(roles.values()), row.digest, row.created_at)
+    size = sum(roles.values())
+    known = tuple(sorted(each for each in roles if each is not None))
+    return RobotSet(row.id, row.name, role, size, row.digest, row.created_at, known)
 
 
 def robot_record(row: RobotRow) -> Robot:

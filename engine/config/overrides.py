@@ -104,6 +104,41 @@ def validated(config: type[ConfigType], document: Mapping[str, Any], source: str
         raise ConfigError(f"{source} {key}: {found}{message}") from error
 
 
+def flat(config: BaseModel, prefix: str = "") -> dict[str, Any]:
+    """Values by dotted key."""
+    found: dict[str, Any] = {}
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        if isinstance(value, BaseModel):
+            found.update(flat(value, f"{prefix}{name}."))
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
+
+
+def plain(value: Any) -> str:
+    """A value as ``--set`` takes it."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and value == int(value) and abs(value) < 1e15:
+        return str(int(value))
+    return json.dumps(value, default=list)
+
+
+def differences(start: Config, wanted: Config) -> dict[str, Any]:
+    """The settings that make ``wanted`` of ``start``: first those that name its networks.
+
+    What follows from the names is left out, as applying the names brings it.
+    """
+    there, here = flat(start), flat(wanted)
+    naming = {key: here[key] for key in start.NAMING if key in here and here[key] != there[key]}
+    named = flat(start.renamed(naming))
+    others = {
+        key: value for key, value in here.items() if key not in naming and named[key] != value
+    }
+    return naming | others
+
+
 def _flattened(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in document.items():
         if isinstance(value, Mapping):

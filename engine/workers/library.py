@@ -3,6 +3,7 @@
 Loads neither torch nor mujoco: whether a robot can stand is for the generation stage to find out.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -22,6 +23,8 @@ from engine.morphology.tree import Morphology
 from engine.workers.workspace import Workspace
 
 TRAINING, UNSEEN = "training", "unseen"
+MARKED = "marked-"
+"""How the names of sets begin that hold just the robots somebody named."""
 UNIMAL_VARIABLE = "HDTUI_UNIMAL_DIR"
 BUILT_IN_SETS = {
     "unimal8": (
@@ -142,6 +145,39 @@ def select_into_set(
     check_set_name(name)
     numbers = [queries.get_robot(database, robot).id for robot in robots]
     return queries.create_set(database, name, [(number, role) for number in numbers])
+
+
+def marked_set(database: Database, robots: Iterable[Robot]) -> RobotSet:
+    """The set of just these robots, none of which has a role in it.
+
+    The same robots make the same set from every screen and command; one that an earlier version
+    named otherwise goes on.
+    """
+    marked = sorted({(robot.name, robot.digest, robot.id) for robot in robots})
+    bodies = [each[:2] for each in marked]
+    for known in queries.list_sets(database):
+        if known.name.startswith(MARKED) and known.size == len(marked) and not known.roles:
+            there = [
+                (robot.name, robot.digest) for robot in queries.list_robots(database, known.name)
+            ]
+            if sorted(there) == bodies:
+                return known
+    digest = hashlib.sha256(repr(bodies).encode()).hexdigest()[:7]
+    members = [(number, None) for *_, number in marked]
+    return queries.create_set(database, f"{MARKED}{digest}", members)
+
+
+def learning_robots(database: Database, names: Iterable[str]) -> list[Robot]:
+    """The robots that somebody learns from who is given these sets, set by set.
+
+    Those with the role training; all of a set in which none has it.
+    """
+    return [
+        robot
+        for name in names
+        for robot in queries.list_robots(database, name, role=TRAINING)
+        or queries.list_robots(database, name)
+    ]
 
 
 def export_set(database: Database, workspace: Workspace, name: str, folder: Path) -> list[Path]:

@@ -1,19 +1,21 @@
 """A whole pipeline as queued runs, each reading what earlier ones make."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from db.queries.robots import list_robots
-from db.queries.runs import insert_pipeline, insert_run, list_runs
-from db.records import NewRun, Pipeline, Run, RunKind
+from db.queries.runs import insert_pipeline, insert_run, list_pipelines, list_runs
+from db.records import Pipeline, Run, RunKind
 from db.session import Database
 from engine.config.base import Config
 from engine.config.presets import PRESETS, PipelineConfig
 from engine.errors import ConfigError
 from engine.workers.commands import ensure_supervisor
-from engine.workers.library import UNSEEN, resolve_set
+from engine.workers.inherited import check_grounds_of_pipeline
+from engine.workers.library import TRAINING, UNSEEN, resolve_set
 from engine.workers.liveness import boot_id
+from engine.workers.robot_roles import check_roles
+from engine.workers.stages import MUTANTS, StageRequest, built_run, warn
 from engine.workers.workspace import Workspace
 
 GENERATED = "generated"
@@ -22,12 +24,27 @@ GENERATED = "generated"
 
 @dataclass(frozen=True)
 class RobotSets:
-    """The sets a pipeline works on; ``made`` are those its generation run fills."""
+    """The sets a pipeline works on; ``made`` are those its generation run fills, by role.
+
+    Where no robots are kept unseen, ``unseen`` is empty.
+    """
 
     training: str
     unseen: str
     mutants: str
     made: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A run of a pipeline: its settings, and the earlier ones that it reads, by kind."""
+
+    kind: RunKind
+    config: Config
+    reads: Sequence[RunKind] = ()
+    sets: Sequence[str] = ()
+    fills: Mapping[str, str] | None = None
+    baselines: tuple[str, ...] = ()
 
 
 def queue_pipeline(
@@ -38,101 +55,112 @@ def queue_pipeline(
     robots: str | None = None,
     name: str | None = None,
     study: str | None = None,
+    allowed_roles: Collection[str] = (),
 ) -> tuple[Pipeline, list[Run]]:
     """Queue every stage at once and see that somebody starts them; the runs in that order.
 
     ``robots`` names a set to train on; without one, robots are generated. Robots never trained on
     are those of the set with that role, else generated. ``study`` groups the runs with others that
-    answer the same question. UnknownRobotSetError (nothing is queued) where no set has that name;
-    ConfigError where the teacher could not go on to mutants.
+    answer the same question. Nothing is queued where UnknownRobotSetError says that no set has that
+    name, RoleNotAllowedError that it is not for training, ConfigError that the teacher could not go
+    on to mutants or to another stage's ground.
     """
+    config = config.seeded().grounded()
+    _check_settings(config)
+    unseen_given = False
+    if robots is not None:
+        resolve_set(database, Workspace(database.home), robots)
+        check_roles(database, [robots], allowed_roles)
+        unseen_given = bool(list_robots(database, robots, role=TRAINING, limit=1)) and bool(
+            list_robots(database, robots, role=UNSEEN, limit=1)
+        )
+    preset = preset or _preset_name(config)
+    label = name or _free_label(database, f"{preset}-{robots or GENERATED}", config.seed)
+    with database.write() as session:
+        pipeline = insert_pipeline(session, label, preset, robots or GENERATED, config.seed)
+        queued: dict[RunKind, int] = {}
+        for step in _steps(config, _robot_sets(pipeline.id, config, robots, unseen_given)):
+            request = StageRequest(
+                step.kind,
+                step.config,
+                name=_name_of(label, step.kind, config.seed),
+                study=study or "",
+                inputs=tuple(queued[kind] for kind in step.reads if kind in queued),
+                baselines=step.baselines,
+                fills=step.fills or {},
+            )
+            new = built_run(request, step.sets, pipeline=pipeline.id)
+            queued[step.kind] = insert_run(session, new, boot_id()).id
+    ensure_supervisor(database.home)
+    runs = list_runs(database, pipeline=pipeline.id, newest_first=False)
+    if robots is not None:
+        warn(database, next(run for run in runs if run.kind is RunKind.TEACHER))
+    return pipeline, runs
+
+
+def _check_settings(config: PipelineConfig) -> None:
     if config.teacher.network.kind == "single_mlp":
         raise ConfigError(
             "a pipeline acts on mutants and unseen robots, which one MLP per robot"
             " (teacher.network.kind=single_mlp) does not know; run teach, collect and distill"
         )
-    unseen_given = False
-    if robots is not None:
-        resolve_set(database, Workspace(database.home), robots)
-        unseen_given = bool(list_robots(database, robots, role=UNSEEN, limit=1))
-    preset = preset or _preset_name(config)
-    config = config.seeded().grounded()
-    label = name or f"{preset}-{robots or GENERATED}-s{config.seed}"
-    with database.write() as session:
-        pipeline = insert_pipeline(session, label, preset, robots or GENERATED, config.seed)
-        queued: dict[RunKind, int] = {}
-        for stage in _stages(config, _robot_sets(pipeline.id, robots, unseen_given)):
-            inputs = tuple(queued[kind] for kind in stage.reads if kind in queued)
-            new = replace(stage.run(label, pipeline.id, inputs), group=study or None)
-            queued[stage.kind] = insert_run(session, new, boot_id()).id
-    ensure_supervisor(database.home)
-    return pipeline, list_runs(database, pipeline=pipeline.id, newest_first=False)
+    tasks = {"collection": config.collection.task, "evaluation": config.evaluation.task}
+    check_grounds_of_pipeline(config.teacher.task.name, tasks)
 
 
 def _preset_name(config: PipelineConfig) -> str:
-    known = (name for name, each in PRESETS.items() if each == config)
+    known = (name for name, each in PRESETS.items() if each.seeded().grounded() == config)
     return next(known, "custom")
 
 
-@dataclass(frozen=True)
-class _Stage:
-    kind: RunKind
-    config: Config
-    reads: Sequence[RunKind]
-    sets: Sequence[str]
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-    def run(self, name: str, pipeline: int, inputs: tuple[int, ...]) -> NewRun:
-        return NewRun(
-            kind=self.kind,
-            name=name,
-            config=self.config.model_dump(mode="json"),
-            seed=int(getattr(self.config, "seed", 0)),
-            inputs=inputs,
-            robot_sets=tuple(dict.fromkeys(self.sets)),
-            pipeline=pipeline,
-            device=str(getattr(self.config, "device", "cpu")),
-            extra=dict(self.extra),
-        )
+def _free_label(database: Database, what: str, seed: int) -> str:
+    """What a pipeline is called that is given no name; the second one of a name is numbered."""
+    taken = {pipeline.name for pipeline in list_pipelines(database)}
+    label, number = f"{what}-s{seed}", 1
+    while label in taken:
+        number += 1
+        label = f"{what}-{number}-s{seed}"
+    return label
 
 
-def _robot_sets(pipeline: int, robots: str | None, unseen_given: bool) -> RobotSets:
+def _name_of(label: str, kind: RunKind, seed: int) -> str:
+    """The name of a pipeline's run: its kind in that of the pipeline, before the seed."""
+    ending = f"-s{seed}"
+    if label.endswith(ending):
+        return f"{label.removesuffix(ending)}-{kind}{ending}"
+    return f"{label}-{kind}"
+
+
+def _robot_sets(
+    pipeline: int, config: PipelineConfig, robots: str | None, unseen_given: bool
+) -> RobotSets:
     training = robots or f"pipeline{pipeline}-training"
-    unseen = robots if robots and unseen_given else f"pipeline{pipeline}-unseen"
-    made = {} if robots else {"training_set": training}
-    if unseen != robots:
-        made["unseen_set"] = unseen
+    made = {} if robots else {TRAINING: training}
+    if robots and unseen_given:
+        unseen = robots
+    else:
+        unseen = f"pipeline{pipeline}-unseen" if config.generation.unseen_count else ""
+        made |= {UNSEEN: unseen} if unseen else {}
     return RobotSets(training, unseen, f"pipeline{pipeline}-mutants", made)
 
 
-def _stages(config: PipelineConfig, sets: RobotSets) -> list[_Stage]:
-    """The stages in an order in which each comes after what it reads."""
+def _steps(config: PipelineConfig, sets: RobotSets) -> list[_Step]:
+    """The runs in an order in which each comes after what it reads."""
     kind = RunKind
-    both = [sets.training, sets.mutants]
-    seen_and_unseen = [sets.training, sets.unseen]
     # Only who reads generated robots waits for the generation.
-    first = [kind.GENERATION] if "training_set" in sets.made else []
+    first = [kind.GENERATION] if TRAINING in sets.made else []
     last = [kind.GENERATION] if sets.made and not first else []
-    stages = [
-        _Stage(kind.TEACHER, config.teacher, first, [sets.training]),
-        _Stage(
-            kind.MUTATION,
-            config.mutation,
-            first,
-            [sets.training],
-            {"mutant_set": sets.mutants},
-        ),
-        _Stage(kind.COLLECTION, config.collection, [kind.TEACHER, kind.MUTATION], both),
-        _Stage(kind.STUDENT, config.student, [kind.COLLECTION], []),
-        _Stage(
-            kind.EVALUATION,
-            config.evaluation,
-            [kind.TEACHER, kind.STUDENT, *last],
-            seen_and_unseen,
-            {"baselines": ["random"]},
-        ),
-        _Stage(kind.DEPLOYMENT, config.deployment, [kind.STUDENT], [sets.training]),
+    both = [sets.training, sets.mutants]
+    judged = [name for name in (sets.training, sets.unseen) if name]
+    policies = [kind.TEACHER, kind.STUDENT, *last]
+    steps = [
+        _Step(kind.TEACHER, config.teacher, first, [sets.training]),
+        _Step(kind.MUTATION, config.mutation, first, [sets.training], {MUTANTS: sets.mutants}),
+        _Step(kind.COLLECTION, config.collection, [kind.TEACHER, kind.MUTATION], both),
+        _Step(kind.STUDENT, config.student, [kind.COLLECTION]),
+        _Step(kind.EVALUATION, config.evaluation, policies, judged, baselines=("random",)),
+        _Step(kind.DEPLOYMENT, config.deployment, [kind.STUDENT], [sets.training]),
     ]
     if not sets.made:
-        return stages
-    return [_Stage(kind.GENERATION, config.generation, [], [], sets.made), *stages]
+        return steps
+    return [_Step(kind.GENERATION, config.generation, fills=sets.made), *steps]

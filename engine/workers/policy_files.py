@@ -58,6 +58,12 @@ def policy_file_of(document: Mapping[str, Any]) -> PolicyFile:
     )
 
 
+def named_path(document: Mapping[str, Any]) -> Path:
+    """The path that names a written-down policy: the file, or the folder of one file per robot."""
+    paths = [Path(path) for path in document["paths"]]
+    return paths[0] if len(paths) == 1 else paths[0].parent
+
+
 def find_policy_files(
     paths: Sequence[Path], task: str, digests: Collection[str]
 ) -> list[PolicyFile]:

@@ -1,6 +1,5 @@
 """``hdtui adopt FILE``: a teacher that was trained elsewhere becomes a run of this workspace."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +12,7 @@ from engine.errors import UsageError
 from hdtui.cli.launch import queue_and_follow
 from hdtui.cli.options import Detach, Home, Json, Name, open_workspace
 from hdtui.cli.pipeline import check_robot_set
-from hdtui.cli.stages import RobotSets, stage_run
+from hdtui.cli.stages import RobotSets
 
 NoSeed = Annotated[
     int | None, typer.Option("--seed", help="No effect: the file keeps the seed of its training.")
@@ -35,8 +34,8 @@ def adopt_command(
 
     --robots are those it was trained on.
     """
-    from engine.workers.library import resolve_set
     from engine.workers.policy_files import teacher_file
+    from engine.workers.stages import StageRequest
 
     found, written = teacher_file(file)
     try:
@@ -49,8 +48,11 @@ def adopt_command(
     for robot_set in robots:
         check_robot_set(robot_set, home)
     workspace, database = open_workspace(home)
-    for robot_set in robots:
-        resolve_set(database, workspace, robot_set)
-    new_run = stage_run(RunKind.TEACHER, config, name or file.stem, (), robots)
-    new_run = replace(new_run, extra={"file": found.document()})
-    queue_and_follow(workspace, database, new_run, detach=detach, json=json)
+    request = StageRequest(
+        RunKind.TEACHER,
+        config,
+        name=name or file.stem,
+        robots=tuple(robots),
+        adopted=found.document(),
+    )
+    queue_and_follow(workspace, database, request, detach=detach, json=json)

@@ -1,6 +1,5 @@
 """``hdtui deploy``: one small policy file per robot, and copies of it where they are wanted."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
@@ -27,7 +26,7 @@ from hdtui.cli.options import (
 )
 from hdtui.cli.output import safe
 from hdtui.cli.runs import existing
-from hdtui.cli.stages import RunArgument, input_run, marked_set, robot_sets, stage_config, stage_run
+from hdtui.cli.stages import RunArgument, stage_config
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -57,6 +56,8 @@ def deploy_command(
     seed: Seed = None,
 ) -> None:
     """Write one robot's MLP as a file that runs anywhere, with a JSON that explains it."""
+    from engine.workers.stages import StageRequest
+
     words = list(settings or [])
     if file_format is not None:
         known_name(file_format, get_args(DeploymentFormat), "format")
@@ -68,43 +69,22 @@ def deploy_command(
         )
     chosen = stage_config(DeploymentConfig, "deployment", preset, config, words, seed)
     workspace, database = existing(home)
-    input_run(database, student, [RunKind.STUDENT])
-    sets = deployed_sets(workspace, database, robots)
-    new_run = stage_run(RunKind.DEPLOYMENT, chosen, name, (student,), sets, study)
-    run = queue_and_follow(workspace, database, new_run, detach=detach, json=json)
+    request = StageRequest(
+        RunKind.DEPLOYMENT,
+        chosen,
+        preset,
+        name=name or "",
+        study=study or "",
+        inputs=(student,),
+        robots=tuple(robots),
+    )
+    run = queue_and_follow(workspace, database, request, detach=detach, json=json)
     if detach:
         return
     for policy in deployed_files(workspace, database, run):
         written = policy if out is None else copy_deployed(policy, out)
         if not json:
             print(safe(str(written)))
-
-
-def deployed_sets(workspace: "Workspace", database: "Database", words: Sequence[str]) -> list[str]:
-    """Sets of the robots to deploy to; those of files keep the names that their files have.
-
-    Raises:
-        MorphologyError: A file is no robot.
-        UsageError: A word names nothing, or two different robots have one name.
-    """
-    from db.queries.robots import list_robots
-    from engine.morphology.mjcf import load_robot
-    from engine.workers.library import add_to_library
-
-    files = [load_robot(Path(word)) for word in words if word.endswith(".xml")]
-    others = [word for word in words if not word.endswith(".xml")]
-    sets = robot_sets(workspace, database, others) if others else []
-    if files:
-        rows = add_to_library(database, workspace, files)
-        sets.append(marked_set(database, rows))
-    digests: dict[str, str] = {}
-    for robot in (robot for each in sets for robot in list_robots(database, each)):
-        if digests.setdefault(robot.name, robot.digest) != robot.digest:
-            raise UsageError(
-                f"--robot: two robots are named {robot.name}, {digests[robot.name][:7]} and"
-                f" {robot.digest[:7]}, and files are named after robots; deploy them one by one"
-            )
-    return sets
 
 
 def deployed_files(workspace: "Workspace", database: "Database", run: Run) -> list[Path]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from db.records import NewRun, Run, RunKind, RunState
+from db.records import Run, RunKind, RunState
 from engine.config.base import Config
 from engine.config.overrides import with_assignments, with_file, with_settings
 from hdtui.cli.follow import follow
@@ -16,6 +16,7 @@ from hdtui.cli.runs import run_summary
 
 if TYPE_CHECKING:
     from db.session import Database
+    from engine.workers.stages import StageRequest
     from engine.workers.workspace import Workspace
 
 ConfigType = TypeVar("ConfigType", bound=Config)
@@ -36,16 +37,22 @@ def configured(
 
 
 def queue_and_follow(
-    workspace: "Workspace", database: "Database", new_run: NewRun, *, detach: bool, json: bool
+    workspace: "Workspace",
+    database: "Database",
+    request: "StageRequest",
+    *,
+    detach: bool,
+    json: bool,
 ) -> Run:
     """Queue one run, start a supervisor, and wait for the end unless told to leave it alone.
 
     Leaves with exit code 1 where the run did not finish.
     """
-    from engine.workers.commands import queue
+    from engine.workers.stages import queue_stage
 
-    run = queue(database, new_run)
+    run = queue_stage(database, request)
     say(f"run {run.id}: {run.kind.value} {run.name} queued")
+    say_warnings(database, run)
     if not detach:
         run = follow(database, workspace.home, [run.id])[-1]
     if json:
@@ -53,6 +60,15 @@ def queue_and_follow(
     if not detach and run.state is not RunState.FINISHED:
         raise typer.Exit(1)
     return run
+
+
+def say_warnings(database: "Database", run: Run) -> None:
+    """Say what was written down as worth a warning when the run was queued."""
+    from db.queries.runs import list_events
+
+    for event in list_events(database, run_id=run.id):
+        if event.level == "warning":
+            say(f"warning: {event.text}")
 
 
 def run_document(workspace: "Workspace", database: "Database", run: Run) -> dict[str, Any]:

@@ -61,6 +61,14 @@ Study = Annotated[
         "--study", metavar="NAME", help="Study that the run belongs to; study:NAME finds it."
     ),
 ]
+AllowedRoles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-role",
+        metavar="ROLE",
+        help="Learn from a set that is not for training: unseen, or none for one without a role.",
+    ),
+]
 
 
 def home_folder(home: Path | None) -> Path:

@@ -8,8 +8,9 @@ import typer
 from db.records import Run, RunKind, RunState
 from engine.config.presets import preset as named_preset
 from hdtui.cli.follow import follow
-from hdtui.cli.launch import configured
+from hdtui.cli.launch import configured, say_warnings
 from hdtui.cli.options import (
+    AllowedRoles,
     ConfigFile,
     Detach,
     Home,
@@ -36,6 +37,7 @@ def pipeline_command(
     ] = None,
     settings: Settings = None,
     config: ConfigFile = None,
+    allow_role: AllowedRoles = None,
     name: Annotated[str | None, typer.Option("--name", help="A name for the runs.")] = None,
     study: Study = None,
     detach: Detach = False,
@@ -45,14 +47,23 @@ def pipeline_command(
 ) -> None:
     """Teacher, mutation, collection, student, evaluation, deployment, each a run."""
     from engine.workers.pipeline import queue_pipeline
+    from hdtui.cli.stages import allowed
 
     chosen = configured(named_preset(preset), config, settings, seed)
     check_robot_set(robots, home)
     workspace, database = open_workspace(home)
     pipeline, runs = queue_pipeline(
-        database, chosen, preset=preset, robots=robots, name=name, study=study
+        database,
+        chosen,
+        preset=preset,
+        robots=robots,
+        name=name,
+        study=study,
+        allowed_roles=allowed(allow_role),
     )
     say(f"pipeline {pipeline.id}: {len(runs)} runs queued in {workspace.home}")
+    for run in runs:
+        say_warnings(database, run)
     if not detach:
         runs = follow(database, workspace.home, [run.id for run in runs])
     if json:

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from db.records import NewRun, Robot, RunKind
+from db.records import Robot, RunKind
 from engine.config.robots import GenerationConfig, MutationConfig
 from engine.errors import RobotError, UsageError
 from engine.workers.wording import counted
 from hdtui.cli.launch import configured, queue_and_follow
 from hdtui.cli.options import (
+    AllowedRoles,
     Detach,
     Home,
     Json,
@@ -68,6 +69,7 @@ def generate_command(
 ) -> None:
     """Grow new robots that can stand and move, by seed, into a set."""
     from engine.workers.library import check_set_name
+    from engine.workers.stages import StageRequest
 
     check_set_name(into)
     known_name(role, ("training", "unseen"), "role")
@@ -77,18 +79,10 @@ def generate_command(
     if role == "unseen":
         counts = {"unseen_count": count}
     config = GenerationConfig.model_validate({**counts, "seed": 1 if seed is None else seed})
-    sets = {f"{role}_set": into} | ({"unseen_set": f"{into}-unseen"} if unseen else {})
+    sets = {role: into} | ({"unseen": f"{into}-unseen"} if unseen else {})
     workspace, database = open_workspace(home)
-    new_run = NewRun(
-        kind=RunKind.GENERATION,
-        name=into,
-        config=config.model_dump(mode="json"),
-        seed=config.seed,
-        group=study or None,
-        device="cpu",
-        extra=dict(sets),
-    )
-    queue_and_follow(workspace, database, new_run, detach=detach, json=json)
+    request = StageRequest(RunKind.GENERATION, config, study=study or "", fills=sets)
+    queue_and_follow(workspace, database, request, detach=detach, json=json)
 
 
 @app.command("import")
@@ -125,6 +119,7 @@ def mutate_command(
         int | None, typer.Option("--per-robot", min=1, help="Mutants of each robot.")
     ] = None,
     settings: Settings = None,
+    allow_role: AllowedRoles = None,
     study: Study = None,
     detach: Detach = False,
     home: Home = None,
@@ -133,7 +128,9 @@ def mutate_command(
 ) -> None:
     """Mutants of a set's robots, each by one to three operations, into a set."""
     from engine.workers.library import check_set_name
+    from engine.workers.stages import MUTANTS, StageRequest
     from hdtui.cli.pipeline import check_robot_set
+    from hdtui.cli.stages import allowed
 
     check_set_name(into)
     if per_robot is not None:
@@ -141,17 +138,15 @@ def mutate_command(
     config = configured(MutationConfig(), None, settings, seed)
     check_robot_set(robots, home)
     workspace, database = open_workspace(home)
-    new_run = NewRun(
-        kind=RunKind.MUTATION,
-        name=into,
-        config=config.model_dump(mode="json"),
-        seed=config.seed,
-        robot_sets=(robots,),
-        group=study or None,
-        device="cpu",
-        extra={"mutant_set": into},
+    request = StageRequest(
+        RunKind.MUTATION,
+        config,
+        study=study or "",
+        robots=(robots,),
+        fills={MUTANTS: into},
+        allowed_roles=allowed(allow_role),
     )
-    queue_and_follow(workspace, database, new_run, detach=detach, json=json)
+    queue_and_follow(workspace, database, request, detach=detach, json=json)
 
 
 @app.command("select")

@@ -7,9 +7,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from db.records import Run
+from engine.config.overrides import differences, plain
 from hdtui.cli.output import safe
 from hdtui.formatting import date_and_time
-from hdtui.services.settings_schema import differences, nearest_preset, plain, start_of
+from hdtui.services.settings_schema import nearest_preset, start_of
 
 
 def print_run(run: Run, sentence: str, home: Path, readers: Iterable[int], now: datetime) -> None:

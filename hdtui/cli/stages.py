@@ -1,22 +1,21 @@
 """One command per stage that trains or judges: teach, collect, distill, evaluate; each a run."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from db.records import NewRun, Robot, Run, RunKind, RunState
-from engine.config.base import Config, TaskName
+from db.records import RunKind
+from engine.config.base import TaskName
 from engine.config.distillation import CollectionConfig, StudentConfig
 from engine.config.evaluation import EvaluationConfig
 from engine.config.presets import stage_preset
 from engine.config.teacher import TeacherConfig
-from engine.errors import RobotError, UsageError
+from engine.errors import UsageError
 from hdtui.cli.launch import ConfigType, configured, queue_and_follow, run_document
 from hdtui.cli.options import (
+    AllowedRoles,
     ConfigFile,
     Detach,
     DeviceName,
@@ -34,18 +33,8 @@ from hdtui.cli.options import (
 from hdtui.cli.output import print_table
 from hdtui.cli.pipeline import check_robot_set
 from hdtui.cli.runs import existing
-from hdtui.services.inherited import (
-    check_ground,
-    check_teachers,
-    collection_of_teacher,
-    evaluation_of_policies,
-    found_in,
-    student_of_collection,
-)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from db.session import Database
     from engine.workers.workspace import Workspace
 
@@ -53,14 +42,6 @@ RunArgument = Annotated[int, typer.Argument(metavar="RUN", min=1, help="Number o
 RobotSets = Annotated[
     list[str], typer.Option("--robots", metavar="SET", help="Robot set; may be repeated.")
 ]
-
-
-_MAKES = {
-    RunKind.TEACHER: "`hdtui teach --robots SET`",
-    RunKind.COLLECTION: "`hdtui collect TEACHER --robots SET`",
-    RunKind.STUDENT: "`hdtui distill COLLECTION`",
-}
-"""Commands whose runs are the inputs of others."""
 
 
 def register(app: typer.Typer) -> None:
@@ -78,71 +59,28 @@ def stage_config(
     file: Path | None,
     settings: Sequence[str] | None,
     seed: int | None,
-    fit: "Callable[[ConfigType], ConfigType] | None" = None,
+    inputs: "tuple[Database, Sequence[int]] | None" = None,
 ) -> ConfigType:
     """A stage's settings from its preset, a file, ``--set`` words and ``--seed``.
 
-    ``fit`` gives the preset what follows from the stage's inputs, for all the others to change.
+    The preset first takes over what follows from ``inputs``, runs of a database.
 
     Raises:
         ConfigError: There is no such preset, or a key or value is not valid.
     """
+    from engine.workers.inherited import found_in, starting_config
+
     base = stage_preset(stage, preset)
+    if inputs is not None:
+        base = starting_config(base, found_in(inputs[0]), inputs[1])
     if not isinstance(base, config):
         raise TypeError(f"preset {preset} holds no {config.__name__} under {stage}")
-    return configured(base if fit is None else fit(base), file, settings, seed)
+    return configured(base, file, settings, seed)
 
 
 def on_device(settings: Sequence[str] | None, device: str | None) -> list[str]:
     """``--set`` words, and ``--device`` as one more."""
     return [*(settings or []), *([] if device is None else [f"device={device}"])]
-
-
-def input_run(database: "Database", run_id: int, kinds: Sequence[RunKind]) -> Run:
-    """A run that may be an input: it exists and is of one of these kinds.
-
-    Raises:
-        RunError: There is no such run.
-        UsageError: It is of another kind, or ended without finishing.
-    """
-    from db.queries.runs import get_run
-
-    run = get_run(database, run_id)
-    if run.kind not in kinds:
-        wanted = " or ".join(kind.value for kind in kinds)
-        raise UsageError(
-            f"run {run_id} is a {run.kind.value}, expected a {wanted};"
-            f" {_MAKES[kinds[0]].format(run=run_id)} makes one"
-        )
-    if run.state.ended and run.state is not RunState.FINISHED:
-        raise UsageError(
-            f"run {run_id} {run.kind.value} is {run.state.value}, expected finished; "
-            f"`hdtui runs resume {run_id}` continues it"
-        )
-    return run
-
-
-def stage_run(
-    kind: RunKind,
-    config: Config,
-    name: str | None,
-    inputs: Sequence[int] = (),
-    robot_sets: Sequence[str] = (),
-    study: str | None = None,
-) -> NewRun:
-    """A stage as a run to queue."""
-    seed = int(getattr(config, "seed", 1))
-    what = "-".join(robot_sets) or "-".join(map(str, inputs))
-    return NewRun(
-        kind=kind,
-        name=name or f"{what}-s{seed}",
-        config=config.model_dump(mode="json"),
-        seed=seed,
-        inputs=tuple(inputs),
-        robot_sets=tuple(robot_sets),
-        group=study or None,
-        device=str(getattr(config, "device", "cpu")),
-    )
 
 
 def teach_command(
@@ -151,6 +89,7 @@ def teach_command(
     settings: Settings = None,
     config: ConfigFile = None,
     device: DeviceName = None,
+    allow_role: AllowedRoles = None,
     name: Name = None,
     study: Study = None,
     detach: Detach = False,
@@ -159,18 +98,23 @@ def teach_command(
     seed: Seed = None,
 ) -> None:
     """Train a teacher for all robots of the sets by PPO."""
-    from engine.workers.library import resolve_set
+    from engine.workers.stages import StageRequest
 
     words = on_device(settings, device)
     chosen = stage_config(TeacherConfig, "teacher", preset, config, words, seed)
+    request = StageRequest(
+        RunKind.TEACHER,
+        chosen,
+        preset,
+        name=name or "",
+        study=study or "",
+        robots=tuple(robots),
+        allowed_roles=allowed(allow_role),
+    )
     for robot_set in robots:
         check_robot_set(robot_set, home)
     workspace, database = open_workspace(home)
-    for robot_set in robots:
-        resolve_set(database, workspace, robot_set)
-    name = name or f"{preset}-{'-'.join(robots)}-s{chosen.seed}"
-    new_run = stage_run(RunKind.TEACHER, chosen, name, (), robots, study)
-    queue_and_follow(workspace, database, new_run, detach=detach, json=json)
+    queue_and_follow(workspace, database, request, detach=detach, json=json)
 
 
 def collect_command(
@@ -179,6 +123,7 @@ def collect_command(
     preset: Preset = "quick",
     settings: Settings = None,
     config: ConfigFile = None,
+    allow_role: AllowedRoles = None,
     name: Name = None,
     study: Study = None,
     detach: Detach = False,
@@ -187,25 +132,23 @@ def collect_command(
     seed: Seed = None,
 ) -> None:
     """Roll a teacher out on robot sets and store what it saw and did."""
-    from engine.workers.library import resolve_set
+    from engine.workers.stages import StageRequest
 
     workspace, database = existing(home)
-    source = input_run(database, teacher, [RunKind.TEACHER])
     chosen = stage_config(
-        CollectionConfig,
-        "collection",
-        preset,
-        config,
-        settings,
-        seed,
-        lambda base: collection_of_teacher(base, source),
+        CollectionConfig, "collection", preset, config, settings, seed, (database, [teacher])
     )
-    check_ground(found_in(database), [source.id], chosen.task)
-    for robot_set in robots:
-        resolve_set(database, workspace, robot_set)
-    check_teachers(database, source, robots)
-    new_run = stage_run(RunKind.COLLECTION, chosen, name, (teacher,), robots, study)
-    queue_and_follow(workspace, database, new_run, detach=detach, json=json)
+    request = StageRequest(
+        RunKind.COLLECTION,
+        chosen,
+        preset,
+        name=name or "",
+        study=study or "",
+        inputs=(teacher,),
+        robots=tuple(robots),
+        allowed_roles=allowed(allow_role),
+    )
+    queue_and_follow(workspace, database, request, detach=detach, json=json)
 
 
 def distill_command(
@@ -222,19 +165,22 @@ def distill_command(
     seed: Seed = None,
 ) -> None:
     """Distil collected behaviour into a student."""
+    from engine.workers.stages import StageRequest
+
     workspace, database = existing(home)
-    source = input_run(database, collection, [RunKind.COLLECTION])
+    words = on_device(settings, device)
     chosen = stage_config(
-        StudentConfig,
-        "student",
-        preset,
-        config,
-        on_device(settings, device),
-        seed,
-        lambda base: student_of_collection(base, found_in(database), source),
+        StudentConfig, "student", preset, config, words, seed, (database, [collection])
     )
-    new_run = stage_run(RunKind.STUDENT, chosen, name, (collection,), study=study)
-    queue_and_follow(workspace, database, new_run, detach=detach, json=json)
+    request = StageRequest(
+        RunKind.STUDENT,
+        chosen,
+        preset,
+        name=name or "",
+        study=study or "",
+        inputs=(collection,),
+    )
+    queue_and_follow(workspace, database, request, detach=detach, json=json)
 
 
 def evaluate_command(
@@ -269,8 +215,7 @@ def evaluate_command(
     seed: Seed = None,
 ) -> None:
     """Evaluate policies on robots: the same seeds for each, every episode kept."""
-    from db.queries.robots import list_robots
-    from engine.workers.policy_files import find_policy_files
+    from engine.workers.stages import StageRequest
 
     if task is not None:
         known_name(task, get_args(TaskName), "task")
@@ -278,26 +223,22 @@ def evaluate_command(
     words += [] if episodes is None else [f"episodes={episodes}"]
     words += [] if task is None else [f'task.name="{task}"']
     workspace, database = judging_workspace(policies, robots, home)
-    inputs, baselines, files = policy_words(database, policies)
+    inputs, baselines, files = policy_words(policies)
     chosen = stage_config(
-        EvaluationConfig,
-        "evaluation",
-        preset,
-        config,
-        words,
-        seed,
-        lambda base: evaluation_of_policies(base, found_in(database), inputs),
+        EvaluationConfig, "evaluation", preset, config, words, seed, (database, inputs)
     )
-    check_ground(found_in(database), inputs, chosen.task)
-    sets = robot_sets(workspace, database, robots)
-    new_run = stage_run(RunKind.EVALUATION, chosen, name, inputs, sets, study)
-    extra: dict[str, object] = {"baselines": baselines}
-    if files:
-        digests = {one.digest for each in sets for one in list_robots(database, each)}
-        found = find_policy_files(files, chosen.task.name, digests)
-        extra["files"] = [file.document() for file in found]
-    new_run = replace(new_run, extra=extra)
-    run = queue_and_follow(workspace, database, new_run, detach=detach, json=json)
+    request = StageRequest(
+        RunKind.EVALUATION,
+        chosen,
+        preset,
+        name=name or "",
+        study=study or "",
+        inputs=tuple(inputs),
+        baselines=tuple(baselines),
+        policy_files=tuple(files),
+        robots=tuple(robots),
+    )
+    run = queue_and_follow(workspace, database, request, detach=detach, json=json)
     if not detach and not json:
         print_returns(run_document(workspace, database, run)["evaluation"])
 
@@ -334,61 +275,35 @@ def print_returns(evaluation: Mapping[str, Any]) -> None:
     print_table(["policy", "return", "interval", *columns], rows)
 
 
-def policy_words(
-    database: "Database", words: Sequence[str]
-) -> tuple[list[int], list[str], list[Path]]:
+def policy_words(words: Sequence[str]) -> tuple[list[int], list[str], list[Path]]:
     """Runs, baselines and files that policies were named by.
 
     Raises:
-        UsageError: A run makes no policy, or a policy is named twice.
+        UsageError: A policy is named twice.
     """
-    kinds = [RunKind.TEACHER, RunKind.STUDENT, RunKind.DEPLOYMENT]
-    inputs, baselines, files = [], [], []
+    from engine.workers.stages import STAGES
+
+    inputs: list[int] = []
+    baselines: list[str] = []
+    files: list[Path] = []
     for word in words:
         if words.count(word) > 1:
             raise UsageError(f"--policy {word}: named more than once")
-        if word in ("random", "zero"):
+        if word in STAGES[RunKind.EVALUATION].baselines:
             baselines.append(word)
         elif word.isdecimal():
-            run = input_run(database, int(word), kinds)
-            if run.id in inputs:
-                raise UsageError(f"--policy {word}: run {run.id} is named more than once")
-            inputs.append(run.id)
+            inputs.append(int(word))
         else:
             files.append(Path(word))
     return inputs, baselines, files
 
 
-def robot_sets(workspace: "Workspace", database: "Database", words: Sequence[str]) -> list[str]:
-    """Sets by name; single robots become a set of their own.
+def allowed(words: Sequence[str] | None) -> frozenset[str]:
+    """The roles that ``--allow-role`` names.
 
     Raises:
-        UsageError: A word names neither a set nor a robot, or there is none.
+        UsageError: There is no such role.
     """
-    from db.queries.robots import get_robot, list_sets
-    from engine.workers.library import BUILT_IN_SETS, resolve_set
+    from engine.workers.robot_roles import ALLOWED_ROLES
 
-    known = {one.name for one in list_sets(database)} | set(BUILT_IN_SETS)
-    names = list(dict.fromkeys(word for text in words for word in text.split(",") if word))
-    if not names:
-        raise UsageError("no robots are named; name a set or robots, comma-separated")
-    sets = [name for name in names if name in known]
-    for name in sets:
-        resolve_set(database, workspace, name)
-    try:
-        single = [get_robot(database, name) for name in names if name not in known]
-    except RobotError as error:
-        raise UsageError(
-            f"{str(error).rstrip('.')}, nor a set of that name; `hdtui robots list` shows the sets,"
-            " `hdtui robots list SET` its robots"
-        ) from error
-    return [*sets, marked_set(database, single)] if single else sets
-
-
-def marked_set(database: "Database", robots: "Sequence[Robot]") -> str:
-    """The set of just these robots of the library: its name."""
-    from db.queries.robots import create_set
-
-    marked = sorted({(robot.name, robot.digest, robot.id) for robot in robots})
-    digest = hashlib.sha256(repr([each[:2] for each in marked]).encode()).hexdigest()[:7]
-    return create_set(database, f"marked-{digest}", [(number, None) for *_, number in marked]).name
+    return frozenset(known_name(word, ALLOWED_ROLES, "role") for word in words or ())

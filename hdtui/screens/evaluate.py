@@ -1,6 +1,6 @@
 """The evaluate dialog: which policies, on how many episodes of which task; R starts it."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import replace
 from typing import ClassVar
 
@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 
 from hdtui.formatting import printable, shorten
 from hdtui.services.evaluate import (
+    BASELINES,
     TASKS,
     Choices,
     Evaluation,
@@ -37,11 +38,11 @@ class EvaluateScreen(ModalScreen[Evaluation | None]):
         Binding("R", "start", show=False),
     ]
 
-    def __init__(self, wanted: Evaluation, choices: Choices, names: Sequence[str]) -> None:
+    def __init__(self, wanted: Evaluation, choices: Choices) -> None:
         super().__init__()
         self.wanted = wanted
         self.choices = choices
-        self.names = tuple(names)
+        self.policies: tuple[int | str, ...] = (*(run.id for run in choices.policies), *BASELINES)
         columns = (Column("what", "", 10, gap=1), Column("value", "", 20, grow=True, gap=0))
         self.table = Table(columns, header=False)
         self.words = Lines()
@@ -55,17 +56,16 @@ class EvaluateScreen(ModalScreen[Evaluation | None]):
             yield self.answer
 
     def on_mount(self) -> None:
-        self.table.styles.height = max(1, len(self.choices.policies)) + 4
+        self.table.styles.height = len(self.policies) + 4
         self._show()
         self.table.focus()
 
     def _show(self) -> None:
-        keys: list[Hashable] = [run.id for run in self.choices.policies]
-        keys += [*_SETTINGS, "robots"]
+        keys: list[Hashable] = [*self.policies, *_SETTINGS, "robots"]
         self.table.set_rows(keys, lambda index: self._row(keys[index], first=index == 0))
         words = [
             (Span(f" {estimate_words(self.wanted, self.choices)}"),),
-            (muted(f" {shorten(command_words(self.wanted, self.names), 56)}"),),
+            (muted(f" {shorten(command_words(self.wanted), 56)}"),),
             (),
             (
                 *(Span(" R", "accent bold"), Span(" start   ")),
@@ -77,24 +77,26 @@ class EvaluateScreen(ModalScreen[Evaluation | None]):
         self.words.show(words)
 
     def _row(self, key: Hashable, first: bool) -> TableRow:
-        if isinstance(key, int):
-            run = next(run for run in self.choices.policies if run.id == key)
+        if key in self.policies:
+            runs = {run.id: run for run in self.choices.policies}
             box = "[*]" if key in self.wanted.policies else "[ ]"
             label = "policies" if first else ""
-            words = f"{box} {run.id} {run.kind} {shorten(printable(run.name), 30)}"
+            words = f"{box} {key}"
+            if isinstance(key, int):
+                words += f" {runs[key].kind} {shorten(printable(runs[key].name), 30)}"
             return TableRow(((Span(label),), (Span(words),)))
         values = {
             "task": self.wanted.task,
             "episodes": f"{self.wanted.episodes} a robot",
             "seed": str(self.wanted.seed),
-            "robots": f"{len(self.wanted.robots)}: {shorten(' '.join(self.names), 40)}",
+            "robots": f"{len(self.wanted.robots)}: {shorten(' '.join(self.wanted.robots), 40)}",
         }
         selectable = key != "robots"
         return TableRow(((Span(str(key)),), (Span(values[str(key)]),)), selectable=selectable)
 
     def action_change(self, step: int) -> None:
         key, wanted = self.table.cursor_key, self.wanted
-        if isinstance(key, int):
+        if key in self.policies and isinstance(key, int | str):
             kept = tuple(policy for policy in wanted.policies if policy != key)
             policies = kept if key in wanted.policies else (*wanted.policies, key)
             self.wanted = replace(wanted, policies=policies)
@@ -119,7 +121,7 @@ class EvaluateScreen(ModalScreen[Evaluation | None]):
         if missing:
             self._answer(f"y: nothing is copied, {missing}", "warn")
             return
-        self.app.copy_to_clipboard(command_words(self.wanted, self.names))
+        self.app.copy_to_clipboard(command_words(self.wanted))
         self._answer("command copied")
 
     def action_start(self) -> None:

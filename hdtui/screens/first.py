@@ -116,10 +116,10 @@ class FirstScreen(CockpitScreen):
         elif choice == "doctor":
             self._run(self._doctor)
         elif self.may_act():
-            from hdtui.services.start import start_pipeline
+            from hdtui.services.commands import start_preset
 
             self.say(f"starting the {choice} pipeline")
-            self._run(partial(start_pipeline, self.cockpit, choice), leave=True)
+            self._run(partial(start_preset, self.cockpit, choice), leave=True)
 
     def _look_at_demo(self) -> None:
         """The demo is a cockpit of its own: this one waits below it."""

@@ -7,9 +7,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
-from db.records import Run
 from engine.config.presets import PRESETS
+from engine.errors import RoleNotAllowedError
 from hdtui.messages import Answer, WorldChanged
+from hdtui.screens.dialogs import ConfirmScreen
 from hdtui.screens.launch_parts import (
     COLUMNS,
     SettingField,
@@ -24,7 +25,7 @@ from hdtui.screens.menu import MenuScreen
 from hdtui.screens.shell import CockpitScreen
 from hdtui.services import commands
 from hdtui.services.known_runs import Known, read_known
-from hdtui.services.launch import STAGES, TOP_FIELDS, LaunchForm, form_of_clone, read_clone
+from hdtui.services.launch import STAGE_NAMES, TOP_FIELDS, LaunchForm, read_clone
 from hdtui.services.run_list import first_queued
 from hdtui.services.settings_schema import SettingRow, choices_of, fields_of
 from hdtui.widgets.filter_row import FilterRow
@@ -35,6 +36,8 @@ from hdtui.widgets.tab_line import TabLine
 from hdtui.widgets.table import Table
 
 LISTS_OF_RUNS = "#runs, #active"
+PICKED = ("from", "robots")
+"""Rows whose words are chosen from what the workspace has."""
 
 
 class LaunchScreen(CockpitScreen):
@@ -77,7 +80,7 @@ class LaunchScreen(CockpitScreen):
         self.opened: set[str] = {"ppo"}
         self.editing: str | None = None
         self.wanted = ""
-        self.stages = TabLine(STAGES, STAGES.index(kind))
+        self.stages = TabLine(STAGE_NAMES, STAGE_NAMES.index(kind))
         self.table = Table(COLUMNS, empty="No setting is called that.", widget_id="settings")
         self.field = SettingField("enter edits, / finds a setting")
         self.about = Lines(widget_id="about")
@@ -123,16 +126,16 @@ class LaunchScreen(CockpitScreen):
         if isinstance(facts, Known):
             self.known = facts
             self.form.take_defaults(facts)
-        elif isinstance(facts, Run):
+        elif isinstance(facts, LaunchForm):
             self._take_clone(facts)
         self.show_form()
 
-    def _take_clone(self, run: Run) -> None:
+    def _take_clone(self, form: LaunchForm) -> None:
         """Start from a run's settings, robots and inputs."""
         self.clone_id = None
-        self.stage = str(run.kind)
-        self.forms[self.stage] = form_of_clone(run)
-        self.stages.set_current(STAGES.index(self.stage))
+        self.stage = form.stage
+        self.forms[self.stage] = form
+        self.stages.set_current(STAGE_NAMES.index(self.stage))
 
     def on_resize(self) -> None:
         self.call_after_refresh(self.show_form)
@@ -172,7 +175,7 @@ class LaunchScreen(CockpitScreen):
 
     def _show_about(self, problems: dict[str, str]) -> None:
         key = str(self.table.cursor_key or "")
-        self.about.show(about_lines(self.form, key, problems, self.about.size.width))
+        self.about.show(about_lines(self.form, key, problems, self.known, self.about.size.width))
 
     def on_table_moved(self, message: Table.Moved) -> None:
         self._show_about(self.form.problems(self.known))
@@ -182,6 +185,9 @@ class LaunchScreen(CockpitScreen):
         if key == "preset":
             choices = [(name, "") for name in PRESETS]
             self.app.push_screen(MenuScreen("Preset", choices, self.form.preset), self._preset)
+            return
+        if key in PICKED:
+            self._pick(key)
             return
         if key in TOP_FIELDS:
             self._edit(key, self.form.top(key))
@@ -199,6 +205,24 @@ class LaunchScreen(CockpitScreen):
             )
             return
         self._edit(key, str(row.value))
+
+    def _pick(self, key: str) -> None:
+        """Choose robots or runs from what there is; words that are not offered may be typed."""
+        form = self.form
+
+        def take(words: str | None) -> None:
+            if words is not None:
+                form.set_top(key, words)
+                self.show_form()
+
+        menu = MenuScreen(
+            f"{key} of the {form.stage}",
+            form.offers(key, self.known),
+            form.top(key),
+            typed=True,
+            many=form.takes_many(key),
+        )
+        self.app.push_screen(menu, take)
 
     def _edit(self, key: str, value: str) -> None:
         self.editing = key
@@ -232,11 +256,11 @@ class LaunchScreen(CockpitScreen):
         self._go_to_stage(message.index)
 
     def action_stage(self, stages: int) -> None:
-        self._go_to_stage((self.stages.current + stages) % len(STAGES))
+        self._go_to_stage((self.stages.current + stages) % len(STAGE_NAMES))
 
     def _go_to_stage(self, index: int) -> None:
         preset = self.form.preset
-        self.stage = STAGES[index]
+        self.stage = STAGE_NAMES[index]
         self.stages.set_current(index)
         self.forms.setdefault(self.stage, LaunchForm(stage=self.stage, preset=preset))
         self.form.take_defaults(self.known)
@@ -288,10 +312,28 @@ class LaunchScreen(CockpitScreen):
         self.table.move_to(key)
 
     def _start(self) -> str:
-        sentence = commands.queue_form(self.cockpit, self.form)
+        try:
+            sentence = commands.queue_form(self.cockpit, self.form)
+        except RoleNotAllowedError as error:
+            self.app.call_from_thread(self._confirm_role, error)
+            return ""
         run_id = self.cockpit.store.ask(first_queued)
         self.app.call_from_thread(self._started, sentence, run_id)
         return sentence
+
+    def _confirm_role(self, error: RoleNotAllowedError) -> None:
+        """Ask whether to learn from robots that are not for training."""
+
+        def act(key: str | None) -> None:
+            if key == "y":
+                self.form.allowed_roles |= {error.role}
+                self.show_form()
+                self.action_start()
+
+        why = f"{str(error).partition('; choose')[0]}."
+        choices = [("y", "learn from them all the same")]
+        screen = ConfirmScreen("Not for training", [why], choices, "choose others")
+        self.app.push_screen(screen, act)
 
     def _started(self, sentence: str, run_id: int | None) -> None:
         app = self.app

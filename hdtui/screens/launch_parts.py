@@ -4,7 +4,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from hdtui.formatting import printable, setting, shorten, size
+from hdtui.formatting import printable, setting, shorten, size, words_of
 from hdtui.services.estimate import estimate
 from hdtui.services.known_runs import Known
 from hdtui.services.launch import LaunchForm
@@ -25,10 +25,11 @@ PROMPT_CELLS = 24
 LOOK_EVERY_S, LOOKS = 0.1, 40
 FIELD_KEYS = "enter takes it, esc leaves it"
 TOP_HELP: Mapping[str, str] = {
-    "name": "A name for the run; empty means preset, robots and seed.",
+    "name": "A name for the run; empty means preset, what it reads, robots and seed.",
     "study": "What question the run is part of; study:NAME finds its runs, Compare groups by it.",
-    "from": "Numbers of the runs it reads; for an evaluation also random or zero.",
-    "robots": "A robot set; Robots (3) lists them. A pipeline can generate its own.",
+    "from": "Numbers of the runs it reads; for an evaluation also random, zero or policy files.",
+    "robots": "A robot set; evaluations and deployments take single robots as well. A pipeline can "
+    "generate its own.",
     "into": "The robot set that is made; a generation also fills NAME-unseen, "
     "robots to be judged on and never trained on.",
     "preset": "smoke takes seconds, quick minutes, laptop an hour or two, paper days.",
@@ -160,11 +161,13 @@ def _top_help(key: str, form: LaunchForm) -> str:
             " from, which the command starts from. To choose one is to take its settings instead."
         )
     if key == "name":
-        return f"A name for the run; empty means that of run {number}, with the seed chosen here."
+        return f"A name for the run; empty means that of run {number}, with what differs."
     return TOP_HELP[key]
 
 
-def about_lines(form: LaunchForm, key: str, problems: Mapping[str, str], width: int) -> list[Line]:
+def about_lines(
+    form: LaunchForm, key: str, problems: Mapping[str, str], known: Known, width: int
+) -> list[Line]:
     """What the setting under the cursor means, may be, and what is wrong with it."""
     room = max(10, width - 2)
     lines: list[Line] = [(Span(f" {key}", "bold"),), BLANK]
@@ -175,6 +178,9 @@ def about_lines(form: LaunchForm, key: str, problems: Mapping[str, str], width: 
     if key in problems:
         lines.append(BLANK)
         lines += [(Span(f" {row}", "bad"),) for row in wrapped(f"✗ {problems[key]}", room)]
+    for name in words_of(form.robots) if key == "robots" and form.kind.learns else ():
+        words = f"⚠ {known.warnings[name]}" if name in known.warnings else ""
+        lines += [BLANK, *((Span(f" {row}", "warn"),) for row in wrapped(words, room))]
     return [cut_line(line, max(1, width)) for line in lines]
 
 

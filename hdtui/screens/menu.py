@@ -1,5 +1,6 @@
 """A menu that narrows as one types: sort by, columns, and other choices from a list."""
 
+import shlex
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -10,32 +11,52 @@ from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from hdtui.formatting import words_of
 from hdtui.widgets.lines import Lines, Span
 from hdtui.widgets.table import Column, Table, TableRow
 
 
 class MenuScreen(ModalScreen[str | None]):
-    """The result is the chosen word, None when the user went out."""
+    """The result is the chosen word, None when the user went out.
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
+    With ``typed`` a word that is not offered may be typed. With ``many``, ``current`` and the
+    result are words of a command line, and space takes one more of them or lets one go.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", show=False),
+        Binding("space", "tick", show=False, priority=True),
+    ]
 
     def __init__(
-        self, title: str, choices: Sequence[tuple[str, str]], current: str | None = None
+        self,
+        title: str,
+        choices: Sequence[tuple[str, str]],
+        current: str | None = None,
+        *,
+        typed: bool = False,
+        many: bool = False,
     ) -> None:
         super().__init__()
+        self.typed = typed
+        self.many = many
+        self.ticked = words_of(current or "") if many else []
+        self.changed = False
         self.title_words = title
         self.choices = tuple(choices)
         self.current = current
         self.shown = list(self.choices)
         columns = (Column("word", "", 30, gap=1), Column("about", "", 12, grow=True, gap=0))
-        self.table = Table(columns, header=False, empty="Nothing is called that.")
+        empty = f"Nothing is called that{'; enter takes it.' if typed else '.'}"
+        self.table = Table(columns, header=False, empty=empty)
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
             box.border_title = self.title_words
             yield Input(classes="field", placeholder="type to narrow")
             yield self.table
-            yield Lines([(Span(" enter choose · ↓ ↑ move · esc leave it", "muted"),)])
+            ticks = " space one more ·" if self.many else ""
+            yield Lines([(Span(f"{ticks} enter choose · ↓ ↑ move · esc leave it", "muted"),)])
 
     def on_mount(self) -> None:
         self._show()
@@ -44,14 +65,17 @@ class MenuScreen(ModalScreen[str | None]):
         self.set_focus(self.query_one(Input))
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        wanted = event.value.strip().casefold()
+        self._narrow(event.value)
+
+    def _narrow(self, text: str) -> None:
+        wanted = text.strip().casefold()
         starting = [choice for choice in self.choices if choice[0].casefold().startswith(wanted)]
         inside = [
             choice
             for choice in self.choices
             if wanted in " ".join(choice).casefold() and choice not in starting
         ]
-        self.shown = starting + inside
+        self.shown = sorted(starting, key=lambda choice: choice[0].casefold() != wanted) + inside
         self.table.cursor = 0
         self._show()
 
@@ -60,7 +84,7 @@ class MenuScreen(ModalScreen[str | None]):
 
         def row_of(index: int) -> TableRow:
             word, about = shown[index]
-            mark = "*" if word == self.current else " "
+            mark = "*" if word in (self.ticked if self.many else [self.current]) else " "
             return TableRow(cells=((Span(word),), (Span(about, "muted"),)), mark=mark)
 
         self.table.set_rows([word for word, _ in shown], row_of)
@@ -78,10 +102,34 @@ class MenuScreen(ModalScreen[str | None]):
     def on_table_chosen(self, message: Table.Chosen) -> None:
         self._choose()
 
+    def action_tick(self) -> None:
+        """Take the word under the cursor as one more, or let it go; else type a blank."""
+        if not self.many:
+            self.query_one(Input).insert_text_at_cursor(" ")
+            return
+        for word in self._under_cursor():
+            self.changed = True
+            self.ticked = [other for other in self.ticked if other != word] + (
+                [] if word in self.ticked else [word]
+            )
+        self.query_one(Input).value = ""
+        self._narrow("")
+
+    def _under_cursor(self) -> list[str]:
+        """The word under the cursor; where none is offered, those that were typed."""
+        if self.shown:
+            return [str(self.table.cursor_key)]
+        return words_of(self.query_one(Input).value) if self.typed else []
+
     def _choose(self) -> None:
-        key = self.table.cursor_key
-        if key is not None:
-            self.dismiss(str(key))
+        words = self._under_cursor()
+        text = self.query_one(Input).value.strip()
+        if self.changed:
+            # What stands under the cursor by itself was not chosen; what was typed is.
+            more = [word for word in words if text and word not in self.ticked]
+            self.dismiss(shlex.join([*self.ticked, *more]))
+        elif words:
+            self.dismiss(shlex.join(words) if self.typed else words[0])
 
     def action_leave(self) -> None:
         self.dismiss(None)

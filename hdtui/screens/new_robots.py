@@ -61,8 +61,13 @@ class NewRobots:
         self._screen.app.push_screen(FieldsScreen(title, fields, check), done)
 
     def _generate(self) -> None:
-        fields = (("how many robots", "16"), ("seed", "1"), ("into the set", "generated16"))
-        self._fields("Generate robots", fields, robot_commands.generate, (0, 1))
+        fields = (
+            ("how many robots", "16"),
+            ("how many more to keep unseen, in NAME-unseen", "0"),
+            ("seed", "1"),
+            ("into the set", "generated16"),
+        )
+        self._fields("Generate robots", fields, robot_commands.generate, (0, 1, 2))
 
     def _mutate(self) -> None:
         source = self._screen.set_name or ""

@@ -167,9 +167,9 @@ class PaletteScreen(ModalScreen[None]):
         if self.cockpit.readonly:
             screen.say("read-only")
             return
-        from hdtui.services.start import start_pipeline
+        from hdtui.services.commands import start_preset
 
-        screen.command(partial(start_pipeline, self.cockpit, name))
+        screen.command(partial(start_preset, self.cockpit, name))
 
     def _theme(self, name: str) -> None:
         self.app.theme = name

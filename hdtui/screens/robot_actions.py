@@ -81,8 +81,8 @@ class RobotActionsScreen(CockpitScreen):
         if not self.chosen_robots():
             self.say("e: no robot under the cursor")
             return
-        first = tuple(self.policies_first())
-        self.ask("evaluate", lambda database: read_choices(database, first))
+        first, robots = tuple(self.policies_first()), self.chosen_robots()
+        self.ask("evaluate", lambda database: read_choices(database, first, robots))
 
     def on_loaded(self, message: Loaded) -> None:
         if message.topic == "evaluate":
@@ -91,15 +91,8 @@ class RobotActionsScreen(CockpitScreen):
             super().on_loaded(message)
 
     def _ask_what(self, choices: Choices) -> None:
-        if not choices.policies:
-            self.say("No teacher or student has finished yet: nothing to evaluate", "warn")
-            return
-        chosen = self.chosen_robots()
-        known = {run.id for run in choices.policies}
-        first = tuple(policy for policy in self.policies_first() if policy in known)
-        wanted = Evaluation(first or (choices.policies[0].id,), tuple(d for d, _ in chosen))
-        screen = EvaluateScreen(wanted, choices, [name for _, name in chosen])
-        self.app.push_screen(screen, self._evaluate)
+        wanted = choices.first(self.policies_first())
+        self.app.push_screen(EvaluateScreen(wanted, choices), self._evaluate)
 
     def _evaluate(self, wanted: Evaluation | None) -> None:
         if wanted is not None and self.may_act():

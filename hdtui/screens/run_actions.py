@@ -167,21 +167,13 @@ class RunActionsScreen(CockpitScreen):
         run_id = self._needs_run("e")
         if run_id is not None:
             marked = tuple(self.cockpit.marked_robots)
-            self.ask("offer", lambda database: (run_id, *read_offer(database, run_id, marked)))
+            self.ask("offer", lambda database: (run_id, read_offer(database, run_id, marked)))
 
-    def _ask_evaluation(
-        self, run_id: int, choices: Choices, robots: Sequence[tuple[str, str]]
-    ) -> None:
-        known = [run.id for run in choices.policies]
-        if not known:
-            self.say("No teacher or student has finished yet: nothing to evaluate", "warn")
-            return
-        if not robots:
+    def _ask_evaluation(self, run_id: int, choices: Choices) -> None:
+        if not choices.robots:
             self.say("e: no robots; mark some on Robots (3) with space", "warn")
             return
-        policies = (run_id,) if run_id in known else (known[0],)
-        wanted = Evaluation(policies, tuple(digest for digest, _ in robots))
-        screen = EvaluateScreen(wanted, choices, [name for _, name in robots])
+        screen = EvaluateScreen(choices.first([run_id]), choices)
         self.app.push_screen(screen, self._evaluate)
 
     def _evaluate(self, wanted: Evaluation | None) -> None:

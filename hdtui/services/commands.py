@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from db.queries import runs as run_queries
-from db.records import NewRun, Run, RunKind, RunState
-from engine.config.presets import PipelineConfig
+from db.records import Run, RunKind, RunState
+from engine.config.presets import PipelineConfig, preset
 from engine.workers import commands as worker_commands
+from engine.workers.stages import PIPELINE, StageRequest, queue_stage
 from engine.workers.workspace import Workspace
 from hdtui.formatting import duration, size, steps
 from hdtui.services.cockpit import Cockpit, now
@@ -129,56 +130,67 @@ def annotate(cockpit: Cockpit, run_id: int, tags: Sequence[str], study: str, not
     return f"{run_id}: {' · '.join(words)}"
 
 
-def queue(cockpit: Cockpit, new_run: NewRun) -> int:
-    """Queue one run and see to it that a supervisor starts it."""
+def queue(cockpit: Cockpit, request: StageRequest) -> Run:
+    """Queue one run and see to it that a supervisor starts it.
+
+    Raises:
+        HdtuiError: A set, an input or a value cannot be used; nothing was queued.
+    """
     prepare_workspace(cockpit)
-    return cockpit.store.ask(lambda database: worker_commands.queue(database, new_run)).id
+    return cockpit.store.ask(partial(queue_stage, request=request))
+
+
+def warning_words(cockpit: Cockpit, run: Run) -> str:
+    """What was worth a warning when a run was queued, to stand behind the sentence that says so."""
+    events = cockpit.store.ask(partial(run_queries.list_events, run_id=run.id))
+    return "".join(f"; ⚠ {event.text}" for event in events if event.level == "warning")
 
 
 def queue_form(cockpit: Cockpit, form: LaunchForm) -> str:
     """Queue what a form asks for.
 
     Raises:
+        RoleNotAllowedError: Its robots are not for training; the form may allow them.
         HdtuiError: A set, an input or a value cannot be used; nothing was queued.
     """
-    from engine.workers.library import resolve_set
-
-    prepare_workspace(cockpit)
-    if form.stage == "pipeline":
+    if form.stage == PIPELINE:
         return _queue_pipeline_form(cockpit, form)
-    new_run = form.new_run()
-    for name in new_run.robot_sets:
-        cockpit.store.ask(partial(resolve_set, workspace=Workspace(cockpit.home), name=name))
-    if new_run.kind is RunKind.COLLECTION:
-        cockpit.store.ask(partial(_check_collection, new_run=new_run))
-    run_id = queue(cockpit, new_run)
-    return f"{run_id} {new_run.kind} {new_run.name} is queued"
-
-
-def _check_collection(database: "Database", new_run: NewRun) -> None:
-    from hdtui.services.inherited import check_teachers
-
-    for teacher in run_queries.list_runs(database, ids=new_run.inputs):
-        check_teachers(database, teacher, new_run.robot_sets)
+    run = queue(cockpit, form.request())
+    return f"{run.id} {run.kind} {run.name} is queued{warning_words(cockpit, run)}"
 
 
 def _queue_pipeline_form(cockpit: Cockpit, form: LaunchForm) -> str:
-    from engine.workers.pipeline import queue_pipeline
-
     config = form.config()
     if not isinstance(config, PipelineConfig):
         raise TypeError("the pipeline form holds another stage's settings")
     robots = form.robots.strip()
-    pipeline, runs = cockpit.store.ask(
-        lambda database: queue_pipeline(
-            database,
-            config,
-            preset=form.preset,
-            robots=None if robots in {"", GENERATED} else robots,
-            study=form.study.strip() or None,
-        )
+    return start_pipeline(
+        cockpit,
+        config,
+        preset=form.preset,
+        robots=None if robots in {"", GENERATED} else robots,
+        study=form.study.strip() or None,
+        allowed_roles=form.allowed_roles,
     )
-    return f"pipeline {pipeline.id} is queued: runs {runs[0].id} to {runs[-1].id}"
+
+
+def start_preset(cockpit: Cockpit, name: str) -> str:
+    """Queue all stages of a preset, its robots generated; the sentence that answers the key.
+
+    Raises:
+        HdtuiError: The workspace cannot be written, or the supervisor not started.
+    """
+    return start_pipeline(cockpit, preset(name), preset=name)
+
+
+def start_pipeline(cockpit: Cockpit, config: PipelineConfig, **choices: Any) -> str:
+    """Queue a pipeline and see to it that a supervisor starts it; as ``queue_pipeline`` does."""
+    from engine.workers.pipeline import queue_pipeline
+
+    prepare_workspace(cockpit)
+    pipeline, runs = cockpit.store.ask(partial(queue_pipeline, config=config, **choices))
+    warnings = "".join(warning_words(cockpit, run) for run in runs)
+    return f"pipeline {pipeline.id} is queued: runs {runs[0].id} to {runs[-1].id}{warnings}"
 
 
 def prepare_workspace(cockpit: Cockpit) -> None:

@@ -7,8 +7,8 @@ from db.queries.runs import get_run
 from db.records import Run, RunKind
 from engine.config.network import NetworkConfig
 from engine.errors import UsageError
+from engine.workers.inherited import found_in, learned_ground
 from hdtui.services.efficiency import BASE, TASKS, TEACHER
-from hdtui.services.inherited import found_in, learned_ground
 
 if TYPE_CHECKING:
     from db.session import Database

@@ -1,18 +1,23 @@
 """Queue an evaluation of chosen policies on chosen robots, with an estimate and its command."""
 
-import hashlib
+import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
-from db.queries.robots import list_robots, list_sets
+from db.queries.robots import get_robot, list_robots, list_sets
 from db.queries.runs import get_run, list_runs
-from db.records import NewRun, Run, RunKind, RunState
-from engine.config.base import TaskConfig, TaskName
+from db.records import Run, RunKind, RunState
+from engine.config.base import TaskName
 from engine.config.evaluation import EvaluationConfig
-from engine.errors import UsageError
-from engine.workers.library import select_into_set
+from engine.config.overrides import with_settings
+from engine.config.presets import stage_preset
+from engine.errors import RobotError, UsageError
+from engine.workers.inherited import found_in, starting_config
+from engine.workers.library import BUILT_IN_SETS
+from engine.workers.stages import STAGES, StageRequest, input_problem
+from engine.workers.wording import counted
 from hdtui.formatting import duration
 from hdtui.services.cockpit import Cockpit
 from hdtui.services.commands import queue
@@ -20,20 +25,29 @@ from hdtui.services.commands import queue
 if TYPE_CHECKING:
     from db.session import Database
 
-TASKS: tuple[TaskName, ...] = ("flat", "variable", "obstacles", "incline")
-POLICY_KINDS = (RunKind.TEACHER, RunKind.STUDENT)
+TASKS: tuple[TaskName, ...] = get_args(TaskName)
+POLICY_KINDS = STAGES[RunKind.EVALUATION].reads
+BASELINES = STAGES[RunKind.EVALUATION].baselines
+PRESET = "laptop"
+"""What the command starts from where no preset is named, and so the dialog."""
 _POLICIES_SHOWN = 8
+_DIGEST_LETTERS = 12
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the dialog asks for."""
+    """What the dialog asks for: numbers of runs and baselines, and robots by name or digest."""
 
-    policies: tuple[int, ...]
+    policies: tuple[int | str, ...]
     robots: tuple[str, ...]
     task: TaskName = "flat"
     episodes: int = 16
     seed: int = 7
+
+    @property
+    def runs(self) -> tuple[int, ...]:
+        """The runs among the policies."""
+        return tuple(policy for policy in self.policies if isinstance(policy, int))
 
     @property
     def num_episodes(self) -> int:
@@ -43,33 +57,62 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Choices:
-    """Policies that can be evaluated, newest first, and what past evaluations took."""
+    """Policies that can be evaluated, newest first, and what past evaluations took.
+
+    ``robots`` are words that name the robots to evaluate on, as the command takes them; ``task`` is
+    the ground that the first policy learned on.
+    """
 
     policies: tuple[Run, ...]
     seconds_per_episode: float | None
     num_like_runs: int
+    robots: tuple[str, ...] = ()
+    task: TaskName = "flat"
+
+    def first(self, wanted: Sequence[int]) -> Evaluation:
+        """What the dialog begins with: those of the wanted policies that can be evaluated."""
+        known = [run.id for run in self.policies]
+        policies = [policy for policy in wanted if policy in known] or known[:1]
+        return Evaluation(tuple(policies), self.robots, self.task)
 
 
-def read_choices(database: "Database", first: Sequence[int]) -> Choices:
-    """Finished teachers and students, those of ``first`` before the others."""
-    finished = list_runs(database, states=[RunState.FINISHED])
-    policies = [run for run in finished if run.kind in POLICY_KINDS]
+def read_choices(
+    database: "Database", first: Sequence[int], robots: Sequence[tuple[str, str]] = ()
+) -> Choices:
+    """Policies of runs, those of ``first`` before the others; ``robots`` by digest and name."""
+    runs = list_runs(database, archived=True)
+    policies = [
+        run
+        for run in runs
+        if run.kind in POLICY_KINDS
+        and run.state is RunState.FINISHED
+        and input_problem(run, POLICY_KINDS) is None
+        and (not run.archived or run.id in first)
+    ]
     policies.sort(key=lambda run: (run.id not in first, -run.id))
     costs = [
         (run.ended_at - run.started_at).total_seconds() / run.total
-        for run in finished
-        if run.kind is RunKind.EVALUATION and run.started_at and run.ended_at and run.total
+        for run in runs
+        if run.kind is RunKind.EVALUATION
+        and run.state is RunState.FINISHED
+        and not run.archived
+        and run.started_at
+        and run.ended_at
+        and run.total
     ]
-    known = median(costs) if costs else None
-    return Choices(tuple(policies[:_POLICIES_SHOWN]), known, len(costs))
+    return Choices(
+        policies=tuple(policies[:_POLICIES_SHOWN]),
+        seconds_per_episode=median(costs) if costs else None,
+        num_like_runs=len(costs),
+        robots=tuple(_robot_word(database, digest, name) for digest, name in robots),
+        task=_config(database, [run.id for run in policies[:1]]).task.name,
+    )
 
 
-def read_offer(
-    database: "Database", run_id: int, marked: Sequence[str]
-) -> tuple[Choices, list[tuple[str, str]]]:
-    """Choices with the policy of a run first, and the robots: the marked ones, else the run's.
+def read_offer(database: "Database", run_id: int, marked: Sequence[str]) -> Choices:
+    """Choices with the policy of a run first, on the marked robots, else on those of the run.
 
-    A run that is no policy stands for those that it reads. Robots are digests and names.
+    A run that is no policy stands for those that it reads.
     """
     run = get_run(database, run_id)
     policies = (run_id,) if run.kind in POLICY_KINDS else tuple(run.inputs)
@@ -80,8 +123,28 @@ def read_offer(
         known = {one.name for one in list_sets(database)}
         sets = [name for name in run.robot_sets if name in known]
         robots = list_robots(database, sets[0]) if sets else []
-    choices = read_choices(database, policies)
-    return choices, [(robot.digest, robot.name) for robot in robots]
+    return read_choices(
+        database, policies, [*{robot.digest: robot.name for robot in robots}.items()]
+    )
+
+
+def _config(database: "Database", inputs: Sequence[int]) -> EvaluationConfig:
+    """The settings that an evaluation of these runs starts from."""
+    start = starting_config(stage_preset("evaluation", PRESET), found_in(database), inputs)
+    if not isinstance(start, EvaluationConfig):
+        raise TypeError("the preset of an evaluation holds another stage's settings")
+    return start
+
+
+def _robot_word(database: "Database", digest: str, name: str) -> str:
+    """How a command names a robot: its name, where that means it alone; else its digest."""
+    sets = {one.name for one in list_sets(database)} | set(BUILT_IN_SETS)
+    try:
+        means_it = get_robot(database, name).digest == digest
+    except RobotError:
+        means_it = False
+    plain = means_it and name not in sets and "," not in name and not name.endswith(".xml")
+    return name if plain else digest[:_DIGEST_LETTERS]
 
 
 def estimate_words(wanted: Evaluation, choices: Choices) -> str:
@@ -100,49 +163,39 @@ def missing_words(wanted: Evaluation) -> str:
     return "" if wanted.robots else "space marks robots in Robots (3) first"
 
 
-def command_words(wanted: Evaluation, names: Sequence[str]) -> str:
+def command_words(wanted: Evaluation) -> str:
     """The command that does the same."""
-    policies = " ".join(f"--policy {policy}" for policy in wanted.policies)
-    rest = f"--task {wanted.task} --episodes {wanted.episodes} --seed {wanted.seed}"
-    return f"hdtui evaluate {policies} --robots {','.join(names)} {rest} --detach"
+    policies = [word for policy in wanted.policies for word in ("--policy", str(policy))]
+    rest = f"--task {wanted.task} --episodes {wanted.episodes} --seed {wanted.seed} --detach"
+    robots = shlex.join(["--robots", ",".join(wanted.robots)])
+    return f"hdtui evaluate {shlex.join(policies)} {robots} {rest}"
+
+
+def evaluation_request(database: "Database", wanted: Evaluation) -> StageRequest:
+    """What the dialog asks for as the command of its words asks for it."""
+    settings = {"task.name": wanted.task, "episodes": wanted.episodes, "seed": wanted.seed}
+    return StageRequest(
+        RunKind.EVALUATION,
+        with_settings(_config(database, wanted.runs), settings, ""),
+        PRESET,
+        inputs=wanted.runs,
+        baselines=tuple(policy for policy in wanted.policies if isinstance(policy, str)),
+        robots=wanted.robots,
+    )
 
 
 def queue_evaluation(cockpit: Cockpit, wanted: Evaluation) -> str:
     """Queue it on a set of the marked robots; the sentence that answers the key.
 
     Raises:
-        UsageError: No policy or no robot is chosen.
+        UsageError: No policy or no robot is chosen, or a policy cannot act on the ground.
     """
     if not wanted.policies or not wanted.robots:
         raise UsageError("Nothing to evaluate: choose at least one policy and one robot.")
-    config = EvaluationConfig(
-        seed=wanted.seed,
-        episodes=wanted.episodes,
-        task=TaskConfig(name=wanted.task),
-        record_poses=1,
-    )
-    set_name = cockpit.store.ask(lambda database: _set_of(database, wanted.robots))
-    many = "robot" if len(wanted.robots) == 1 else "robots"
-    new = NewRun(
-        kind=RunKind.EVALUATION,
-        name=f"{'-'.join(map(str, wanted.policies))}-on-{len(wanted.robots)}-{many}",
-        config=config.model_dump(mode="json"),
-        seed=wanted.seed,
-        inputs=wanted.policies,
-        robot_sets=(set_name,),
-        device="cpu",
-    )
-    run_id = queue(cockpit, new)
-    what = f"{wanted.num_episodes} episodes on {len(wanted.robots)} {many}"
-    return f"{run_id} evaluation is queued: {what}"
-
-
-def _set_of(database: "Database", digests: Sequence[str]) -> str:
-    """A set with exactly these robots, made where there is none."""
-    name = f"marked-{hashlib.sha256(' '.join(sorted(digests)).encode()).hexdigest()[:7]}"
-    if name not in [each.name for each in list_sets(database)]:
-        select_into_set(database, name, sorted(digests), role=None)
-    return name
+    request = cockpit.store.ask(lambda database: evaluation_request(database, wanted))
+    run = queue(cockpit, request)
+    what = f"{wanted.num_episodes} episodes on {counted(len(wanted.robots), 'robot')}"
+    return f"{run.id} evaluation is queued: {what}"
 
 
 def record_robot(cockpit: Cockpit, digest: str) -> str:
@@ -151,11 +204,11 @@ def record_robot(cockpit: Cockpit, digest: str) -> str:
     Raises:
         UsageError: No teacher or student has finished.
     """
-    choices = cockpit.store.ask(lambda database: read_choices(database, ()))
+    choices = cockpit.store.ask(lambda database: read_choices(database, (), [(digest, "")]))
     chosen: list[int] = []
     for kind in (RunKind.TEACHER, RunKind.STUDENT):
         newest = next((run.id for run in choices.policies if run.kind is kind), None)
         chosen += [newest] if newest is not None else []
     if not chosen:
         raise UsageError("No teacher or student has finished yet; start the quick pipeline first.")
-    return queue_evaluation(cockpit, Evaluation(tuple(chosen), (digest,), episodes=1))
+    return queue_evaluation(cockpit, replace(choices.first(chosen), episodes=1))

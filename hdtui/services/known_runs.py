@@ -5,15 +5,18 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 
-from db.queries.robots import list_sets
+from db.queries.robots import list_robots, list_sets
 from db.queries.runs import list_runs
 from db.records import Run, RunKind, RunState
 from engine.errors import UsageError
-from engine.workers.library import BUILT_IN_SETS, check_set_name
+from engine.workers.library import BUILT_IN_SETS, TRAINING, check_set_name
+from engine.workers.robot_roles import overlaps
+from engine.workers.stages import XML, Robots, Stage, input_problem, robot_words
+from engine.workers.wording import counted
 from hdtui.services.machine import folder_sizes
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 NUM_WEIGHED = 5
 NUM_FINISHED = 500
+DIGEST_LETTERS = 7
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ class Known:
     """Sets by name; finished runs, newest first; bytes on disk of the newest of each kind.
 
     ``by_number`` holds every run, also archived ones; it is None before the workspace was read.
+    ``training_sets`` are the sets with robots for training, ``about_sets`` says what each holds,
+    ``warnings`` what speaks against learning from it. ``robots`` are digests by name.
     """
 
     sets: tuple[str, ...]
@@ -35,6 +41,26 @@ class Known:
     folder_bytes: Mapping[int, int] = field(default_factory=dict)
     free_bytes: int | None = None
     by_number: Mapping[int, Run] | None = None
+    training_sets: frozenset[str] = frozenset()
+    about_sets: Mapping[str, str] = field(default_factory=dict)
+    robots: Mapping[str, str] = field(default_factory=dict)
+    warnings: Mapping[str, str] = field(default_factory=dict)
+
+    def offered_sets(self, stage: Stage) -> tuple[str, ...]:
+        """The sets that a stage is offered: for training only where it learns from its robots."""
+        return tuple(name for name in self.sets if not stage.learns or name in self.training_sets)
+
+    def has_robot(self, word: str) -> bool:
+        """Whether a robot has this name, or a digest that begins so."""
+        long_enough = len(word) >= DIGEST_LETTERS and word.isalnum()
+        return word in self.robots or (
+            long_enough and any(digest.startswith(word) for digest in self.robots.values())
+        )
+
+    def usable(self, kinds: Sequence[RunKind]) -> list[Run]:
+        """The runs that may be inputs of these kinds, newest first."""
+        runs = sorted((self.by_number or {}).values(), key=lambda run: -run.id)
+        return [run for run in runs if not run.archived and input_problem(run, kinds) is None]
 
     def newest(self, kinds: Sequence[RunKind]) -> Run | None:
         """The newest finished run of these kinds."""
@@ -50,28 +76,52 @@ def read_known(database: "Database") -> Known:
     for kind in RunKind:
         for run in [run for run in finished if run.kind is kind][:NUM_WEIGHED]:
             sizes[run.id] = folder_sizes(database.home / run.folder)[0]
-    sets = tuple(one.name for one in list_sets(database))
-    by_number = {run.id: run for run in runs}
-    return Known(sets, tuple(finished), sizes, _free_bytes(database.home), by_number)
+    sets = list_sets(database)
+    return Known(
+        sets=tuple(one.name for one in sets),
+        runs=tuple(finished),
+        folder_bytes=sizes,
+        free_bytes=_free_bytes(database.home),
+        by_number={run.id: run for run in runs},
+        training_sets=frozenset(one.name for one in sets if TRAINING in one.roles),
+        about_sets={
+            one.name: f"{counted(one.size, 'robot')}, {' and '.join(one.roles) or 'no role'}"
+            for one in sets
+        },
+        robots={robot.name: robot.digest for robot in list_robots(database)},
+        warnings=overlaps(database, [one.name for one in sets if TRAINING in one.roles]),
+    )
 
 
-def robots_problem(known: Known | None, words: Sequence[str], *, many: bool) -> str | None:
-    """Why these words cannot stand for robot sets, None where they can."""
+def robots_problem(known: Known | None, words: Sequence[str], stage: Stage) -> str | None:
+    """Why these words cannot stand for the robots of a stage, None where they can."""
     if not words:
         return "needs a robot set"
-    if len(words) > 1 and not many:
+    if len(words) > 1 and stage.robots is Robots.ONE_SET:
         return f"takes one robot set, found {len(words)}"
     if known is None or known.by_number is None:
         return None
-    sets = {*known.sets, *BUILT_IN_SETS}
-    for word in words:
-        if words.count(word) > 1:
-            return f"{word} is named more than once"
-        if word not in sets:
-            near = difflib.get_close_matches(word, sorted(sets), n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}?" if near else "Robots (3) lists the sets"
-            return f"there is no robot set {word}; {hint}"
+    names = robot_words(stage, words)
+    for name in names:
+        if names.count(name) > 1:
+            return f"{name} is named more than once"
+        problem = _robot_problem(known, name, stage)
+        if problem is not None:
+            return problem
     return None
+
+
+def _robot_problem(known: Known, name: str, stage: Stage) -> str | None:
+    single = stage.robots is Robots.SETS_AND_ROBOTS
+    if single and name.endswith(XML):
+        return None if Path(name).expanduser().is_file() else f"there is no file {name}"
+    sets = {*known.sets, *BUILT_IN_SETS}
+    if name in sets or (single and known.has_robot(name)):
+        return None
+    what = "robot set or robot" if single else "robot set"
+    near = difflib.get_close_matches(name, sorted(sets), n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else "Robots (3) lists the sets"
+    return f"there is no {what} {name}; {hint}"
 
 
 def new_set_problem(known: Known | None, name: str) -> str | None:
@@ -93,45 +143,38 @@ def free_set_name(known: Known, name: str) -> str:
     return next(each for each in names if each not in {*known.sets, *BUILT_IN_SETS})
 
 
-def inputs_problem(
-    known: Known | None,
-    words: Sequence[str],
-    kinds: Sequence[RunKind],
-    *,
-    many: bool,
-    baselines: Sequence[str] = (),
-) -> str | None:
-    """Why these words cannot stand for what a stage reads, None where they can."""
-    wanted = " or ".join(kinds)
+def inputs_problem(known: Known | None, words: Sequence[str], stage: Stage) -> str | None:
+    """Why these words cannot stand for what a stage reads, None where they can.
+
+    A stage with baselines reads several policies, and files.
+    """
+    wanted = " or ".join(stage.reads)
     if not words:
         return f"needs the number of a {wanted}"
-    if len(words) > 1 and not many:
+    if len(words) > 1 and not stage.baselines:
         return f"takes one {wanted}, found {len(words)} words"
     for word in words:
         if words.count(word) > 1:
             return f"{word} is named more than once"
-        if word not in baselines:
-            problem = _number_problem(known, word, kinds, wanted)
+        if word not in stage.baselines:
+            problem = _input_problem(known, word, stage)
             if problem is not None:
                 return problem
     return None
 
 
-def _number_problem(
-    known: Known | None, word: str, kinds: Sequence[RunKind], wanted: str
-) -> str | None:
+def _input_problem(known: Known | None, word: str, stage: Stage) -> str | None:
+    wanted = " or ".join(stage.reads)
     if not word.isdecimal():
+        if stage.baselines and Path(word).expanduser().exists():
+            return None
         return f"{word}: expected the number of a {wanted}"
     if known is None or known.by_number is None:
         return None
     run = known.by_number.get(int(word))
     if run is None:
         return f"there is no run {word}; Runs (2) lists them"
-    if run.kind not in kinds:
-        return f"run {word} is a {run.kind}, expected a {wanted}"
-    if run.state.ended and run.state is not RunState.FINISHED:
-        return f"run {word} is {run.state}, expected finished; R in Runs (2) resumes it"
-    return None
+    return input_problem(run, stage.reads)
 
 
 def _free_bytes(folder: Path) -> int | None:
@@ -139,20 +182,3 @@ def _free_bytes(folder: Path) -> int | None:
         return psutil.disk_usage(str(folder)).free
     except OSError:
         return None
-
-
-def policy_file_word(document: Mapping[str, Any]) -> str:
-    """How ``--policy`` names a file, or the folder of one file per robot."""
-    paths = [str(path) for path in document["paths"]]
-    return paths[0] if len(paths) == 1 else paths[0].rpartition("/")[0]
-
-
-def run_number(word: str) -> int:
-    """The number of a run that a word of ``from`` stands for.
-
-    Raises:
-        UsageError: It is no number.
-    """
-    if not word.isdecimal():
-        raise UsageError(f"from {word}: expected the number of a run")
-    return int(word)

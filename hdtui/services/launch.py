@@ -2,34 +2,40 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from db.queries.runs import get_run, list_runs
-from db.records import NewRun, Run, RunKind
+from db.queries.runs import get_run
+from db.records import Run, RunKind
 from engine.config.base import Config
-from engine.config.overrides import validated, with_settings
+from engine.config.overrides import differences, flat, plain, with_settings
 from engine.config.robots import MutationConfig
 from engine.errors import ConfigError
-from hdtui.formatting import setting
-from hdtui.services.inherited import fitted
+from engine.workers.inherited import found_in, starting_config
+from engine.workers.library import TRAINING, UNSEEN
+from engine.workers.stages import (
+    PIPELINE,
+    STAGES,
+    Robots,
+    Stage,
+    StageRequest,
+    clone_name,
+    request_of,
+)
+from hdtui.formatting import setting, words_of
 from hdtui.services.known_runs import (
     Known,
     free_set_name,
     inputs_problem,
     new_set_problem,
-    policy_file_word,
     robots_problem,
-    run_number,
 )
 from hdtui.services.settings_schema import (
     SettingRow,
-    differences,
     faults,
-    flat,
     nearest_preset,
     parsed_or_text,
-    plain,
     setting_rows,
     start_of,
     value_at,
@@ -39,33 +45,8 @@ from hdtui.services.settings_schema import (
 if TYPE_CHECKING:
     from db.session import Database
 
-STAGES = (
-    *("pipeline", "generation", "teacher", "mutation"),
-    *("collection", "student", "evaluation", "deployment"),
-)
-_COMMANDS = {
-    "pipeline": "pipeline",
-    "generation": "robots generate",
-    "teacher": "teach",
-    "mutation": "robots mutate",
-    "collection": "collect",
-    "student": "distill",
-    "evaluation": "evaluate",
-    "deployment": "deploy",
-}
-_INPUT_KINDS: Mapping[str, tuple[RunKind, ...]] = {
-    "collection": (RunKind.TEACHER,),
-    "student": (RunKind.COLLECTION,),
-    "evaluation": (RunKind.TEACHER, RunKind.STUDENT, RunKind.DEPLOYMENT),
-    "deployment": (RunKind.STUDENT,),
-}
-NEEDS_INPUT = tuple(_INPUT_KINDS)
-NO_ROBOTS = ("generation", "student")
-ONE_SET = ("pipeline", "mutation")
-NEW_SET = ("generation", "mutation")
-"""Stages that fill a robot set, which the form names in ``into``; it names the run as well."""
+STAGE_NAMES = tuple(map(str, STAGES))
 GENERATED = "generated"
-BASELINES = ("random", "zero")
 TOP_FIELDS: Mapping[str, str] = {
     "name": "name",
     "preset": "preset",
@@ -77,26 +58,23 @@ TOP_FIELDS: Mapping[str, str] = {
 """Rows above the settings, and the field of the form that each shows."""
 
 
-def read_clone(database: "Database", run_id: int) -> Run:
-    """The run to clone, with those of its inputs that its form names.
+def read_clone(database: "Database", run_id: int) -> "LaunchForm":
+    """A form that starts from a run: its settings, robots, inputs and study.
 
     Raises:
         RunError: There is no such run.
         ConfigError: Its settings are not valid in this version.
     """
     run = get_run(database, run_id)
-    stage = str(run.kind)
-    validated(type(start_of(stage, "quick")), dict(run.config), f"run {run_id} cannot be cloned:")
-    kinds = _INPUT_KINDS.get(stage, ())
-    read = {each.id for each in list_runs(database, ids=run.inputs) if each.kind in kinds}
-    return replace(run, inputs=tuple(each for each in run.inputs if each in read))
+    return form_of_clone(run, request_of(run, found_in(database)))
 
 
 @dataclass
 class LaunchForm:
     """What the user asked for so far; raw texts are kept until they are valid.
 
-    ``runs`` are those of the workspace, of which a stage's inputs decide some settings.
+    ``runs`` are those of the workspace, of which a stage's inputs decide some settings; ``role``
+    is that of the robots a generation makes; ``allowed_roles`` were confirmed for the robots.
     ``opened_with`` holds what its upper rows showed first, and ``opened_on`` the run it cloned.
     """
 
@@ -110,6 +88,8 @@ class LaunchForm:
     raw: dict[str, str] = field(default_factory=dict)
     clone: Run | None = None
     runs: Mapping[int, Run] = field(default_factory=dict)
+    role: str = TRAINING
+    allowed_roles: frozenset[str] = frozenset()
     opened_with: dict[str, str] = field(init=False)
     opened_on: Run | None = field(init=False)
     filled_in: bool = field(init=False)
@@ -120,16 +100,21 @@ class LaunchForm:
         self.filled_in = self.clone is not None
 
     @property
+    def kind(self) -> Stage:
+        """What is known of the stage."""
+        return STAGES[self.stage]
+
+    @property
     def top_keys(self) -> list[str]:
         """The rows above the settings that this stage has."""
-        stage = self.stage
+        kind = self.kind
         return [
-            *(["name"] if stage not in {*NEW_SET, "pipeline"} else []),
+            *([] if kind.fills or self.stage == PIPELINE else ["name"]),
             "preset",
             "study",
-            *(["from"] if stage in NEEDS_INPUT else []),
-            *(["robots"] if stage not in NO_ROBOTS else []),
-            *(["into"] if stage in NEW_SET else []),
+            *(["from"] if kind.reads else []),
+            *([] if kind.robots is Robots.NONE else ["robots"]),
+            *(["into"] if kind.fills else []),
         ]
 
     def top(self, key: str) -> str:
@@ -139,6 +124,8 @@ class LaunchForm:
     def set_top(self, key: str, text: str) -> None:
         """Change one of the upper rows."""
         setattr(self, TOP_FIELDS[key], text)
+        if key == "robots":  # a word for other robots is none for these
+            self.allowed_roles = frozenset()
 
     def take_preset(self, name: str) -> str:
         """Start from a preset, no more from a run; the sentence that says so."""
@@ -146,6 +133,27 @@ class LaunchForm:
         if left is None:
             return f"preset {name}"
         return f"preset {name} takes the place of run {left.id}; u brings the run back"
+
+    def takes_many(self, key: str) -> bool:
+        """Whether a row may hold several words."""
+        if key == "from":
+            return bool(self.kind.baselines)
+        return self.kind.robots in (Robots.SETS, Robots.SETS_AND_ROBOTS)
+
+    def offers(self, key: str, known: Known) -> list[tuple[str, str]]:
+        """What the workspace has for a row, and what each is: runs, or sets and robots."""
+        if key == "from":
+            runs = known.usable(self.kind.reads)
+            baselines = [(word, "a policy to compare with") for word in self.kind.baselines]
+            return [*((str(run.id), f"{run.kind} {run.name}") for run in runs), *baselines]
+        own = [(GENERATED, "new robots")] if self.stage == PIPELINE else []
+        single = known.robots if self.kind.robots is Robots.SETS_AND_ROBOTS else ()
+        sets = known.offered_sets(self.kind)
+        return [
+            *own,
+            *((name, known.about_sets.get(name, "")) for name in sets),
+            *((name, "a robot") for name in single),
+        ]
 
     def undo(self, key: str) -> bool:
         """Take the change of a row back; False where it was as it is."""
@@ -171,7 +179,7 @@ class LaunchForm:
         def find(wanted: Sequence[int]) -> list[Run]:
             return [self.runs[number] for number in wanted if number in self.runs]
 
-        return fitted(self.stage, start, find, numbers)
+        return starting_config(start, find, numbers)
 
     def base(self) -> Config:
         """What stands beside the settings: the start, with what follows from changed names.
@@ -199,20 +207,16 @@ class LaunchForm:
 
     def problems(self, known: Known | None = None) -> dict[str, str]:
         """What is wrong, by key; sets and runs are looked up where the workspace is known."""
-        stage = self.stage
-        robots, inputs = self.robots.split(), self.inputs.split()
+        kind = self.kind
+        robots = words_of(self.robots)
         found: dict[str, str | None] = {}
-        if stage in _INPUT_KINDS and not (self._policy_files() and not inputs):
-            found["from"] = inputs_problem(
-                known,
-                inputs,
-                _INPUT_KINDS[stage],
-                many=stage == "evaluation",
-                baselines=BASELINES if stage == "evaluation" else (),
-            )
-        if stage not in NO_ROBOTS and not (stage == "pipeline" and robots in ([], [GENERATED])):
-            found["robots"] = robots_problem(known, robots, many=stage not in ONE_SET)
-        if stage in NEW_SET:
+        if kind.reads:
+            found["from"] = inputs_problem(known, words_of(self.inputs), kind)
+        if kind.robots is not Robots.NONE and not (
+            self.stage == PIPELINE and robots in ([], [GENERATED])
+        ):
+            found["robots"] = robots_problem(known, robots, kind)
+        if kind.fills:
             found["into"] = new_set_problem(known, self.into)
         wrong = {key: sentence for key, sentence in found.items() if sentence is not None}
         try:
@@ -243,109 +247,107 @@ class LaunchForm:
 
     @property
     def automatic_name(self) -> str:
-        """The name of a run that is given none: a clone's is that of its run, with its own seed."""
-        if self.stage in NEW_SET:
-            return self.into
+        """The name of a clone that is given none: its run's, with what differs from it."""
+        if self.clone is None:
+            return ""
         try:
-            seed = int(getattr(self.config(), "seed", 1))
+            return clone_name(self.clone, self._request(name=self.clone.name))
         except ConfigError:
-            seed = self.clone.seed if self.clone else 1
-        if self.clone is not None:
-            return _name_with_seed(self.clone, seed)
-        what = "-".join(self._robot_sets()) or "-".join(self._run_words())
-        return f"{self.preset}-{what}-s{seed}"
+            return self.clone.name
 
     def command(self) -> str:
         """The command that does the same."""
-        words = ["hdtui", *_COMMANDS[self.stage].split(), *self._subject_words()]
-        name = self.name.strip() or (self.automatic_name if self.clone else "")
+        kind = self.kind
+        words = ["hdtui", *kind.command.split(), *self._subject_words()]
+        name = self.name.strip() or self.automatic_name
         if name and "name" in self.top_keys:
             words += ["--name", name]
         if self.study.strip():
             words += ["--study", self.study.strip()]
+        words += [word for role in sorted(self.allowed_roles) for word in ("--allow-role", role)]
         for key, value in self._against_preset().items():
             words += self._setting_words(key, value)
         # A deployment takes seconds: its command waits for the files.
-        return shlex.join([*words, *([] if self.stage == "deployment" else ["--detach"])])
+        return shlex.join([*words, *([] if self.stage == RunKind.DEPLOYMENT else ["--detach"])])
 
     def _subject_words(self) -> list[str]:
-        """What the stage reads and fills, and its preset."""
-        robots = [name for name in self.robots.split() if name != GENERATED]
-        preset = ["--preset", self.preset]
-        if self.stage in NEW_SET:
-            return [*(robots if self.stage == "mutation" else []), "--into", self.into or "SET"]
-        if self.stage == "student":
-            return [*self.inputs.split()[:1], *preset]
-        options = [word for name in robots for word in ("--robots", name)]
-        if self.stage == "evaluation":
-            named = [*self.inputs.split(), *map(policy_file_word, self._policy_files())]
-            return [*(word for policy in named for word in ("--policy", policy)), *preset, *options]
-        if self.stage == "deployment":
-            return [*self.inputs.split()[:1], *(w for name in robots for w in ("--robot", name))]
-        return [*self.inputs.split()[:1], *preset, *options]
+        """What the stage reads and fills, its preset and its robots."""
+        kind = self.kind
+        inputs = words_of(self.inputs) if kind.reads else []
+        if kind.baselines:
+            inputs = [word for policy in inputs for word in ("--policy", policy)]
+        option = [kind.robots_option] if kind.robots_option else []
+        robots = [word for name in self._robot_words() for word in (*option, name)]
+        preset = ["--preset", self.preset] if kind.has_presets else []
+        return [*inputs, *preset, *robots, *(["--into", self.into or "SET"] if kind.fills else [])]
 
     def _setting_words(self, key: str, value: str) -> list[str]:
         """A setting as the stage's command takes it."""
-        if self.stage == "generation":
-            option = {"train_count": "--count", "unseen_count": "--unseen", "seed": "--seed"}[key]
-            return [option, value]
-        return ["--set", f"{key}={value}"]
+        if self.stage != RunKind.GENERATION:
+            return ["--set", f"{key}={value}"]
+        if key == "seed":
+            return ["--seed", value]
+        if self.role == UNSEEN:
+            return ["--role", UNSEEN, "--count", value] if key == "unseen_count" else []
+        return ["--count" if key == "train_count" else "--unseen", value]
 
     def _against_preset(self) -> dict[str, str]:
         """Settings that differ from what the command starts from."""
-        if self.clone is None and self.stage not in NEW_SET:
+        if self.clone is None and self.kind.has_presets:
             return {key: plain(value) for key, value in self.changes().items()}
         try:
             mine = self.config()
         except ConfigError:
             return dict(self.raw)
-        if self.stage == "generation":  # its command has no presets, and defaults of its own
+        if self.stage == RunKind.GENERATION:  # its command has defaults of its own
             return {key: plain(value) for key, value in flat(mine).items()}
         preset = self._fitted(start_of(self.stage, self.preset))
-        start = MutationConfig() if self.stage == "mutation" else preset
+        start = MutationConfig() if self.stage == RunKind.MUTATION else preset
         return {key: plain(value) for key, value in differences(start, mine).items()}
 
-    def _robot_sets(self) -> tuple[str, ...]:
-        return tuple(self.robots.split()) if self.stage not in NO_ROBOTS else ()
+    def _robot_words(self) -> list[str]:
+        if self.kind.robots is Robots.NONE:
+            return []
+        return [word for word in words_of(self.robots) if word != GENERATED]
 
     def _run_words(self) -> list[str]:
-        return [word for word in self.inputs.split() if word not in BASELINES]
+        return [word for word in words_of(self.inputs) if word.isdecimal()]
 
-    def _policy_files(self) -> list[Mapping[str, Any]]:
-        """Files that a cloned evaluation judged besides runs."""
-        return list(self.clone.extra.get("files", ())) if self.clone else []
-
-    def new_run(self) -> NewRun:
+    def request(self) -> StageRequest:
         """The run to queue.
 
         Raises:
             ConfigError: A value is not valid.
-            UsageError: An input is no number.
         """
-        config = self.config()
-        return NewRun(
+        own_name = self.name.strip() if "name" in self.top_keys else ""
+        named = bool(self.kind.fills)
+        return self._request(name=own_name or ("" if named else self.automatic_name))
+
+    def _request(self, name: str) -> StageRequest:
+        kind, inputs = self.kind, words_of(self.inputs) if self.kind.reads else []
+        baselines = [word for word in inputs if word in kind.baselines]
+        files = [word for word in inputs if word not in baselines and not word.isdecimal()]
+        return StageRequest(
             kind=RunKind(self.stage),
-            name=(self.name.strip() if "name" in self.top_keys else "") or self.automatic_name,
-            config=config.model_dump(mode="json"),
-            seed=int(getattr(config, "seed", 1)),
-            inputs=tuple(map(run_number, self._run_words())),
-            robot_sets=self._robot_sets(),
-            group=self.study.strip() or None,
-            device=str(getattr(config, "device", "cpu")),
-            extra=self._extra(),
+            config=self.config(),
+            preset=self.preset if kind.has_presets else "",
+            name=name,
+            study=self.study.strip(),
+            inputs=tuple(int(word) for word in inputs if word.isdecimal()),
+            baselines=tuple(baselines),
+            policy_files=tuple(map(Path, files)),
+            robots=tuple(self._robot_words()),
+            fills=self._filled_sets(),
+            allowed_roles=self.allowed_roles,
         )
 
-    def _extra(self) -> dict[str, object]:
-        """What a run of this stage must know besides its settings."""
-        if self.stage == "generation":
-            return {"training_set": self.into, "unseen_set": f"{self.into}-unseen"}
-        if self.stage == "mutation":
-            return {"mutant_set": self.into}
-        if self.stage != "evaluation":
-            return {}
-        baselines = [word for word in self.inputs.split() if word in BASELINES]
-        files = self._policy_files()
-        return {"baselines": baselines, **({"files": files} if files else {})}
+    def _filled_sets(self) -> dict[str, str]:
+        """The sets that are made, by the roles of their robots."""
+        if self.stage == RunKind.GENERATION and self.role == TRAINING:
+            return {TRAINING: self.into, UNSEEN: f"{self.into}-unseen"}
+        if self.stage == RunKind.GENERATION:
+            return {self.role: self.into}
+        return dict.fromkeys(self.kind.fills, self.into)
 
     def take_defaults(self, known: Known) -> None:
         """Fill robots and inputs with what was used last, once, where they are empty."""
@@ -359,41 +361,38 @@ class LaunchForm:
                 self.set_top(key, value)
 
     def _defaults(self, known: Known) -> dict[str, str]:
-        kinds = _INPUT_KINDS.get(self.stage, ())
-        newest = known.newest(kinds) if kinds else None
+        kind = self.kind
+        newest = known.newest(kind.reads) if kind.reads else None
         found = {"from": str(newest.id)} if newest is not None else {}
-        if self.stage == "pipeline":
+        if self.stage == PIPELINE:
             found["robots"] = GENERATED
-        elif self.stage not in NO_ROBOTS:
-            used = [name for run in known.runs for name in run.robot_sets]
-            found["robots"] = (
-                newest.robot_sets[0] if newest and newest.robot_sets else ""
-            ) or next(iter([*used, *known.sets]), "")
-        if self.stage in NEW_SET:
-            robots = self.robots or found.get("robots", "")
-            into = f"{robots.split()[0]}-mutants" if robots.split() else "generated"
+        elif kind.robots is not Robots.NONE:
+            used = [
+                name
+                for run in (*([newest] if newest else []), *known.runs)
+                for name in run.robot_sets
+            ]
+            offered = known.offered_sets(kind)
+            found["robots"] = next((name for name in (*used, *offered) if name in offered), "")
+        if kind.fills:
+            robots = (self.robots or found.get("robots", "")).split()
+            into = f"{robots[0]}-mutants" if robots else GENERATED
             found["into"] = free_set_name(known, into)
         return found
 
 
-def form_of_clone(run: Run) -> LaunchForm:
+def form_of_clone(run: Run, request: StageRequest) -> LaunchForm:
     """A form that starts from a run's settings, robots, inputs and study."""
     stage = str(run.kind)
-    baselines = [str(word) for word in run.extra.get("baselines", ())]
-    filled = run.extra.get("training_set") or run.extra.get("mutant_set") or ""
+    policies = [*map(str, request.inputs), *request.baselines, *map(str, request.policy_files)]
+    role, into = next(iter(request.fills.items()), (TRAINING, ""))
     return LaunchForm(
         stage=stage,
         preset=nearest_preset(stage, dict(run.config), run.name),
-        robots=" ".join(run.robot_sets) if stage not in NO_ROBOTS else "",
-        inputs=" ".join([*map(str, run.inputs), *baselines]) if stage in NEEDS_INPUT else "",
-        into=f"{filled}-2" if filled else "",
-        study=run.group or "",
+        robots=shlex.join(request.robots),
+        inputs=shlex.join(policies),
+        into=into,
+        study=request.study,
         clone=run,
+        role=role if stage == RunKind.GENERATION else TRAINING,
     )
-
-
-def _name_with_seed(run: Run, seed: int) -> str:
-    """The run's name, its seed replaced or added where it is another."""
-    if seed == run.seed:
-        return run.name
-    return f"{run.name.removesuffix(f'-s{run.seed}')}-s{seed}"

@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from db.records import NewRun, RunKind
+from db.records import RunKind
+from engine.config.overrides import validated
 from engine.config.robots import GenerationConfig, MutationConfig
 from engine.errors import UsageError
-from engine.workers.library import check_set_name, import_folder, select_into_set
+from engine.workers.library import TRAINING, UNSEEN, import_folder, select_into_set
+from engine.workers.stages import MUTANTS, StageRequest
 from engine.workers.wording import counted
 from engine.workers.workspace import Workspace
 from hdtui.services.cockpit import Cockpit
-from hdtui.services.commands import prepare_workspace, queue
+from hdtui.services.commands import prepare_workspace, queue, warning_words
 
 
 def number_problem(values: Sequence[str], names: Sequence[str]) -> str:
@@ -21,44 +23,33 @@ def number_problem(values: Sequence[str], names: Sequence[str]) -> str:
     return ""
 
 
-def generate(cockpit: Cockpit, count: str, seed: str, set_name: str) -> str:
-    """Queue a generation run that fills a set.
+def generate(cockpit: Cockpit, count: str, unseen: str, seed: str, set_name: str) -> str:
+    """Queue a generation run that fills a set, and one of robots that are kept unseen.
 
     Raises:
-        UsageError: A field that cannot be used.
+        HdtuiError: A field that cannot be used.
     """
-    check_set_name(set_name)
-    config = GenerationConfig.model_validate({"train_count": int(count), "seed": int(seed)})
-    new = NewRun(
-        kind=RunKind.GENERATION,
-        name=set_name,
-        config=config.model_dump(mode="json"),
-        seed=config.seed,
-        device="cpu",
-        extra={"training_set": set_name},
-    )
-    return f"{queue(cockpit, new)} generation is queued: {count} robots into the set {set_name}"
+    counts = {"train_count": int(count), "unseen_count": int(unseen), "seed": int(seed)}
+    config = validated(GenerationConfig, counts, "generate")
+    sets = {TRAINING: set_name, UNSEEN: f"{set_name}-unseen"}
+    run = queue(cockpit, StageRequest(RunKind.GENERATION, config, fills=sets))
+    return f"{run.id} generation is queued: {count} robots into the set {set_name}"
 
 
 def mutate(cockpit: Cockpit, source: str, per_robot: str, seed: str, set_name: str) -> str:
     """Queue a mutation run over a set that fills another.
 
     Raises:
-        UsageError: A field that cannot be used.
+        HdtuiError: A field that cannot be used, or a set that is not for training.
     """
-    check_set_name(set_name)
-    config = MutationConfig.model_validate({"mutants_per_robot": int(per_robot), "seed": int(seed)})
-    new = NewRun(
-        kind=RunKind.MUTATION,
-        name=set_name,
-        config=config.model_dump(mode="json"),
-        seed=config.seed,
-        robot_sets=(source,),
-        device="cpu",
-        extra={"mutant_set": set_name},
+    counts = {"mutants_per_robot": int(per_robot), "seed": int(seed)}
+    config = validated(MutationConfig, counts, "mutate")
+    request = StageRequest(
+        RunKind.MUTATION, config, robots=(source,) if source else (), fills={MUTANTS: set_name}
     )
-    number = queue(cockpit, new)
-    return f"{number} mutation is queued: {per_robot} mutants of each robot of {source}"
+    run = queue(cockpit, request)
+    warnings = warning_words(cockpit, run)
+    return f"{run.id} mutation is queued: {per_robot} mutants of each robot of {source}{warnings}"
 
 
 def import_robots(cockpit: Cockpit, folder: str, set_name: str) -> str:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from engine.config.base import Config
-from engine.config.overrides import setting_names
+from engine.config.overrides import differences, flat, setting_names
 from engine.config.presets import PRESETS, stage_preset
 from engine.errors import ConfigError
 from hdtui.formatting import setting
@@ -140,30 +140,9 @@ def _is_section(config: BaseModel, name: str) -> bool:
     return isinstance(getattr(config, name), BaseModel)
 
 
-def flat(config: BaseModel, prefix: str = "") -> dict[str, Any]:
-    """Values by dotted key."""
-    found: dict[str, Any] = {}
-    for name in type(config).model_fields:
-        value = getattr(config, name)
-        if isinstance(value, BaseModel):
-            found.update(flat(value, f"{prefix}{name}."))
-        else:
-            found[f"{prefix}{name}"] = value
-    return found
-
-
 def value_at(config: BaseModel, key: str) -> Any:
     """The value at a dotted key."""
     return flat(config).get(key)
-
-
-def plain(value: Any) -> str:
-    """A value as ``--set`` takes it."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, float) and value == int(value) and abs(value) < 1e15:
-        return str(int(value))
-    return json.dumps(value, default=list)
 
 
 def with_values(config: BaseModel, values: Mapping[str, Any]) -> Any:
@@ -177,20 +156,6 @@ def with_values(config: BaseModel, values: Mapping[str, Any]) -> Any:
         }
         update[section] = with_values(getattr(config, section), inside)
     return config.model_copy(update=update)
-
-
-def differences(start: Config, wanted: Config) -> dict[str, Any]:
-    """The settings that make ``wanted`` of ``start``: first those that name its networks.
-
-    What follows from the names is left out, as applying the names brings it.
-    """
-    there, here = flat(start), flat(wanted)
-    naming = {key: here[key] for key in start.NAMING if key in here and here[key] != there[key]}
-    named = flat(start.renamed(naming))
-    others = {
-        key: value for key, value in here.items() if key not in naming and named[key] != value
-    }
-    return naming | others
 
 
 def nearest_preset(stage: str, document: Mapping[str, Any], name: str) -> str:

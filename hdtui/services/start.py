@@ -1,29 +1,13 @@
-"""Start a whole pipeline, and what this machine has for it."""
+"""What the first screen offers: what this machine has, and the demo."""
 
 import os
 import subprocess
-from functools import partial
 
 import psutil
 
-from engine.config.presets import preset
 from engine.workers.child_process import child_command, child_environment
 from hdtui.formatting import size
 from hdtui.services.cockpit import Cockpit
-from hdtui.services.commands import prepare_workspace
-
-
-def start_pipeline(cockpit: Cockpit, name: str) -> str:
-    """Queue all stages of a preset and see to it that a supervisor starts them.
-
-    Raises:
-        HdtuiError: The workspace cannot be written, or the supervisor not started.
-    """
-    from engine.workers.pipeline import queue_pipeline
-
-    prepare_workspace(cockpit)
-    pipeline, runs = cockpit.store.ask(partial(queue_pipeline, config=preset(name), preset=name))
-    return f"pipeline {pipeline.id} {name} is queued: runs {runs[0].id} to {runs[-1].id}"
 
 
 def run_demo() -> None:

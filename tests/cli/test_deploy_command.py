@@ -10,17 +10,18 @@ from test_wrong_use import hdtui
 
 from db.models import RunRow
 from db.queries.artifacts import NewFile, insert_artifact
-from db.queries.robots import list_robots
+from db.queries.robots import list_robots, list_sets
 from db.queries.runs import queue_run
 from db.records import NewRun, RunKind
 from db.session import Database
+from engine.config.evaluation import DeploymentConfig
 from engine.errors import UsageError
 from engine.files import file_sha256
 from engine.morphology.generation import generate
 from engine.morphology.mjcf import save_robot
 from engine.workers.library import make_set
+from engine.workers.stages import StageRequest, new_run
 from engine.workers.workspace import Workspace
-from hdtui.cli.deploy import deployed_sets
 from hdtui.cli.stages import print_returns
 
 STUDENTS = Path(__file__).parents[1] / "deployment"
@@ -31,24 +32,36 @@ def _workspace(home: Path) -> tuple[Workspace, Database]:
     return Workspace(home), Database.open(home)
 
 
+def _student(database: Database) -> int:
+    return queue_run(database, NewRun(RunKind.STUDENT, "student", {}, seed=1)).id
+
+
+def deployment_of(student: int, *robots: str) -> StageRequest:
+    return StageRequest(RunKind.DEPLOYMENT, DeploymentConfig(), inputs=(student,), robots=robots)
+
+
 def test_a_robot_of_a_file_keeps_the_name_of_its_file(tmp_path: Path) -> None:
     workspace, database = _workspace(tmp_path / "home")
     (robot,) = generate(1, seed=3)
     make_set(database, workspace, "one", [(robot, None)])
+    student = _student(database)
     save_robot(replace(robot, name="mine"), tmp_path)
     for word, name in (("one", robot.name), (str(tmp_path / "xml" / "mine.xml"), "mine")):
-        (found,) = deployed_sets(workspace, database, [word])
-        assert [each.name for each in list_robots(database, found)] == [name]
-    assert len(deployed_sets(workspace, database, ["one", str(tmp_path / "xml" / "mine.xml")])) == 2
+        new = new_run(database, deployment_of(student, word))
+        assert [each.name for each in list_robots(database, new.robot_sets[0])] == [name]
+    both = deployment_of(student, "one", str(tmp_path / "xml" / "mine.xml"))
+    assert len(new_run(database, both).robot_sets) == 2
 
 
 def test_two_robots_of_one_name_are_refused_before_a_run_is_queued(tmp_path: Path) -> None:
-    workspace, database = _workspace(tmp_path / "home")
+    _, database = _workspace(tmp_path / "home")
     for folder, robot in zip("xy", generate(2, seed=3), strict=True):
         save_robot(replace(robot, name="mine"), tmp_path / folder)
     files = [str(tmp_path / folder / "xml" / "mine.xml") for folder in "xy"]
     with pytest.raises(UsageError, match="two robots are named mine"):
-        deployed_sets(workspace, database, files)
+        new_run(database, deployment_of(_student(database), *files))
+    assert list_sets(database) == []
+    assert list_robots(database) == []
 
 
 def test_returns_are_printed_by_policy_and_by_what_training_knew(

@@ -15,20 +15,20 @@ from db.queries.runs import get_run, list_runs, queue_run
 from db.records import NewRun, Run, RunKind, RunState
 from db.session import Database
 from engine.config.base import Config
-from engine.config.overrides import setting_names
+from engine.config.overrides import flat, setting_names
 from engine.config.presets import PRESETS
 from engine.config.robots import GenerationConfig, MutationConfig
 from engine.errors import ConfigError
 from engine.morphology.generation import generate
 from engine.workers.library import TRAINING, make_set
+from engine.workers.stages import STAGES, request_of
 from engine.workers.workspace import Workspace
 from hdtui.cli.launch import configured
 from hdtui.cli.main import app
-from hdtui.services.launch import STAGES, LaunchForm, form_of_clone, read_clone
+from hdtui.services.launch import STAGE_NAMES, LaunchForm, form_of_clone, read_clone
 from hdtui.services.settings_schema import (
     choices_of,
     fields_of,
-    flat,
     nearest_preset,
     start_of,
 )
@@ -67,6 +67,15 @@ def cloned(stage: str, config: Config, **facts: Any) -> Run:
     return Run(**{**known, **facts})
 
 
+def clone_of(run: Run) -> LaunchForm:
+    """The form that clones a run, whose inputs are all it may read."""
+    inputs = [
+        cloned(STAGES[run.kind].reads[0], start_of(STAGES[run.kind].reads[0], "quick"), id=number)
+        for number in run.inputs
+    ]
+    return form_of_clone(run, request_of(run, lambda numbers: inputs))
+
+
 @st.composite
 def changes(draw: st.DrawFn, stage: str) -> dict[str, str]:
     """Texts for a few settings, names of networks and tasks more often than others."""
@@ -81,7 +90,7 @@ def changes(draw: st.DrawFn, stage: str) -> dict[str, str]:
     return texts
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", STAGE_NAMES)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(st.data())
 def test_the_command_of_a_form_gives_its_settings(stage: str, data: st.DataObject) -> None:
@@ -92,7 +101,7 @@ def test_the_command_of_a_form_gives_its_settings(stage: str, data: st.DataObjec
     assert given_to(form) == form.config()
 
 
-@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "pipeline"])
+@pytest.mark.parametrize("stage", [stage for stage in STAGE_NAMES if stage != "pipeline"])
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(st.data())
 def test_the_command_of_a_clone_gives_its_settings(stage: str, data: st.DataObject) -> None:
@@ -100,7 +109,7 @@ def test_the_command_of_a_clone_gives_its_settings(stage: str, data: st.DataObje
     before.raw = data.draw(changes(stage))
     known = set(setting_names(type(before.start())))
     assume(not set(before.problems()) & known)
-    form = form_of_clone(cloned(stage, before.config()))
+    form = clone_of(cloned(stage, before.config()))
     assert form.config() == before.config()
     for key, text in data.draw(changes(stage)).items():
         form.set_value(key, text)
@@ -130,7 +139,7 @@ def test_what_stands_beside_the_settings_follows_the_names_that_are_chosen() -> 
 def test_a_clone_names_the_networks_that_differ_and_nothing_that_follows() -> None:
     before = LaunchForm(stage="teacher", preset="paper", robots="unimal8")
     before.raw = {"network.kind": "modumorph", "task.name": "variable", "seed": "4"}
-    form = form_of_clone(cloned("teacher", before.config(), robot_sets=("unimal8",), seed=4))
+    form = clone_of(cloned("teacher", before.config(), robot_sets=("unimal8",), seed=4))
     words = shlex.split(form.command())
     assert words[words.index("--preset") + 1] == "paper"
     settings_words = {word for word in words if "=" in word}
@@ -143,17 +152,17 @@ def test_a_clone_is_of_the_preset_that_it_differs_least_from(preset: str) -> Non
     document = config.model_dump(mode="json")
     assert nearest_preset("teacher", document, "any name") == preset
     run = cloned("teacher", config, name=f"{preset}-unimal8-s9", seed=9, robot_sets=("unimal8",))
-    form = form_of_clone(run)
+    form = clone_of(run)
     assert (form.preset, form.base_label) == (preset, "run 7")
-    assert form.new_run().name == f"{preset}-unimal8-s9"
+    assert form.request().name == f"{preset}-unimal8-s9"
     form.set_value("seed", "12")
-    assert form.new_run().name == f"{preset}-unimal8-s12"
+    assert form.request().name == f"{preset}-unimal8-s12"
     assert f"--name {preset}-unimal8-s12" in form.command()
 
 
 def test_another_preset_takes_the_place_of_the_cloned_run_and_u_brings_it_back() -> None:
     run = cloned("teacher", start_of("teacher", "laptop"), robot_sets=("unimal8",))
-    form = form_of_clone(run)
+    form = clone_of(run)
     assert "run 7" in form.take_preset("smoke")
     assert form.config() == start_of("teacher", "smoke") == given_to(form)
     assert form.base_label == "smoke"
@@ -172,8 +181,9 @@ def test_a_cloned_evaluation_keeps_its_baselines_and_files() -> None:
         inputs=(3,),
         robot_sets=("unimal8",),
     )
-    form = form_of_clone(run)
-    assert form.new_run().extra == extra
+    form = clone_of(run)
+    assert form.request().baselines == ("random",)
+    assert form.request().policy_files == (Path("/there/x.npz"),)
     assert "--policy 3 --policy random --policy /there/x.npz" in form.command()
 
 
@@ -206,7 +216,7 @@ def queued(home: Path, *words: str) -> list[Run]:
 def test_every_printed_command_is_one_that_hdtui_takes(home: Path) -> None:
     numbers: dict[str, int] = {}
     reads = {"collection": "teacher", "student": "collection", "evaluation": "teacher"}
-    for stage in STAGES:
+    for stage in STAGE_NAMES:
         if stage == "deployment":  # it waits for its files
             continue
         form = LaunchForm(
@@ -223,7 +233,7 @@ def test_every_printed_command_is_one_that_hdtui_takes(home: Path) -> None:
         numbers[stage] = runs[0].id
         assert {run.group for run in runs} == {form.study or None}
         if stage != "pipeline":
-            assert runs[0].config == form.new_run().config
+            assert runs[0].config == form.request().config.model_dump(mode="json")
             assert runs[0].kind == stage
 
 
@@ -254,10 +264,10 @@ def test_a_clone_takes_the_study_and_those_inputs_that_its_form_names(home: Path
             group="depth",
         ),
     )
-    form = form_of_clone(read_clone(database, collected.id))
+    form = read_clone(database, collected.id)
     assert (form.inputs, form.study) == (str(teacher.id), "depth")
     assert "--study depth" in form.command()
-    assert form.new_run().group == "depth"
+    assert form.request().study == "depth"
     database.close()
 
 

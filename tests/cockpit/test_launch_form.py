@@ -9,18 +9,19 @@ from db.queries.runs import list_runs
 from db.records import RunKind
 from db.session import Database
 from engine.config.presets import PRESETS
+from engine.workers.stages import built_run
 from hdtui.screens.evaluate import EvaluateScreen
 from hdtui.screens.launch_parts import command_rows, setting_row
 from hdtui.services.evaluate import Choices, Evaluation
 from hdtui.services.known_runs import read_known
-from hdtui.services.launch import STAGES, LaunchForm
+from hdtui.services.launch import STAGE_NAMES, LaunchForm
 
 Filled = tuple[Path, dict[str, int]]
 
 
 def test_every_stage_of_a_pipeline_has_a_form() -> None:
-    assert set(STAGES) == {"pipeline", *(str(kind) for kind in RunKind)}
-    for stage in STAGES:
+    assert set(STAGE_NAMES) == {"pipeline", *(str(kind) for kind in RunKind)}
+    for stage in STAGE_NAMES:
         assert LaunchForm(stage=stage).command().startswith("hdtui ")
 
 
@@ -30,7 +31,7 @@ def test_a_generation_is_the_command_that_fills_two_sets() -> None:
     unseen = PRESETS["quick"].generation.unseen_count
     expected = f"hdtui robots generate --into mine --seed 1 --count 12 --unseen {unseen} --detach"
     assert form.command() == expected
-    run = form.new_run()
+    run = built_run(form.request())
     assert run.extra == {"training_set": "mine", "unseen_set": "mine-unseen"}
     assert (run.name, run.robot_sets) == ("mine", ())
 
@@ -40,7 +41,7 @@ def test_a_mutation_reads_one_set_and_fills_another() -> None:
     count = PRESETS["quick"].mutation.mutants_per_robot
     expected = f"hdtui robots mutate mine --into mine-mutants --set mutants_per_robot={count}"
     assert form.command() == f"{expected} --detach"
-    assert form.new_run().extra == {"mutant_set": "mine-mutants"}
+    assert built_run(form.request()).extra == {"mutant_set": "mine-mutants"}
 
 
 @pytest.mark.parametrize(("into", "problem"), [("", "needs the name"), ("a b", "letters, digits")])
@@ -204,7 +205,7 @@ async def test_a_study_is_typed_into_the_form(filled: Filled) -> None:
 
 async def test_the_evaluate_dialog_answers_every_key(filled: Filled) -> None:
     async with opened(filled[0]) as pilot:
-        dialog = EvaluateScreen(Evaluation((), ("a",)), Choices((), None, 0), ("a",))
+        dialog = EvaluateScreen(Evaluation((), ("a",)), Choices((), None, 0))
         pilot.app.push_screen(dialog)
         await pilot.press("R")
         await shows(pilot, "R: nothing to start, space ticks a policy first")

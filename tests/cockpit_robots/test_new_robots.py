@@ -59,7 +59,7 @@ async def test_generate_queues_a_run_that_fills_one_set(workspace: Path) -> None
     async with robots_screen(workspace) as (_, pilot):
         await choose(pilot, "generate")
         await shows(pilot, "how many robots")
-        await confirm(pilot, 3)
+        await confirm(pilot, 4)
         await shows(pilot, "generation is queued")
     run = queued(workspace, RunKind.GENERATION)
     assert run.config["train_count"] == 16
@@ -108,6 +108,6 @@ async def test_a_number_that_is_none_is_refused_in_the_dialog(workspace: Path, w
     async with robots_screen(workspace) as (app, pilot):
         await choose(pilot, "generate")
         await shows(pilot, "how many robots")
-        await pilot.press("end", *["backspace"] * 4, *wrong, *["enter"] * 3)
+        await pilot.press("end", *["backspace"] * 4, *wrong, *["enter"] * 4)
         await shows(pilot, "needs a whole number")
         assert "queued" not in screen_text(app).split("\n")[22]

@@ -8,9 +8,12 @@ from engine.workers.jobs.job import Job
 
 
 def run(job: Job) -> None:
-    """Collect from the input teacher on all robots of the run's sets, or repair what was."""
+    """Collect from the input teacher on robots that may be learnt from, or repair what was.
+
+    Robots of a set that are kept unseen are not among them: a student would have seen them.
+    """
     teacher = job.artifact(job.input(RunKind.TEACHER), "policy")
     config = job.config(CollectionConfig)
     written = job.ask(lambda database: list_artifacts(database, job.run.id))
     recorded = next((file.sha256 for file in written if file.kind == "expert_data"), None)
-    collect_expert_data(config, teacher, job.robots(), job.context, recorded)
+    collect_expert_data(config, teacher, job.learning_robots(), job.context, recorded)

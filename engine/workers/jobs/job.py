@@ -82,6 +82,23 @@ class Job:
         """The robots of the run's sets, each body once; RunError where there are none."""
         return list({robot.digest: robot for robot in self.named_robots(role)}.values())
 
+    def learning_robots(self) -> list[Morphology]:
+        """The robots that the run may learn from: of each set those with the role training.
+
+        All of a set in which none has that role.
+        """
+        return list({robot.digest: robot for robot in self.named_learning_robots()}.values())
+
+    def named_learning_robots(self) -> list[Morphology]:
+        """As ``learning_robots``, with every name of a body that has several."""
+        for name in self.run.robot_sets:
+            library.resolve_set(self.database, self.workspace, name)
+        rows = library.learning_robots(self.database, self.run.robot_sets)
+        if not rows:
+            raise RunError(f"Run {self.run.id} has no robots: {' '.join(self.run.robot_sets)}.")
+        by_name = {(row.digest, row.name): row for row in rows}
+        return [library.load(self.workspace, row) for row in by_name.values()]
+
     def named_robots(self, role: str | None = None) -> list[Morphology]:
         """As ``robots``, with every name of a body that has several."""
 

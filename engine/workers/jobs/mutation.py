@@ -22,7 +22,7 @@ def run(job: Job) -> None:
     name = job.run.extra.get("mutant_set")
     if not isinstance(name, str):
         raise RunError(f"Run {job.run.id} mutation does not say which set to fill.")
-    parents = job.named_robots(TRAINING) or job.named_robots()
+    parents = job.named_learning_robots()
     total = len(parents) * config.mutants_per_robot
     found: list[Morphology] = []
     for mutant in each_mutant(

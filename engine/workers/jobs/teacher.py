@@ -7,16 +7,15 @@ from engine.files import write_bytes
 from engine.ppo.train import train_teacher
 from engine.rollout.saved_policy import load_policy
 from engine.workers.jobs.job import Job
-from engine.workers.library import TRAINING
 from engine.workers.policy_files import policy_file_of
 
 
 def run(job: Job) -> None:
-    """Train on the training robots of the run's sets (on all, where they have no roles)."""
+    """Train on the training robots of the run's sets (on all of a set that has none)."""
     if "file" in job.run.extra:
         _adopt(job)
         return
-    robots = job.robots(TRAINING) or job.robots()
+    robots = job.learning_robots()
     train_teacher(job.config(TeacherConfig), robots, job.context)
     last = [
         series.last_value

@@ -1,16 +1,18 @@
 """What a stage takes over from the runs it reads, before anybody sets anything else."""
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from db.records import Run, RunKind
+from db.queries.robots import list_robots, list_sets
+from db.queries.runs import list_runs
+from db.records import Robot, Run, RunKind
+from db.session import Database
 from engine.config.base import Config, TaskConfig
 from engine.config.distillation import CollectionConfig, StudentConfig, student_of
 from engine.config.evaluation import EvaluationConfig
-from engine.errors import UsageError
-
-if TYPE_CHECKING:
-    from db.session import Database
+from engine.errors import ConfigError, UsageError
+from engine.morphology.tree import Morphology
+from engine.workers.library import learning_robots
 
 ONE_PER_ROBOT = "single_mlp"
 SEEN_GROUNDS = ("variable", "obstacles")
@@ -19,21 +21,19 @@ Find = Callable[[Sequence[int]], Sequence[Run]]
 """Gives the runs of some numbers."""
 
 
-def found_in(database: "Database") -> Find:
+def found_in(database: Database) -> Find:
     """Runs of a database."""
-    from db.queries.runs import list_runs
-
     return lambda numbers: list_runs(database, ids=numbers)
 
 
-def fitted(stage: str, base: Config, find: Find, inputs: Sequence[int]) -> Config:
-    """A stage's settings with what follows from the runs that it reads."""
+def starting_config(base: Config, find: Find, inputs: Sequence[int]) -> Config:
+    """A preset's settings of a stage with what follows from the runs that it reads."""
     found = find(inputs[:1])
     if isinstance(base, CollectionConfig) and found and found[0].kind is RunKind.TEACHER:
         return collection_of_teacher(base, found[0])
     if isinstance(base, StudentConfig) and found and found[0].kind is RunKind.COLLECTION:
         return student_of_collection(base, find, found[0])
-    if isinstance(base, EvaluationConfig) and stage == "evaluation":
+    if isinstance(base, EvaluationConfig):
         return evaluation_of_policies(base, find, inputs)
     return base
 
@@ -70,13 +70,37 @@ def check_ground(find: Find, inputs: Sequence[int], task: TaskConfig) -> None:
     """
     for run in find(inputs):
         learned = learned_ground(find, run)
-        if learned is not None and (learned in SEEN_GROUNDS) != (task.name in SEEN_GROUNDS):
-            seen = "sees" if learned in SEEN_GROUNDS else "does not see"
+        if learned is not None and sees_terrain(learned) != sees_terrain(task.name):
             raise UsageError(
-                f"run {run.id} ({run.kind.value} {run.name}) learned on {learned} and {seen}"
-                f" terrain heights, so it cannot act on {task.name}; leave the task out, or choose"
-                f" a policy that learned on {task.name}"
+                f"run {run.id} ({run.kind.value} {run.name}) learned on {learned} and"
+                f" {_sight(learned)}, so it cannot act on {task.name}; leave the task out, or"
+                f" choose a policy that learned on {task.name}"
             )
+
+
+def check_grounds_of_pipeline(learned: str, tasks: Mapping[str, TaskConfig]) -> None:
+    """See that the later stages of a pipeline are on a ground on which its teacher can act.
+
+    Raises:
+        ConfigError: The teacher is to learn with terrain heights and a stage has none, or vice
+            versa.
+    """
+    for stage, task in tasks.items():
+        if sees_terrain(learned) != sees_terrain(task.name):
+            raise ConfigError(
+                f"{stage}.task.name {task.name}: the teacher learns on {learned}"
+                f" (teacher.task.name) and {_sight(learned)}, so it cannot act on {task.name};"
+                " leave it out, or choose one ground for both"
+            )
+
+
+def sees_terrain(task: str) -> bool:
+    """Whether policies see the ground of a task as heights."""
+    return task in SEEN_GROUNDS
+
+
+def _sight(task: str) -> str:
+    return f"{'sees' if sees_terrain(task) else 'does not see'} terrain heights"
 
 
 def learned_ground(find: Find, run: Run) -> str | None:
@@ -94,37 +118,48 @@ def _origin(find: Find, run: Run) -> Run | None:
     return found
 
 
-def check_teachers(database: "Database", teacher: Run, robot_sets: Sequence[str]) -> None:
-    """See that a run with one teacher per robot has one for each robot of the sets.
+def check_teachers(database: Database, teacher: Run, robots: Sequence[Robot | Morphology]) -> None:
+    """See that a run with one teacher per robot has one for each of these robots.
 
     Raises:
         UsageError: A robot has none.
     """
-    from db.queries.robots import list_robots
-    from engine.workers.library import TRAINING
-
     if teacher.config.get("network", {}).get("kind") != ONE_PER_ROBOT:
         return
-    known = [
-        [
-            robot.digest
-            for name in teacher.robot_sets
-            for robot in list_robots(database, name, role=r)
-        ]
-        for r in (TRAINING, None)
-    ]
-    trained = known[0] or known[1]
-    missing = [
-        robot
-        for robot_set in robot_sets
-        for robot in list_robots(database, robot_set)
-        if robot.digest not in trained
-    ]
+    known = {one.name for one in list_sets(database)}
+    names = [name for name in teacher.robot_sets if name in known]
+    if not names:  # of a workspace that forgot them: the worker reads them from the policy
+        return
+    trained = {robot.digest for robot in learning_robots(database, names)}
+    missing = [robot for robot in robots if robot.digest not in trained]
     if missing:
         raise UsageError(
             f"{missing[0].name} has no teacher: run {teacher.id} trained one per robot of"
-            f" {' '.join(teacher.robot_sets)}; collect on those alone, without mutants, or train"
+            f" {' '.join(teacher.robot_sets)}; take those alone, without mutants, or train"
             " a universal teacher (network.kind=transformer)"
+        )
+
+
+def check_deployed(
+    database: Database, deployment: Run, robots: Sequence[Robot | Morphology]
+) -> None:
+    """See that a deployment wrote, or will write, a policy for each of these robots.
+
+    Raises:
+        UsageError: A robot has none.
+    """
+    known = {one.name for one in list_sets(database)}
+    if not set(deployment.robot_sets) <= known:  # forgotten by the workspace: the worker tells
+        return
+    covered = {
+        robot.digest for name in deployment.robot_sets for robot in list_robots(database, name)
+    }
+    missing = [robot for robot in robots if robot.digest not in covered]
+    if missing:
+        raise UsageError(
+            f"{missing[0].name} has no policy in run {deployment.id} deployment"
+            f" {deployment.name}, which acts for the robots of {' '.join(deployment.robot_sets)};"
+            f" deploy the student on it first, or evaluate the student"
         )
 
 

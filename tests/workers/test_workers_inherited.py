@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from db.queries.robots import list_robots
 from db.queries.runs import queue_run
 from db.records import NewRun, Run, RunKind
 from db.session import Database
@@ -15,10 +16,7 @@ from engine.config.presets import PRESETS
 from engine.config.teacher import TeacherConfig, named_teacher
 from engine.errors import ConfigError, UsageError
 from engine.morphology.generation import generate
-from engine.workers.library import TRAINING, UNSEEN, make_set
-from engine.workers.pipeline import queue_pipeline
-from engine.workers.workspace import Workspace
-from hdtui.services.inherited import (
+from engine.workers.inherited import (
     check_ground,
     check_teachers,
     collection_of_teacher,
@@ -26,6 +24,9 @@ from hdtui.services.inherited import (
     found_in,
     student_of_collection,
 )
+from engine.workers.library import TRAINING, UNSEEN, make_set
+from engine.workers.pipeline import queue_pipeline
+from engine.workers.workspace import Workspace
 from hdtui.services.known_runs import Known
 from hdtui.services.launch import LaunchForm
 
@@ -93,10 +94,11 @@ def test_one_teacher_per_robot_acts_for_the_robots_it_trained_on_alone(
     make_set(database, Workspace(tmp_path), "two", members)
     make_set(database, Workspace(tmp_path), "one", members[:1])
     teacher = _teacher(database, named_teacher("smoke", "single_mlp"))
-    check_teachers(database, teacher, ["one"])
+    both, one = list_robots(database, "two"), list_robots(database, "one")
+    check_teachers(database, teacher, one)
     with pytest.raises(UsageError, match=f"{second.name} has no teacher"):
-        check_teachers(database, teacher, ["one", "two"])
-    check_teachers(database, _teacher(database, named_teacher("smoke")), ["one", "two"])
+        check_teachers(database, teacher, both)
+    check_teachers(database, _teacher(database, named_teacher("smoke")), both)
     collected = _queued(database, RunKind.COLLECTION, CollectionConfig(), (teacher.id,))
     student = student_of_collection(StudentConfig(), found_in(database), collected)
     assert student.downweight_large_actions
