@@ -101,8 +101,10 @@ async def test_e_asks_which_policies_evaluate_the_marked_robots(workspace: Path)
         assert len(dialog.wanted.robots) == 2
         await pilot.press("space")
         assert dialog.wanted.policies == (1,)
-        await pilot.press("down", "down", "down", "right")
-        assert dialog.wanted.episodes == 64
+        await pilot.press("down", "down", "space")  # baselines stand below the runs
+        assert dialog.wanted.policies == (1, "random")
+        await pilot.press("space", "down", "down", "down", "right")
+        assert (dialog.wanted.policies, dialog.wanted.episodes) == ((1,), 64)
         await pilot.press("R")
         await shows(pilot, "read-only")
 
