@@ -1,8 +1,9 @@
 """The tables. Rows never leave this package: queries turn them into records.
 
 Times are stored in UTC. ``points`` has no row ids: its key is the series and the step, so a point
-exists once or not at all. ``rollups`` keeps one row per ``ROLLUP_SIZE`` consecutive points of a
-series, so that a million points are drawn from sixteen thousand rows.
+exists once or not at all; ``extreme_points`` has those that are no plain numbers. ``rollups`` keeps
+one row per ``ROLLUP_SIZE`` consecutive points of a series, so that a million points are drawn from
+sixteen thousand rows.
 """
 
 from datetime import UTC, datetime
@@ -108,6 +109,7 @@ class RunRow(Base):
     rate: Mapped[float | None]
     result: Mapped[float | None]
     result_text: Mapped[str | None]
+    result_kind: Mapped[str | None]
     report_gap_s: Mapped[float | None]
     worked_s: Mapped[float] = mapped_column(default=0.0)
     checkpoint_step: Mapped[int | None] = mapped_column(BigInteger)
@@ -211,7 +213,11 @@ class ArtifactRow(Base):
 
 
 class SeriesRow(Base):
-    """A named curve; ``robot_digest`` is empty for a curve of the whole run."""
+    """A named curve; ``robot_digest`` is empty for a curve of the whole run.
+
+    ``num_points`` counts those of ``points`` alone; ``last_step`` is that of extreme ones as well,
+    of which ``last_value`` is None.
+    """
 
     __tablename__ = "series"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -235,6 +241,23 @@ class PointRow(Base):
     iteration: Mapped[int]
     wall_s: Mapped[float]
     value: Mapped[float]
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 -- read by SQLAlchemy
+
+
+class ExtremePointRow(Base):
+    """A point that is not finite, or so large that sums would not be; ``value`` is its text.
+
+    Kept apart, as SQLite has no NaN and one infinite number would hide all others of its block.
+    """
+
+    __tablename__ = "extreme_points"
+    series_id: Mapped[int] = mapped_column(
+        ForeignKey("series.id", ondelete="CASCADE"), primary_key=True
+    )
+    step: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    iteration: Mapped[int]
+    wall_s: Mapped[float]
+    value: Mapped[str]
     __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 -- read by SQLAlchemy
 
 

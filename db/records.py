@@ -56,7 +56,8 @@ class Run:
     ``blocked_by`` is the input whose failure stopped this run before it began. A queued run whose
     ``queued_boot_id`` is not the machine's waits for a word: the machine restarted. ``stale`` says
     that an input has worked again since this run read it. ``worked_s`` counts seconds of work that
-    the curves stand for.
+    the curves stand for. ``result_kind`` says what ``result`` is: a ``return``, a ``loss``, a
+    ``ratio`` of returns, or how many ``robots``, ``mutants``, ``samples`` or ``policies``.
     """
 
     id: int
@@ -103,6 +104,7 @@ class Run:
     stale: bool = False
     worked_s: float = 0.0
     pid_ticks: int | None = None
+    result_kind: str | None = None
 
 
 @dataclass(frozen=True)
@@ -172,10 +174,21 @@ class Series:
 
 
 @dataclass(frozen=True)
+class ExtremePoint:
+    """A point that is NaN, infinite, or so large (1e300) that nothing is averaged with it."""
+
+    step: int
+    iteration: int
+    wall_s: float
+    value: float
+
+
+@dataclass(frozen=True)
 class Points:
     """Part of a series, equal lengths, ascending steps; ``wall_s`` is seconds of work so far.
 
-    ``low`` and ``high`` are equal to ``value`` unless the points were rolled up.
+    ``low`` and ``high`` are equal to ``value`` unless the points were rolled up. ``extremes`` are
+    its points that have no place among numbers, ascending, the newest ones where there are many.
     """
 
     series_id: int
@@ -185,6 +198,12 @@ class Points:
     value: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
+    extremes: tuple[ExtremePoint, ...] = ()
+
+    @property
+    def last_step(self) -> int:
+        """The step of the newest point, extreme or not; -1 where there is none."""
+        return max([*self.step[-1:], *(each.step for each in self.extremes[-1:])], default=-1)
 
 
 @dataclass(frozen=True)

@@ -84,12 +84,17 @@ class EpisodesFinished:
     episodes: Sequence[Episode]
 
 
+ResultKind = Literal["return", "loss", "ratio", "robots", "mutants", "samples", "policies"]
+"""What the number of a headline is: readers write and compare it by this, never by its words."""
+
+
 @dataclass(frozen=True)
 class Result:
-    """The headline of a run: one number (or None) and the words for it."""
+    """The headline of a run: one number (or None), the words for it, and what the number is."""
 
     value: float | None
     text: str
+    kind: ResultKind | None = None
 
 
 Event = Progress | Metrics | Note | CheckpointWritten | ArtifactWritten | EpisodesFinished | Result

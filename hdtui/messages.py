@@ -43,6 +43,24 @@ class WorldChanged(Message):
     bubble = False
 
 
+class StateSentence(str):
+    """A sentence that holds while a run is in a state: taken back once the run has moved on.
+
+    A string, so that it goes whatever way other answers go.
+    """
+
+    __slots__ = ("run_id", "state")
+
+    def __new__(cls, text: str, run_id: int, state: str) -> "StateSentence":
+        """The sentence, with what it says of which run."""
+        sentence = super().__new__(cls, text)
+        sentence.run_id, sentence.state = run_id, state
+        return sentence
+
+    run_id: int
+    state: str
+
+
 class Answer(Message):
     """The answer to the last key, for the row above the keys."""
 

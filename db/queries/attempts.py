@@ -58,7 +58,7 @@ def claim(session: Session, run_id: int, token: str, host: str) -> int | None:
     fresh: dict[str, Any] = dict.fromkeys(
         ("pid", "pid_started_at", "boot_id", "reason", "blocked_by", "exit_code", "ended_at")
     )
-    fresh |= dict.fromkeys(("rate", "result", "result_text", "stop_requested_at"))
+    fresh |= dict.fromkeys(("rate", "result", "result_text", "result_kind", "stop_requested_at"))
     fresh |= {"kill_requested_at": None, "reported_at": None, "report_gap_s": None}
     moved = change_state(
         session,

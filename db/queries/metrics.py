@@ -1,22 +1,31 @@
-"""Curves: append points to series, read them back whole or rolled up."""
+"""Curves: append points to series, read them back whole or rolled up.
+
+A point that is not finite, or beyond ``LARGEST``, is an extreme one. They have a table of their
+own: means, lowest and highest values of all others stay numbers, and none is ever lost.
+"""
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from db.models import ROLLUP_SIZE, PointRow, RollupRow, SeriesRow
+from db.models import ROLLUP_SIZE, ExtremePointRow, PointRow, RollupRow, SeriesRow
 from db.queries.rows import MANY
 from db.queries.upsert import upsert
-from db.records import Points, Series
+from db.records import ExtremePoint, Points, Series
 from db.session import Database
 from engine.errors import RunError
 
+LARGEST = 1e300
+"""Numbers beyond this are extreme: the sums of a hundred million of them stay finite."""
 EXACT_FACTOR = 16
 """Points are read one by one up to this multiple of what is asked for, then by rollups."""
+
+
+Row = tuple[int, int, float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,8 @@ class NewPoint:
 def list_series(database: Database, run_id: int) -> list[Series]:
     """The curves of a run: its own first, then those of robots, by name."""
     query = (
-        select(SeriesRow)
+        select(SeriesRow, ExtremePointRow.value)
+        .outerjoin(ExtremePointRow, _is_last)
         .where(SeriesRow.run_id == run_id)
         .order_by(SeriesRow.robot_digest, SeriesRow.name)
     )
@@ -46,24 +56,30 @@ def list_series(database: Database, run_id: int) -> list[Series]:
                 name=row.name,
                 robot_digest=row.robot_digest or None,
                 last_step=row.last_step,
-                last_value=row.last_value,
+                last_value=row.last_value if extreme is None else _number(extreme),
             )
-            for row in session.scalars(query)
+            for row, extreme in session.execute(query)
         ]
+
+
+_is_last = (ExtremePointRow.series_id == SeriesRow.id) & (
+    ExtremePointRow.step == SeriesRow.last_step
+)
 
 
 def last_values(database: Database, run_ids: Collection[int]) -> dict[int, dict[str, float]]:
     """Per run the last value of each curve of its own, by name; robots' curves are left out."""
-    query = select(SeriesRow.run_id, SeriesRow.name, SeriesRow.last_value).where(
-        SeriesRow.robot_digest == "", SeriesRow.last_value.is_not(None)
-    )
+    columns = (SeriesRow.run_id, SeriesRow.name, SeriesRow.last_value, ExtremePointRow.value)
+    query = select(*columns).outerjoin(ExtremePointRow, _is_last)
+    query = query.where(SeriesRow.robot_digest == "", SeriesRow.last_step.is_not(None))
     if len(run_ids) <= MANY:
         query = query.where(SeriesRow.run_id.in_(run_ids))
     values: dict[int, dict[str, float]] = {run_id: {} for run_id in run_ids}
     with database.read() as session:
-        for run_id, name, value in session.execute(query.order_by(SeriesRow.id)):
-            if run_id in values and value is not None:
-                values[run_id][name] = value
+        for run_id, name, value, extreme in session.execute(query.order_by(SeriesRow.id)):
+            last = value if extreme is None else _number(extreme)
+            if run_id in values and last is not None:
+                values[run_id][name] = last
     return values
 
 
@@ -99,7 +115,12 @@ def read_several(
             rows.setdefault(series_id, []).append(tuple(row))
         long = select(series.id).where(series.id.in_(series_ids), series.num_points > longest)
         one_by_one = session.scalars(long).all()
-    found = {key: Points(key, *zip(*values, strict=True)) for key, values in rows.items()}
+        extremes = _extremes(session, series_ids, -1, max_points)
+    found = {
+        key: _points(key, rows.get(key, []), extremes.get(key, ()))
+        for key in (*rows, *(key for key in extremes if key not in rows))
+        if key not in one_by_one
+    }
     return found | {key: read_points(database, key, max_points=max_points) for key in one_by_one}
 
 
@@ -109,7 +130,8 @@ def read_points(
     """Points of a series after a step, ascending; beyond ``max_points`` in groups.
 
     A group is as wide as needed; it carries the mean, the lowest and highest value of its points,
-    and the step, iteration and time of its last one. Nothing is left out of any group.
+    and the step, iteration and time of its last one. Nothing is left out of any group; extreme
+    points stand beside the groups.
     """
     with database.read() as session:
         series = session.get(SeriesRow, series_id)
@@ -124,11 +146,40 @@ def read_points(
         else:
             width = math.ceil(remaining / max_points)
             rows = _grouped_points(session, series_id, (after_step, series.last_step or 0), width)
-    columns = list(zip(*rows, strict=True)) or [()] * 6
-    return Points(series_id, *columns)
+        extremes = _extremes(session, [series_id], after_step, max_points)
+    return _points(series_id, rows, extremes.get(series_id, ()))
 
 
-Row = tuple[int, int, float, float, float, float]
+def _number(text: str) -> float:
+    """The number that a text is; NaN is one object, so that records read twice are equal."""
+    value = float(text)
+    return math.nan if math.isnan(value) else value
+
+
+def _points(series_id: int, rows: Sequence[Row], extremes: Sequence[ExtremePoint]) -> Points:
+    columns: Sequence[Any] = list(zip(*rows, strict=True)) or [()] * 6
+    return replace(Points(series_id, *columns), extremes=tuple(extremes))
+
+
+def _extremes(
+    session: Session, series_ids: Collection[int], after_step: int, most: int
+) -> dict[int, list[ExtremePoint]]:
+    """The newest extreme points of each series after a step, ascending, so many at most."""
+    extreme = ExtremePointRow
+    number = func.row_number().over(partition_by=extreme.series_id, order_by=extreme.step.desc())
+    numbered = (
+        select(extreme, number.label("number"))
+        .where(extreme.series_id.in_(series_ids), extreme.step > after_step)
+        .subquery()
+    )
+    part = numbered.c
+    query = select(part.series_id, part.step, part.iteration, part.wall_s, part.value)
+    query = query.where(part.number <= most).order_by(part.series_id, part.step)
+    found: dict[int, list[ExtremePoint]] = {}
+    for series_id, step, iteration, wall_s, value in session.execute(query):
+        point = ExtremePoint(step, iteration, wall_s, _number(value))
+        found.setdefault(series_id, []).append(point)
+    return found
 
 
 def _block_after(session: Session, series_id: int, step: int) -> tuple[int, int]:
@@ -198,7 +249,7 @@ def _grouped_blocks(
 
 
 def append_points(session: Session, run_id: int, points: Sequence[NewPoint]) -> None:
-    """Append finite points; a step a series already has, or has passed, is not written again."""
+    """Append points; a step a series already has, or has passed, is not written again."""
     if not points:
         return
     series = _series_by_key(session, run_id, {(point.name, point.robot_digest) for point in points})
@@ -207,39 +258,63 @@ def append_points(session: Session, run_id: int, points: Sequence[NewPoint]) -> 
         row = series[point.name, point.robot_digest]
         taken = fresh.setdefault(row.id, [])
         last = taken[-1].step if taken else row.last_step
-        if math.isfinite(point.value) and (last is None or point.step > last):
+        if last is None or point.step > last:
             taken.append(point)
-    rows = [
-        {
-            "series_id": series_id,
-            "step": point.step,
-            "iteration": point.iteration,
-            "wall_s": point.wall_s,
-            "value": point.value,
-        }
-        for series_id, taken in fresh.items()
-        for point in taken
-    ]
-    if not rows:
-        return
-    session.execute(insert(PointRow), rows)
+    measured = {key: [each for each in own if _is_plain(each)] for key, own in fresh.items()}
+    rows = [_stored(key, point, point.value) for key, own in measured.items() for point in own]
+    if rows:
+        session.execute(insert(PointRow), rows)
     rollups = [
         rollup
         for row in series.values()
-        for rollup in _new_rollups(row.id, row.num_points, fresh.get(row.id, []))
+        for rollup in _new_rollups(row.id, row.num_points, measured.get(row.id, []))
     ]
-    _merge_rollups(session, rollups)
+    if rollups:
+        _merge_rollups(session, rollups)
+    extremes = [
+        _stored(key, point, repr(point.value))
+        for key, own in fresh.items()
+        for point in own
+        if not _is_plain(point)
+    ]
+    if extremes:
+        session.execute(insert(ExtremePointRow), extremes)
+    _update_series(session, list(series.values()), fresh, measured)
+
+
+def _is_plain(point: NewPoint) -> bool:
+    return abs(point.value) <= LARGEST  # False of NaN as well
+
+
+def _stored(series_id: int, point: NewPoint, value: float | str) -> dict[str, object]:
+    return {
+        "series_id": series_id,
+        "step": point.step,
+        "iteration": point.iteration,
+        "wall_s": point.wall_s,
+        "value": value,
+    }
+
+
+def _update_series(
+    session: Session,
+    series: Sequence[SeriesRow],
+    fresh: dict[int, list[NewPoint]],
+    measured: dict[int, list[NewPoint]],
+) -> None:
+    changed = [row for row in series if fresh.get(row.id)]
+    if not changed:
+        return
     session.execute(
         update(SeriesRow),
         [
             {
                 "id": row.id,
-                "num_points": row.num_points + len(fresh[row.id]),
+                "num_points": row.num_points + len(measured[row.id]),
                 "last_step": fresh[row.id][-1].step,
-                "last_value": fresh[row.id][-1].value,
+                "last_value": fresh[row.id][-1].value if _is_plain(fresh[row.id][-1]) else None,
             }
-            for row in series.values()
-            if fresh.get(row.id)
+            for row in changed
         ],
     )
 
@@ -316,7 +391,8 @@ def delete_points_after(session: Session, run_id: int, step: int | None) -> None
 
 def _cut(session: Session, series: SeriesRow, step: int) -> None:
     here = RollupRow.series_id == series.id
-    session.execute(delete(PointRow).where(PointRow.series_id == series.id, PointRow.step > step))
+    for table in (PointRow, ExtremePointRow):
+        session.execute(delete(table).where(table.series_id == series.id, table.step > step))
     session.execute(delete(RollupRow).where(here, RollupRow.last_step > step))
     whole = session.execute(select(func.count(), func.max(RollupRow.last_step)).where(here)).one()
     series.num_points = int(whole[0]) * ROLLUP_SIZE
@@ -341,6 +417,9 @@ def _cut(session: Session, series: SeriesRow, step: int) -> None:
     series.num_points += len(points)
     if points:
         series.last_step = points[-1].step
+    extreme = select(func.max(ExtremePointRow.step)).where(ExtremePointRow.series_id == series.id)
+    last_steps = (series.last_step, session.scalar(extreme))
+    series.last_step = max((each for each in last_steps if each is not None), default=None)
     if series.last_step is not None:
         series.last_value = session.scalar(
             select(PointRow.value).where(

@@ -147,6 +147,7 @@ def _record(row: Any, inputs: Related, robot_sets: Related, tags: Related) -> Ru
         rate=row.rate,
         result=row.result,
         result_text=row.result_text,
+        result_kind=row.result_kind,
         report_gap_s=row.report_gap_s,
         created_at=row.created_at,
         started_at=row.started_at,

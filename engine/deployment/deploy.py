@@ -75,9 +75,10 @@ def deploy_student(
     sizes = [path.stat().st_size for path in paths]
     context.report(
         Result(
-            None,
+            float(len(paths)),
             f"{len(paths)} {'policy' if len(paths) == 1 else 'policies'},"
             f" {max(sizes, default=0) / 1000:.0f} kB at most",
+            "policies",
         )
     )
     return paths

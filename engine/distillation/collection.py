@@ -148,9 +148,10 @@ def _report(folder: Path, manifest: Manifest, sha256: str, context: StageContext
     mean = sum(returns) / len(returns)
     context.report(
         Result(
-            mean,
+            float(samples),
             f"{samples} samples of {len(returns)} robots, teacher's mean return {mean:.0f},"
             f" {len(manifest.dropped)} robots left out",
+            "samples",
         )
     )
 

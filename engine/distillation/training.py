@@ -306,4 +306,5 @@ class _Run:
         return Result(
             student.best_loss,
             f"held-out loss {student.best_loss:.3g} after {student.best_step} gradient steps",
+            "loss",
         )

@@ -227,7 +227,7 @@ def _report(evaluation: Evaluation, context: StageContext) -> None:
     context.report(Metrics(step=step, iteration=0, values=values, robots=robots))
     best = evaluation.policies[0]
     text = ", ".join(f"{s.label} {_words(s.mean_return)}" for s in evaluation.policies)
-    context.report(Result(best.mean_return.value, f"mean return: {text}"))
+    context.report(Result(best.mean_return.value, f"mean return: {text}", "return"))
 
 
 def _with_bounds(name: str, found: Estimate) -> dict[str, float]:

@@ -6,6 +6,7 @@ restarting server) the reports wait and work goes on; after ``PATIENCE_S`` the r
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -158,7 +159,12 @@ class Recorder:
                 self._note_gap()
                 pending.points += self._points(event)
             case Result():
-                pending.facts |= {"result": event.value, "result_text": printable(event.text)}
+                known = event.value is not None and math.isfinite(event.value)
+                pending.facts |= {
+                    "result": event.value if known else None,
+                    "result_kind": event.kind if known else None,
+                    "result_text": printable(event.text),
+                }
             case EpisodesFinished():
                 pending.episodes += [NewEpisode(**vars(episode)) for episode in event.episodes]
             case Note():

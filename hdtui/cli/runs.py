@@ -55,6 +55,7 @@ def run_summary(run: Run) -> dict[str, Any]:
         "attempt": run.attempt,
         "seed": run.seed,
         "result": run.result,
+        "result_kind": run.result_kind,
         "result_text": run.result_text,
         "reason": run.reason,
     }

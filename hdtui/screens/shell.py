@@ -1,6 +1,5 @@
 """What every screen has: row 1, the answer row, the key row, reading in threads, failures."""
 
-import re
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,7 +14,7 @@ from textual.worker import Worker, get_current_worker
 
 from engine.errors import HdtuiError
 from hdtui.formatting import duration
-from hdtui.messages import Answer, Counts, Failed, Loaded, WorldChanged
+from hdtui.messages import Answer, Counts, Failed, Loaded, StateSentence, WorldChanged
 from hdtui.services.cockpit import Cockpit, now
 from hdtui.services.store import NoWorkspaceError
 from hdtui.widgets.lines import Lines, Span
@@ -27,14 +26,6 @@ if TYPE_CHECKING:
 
 MINIMUM = (60, 18)
 CLAIM_STANDS_S = 5.0
-_STATES = "queued|starting|running|stopping|finished|stopped|failed"
-
-
-def claimed_state(text: str) -> tuple[int, str] | None:
-    """The run and the state that an answer says it is in: ``8 teacher is queued``."""
-    state = re.search(rf"\bis ({_STATES})\b", text)
-    run = re.search(r"\bruns (\d+) to", text) or re.match(r"(?:\w: )?(\d+)\b", text)
-    return (int(run[1]), state[1]) if state and run else None
 
 
 class TooSmall(Lines):
@@ -144,7 +135,8 @@ class CockpitScreen(Screen[None]):
     def say(self, text: str, role: str = "text") -> None:
         """Answer the last key in the row above the keys."""
         self.answer_row.say(text, role)
-        self._claim, self._said_at = claimed_state(text), time.monotonic()
+        self._claim = (text.run_id, text.state) if isinstance(text, StateSentence) else None
+        self._said_at = time.monotonic()
         if text:
             self.cockpit.messages.append(text)
 

@@ -11,6 +11,7 @@ from engine.workers import commands as worker_commands
 from engine.workers.stages import PIPELINE, StageRequest, queue_stage
 from engine.workers.workspace import Workspace
 from hdtui.formatting import duration, size, steps
+from hdtui.messages import StateSentence
 from hdtui.services.cockpit import Cockpit, now
 from hdtui.services.launch import GENERATED, LaunchForm
 from hdtui.services.machine import folder_sizes
@@ -24,16 +25,19 @@ def resume(cockpit: Cockpit, run_id: int) -> str:
     """Let a stopped, failed, lost or interrupted run go on, or the queue after a restart."""
     run = _judged(cockpit, run_id)
     if run.state.active:
-        return f"R: {run_id} is {run.state}, nothing to start"
+        words = f"R: {run_id} is {run.state}, nothing to start"
+        return StateSentence(words, run_id, run.state)
     if run.state is RunState.FINISHED:
-        return f"R: {run_id} is finished, C clones it"
+        return StateSentence(f"R: {run_id} is finished, C clones it", run_id, run.state)
     cockpit.store.ask(lambda database: worker_commands.resume(database, run_id))
     if run.state is RunState.QUEUED:
-        return f"{run_id} {run.kind} is queued and may start"
+        words = f"{run_id} {run.kind} is queued and may start"
+        return StateSentence(words, run_id, RunState.QUEUED)
     where = f" at {steps(run.checkpoint_step)}" if run.checkpoint_step else " from its start"
     if run.kind is RunKind.COLLECTION:
         where = " and keeps the robots that are finished"
-    return f"{run_id} {run.kind} is queued, it resumes{where}"
+    words = f"{run_id} {run.kind} is queued, it resumes{where}"
+    return StateSentence(words, run_id, RunState.QUEUED)
 
 
 def stop(cockpit: Cockpit, run_id: int) -> str:
@@ -156,7 +160,8 @@ def queue_form(cockpit: Cockpit, form: LaunchForm) -> str:
     if form.stage == PIPELINE:
         return _queue_pipeline_form(cockpit, form)
     run = queue(cockpit, form.request())
-    return f"{run.id} {run.kind} {run.name} is queued{warning_words(cockpit, run)}"
+    words = f"{run.id} {run.kind} {run.name} is queued{warning_words(cockpit, run)}"
+    return StateSentence(words, run.id, RunState.QUEUED)
 
 
 def _queue_pipeline_form(cockpit: Cockpit, form: LaunchForm) -> str:
@@ -190,7 +195,8 @@ def start_pipeline(cockpit: Cockpit, config: PipelineConfig, **choices: Any) -> 
     prepare_workspace(cockpit)
     pipeline, runs = cockpit.store.ask(partial(queue_pipeline, config=config, **choices))
     warnings = "".join(warning_words(cockpit, run) for run in runs)
-    return f"pipeline {pipeline.id} is queued: runs {runs[0].id} to {runs[-1].id}{warnings}"
+    words = f"pipeline {pipeline.id} is queued: runs {runs[0].id} to {runs[-1].id}{warnings}"
+    return StateSentence(words, runs[0].id, RunState.QUEUED)
 
 
 def prepare_workspace(cockpit: Cockpit) -> None:

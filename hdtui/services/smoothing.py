@@ -118,8 +118,8 @@ def mean_and_interval(paths: Sequence[Path]) -> Path:
         if at > end or len(known) < len(paths):
             continue
         found = interval(known)
-        if math.isfinite(found.mean):
-            half = found.half_width or 0.0
+        half = found.half_width or 0.0
+        if math.isfinite(found.mean) and math.isfinite(half):
             means.append((at, found.mean, found.mean - half, found.mean + half))
         else:
             breaks.append(Break(at, found.mean))

@@ -37,6 +37,7 @@ _RUN_COLUMNS = (
     "total",
     "unit",
     "result",
+    "result_kind",
     "result_text",
     "reason",
     "created_at",

@@ -276,6 +276,41 @@ def test_every_schema_ever_released_is_opened_and_read(schema: int, tmp_path: Pa
         assert database.problems() == []
 
 
+OLD_RESULTS = {
+    "generation": (12.0, "8 training robots and 4 unseen robots", "robots"),
+    "mutation": (16.0, "16 mutants of 4 robots, all valid", "mutants"),
+    "teacher": (1395.5, "mean return 1396 on 8 robots", "return"),
+    "collection": (283.0, "4000 samples of 8 robots, teacher's mean return 283", "return"),
+    "student": (0.013, "held-out loss 0.013 after 98 gradient steps", "loss"),
+    "evaluation": (0.934, "student 278 of teacher's 297 (0.93) on training robots", "ratio"),
+    "deployment": (None, "2 policies, 73 kB at most", "policies"),
+}
+
+
+def test_results_of_an_old_database_are_told_by_what_their_runs_are(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "hdtui.db")) as connection, connection:
+        connection.executescript((SCHEMAS / "1.sql").read_text())
+        columns = [row[1] for row in connection.execute("PRAGMA table_info(runs)")]
+        like = connection.execute("SELECT * FROM runs WHERE id = 1").fetchone()
+        insert = f"INSERT INTO runs VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
+        old = [*OLD_RESULTS.items(), ("evaluation", (297.2, "mean return: teacher 297", "return"))]
+        for number, (kind, (result, text, _)) in enumerate(old, 11):
+            changes = {"id": number, "kind": kind, "state": "finished", "result": result}
+            row = dict(zip(columns, like, strict=True)) | changes | {"result_text": text}
+            connection.execute(insert, list(row.values()))
+        for policy, of_run in (("teacher", 16), ("student", 16), ("teacher", 18)):
+            connection.execute("INSERT INTO evaluated_policies VALUES (?, ?, 13)", (of_run, policy))
+        for name in ("a", "b"):
+            file = (17, 1, "deployed_policy", name, name, "0" * 64, 1, "2026-11-22 16:19:28.5")
+            connection.execute("INSERT INTO artifacts VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)", file)
+    with closing(Database.open(tmp_path)) as database:
+        found = {run.id: (run.result, run.result_kind) for run in list_runs(database)}
+    expected = [(result, kind) for _, (result, _, kind) in old]
+    expected[6] = (2.0, "policies")
+    assert [found[number] for number in range(11, 19)] == expected
+    assert found[1] == (None, None)
+
+
 def test_an_upgrade_keeps_a_copy_of_what_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

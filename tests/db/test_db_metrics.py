@@ -13,8 +13,10 @@ from db.queries.metrics import (
     NewPoint,
     append_points,
     delete_points_after,
+    last_values,
     list_series,
     read_points,
+    read_several,
 )
 from db.queries.runs import queue_run
 from db.records import NewRun, Points, Run, RunKind
@@ -59,9 +61,47 @@ def test_a_step_is_never_written_twice_and_no_gap_is_filled_later(
     assert curve(database, run).value == (1.0, 2.0, 3.0)
 
 
-def test_numbers_that_are_not_finite_are_no_points(database: Database, run: Run) -> None:
-    append(database, run, {1: math.nan, 2: 2.0, 3: math.inf})
-    assert curve(database, run).step == (2,)
+def test_numbers_that_are_not_finite_are_kept_beside_the_others(
+    database: Database, run: Run
+) -> None:
+    append(database, run, {1: math.nan, 2: 2.0, 3: math.inf, 4: 1e39, 5: -math.inf, 6: -1.7e308})
+    points = curve(database, run)
+    assert (points.step, points.value) == ((2, 4), (2.0, 1e39))
+    assert [each.step for each in points.extremes] == [1, 3, 5, 6]
+    assert repr([each.value for each in points.extremes]) == "[nan, inf, -inf, -1.7e+308]"
+    assert points.last_step == 6
+    assert list_series(database, run.id)[0].last_value == -1.7e308
+    assert last_values(database, [run.id]) == {run.id: {"return": -1.7e308}}
+    assert read_several(database, [points.series_id], 100) == {points.series_id: points}
+    assert curve(database, run, after_step=4).extremes == points.extremes[2:]
+
+
+def test_one_number_that_is_not_finite_changes_no_mean_of_the_others(
+    database: Database, run: Run
+) -> None:
+    broken = {100: math.nan, 200: math.inf}
+    plain = {step: float(step % 7) for step in range(3000) if step not in broken}
+    append(database, run, {step: broken.get(step, plain.get(step, 0.0)) for step in range(3000)})
+    points = curve(database, run, max_points=100)
+    assert (min(points.low), max(points.high)) == (0.0, 6.0)
+    assert all(math.isfinite(value) for value in points.value)
+    assert [each.step for each in points.extremes] == [100, 200]
+    append(database, run, {3000: math.nan, 2999: 1.0})
+    assert curve(database, run).last_step == 3000
+    cut(database, run, 150)
+    points = curve(database, run)
+    assert (points.last_step, len(points.step), len(points.extremes)) == (150, 150, 1)
+    append(database, run, {160: math.nan})
+    cut(database, run, 160)
+    series = list_series(database, run.id)[0]
+    assert (series.last_step, repr(series.last_value)) == (160, "nan")
+
+
+def test_a_curve_of_nothing_finite_is_a_curve(database: Database, run: Run) -> None:
+    append(database, run, dict.fromkeys(range(300), math.nan))
+    points = curve(database, run, max_points=10)
+    assert (points.step, points.last_step, len(points.extremes)) == ((), 299, 10)
+    assert read_several(database, [points.series_id], 10) == {points.series_id: points}
 
 
 def test_reading_goes_on_after_the_last_step(database: Database, run: Run) -> None:

@@ -1,4 +1,4 @@
-"""Processes by the kernel's ticks, moments by uptime, supervisors by the boot of their machine.
+"""Processes by ticks, moments by uptime, supervisors by boot; results by kind; extreme points.
 
 Every new column may be empty: processes of the version before go on writing meanwhile.
 """
@@ -11,12 +11,35 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+_KINDS = {
+    "teacher": "return",
+    "collection": "return",
+    "evaluation": "return",
+    "student": "loss",
+    "generation": "robots",
+    "mutation": "mutants",
+}
+"""What the number is that a run of each kind reported before it said so itself."""
+
 
 def upgrade() -> None:
     op.add_column("runs", sa.Column("pid_ticks", sa.BigInteger(), nullable=True))
     for name in ("started_uptime_s", "reported_uptime_s", "stop_requested_uptime_s"):
         op.add_column("runs", sa.Column(name, sa.Float(precision=53), nullable=True))
     _key_supervisors_by_boot()
+    op.add_column("runs", sa.Column("result_kind", sa.Text(), nullable=True))
+    _name_results()
+    op.create_table(
+        "extreme_points",
+        sa.Column("series_id", sa.Integer(), nullable=False),
+        sa.Column("step", sa.BigInteger(), nullable=False),
+        sa.Column("iteration", sa.Integer(), nullable=False),
+        sa.Column("wall_s", sa.Float(precision=53), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["series_id"], ["series.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("series_id", "step"),
+        sqlite_with_rowid=False,
+    )
 
 
 def _key_supervisors_by_boot() -> None:
@@ -42,3 +65,25 @@ def _key_supervisors_by_boot() -> None:
     )
     op.drop_table("supervisors")
     op.rename_table("supervisors_by_boot", "supervisors")
+
+
+def _name_results() -> None:
+    runs = sa.table("runs", *map(sa.column, ("id", "kind", "state", "result", "result_kind")))
+    policies = sa.table("evaluated_policies", sa.column("run_id"), sa.column("policy"))
+    artifacts = sa.table("artifacts", sa.column("run_id"), sa.column("kind"))
+    for kind, result_kind in _KINDS.items():
+        old = (runs.c.kind == kind) & runs.c.result.is_not(None)
+        op.execute(sa.update(runs).where(old).values(result_kind=result_kind))
+    # An evaluation of one teacher and one student said how much of its return the student keeps.
+    both = [
+        sa.exists().where(policies.c.run_id == runs.c.id, policies.c.policy == policy)
+        for policy in ("teacher", "student")
+    ]
+    finished = runs.c.state == "finished"
+    ratio = (runs.c.kind == "evaluation") & runs.c.result.is_not(None) & finished
+    op.execute(sa.update(runs).where(ratio, *both).values(result_kind="ratio"))
+    # A deployment counted its policies in words alone.
+    deployed = (artifacts.c.run_id == runs.c.id) & (artifacts.c.kind == "deployed_policy")
+    count = sa.select(sa.func.count()).select_from(artifacts).where(deployed).scalar_subquery()
+    counted = (runs.c.kind == "deployment") & finished & sa.exists().where(deployed)
+    op.execute(sa.update(runs).where(counted).values(result=count, result_kind="policies"))

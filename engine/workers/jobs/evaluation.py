@@ -228,4 +228,4 @@ def _headline(document: Mapping[str, Any], groups: Mapping[Group, Sequence[str]]
         if each["label"] not in ("teacher", "student")
     ]
     ratios = [ratio for ratio in document["ratio"].values() if ratio is not None]
-    return Result(ratios[0] if ratios else None, "; ".join(sentences))
+    return Result(ratios[0] if ratios else None, "; ".join(sentences), "ratio")

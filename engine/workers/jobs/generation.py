@@ -32,7 +32,7 @@ def run(job: Job) -> None:
         members: list[tuple[Morphology, str | None]] = [(next(robots), role) for _ in range(count)]
         job.fill_set(name, members)
     text = " and ".join(counted(count, f"{role} robot") for _, role, count in sets)
-    job.context.report(Result(float(sum(count for _, _, count in sets)), text))
+    job.context.report(Result(float(sum(count for _, _, count in sets)), text, "robots"))
 
 
 def _viable_robots(job: Job, seed: int, count: int) -> Iterator[Morphology]:

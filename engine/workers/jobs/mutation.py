@@ -40,4 +40,4 @@ def run(job: Job) -> None:
     members: list[tuple[Morphology, str | None]] = [(robot, TRAINING) for robot in found]
     made = job.fill_set(name, members)
     text = f"{counted(made.size, 'mutant')} of {counted(len(parents), 'robot')}, all valid"
-    job.context.report(Result(float(made.size), text))
+    job.context.report(Result(float(made.size), text, "mutants"))

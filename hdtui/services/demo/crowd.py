@@ -190,6 +190,7 @@ def _start_live_run(database: Database) -> None:
         rate=ITERATION_STEPS / ITERATION_S,
         result=None,
         result_text=None,
+        result_kind=None,
         reported_at=now,
         ended_at=None,
         exit_code=None,

@@ -58,7 +58,12 @@ class Feed:
                 for name, series in values.items()
             ]
             result = values["return"][iteration]
-            report = {"done": float(step), "result": result, "reported_at": datetime.now(UTC)}
+            report = {
+                "done": float(step),
+                "result": result,
+                "result_kind": "return",
+                "reported_at": datetime.now(UTC),
+            }
             run = replace(run, **report)  # type: ignore[arg-type]
             with database.write() as session:
                 append_points(session, run.id, points)

@@ -102,21 +102,26 @@ def finished_pipeline(pipeline: Pipeline, first: int, level: float) -> list[Run]
     runs = []
     start = pipeline.created_at
     texts = {
-        RunKind.GENERATION: (12.0, "8 training robots and 4 unseen robots"),
-        RunKind.TEACHER: (level, f"mean return {level:.0f} on 8 robots"),
-        RunKind.MUTATION: (16.0, "16 mutants of 4 robots, all valid"),
-        RunKind.COLLECTION: (level, f"192000 samples of 48 robots, mean return {level:.0f}"),
-        RunKind.STUDENT: (0.0112, "held-out loss 0.0112 after 5200 gradient steps"),
+        RunKind.GENERATION: (12.0, "robots", "8 training robots and 4 unseen robots"),
+        RunKind.TEACHER: (level, "return", f"mean return {level:.0f} on 8 robots"),
+        RunKind.MUTATION: (16.0, "mutants", "16 mutants of 4 robots, all valid"),
+        RunKind.COLLECTION: (
+            192_000.0,
+            "samples",
+            f"192000 samples of 48 robots, mean return {level:.0f}",
+        ),
+        RunKind.STUDENT: (0.0112, "loss", "held-out loss 0.0112 after 5200 gradient steps"),
         RunKind.EVALUATION: (
             0.96,
+            "ratio",
             "student keeps of its teacher's return: 0.96 on training robots",
         ),
-        RunKind.DEPLOYMENT: (None, "8 policies, 73 kB at most"),
+        RunKind.DEPLOYMENT: (8.0, "policies", "8 policies, 73 kB at most"),
     }
     for place, (kind, took_s) in enumerate(zip(STAGES, _TOOK_S, strict=True)):
         run = _in_pipeline(pipeline, kind, first, place)
         total, unit = (*_TOTALS, *_TOTALS_AFTER)[place]
-        result, text = texts[kind]
+        result, result_kind, text = texts[kind]
         end = start + timedelta(seconds=took_s)
         runs.append(
             replace(
@@ -132,6 +137,7 @@ def finished_pipeline(pipeline: Pipeline, first: int, level: float) -> list[Run]
                 unit=unit,
                 exit_code=0,
                 result=result,
+                result_kind=result_kind,
                 result_text=f"demo: {text}",
                 checkpoint_step=total if kind in (RunKind.TEACHER, RunKind.STUDENT) else None,
             )
@@ -179,6 +185,7 @@ def lone_teachers(first: int, now: datetime) -> list[Run]:
             "total": 2e6,
             "unit": "steps",
             "result": 300.0 + 90 * place,
+            "result_kind": "return",
             **ending.facts,
         }
         runs.append(replace(run, **facts))
