@@ -56,8 +56,9 @@ class Run:
     ``blocked_by`` is the input whose failure stopped this run before it began. A queued run whose
     ``queued_boot_id`` is not the machine's waits for a word: the machine restarted. ``stale`` says
     that an input has worked again since this run read it. ``worked_s`` counts seconds of work that
-    the curves stand for. ``result_kind`` says what ``result`` is: a ``return``, a ``loss``, a
-    ``ratio`` of returns, or how many ``robots``, ``mutants``, ``samples`` or ``policies``.
+    the curves stand for. ``result_kind`` says what ``result`` is: a ``return`` of mean actions or a
+    ``sampled_return``, a ``loss``, a ``ratio`` of returns, or how many ``robots``, ``mutants``,
+    ``samples`` or ``policies``.
     """
 
     id: int

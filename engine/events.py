@@ -84,8 +84,13 @@ class EpisodesFinished:
     episodes: Sequence[Episode]
 
 
-ResultKind = Literal["return", "loss", "ratio", "robots", "mutants", "samples", "policies"]
-"""What the number of a headline is: readers write and compare it by this, never by its words."""
+ResultKind = Literal[
+    "return", "sampled_return", "loss", "ratio", "robots", "mutants", "samples", "policies"
+]
+"""What the number of a headline is: readers write and compare it by this, never by its words.
+
+A ``return`` is that of mean actions, a ``sampled_return`` that of sampled ones, as in training.
+"""
 
 
 @dataclass(frozen=True)

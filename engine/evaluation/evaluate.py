@@ -21,7 +21,15 @@ from engine.evaluation.statistics import (
     robot_means,
     surely_positive,
 )
-from engine.events import Episode, EpisodesFinished, Metrics, Progress, Result, StageContext
+from engine.events import (
+    Episode,
+    EpisodesFinished,
+    Metrics,
+    Progress,
+    Result,
+    ResultKind,
+    StageContext,
+)
 from engine.morphology.tree import Morphology
 from engine.rollout.actors import ActorFactory
 from engine.rollout.processes import map_in_processes
@@ -110,7 +118,7 @@ def evaluate_policies(
         context.report(Progress(done, total, "episodes", rate))
     ordered = tuple(episode for index in sorted(results) for episode in results[index].episodes)
     evaluation = summarize(config, ordered, list(policies), robots)
-    _report(evaluation, context)
+    _report(config, evaluation, context)
     timing = _timing(time.monotonic() - started, min(config.processes, len(jobs)), results)
     return replace(evaluation, timing=timing)
 
@@ -209,7 +217,7 @@ def _summary(
     )
 
 
-def _report(evaluation: Evaluation, context: StageContext) -> None:
+def _report(config: EvaluationConfig, evaluation: Evaluation, context: StageContext) -> None:
     values: dict[str, float] = {}
     robots: dict[str, dict[str, float]] = {}
     for summary in evaluation.policies:
@@ -227,7 +235,8 @@ def _report(evaluation: Evaluation, context: StageContext) -> None:
     context.report(Metrics(step=step, iteration=0, values=values, robots=robots))
     best = evaluation.policies[0]
     text = ", ".join(f"{s.label} {_words(s.mean_return)}" for s in evaluation.policies)
-    context.report(Result(best.mean_return.value, f"mean return: {text}", "return"))
+    kind: ResultKind = "return" if config.deterministic else "sampled_return"
+    context.report(Result(best.mean_return.value, f"mean return: {text}", kind))
 
 
 def _with_bounds(name: str, found: Estimate) -> dict[str, float]:

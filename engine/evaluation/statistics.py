@@ -5,7 +5,7 @@ that intervals resample: episodes of one robot are far more alike than robots ar
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.random import generator
-from engine.statistics import t_quantile
+from engine.statistics import half_width, t_quantile
 
 FloatArray = npt.NDArray[np.float64]
 Statistic = Callable[[FloatArray], FloatArray]
@@ -41,8 +41,50 @@ def bootstrap_draws() -> np.random.Generator:
     return generator(0, "bootstrap")
 
 
+ABOUT_NOTHING = 10.0
+"""A return below this is no walk: a robot that lets itself fall earns about 3, and 10 are 20 cm."""
+
+
+@dataclass(frozen=True)
+class RobotReturn:
+    """What a policy earned on a robot: mean and sample deviation over its episodes."""
+
+    mean: float
+    deviation: float
+    episodes: int
+
+
+def earns(returns: Sequence[RobotReturn]) -> bool:
+    """Whether a policy earns enough for another's return to be a share of its: the only rule.
+
+    The mean over robots is no less than ``ABOUT_NOTHING``, and above zero for sure; of one robot
+    alone its episodes decide.
+    """
+    means = [each.mean for each in returns]
+    if not means or not sum(means) / len(means) >= ABOUT_NOTHING:
+        return False
+    if len(means) == 1:
+        half = half_width(returns[0].deviation, returns[0].episodes)
+        return half is not None and means[0] - half > 0.0
+    return surely_positive(means)
+
+
+def kept_ratio(
+    own: Mapping[str, RobotReturn], reference: Mapping[str, RobotReturn]
+) -> float | None:
+    """Mean return of one policy over that of another, on the robots (digests) that both have.
+
+    Both are of one evaluation. None where the other earns about nothing, or no robot is shared.
+    """
+    common = sorted(own.keys() & reference.keys())
+    below = [reference[digest] for digest in common]
+    if not earns(below):
+        return None
+    return sum(own[digest].mean for digest in common) / sum(each.mean for each in below)
+
+
 def surely_positive(returns: npt.ArrayLike) -> bool:
-    """Whether robots' returns have a mean above zero for sure: no ratio is made to another.
+    """Whether robots' returns have a mean above zero for sure.
 
     Of one robot alone nothing is sure.
     """

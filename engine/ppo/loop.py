@@ -76,7 +76,7 @@ def _iterate(share: Share, exchange: Exchange, context: StageContext) -> float |
     )
     mean_return = metrics.values.get("return")
     if mean_return is not None:
-        context.report(Result(mean_return, f"return {mean_return:.0f}", "return"))
+        context.report(Result(mean_return, f"return {mean_return:.0f}", "sampled_return"))
     return mean_return
 
 

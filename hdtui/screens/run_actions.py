@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 
 from db.records import Run, RunKind, RunState
 from hdtui.formatting import printable
-from hdtui.messages import Loaded
+from hdtui.messages import Loaded, StateSentence
 from hdtui.screens.dialogs import ConfirmScreen, FieldsScreen, TypeToConfirmScreen
 from hdtui.screens.evaluate import EvaluateScreen
 from hdtui.screens.shell import CockpitScreen
@@ -250,7 +250,8 @@ class RunActionsScreen(CockpitScreen):
             stop_it = partial(self._stopped, run.id)
             self.app.push_screen(ConfirmScreen("Stop", words, choices, "leave it running"), stop_it)
         else:
-            self.say(f"X: {run.id} is {run.state}, nothing to stop")
+            idle = f"X: {run.id} is {run.state}, nothing to stop"
+            self.say(StateSentence(idle, run.id, run.state))
 
     def _stopped(self, run_id: int, key: str | None) -> None:
         if key == "y":

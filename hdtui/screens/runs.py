@@ -128,8 +128,8 @@ class RunsScreen(RunActionsScreen):
 
     def read(self) -> None:
         host, archived = self.cockpit.host, "archived" in self.filter.fields
-        reader = self.cockpit.runs_reader
-        self.ask("runs", lambda database: reader.read(database, host, now(), archived))
+        reader, pinned = self.cockpit.runs_reader, self.cockpit.pinned_run
+        self.ask("runs", lambda database: reader.read(database, host, now(), archived, pinned))
 
     def empty_facts(self, topic: str) -> Any:
         return RunsFacts((), {}, now()) if topic == "runs" else None
@@ -200,6 +200,8 @@ class RunsScreen(RunActionsScreen):
         hidden = total - len(self.shown)
         if hidden:
             words.append(f"{hidden} runs do not pass the filter")
+        names = self._column_names()
+        words += [f"{name}: {basis.words}" for name, basis in facts.bases.items() if name in names]
         self.summary.show([(Span(f"    {' · '.join(words)}", "muted"),)])
 
     def _empty_sentence(self, facts: RunsFacts) -> str:

@@ -8,7 +8,6 @@ from hdtui.formatting import (
     date_and_time,
     duration,
     episode_return,
-    measure,
     moment,
     percent,
     printable,
@@ -23,10 +22,11 @@ from hdtui.services.run_list import RunGroup, RunsFacts, field_value
 from hdtui.services.states import RunView, elapsed_s
 from hdtui.widgets.lines import Line, Span, line_width, wrapped
 from hdtui.widgets.run_cells import (
-    COUNTING_KINDS,
-    RETURN_KINDS,
+    COUNTED,
+    RETURNS,
     glyph_cell,
     number,
+    result_number,
     result_words,
 )
 from hdtui.widgets.table import Column, TableRow
@@ -39,6 +39,7 @@ COLUMN_CHOICES = (
     "return",
     "ratio",
     "unseen",
+    "training",
     "state",
     "took",
     "steps",
@@ -70,11 +71,13 @@ KEY_WORDS = (
     ("A / D", "archive, delete"),
     ("y", "copy the folder of the run"),
 )
+RETURN_COLUMNS = ("return", "unseen", "training")
 FILTER_NOTES = (
     "Filter\n"
     "kind:teacher state:running return>1000 took<10m steps>1M started>2026-11-20\n"
     'ppo.learning_rate>=1e-4 tag:paper "free text"   - before a term: not, | : or\n'
-    "ratio>=0.9 unseen>500: over its teacher, on unseen robots, as evaluations found\n"
+    "return ratio unseen: as evaluations found, on one set of robots, task and episodes:\n"
+    "that of the pinned run, else of most runs; training: a teacher's while it learned\n"
     "archived:yes shows the archived runs; A on one brings it back",
 )
 _WIDTHS: Mapping[str, tuple[int, bool, int]] = {
@@ -84,6 +87,7 @@ _WIDTHS: Mapping[str, tuple[int, bool, int]] = {
     "return": (8, True, 6),
     "ratio": (8, True, 6),
     "unseen": (8, True, 6),
+    "training": (8, True, 6),
     "state": (11, False, 0),
     "took": (7, True, 1),
     "started": (11, False, 5),
@@ -166,16 +170,19 @@ def _figure(name: str, value: float) -> str:
     """A number of a column: returns whole, ratios with two digits, others as their metric."""
     if name == "ratio":
         return ratio(value)
-    return episode_return(value) if name == "unseen" else metric_value(name, value)
+    return episode_return(value) if name in RETURN_COLUMNS else metric_value(name, value)
 
 
 def _reached_words(group: RunGroup) -> str:
     over, run = group.over_runs, group.views[0].run
-    if over is None or over.count < 2 or run.kind in COUNTING_KINDS:
+    if over is None or over.count < 2 or run.result_kind in COUNTED:
         return ""
-    if run.kind in RETURN_KINDS and abs(over.mean) >= 10:
+    if run.result_kind in RETURNS:
         return f" · mean {episode_return(over.mean, over.half_width)}"
-    return f" · mean {measure(over.mean)} ± {measure(over.half_width)}"
+    mean, half = (
+        result_number(run.result_kind, each or 0.0) for each in (over.mean, over.half_width)
+    )
+    return f" · mean {mean} ± {half}"
 
 
 def group_lines(group: RunGroup, width: int) -> tuple[str, str, list[Line]]:

@@ -19,6 +19,7 @@ from engine.workers.library import BUILT_IN_SETS
 from engine.workers.stages import STAGES, StageRequest, input_problem
 from engine.workers.wording import counted
 from hdtui.formatting import duration
+from hdtui.messages import StateSentence
 from hdtui.services.cockpit import Cockpit
 from hdtui.services.commands import queue
 
@@ -195,7 +196,7 @@ def queue_evaluation(cockpit: Cockpit, wanted: Evaluation) -> str:
     request = cockpit.store.ask(lambda database: evaluation_request(database, wanted))
     run = queue(cockpit, request)
     what = f"{wanted.num_episodes} episodes on {counted(len(wanted.robots), 'robot')}"
-    return f"{run.id} evaluation is queued: {what}"
+    return StateSentence(f"{run.id} evaluation is queued: {what}", run.id, RunState.QUEUED)
 
 
 def record_robot(cockpit: Cockpit, digest: str) -> str:

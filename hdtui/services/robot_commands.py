@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from db.records import RunKind
+from db.records import RunKind, RunState
 from engine.config.overrides import validated
 from engine.config.robots import GenerationConfig, MutationConfig
 from engine.errors import UsageError
@@ -11,6 +11,7 @@ from engine.workers.library import TRAINING, UNSEEN, import_folder, select_into_
 from engine.workers.stages import MUTANTS, StageRequest
 from engine.workers.wording import counted
 from engine.workers.workspace import Workspace
+from hdtui.messages import StateSentence
 from hdtui.services.cockpit import Cockpit
 from hdtui.services.commands import prepare_workspace, queue, warning_words
 
@@ -33,7 +34,8 @@ def generate(cockpit: Cockpit, count: str, unseen: str, seed: str, set_name: str
     config = validated(GenerationConfig, counts, "generate")
     sets = {TRAINING: set_name, UNSEEN: f"{set_name}-unseen"}
     run = queue(cockpit, StageRequest(RunKind.GENERATION, config, fills=sets))
-    return f"{run.id} generation is queued: {count} robots into the set {set_name}"
+    words = f"{run.id} generation is queued: {count} robots into the set {set_name}"
+    return StateSentence(words, run.id, RunState.QUEUED)
 
 
 def mutate(cockpit: Cockpit, source: str, per_robot: str, seed: str, set_name: str) -> str:
@@ -49,7 +51,8 @@ def mutate(cockpit: Cockpit, source: str, per_robot: str, seed: str, set_name: s
     )
     run = queue(cockpit, request)
     warnings = warning_words(cockpit, run)
-    return f"{run.id} mutation is queued: {per_robot} mutants of each robot of {source}{warnings}"
+    words = f"{run.id} mutation is queued: {per_robot} mutants of each robot of {source}{warnings}"
+    return StateSentence(words, run.id, RunState.QUEUED)
 
 
 def import_robots(cockpit: Cockpit, folder: str, set_name: str) -> str:

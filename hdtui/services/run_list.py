@@ -1,14 +1,15 @@
 """The list of runs: read, looked into by filters, sorted, grouped."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from db.queries.evaluations import mean_returns
+from db.queries.evaluations import summaries
 from db.queries.metrics import last_values
 from db.queries.runs import list_pipelines, list_runs
 from db.records import Pipeline, Run, RunKind, RunState
@@ -16,6 +17,16 @@ from engine.statistics import Interval, interval
 from hdtui.formatting import episode_return, printable
 from hdtui.services.filters import Filter, Value
 from hdtui.services.known_robots import Ancestry
+from hdtui.services.measured import (
+    COMPARED,
+    Basis,
+    ColumnName,
+    Measured,
+    chosen_basis,
+    measured_in,
+    result_basis,
+    trained,
+)
 from hdtui.services.runs import views
 from hdtui.services.states import RunView, elapsed_s
 
@@ -23,7 +34,8 @@ if TYPE_CHECKING:
     from db.session import Database
 
 FIELDS = (
-    *("id", "kind", "name", "state", "return", "ratio", "unseen", "result", "took", "steps"),
+    *("id", "kind", "name", "state", "return", "ratio", "unseen", "training", "result", "took"),
+    *("steps",),
     *("progress", "started", "created", "seed", "tag", "note", "pipeline", "preset", "study"),
     *("robots", "host", "device", "attempt", "archived"),
 )
@@ -38,29 +50,20 @@ VALUES = {
 """Fields with few values, the usual ones first."""
 _TEXTS = ("name", "kind", "state")
 _SEEDS = ("seed",)
-_RETURN_WORDS = ("return ", "mean return")
-"""The words of results that are mean returns begin so."""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What an evaluation says of a policy; None where it had no such robots.
+    """What the list says of a policy; None where it was not measured as the others of the column.
 
-    ``on_trained`` and ``unseen`` are mean returns, ``ratio`` is student over teacher on the
-    robots that both were trained on.
+    ``on_trained`` and ``unseen`` are mean returns, ``ratio`` is student over teacher on the robots
+    that both were trained on, ``training`` is the return of a teacher while it learned.
     """
 
     on_trained: float | None = None
     ratio: float | None = None
     unseen: float | None = None
-
-    def over(self, older: "Judged") -> "Judged":
-        """This, with what only an older evaluation knows."""
-        return Judged(
-            self.on_trained if self.on_trained is not None else older.on_trained,
-            self.ratio if self.ratio is not None else older.ratio,
-            self.unseen if self.unseen is not None else older.unseen,
-        )
+    training: float | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,11 @@ class RunsFacts:
     now: datetime
     metrics: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     judged: Mapping[int, Judged] = field(default_factory=dict)
+    """By run, as the columns have it: every column on one basis."""
+    apart: Mapping[int, Judged] = field(default_factory=dict)
+    """By run its own newest values on any basis: for filters, which compare it with a number."""
+    bases: Mapping[str, Basis] = field(default_factory=dict)
+    """By column what its values have in common."""
 
     @cached_property
     def fields(self) -> tuple[str, ...]:
@@ -86,15 +94,34 @@ class RunsReader:
 
     def __init__(self) -> None:
         self._metrics: dict[int, tuple[int, Mapping[str, float]]] = {}
-        self._evaluations: dict[int, tuple[int, Mapping[int, Judged]]] = {}
+        self._evaluations: dict[int, tuple[int, tuple[Measured, ...]]] = {}
 
-    def read(self, database: "Database", host: str, now: datetime, archived: bool) -> RunsFacts:
-        """The runs of the workspace with the last values of their metrics."""
+    def read(
+        self,
+        database: "Database",
+        host: str,
+        now: datetime,
+        archived: bool,
+        pinned: int | None = None,
+    ) -> RunsFacts:
+        """The runs of the workspace with the last values of their metrics.
+
+        Columns of returns are on the basis of the ``pinned`` run where it has one.
+        """
         runs = list_runs(database, archived=archived)
         pipelines = {pipeline.id: pipeline for pipeline in list_pipelines(database)}
         metrics = self._last_values(database, runs)
-        judged = self._judged(database, runs)
-        return RunsFacts(tuple(views(database, runs, host, now)), pipelines, now, metrics, judged)
+        measured = [*self._evaluated(database, runs), *trained(runs)]
+        bases = {name: chosen_basis(measured, name, pinned) for name in COMPARED}
+        return RunsFacts(
+            tuple(views(database, runs, host, now)),
+            pipelines,
+            now,
+            metrics,
+            judged_on(measured, bases),
+            judged_on(measured, dict.fromkeys(COMPARED)),
+            {name: basis for name, basis in bases.items() if basis is not None},
+        )
 
     def _last_values(
         self, database: "Database", runs: Sequence[Run]
@@ -110,57 +137,35 @@ class RunsReader:
                 kept[run.id] = ended[run.id], values[run.id]
         return values
 
-    def _judged(self, database: "Database", runs: Sequence[Run]) -> dict[int, Judged]:
-        """What the newest evaluations say of each policy; new evaluations are read at once."""
+    def _evaluated(self, database: "Database", runs: Sequence[Run]) -> list[Measured]:
+        """What finished evaluations say of policies, oldest first; new ones are read at once."""
         kept = self._evaluations
-        attempts = {run.id: run.attempt for run in runs if _is_finished_evaluation(run)}
-        fresh = [key for key, attempt in attempts.items() if kept.get(key, (-1,))[0] != attempt]
-        if fresh:
-            found = mean_returns(database, fresh)
-            ancestry = Ancestry(database) if found else None
-            for key in fresh:
-                judged = judge(ancestry, found[key]) if ancestry and key in found else {}
-                kept[key] = attempts[key], judged
-        newest: dict[int, Judged] = {}
-        for key in sorted(attempts):
-            for run_id, judged_now in kept[key][1].items():
-                newest[run_id] = judged_now.over(newest.get(run_id, Judged()))
-        return newest
+        evaluations = {run.id: run for run in runs if _is_finished_evaluation(run)}
+        fresh = [run for key, run in evaluations.items() if kept.get(key, (-1,))[0] != run.attempt]
+        ancestry = Ancestry(database) if fresh else None
+        for run in fresh:
+            if ancestry is not None:
+                found = measured_in(ancestry, run, summaries(database, run.id))
+                kept[run.id] = run.attempt, tuple(found)
+        return [each for key in sorted(evaluations) for each in kept[key][1]]
+
+
+def judged_on(
+    measured: Sequence[Measured], bases: Mapping[ColumnName, Basis | None]
+) -> dict[int, Judged]:
+    """The newest value of every run in each column, on the column's basis where it has one."""
+    newest: dict[int, dict[str, float]] = {}
+    for each in measured:
+        if bases[each.column] in (None, each.basis):
+            newest.setdefault(each.run_id, {})[each.column] = each.value
+    return {
+        run_id: Judged(own.get("return"), own.get("ratio"), own.get("unseen"), own.get("training"))
+        for run_id, own in newest.items()
+    }
 
 
 def _is_finished_evaluation(run: Run) -> bool:
     return run.kind is RunKind.EVALUATION and run.state is RunState.FINISHED
-
-
-def judge(ancestry: Ancestry, returns: Mapping[int, Mapping[str, float]]) -> dict[int, Judged]:
-    """What one evaluation says of each of its policies; ``returns`` is by run and robot."""
-    judged = {}
-    for run_id in returns.keys() & ancestry.runs.keys():
-        run, found = ancestry.runs[run_id], returns[run_id]
-        trained, known = ancestry.trained_on(run), ancestry.known_to(run)
-        judged[run_id] = Judged(
-            _mean([value for digest, value in found.items() if digest in trained]),
-            _ratio(ancestry, run, returns),
-            _mean([value for digest, value in found.items() if digest not in known]),
-        )
-    return judged
-
-
-def _ratio(
-    ancestry: Ancestry, run: Run, returns: Mapping[int, Mapping[str, float]]
-) -> float | None:
-    """Its return over that of its teachers, on the robots that they were trained on."""
-    own, teachers = 0.0, 0.0
-    for teacher in ancestry.teachers(run):
-        beside = returns.get(teacher.id, {}) if teacher.id != run.id else {}
-        for digest in beside.keys() & returns[run.id].keys() & ancestry.trained_on(teacher):
-            own += returns[run.id][digest]
-            teachers += beside[digest]
-    return own / teachers if teachers > 0 else None
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
 
 
 def flat_config(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -202,30 +207,16 @@ def _preset(facts: RunsFacts, each: RunView) -> Value:
     return pipeline.preset if pipeline else None
 
 
-def mean_return(facts: RunsFacts, each: RunView) -> float | None:
-    """The mean return that a run reached; losses, ratios and counts are none.
-
-    A student's is that of the newest evaluation on robots it was trained on, else the last one
-    that it measured itself.
-    """
-    run = each.run
-    if run.kind is RunKind.TEACHER:
-        return run.result
-    judged = facts.judged.get(run.id, Judged()).on_trained
-    own = facts.metrics.get(run.id, {}).get("return_train")
-    told = run.result if (run.result_text or "").startswith(_RETURN_WORDS) else None
-    return next((value for value in (judged, own, told) if value is not None), None)
-
-
 _SIMPLE: Mapping[str, Callable[[RunsFacts, RunView], Value]] = {
     "": lambda facts, each: (each.run.name, each.run.note or "", *each.run.tags),
     "id": lambda facts, each: each.run.id,
     "kind": lambda facts, each: str(each.run.kind),
     "name": lambda facts, each: each.run.name,
     "state": lambda facts, each: each.shown,
-    "return": mean_return,
+    "return": lambda facts, each: facts.judged.get(each.run.id, Judged()).on_trained,
     "ratio": lambda facts, each: facts.judged.get(each.run.id, Judged()).ratio,
     "unseen": lambda facts, each: facts.judged.get(each.run.id, Judged()).unseen,
+    "training": lambda facts, each: facts.judged.get(each.run.id, Judged()).training,
     "result": lambda facts, each: each.run.result,
     "took": lambda facts, each: elapsed_s(each.run, facts.now),
     "steps": lambda facts, each: each.run.done,
@@ -247,12 +238,19 @@ _SIMPLE: Mapping[str, Callable[[RunsFacts, RunView], Value]] = {
 
 
 def passing(facts: RunsFacts, wanted: Filter) -> list[RunView]:
-    """The runs that pass a filter."""
+    """The runs that pass a filter; each is compared with the filter's number, not with others."""
+    own = replace(facts, judged=facts.apart)
     return [
         each
         for each in facts.views
-        if wanted.passes(lambda name, each=each: field_value(facts, each, name))  # type: ignore[misc]
+        if wanted.passes(lambda name, each=each: _filter_value(own, each, name))  # type: ignore[misc]
     ]
+
+
+def _filter_value(facts: RunsFacts, each: RunView, name: str) -> Value:
+    """A run's own value; a return that no evaluation measured is that of its training."""
+    value = field_value(facts, each, name)
+    return field_value(facts, each, "training") if name == "return" and value is None else value
 
 
 def sorted_runs(
@@ -263,10 +261,12 @@ def sorted_runs(
     unknown: list[RunView] = []
     for each in shown:
         value = field_value(facts, each, key)
-        if value is None or value == "":
+        broken = isinstance(value, float) and math.isnan(value)
+        if value is None or value == "" or broken:
             unknown.append(each)
         else:
-            known.append((_sortable(value), each))
+            kind = (each.run.result_kind or "") if key == "result" else ""
+            known.append(((kind, *_sortable(value)), each))
     known.sort(key=lambda item: (item[0], item[1].run.id), reverse=descending)
     return [each for _, each in known] + unknown
 
@@ -274,8 +274,7 @@ def sorted_runs(
 def descends_first(shown: Sequence[RunView], key: str) -> bool:
     """Whether sorting begins with the highest: not by texts, nor where less is better."""
     if key == "result":
-        kinds = {each.run.kind for each in shown if each.run.result is not None}
-        return kinds != {RunKind.STUDENT}  # theirs is a held-out loss
+        return {each.run.result_kind for each in shown if each.run.result is not None} != {"loss"}
     low = key.lower()
     return key not in _TEXTS and "loss" not in low and "kl" not in low
 
@@ -297,11 +296,18 @@ def first_queued(database: "Database") -> int | None:
 
 
 def best_sentence(facts: RunsFacts, shown: int) -> str:
-    """Why a filter leaves nothing: how many there are and the best return among them."""
-    returns = [mean_return(facts, each) for each in facts.views]
-    known = [value for value in returns if value is not None]
-    best = f"; the best return of {len(known)} is {episode_return(max(known))}" if known else ""
-    return f"{len(facts.views) - shown} runs do not pass{best}"
+    """Why a filter leaves nothing: how many there are and the best return among those alike."""
+    words = f"{len(facts.views) - shown} runs do not pass"
+    judged = facts.judged.values()
+    for name, returns in (
+        ("evaluated", [each.on_trained for each in judged]),
+        ("trained", [each.training for each in judged]),
+    ):
+        known = [value for value in returns if value is not None]
+        if known:
+            alike = f" of {len(known)} {name} alike" if len(known) > 1 else ""
+            return f"{words}; the best return{alike} is {episode_return(max(known))}"
+    return words
 
 
 @dataclass(frozen=True)
@@ -334,10 +340,10 @@ class RunGroup:
 
     @property
     def over_runs(self) -> Interval | None:
-        """The mean result with its interval; None where kinds differ or nothing was reached."""
-        results = [each.run.result for each in self.views if each.run.result is not None]
-        kinds = {each.run.kind for each in self.views}
-        return interval(results) if results and len(kinds) == 1 else None
+        """The mean result with its interval; None where they are not of one kind and one basis."""
+        runs = [each.run for each in self.views if each.run.result is not None]
+        alike = {result_basis(run) for run in runs} | {each.run.kind for each in self.views}
+        return interval([run.result or 0.0 for run in runs]) if len(alike) == 2 else None
 
 
 def grouped_runs(facts: RunsFacts, shown: Sequence[RunView], by: str) -> list[RunGroup]:

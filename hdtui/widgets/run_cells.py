@@ -1,32 +1,26 @@
 """Cells of runs: glyphs, progress, results, as every list of runs shows them."""
 
-import re
 from datetime import datetime
 
-from db.records import Run, RunKind
+from db.records import Run
 from hdtui.formatting import (
     UNKNOWN,
     duration,
     episode_return,
-    grouped,
     measure,
     percent,
     printable,
     rate,
+    ratio,
     steps,
 )
 from hdtui.services.states import RunView, elapsed_s, left_s
 from hdtui.widgets.bars import progress_line
 from hdtui.widgets.lines import Line, Span
 
-RETURN_KINDS = (RunKind.TEACHER, RunKind.EVALUATION)
-COUNTING_KINDS = (
-    RunKind.GENERATION,
-    RunKind.MUTATION,
-    RunKind.COLLECTION,
-    RunKind.DEPLOYMENT,
-)
-_CLAUSE = re.compile(r" of | and |, |: ")
+RETURNS = ("return", "sampled_return")
+COUNTED = {"robots": "robot", "mutants": "mutant", "samples": "sample", "policies": "policy"}
+"""Results that count something, and its name where there is one."""
 
 
 def glyph_cell(view: RunView) -> Line:
@@ -67,18 +61,21 @@ def took_words(run: Run, now: datetime) -> str:
 
 
 def result_words(run: Run) -> str:
-    """The headline: a return as a whole number, another number as it is, or the words for it."""
-    if run.result_text and run.kind in COUNTING_KINDS:
-        return printable(_CLAUSE.split(run.result_text)[0])
+    """The headline: its number as what it is, or the words for it where there is none."""
     if run.result is not None:
-        if run.kind is RunKind.EVALUATION and " keeps " in (run.result_text or ""):
-            return f"{run.result:.2f}"
-        if run.kind in RETURN_KINDS:
-            return episode_return(run.result)
-        if run.result == round(run.result):
-            return grouped(run.result)
-        return measure(run.result)
+        return result_number(run.result_kind, run.result)
     return printable(run.result_text) if run.result_text else UNKNOWN
+
+
+def result_number(kind: str | None, value: float) -> str:
+    """A result as what it is: 1 395, 0.93, 0.013, 12 robots."""
+    if kind in RETURNS:
+        return episode_return(value)
+    if kind == "ratio":
+        return ratio(value)
+    if kind in COUNTED:
+        return f"{steps(value)} {COUNTED[kind] if value == 1 else kind}"
+    return measure(value)
 
 
 def number(value: str) -> Line:

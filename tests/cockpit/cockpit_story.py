@@ -63,8 +63,14 @@ def new_run(kind: RunKind, name: str, pipeline: int | None, *inputs: int) -> New
     )
 
 
+RESULT_KINDS = {"teacher": "sampled_return", "mutation": "mutants", "generation": "robots"}
+
+
 def finish(database: Database, run_id: int, seconds: float, result: float, text: str) -> None:
     """Make a run look finished."""
+    with database.read() as session:
+        row = session.get(RunRow, run_id)
+        kind = RESULT_KINDS.get(row.kind, "return") if row is not None else None
     start = NOW - timedelta(minutes=30)
     change(
         database,
@@ -75,6 +81,7 @@ def finish(database: Database, run_id: int, seconds: float, result: float, text:
         ended_at=start + timedelta(seconds=seconds),
         result=result,
         result_text=text,
+        result_kind=kind,
         done=100.0,
         total=100.0,
         unit="steps",
@@ -228,6 +235,7 @@ def _pipeline(database: Database, ids: dict[str, int]) -> None:
         rate=3700.0,
         result=787.0,
         result_text="return 787",
+        result_kind="sampled_return",
         checkpoint_step=1_000_000,
         **alive(),
     )
@@ -246,6 +254,7 @@ def _pipeline(database: Database, ids: dict[str, int]) -> None:
         unit="episodes",
         rate=3.1,
         result=702.0,
+        result_kind="return",
         **alive(),
     )
     with database.write() as session:

@@ -35,8 +35,8 @@ async def test_the_list_of_runs_is_filtered_sorted_and_marked(filled: Filled) ->
         await pilot.press("slash", *"kind:student", "enter")
         screen = await shows(pilot, "Runs · 2 of 13", "11 runs do not pass the filter")
         assert "evaluation" not in screen
-        await pilot.press("s", *"ret", "enter")
-        screen = await shows(pilot, "return ↓")
+        await pilot.press("s", *"result", "enter")
+        screen = await shows(pilot, "result ↓")
         first = screen.splitlines()[4]
         assert f"✓ {ids['student']}" in first
         await pilot.press("space")

@@ -66,16 +66,24 @@ def queue(database: Database, kind: RunKind, *inputs: int, **facts: object) -> i
     return change(database, run.id, state="finished", attempt=1, **facts).id
 
 
-def judge(database: Database, returns: dict[int, tuple[float, float]]) -> int:
+def judge(
+    database: Database,
+    returns: dict[int, tuple[float, float]],
+    config: dict[str, object] | None = None,
+    *,
+    episodes: int = 2,
+    spread: float = 5.0,
+) -> int:
     """An evaluation with the returns of policies on a trained robot and on an unseen one."""
-    evaluation = queue(database, RunKind.EVALUATION, *returns, result=0.9, result_text="x keeps y")
-    episodes = [
+    evaluation = queue(database, RunKind.EVALUATION, *returns, result=0.9, result_kind="ratio")
+    change(database, evaluation, config={"seed": 1, **(config or {})})
+    written = [
         NewEpisode(str(run_id), digest, "flat", 7, number, value, 9, False, 1.0, 1.0, 1.0)
         for run_id, values in returns.items()
         for digest, mean in zip((TRAINED, UNSEEN), values, strict=True)
-        for number, value in enumerate((mean - 5, mean + 5))
+        for number, value in enumerate((mean - spread, mean + spread, mean)[:episodes])
     ]
-    record_episodes(database, evaluation, episodes)
+    record_episodes(database, evaluation, written)
     with database.write() as session:
         set_policies(session, evaluation, {str(run_id): run_id for run_id in returns})
     return evaluation
@@ -88,10 +96,9 @@ def judged(tmp_path: Path) -> tuple[Database, int, int, int]:
     add_library(database)
     other = NewRobot(UNSEEN, "other", "unimal", 5, 8, 20.0, 0.5, f"robots/{UNSEEN}.xml")
     create_set(database, "others", [(add_robots(database, [other])[0].id, "unseen")])
-    teacher = queue(database, RunKind.TEACHER, result=1000.0, result_text="return 1000")
-    loss = "held-out loss 0.0400 after 9 gradient steps"
-    student = queue(database, RunKind.STUDENT, teacher, result=0.04, result_text=loss)
-    worse = queue(database, RunKind.STUDENT, teacher, result=0.9, result_text=loss)
+    teacher = queue(database, RunKind.TEACHER, result=1000.0, result_kind="sampled_return")
+    student = queue(database, RunKind.STUDENT, teacher, result=0.04, result_kind="loss")
+    worse = queue(database, RunKind.STUDENT, teacher, result=0.9, result_kind="loss")
     return database, teacher, student, worse
 
 
@@ -107,7 +114,9 @@ def values(facts: RunsFacts, name: str) -> dict[int, object]:
 
 def test_a_return_is_never_a_loss_or_a_ratio(judged: tuple[Database, int, int, int]) -> None:
     database, teacher, student, worse = judged
-    assert values(read(database), "return") == {teacher: 1000.0, student: None, worse: None}
+    # What a teacher earns with sampled actions while it learns has a column of its own.
+    assert values(read(database), "return") == {teacher: None, student: None, worse: None}
+    assert values(read(database), "training") == {teacher: 1000.0, student: None, worse: None}
     evaluation = judge(database, {teacher: (1000.0, 400.0), student: (900.0, 500.0)})
     facts = read(database)
     expected = {teacher: 1000.0, student: 900.0, worse: None, evaluation: None}
@@ -122,7 +131,9 @@ def test_a_return_is_never_a_loss_or_a_ratio(judged: tuple[Database, int, int, i
     best = sorted_runs(facts, passing(facts, parse_filter("kind:student", facts.fields)), "return",
                        descending=True)  # fmt: skip
     assert [each.run.id for each in best] == [student, worse]
-    assert best_sentence(facts, 0) == "4 runs do not pass; the best return of 2 is 1 000"
+    assert best_sentence(facts, 0) == (
+        "4 runs do not pass; the best return of 2 evaluated alike is 1 000"
+    )
 
 
 def test_the_newest_evaluation_that_is_not_archived_tells_the_return(
@@ -140,13 +151,71 @@ def test_the_newest_evaluation_that_is_not_archived_tells_the_return(
     assert values(reader.read(database, "here", NOW, False), "return")[student] == 900.0
 
 
-def test_a_student_that_nobody_judged_has_the_return_it_measured_itself(
+def test_what_a_student_measured_itself_stands_in_no_column_of_evaluations(
     judged: tuple[Database, int, int, int],
 ) -> None:
-    database, _, student, _ = judged
+    database, teacher, student, worse = judged
     with database.write() as session:
         append_points(session, student, [NewPoint("return_train", "", 1, 1, 1.0, 640.0)])
-    assert values(read(database), "return")[student] == 640.0
+    facts = read(database)
+    assert values(facts, "return")[student] is None
+    assert values(facts, "return_train") == {teacher: None, student: 640.0, worse: None}
+
+
+def test_a_column_holds_returns_of_the_same_robots_task_actions_and_episodes_alone(
+    judged: tuple[Database, int, int, int],
+) -> None:
+    database, teacher, student, worse = judged
+    judge(database, {teacher: (1000.0, 400.0), student: (900.0, 500.0)})
+    sampled = judge(database, {worse: (2000.0, 700.0)}, {"deterministic": False})
+    longer = judge(database, {worse: (3000.0, 800.0)}, episodes=3)
+    other = judge(
+        database, {worse: (4000.0, 900.0)}, {"task": {"name": "flat", "episode_steps": 9}}
+    )
+    facts = read(database)
+    assert values(facts, "return")[student] == 900.0
+    assert values(facts, "return")[worse] is values(facts, "unseen")[worse] is None
+    students = passing(facts, parse_filter("kind:student", facts.fields))
+    best = sorted_runs(facts, students, "return", descending=True)
+    assert [each.run.id for each in best] == [student, worse]
+    # A filter compares a run with a number: there its own newest value counts.
+    high = passing(facts, parse_filter("return>2500", facts.fields))
+    assert [each.run.id for each in high] == [worse]
+    running = passing(facts, parse_filter("kind:teacher return>900", facts.fields))
+    assert [each.run.id for each in running] == [teacher]
+    assert facts.bases["return"].words == "1 robot, 2 episodes each, flat, mean actions"
+    for evaluation in (other, longer, sampled):
+        pinned = RunsReader().read(database, "here", NOW, False, pinned=worse)
+        assert values(pinned, "return")[worse] in (2000.0, 3000.0, 4000.0)
+        assert values(pinned, "return")[student] is None
+        archive(database, evaluation, archived=True)
+
+
+def test_training_returns_stand_beside_those_on_the_same_robots_alone(
+    judged: tuple[Database, int, int, int],
+) -> None:
+    database, teacher, _, _ = judged
+    more = queue(database, RunKind.TEACHER, result=800.0, result_kind="sampled_return")
+    new = NewRun(RunKind.TEACHER, "else", {"seed": 1}, seed=1, robot_sets=("others",))
+    apart = queue_run(database, new).id
+    change(database, apart, state="finished", result=9000.0, result_kind="sampled_return")
+    facts = read(database)
+    found = values(facts, "training")
+    assert (found[teacher], found[more], found[apart]) == (1000.0, 800.0, None)
+    assert facts.bases["training"].words == "on unimal8, sampled actions"
+
+
+def test_no_ratio_is_made_where_the_teacher_earns_about_nothing(
+    judged: tuple[Database, int, int, int],
+) -> None:
+    database, teacher, student, _ = judged
+    for earned in (3.0, -40.0, 9.5):
+        judge(database, {teacher: (earned, 1.0), student: (-3.81 * earned, 1.0)}, spread=0.01)
+        assert values(read(database), "ratio")[student] is None
+    judge(database, {teacher: (60.0, 1.0), student: (90.0, 1.0)}, spread=50.0)
+    assert values(read(database), "ratio")[student] is None  # it may be luck
+    judge(database, {teacher: (60.0, 1.0), student: (90.0, 1.0)}, spread=0.5)
+    assert values(read(database), "ratio")[student] == pytest.approx(1.5)
 
 
 def test_reading_again_asks_nothing_about_evaluations_that_are_known(
@@ -156,7 +225,7 @@ def test_reading_again_asks_nothing_about_evaluations_that_are_known(
     reader = RunsReader()
     judge(database, {teacher: (1000.0, 400.0), student: (900.0, 500.0)})
     reader.read(database, "here", NOW, False)
-    monkeypatch.setattr("hdtui.services.run_list.mean_returns", None)
+    monkeypatch.setattr("hdtui.services.run_list.summaries", None)
     assert values(reader.read(database, "here", NOW, False), "return")[student] == 900.0
 
 

@@ -14,11 +14,13 @@ from db.queries.metrics import NewPoint, append_points
 from db.queries.runs import get_run, queue_run
 from db.records import Artifact, NewEpisode, RunKind
 from db.session import Database
+from hdtui.messages import StateSentence
 from hdtui.screens.run import RunScreen
 from hdtui.screens.run_curves_parts import no_points_sentence, x_words
 from hdtui.screens.run_files import file_rows
 from hdtui.screens.run_robots_parts import no_robots_sentence
-from hdtui.screens.shell import claimed_state
+from hdtui.services import commands
+from hdtui.services.cockpit import Cockpit
 from hdtui.services.compare import CompareFacts, grouped
 from hdtui.services.metric_names import short_label
 from hdtui.services.run_details import (
@@ -167,10 +169,15 @@ def test_groups_under_one_name_are_told_apart(database: Database) -> None:
 
 def test_an_answer_about_a_run_is_true_until_the_run_moves_on(database: Database) -> None:
     run_id = queue_run(database, new_run(RunKind.TEACHER, "quick", None)).id
-    assert claimed_state(f"{run_id} teacher quick is queued") == (run_id, "queued")
-    assert claimed_state("pipeline 4 is queued: runs 20 to 26") == (20, "queued")
-    assert claimed_state("X: 187 is finished, nothing to stop") == (187, "finished")
-    assert claimed_state("copied 3 rows as Markdown") is None
+    change(database, run_id, state="finished")
+    said = commands.resume(Cockpit(database.home), run_id)
+    assert isinstance(said, StateSentence)
+    assert (said, said.run_id, said.state) == (
+        f"R: {run_id} is finished, C clones it",
+        run_id,
+        "finished",
+    )
+    change(database, run_id, state="queued")
     assert is_in_state(database, run_id, "queued")
     change(database, run_id, state="running")
     assert not is_in_state(database, run_id, "queued")
@@ -194,7 +201,9 @@ async def test_an_answer_ends_with_its_tab_and_with_its_screen(
         await pilot.press("2")
         await shows(pilot, "[2 Runs]")
         await until(pilot, lambda: "no key of this screen" not in text(pilot))
-        pilot.app.screen.say(f"{ids['old teacher']} teacher is queued")  # type: ignore[attr-defined]
+        teacher = ids["old teacher"]
+        said = StateSentence(f"{teacher} teacher is queued", teacher, "queued")
+        pilot.app.screen.say(said)  # type: ignore[attr-defined]
         await until(pilot, lambda: "is queued" not in text(pilot))
 
 

@@ -279,8 +279,8 @@ def test_every_schema_ever_released_is_opened_and_read(schema: int, tmp_path: Pa
 OLD_RESULTS = {
     "generation": (12.0, "8 training robots and 4 unseen robots", "robots"),
     "mutation": (16.0, "16 mutants of 4 robots, all valid", "mutants"),
-    "teacher": (1395.5, "mean return 1396 on 8 robots", "return"),
-    "collection": (283.0, "4000 samples of 8 robots, teacher's mean return 283", "return"),
+    "teacher": (1395.5, "mean return 1396 on 8 robots", "sampled_return"),
+    "collection": (283.0, "4000 samples of 8 robots, teacher's mean return 283", "sampled_return"),
     "student": (0.013, "held-out loss 0.013 after 98 gradient steps", "loss"),
     "evaluation": (0.934, "student 278 of teacher's 297 (0.93) on training robots", "ratio"),
     "deployment": (None, "2 policies, 73 kB at most", "policies"),

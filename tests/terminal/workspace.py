@@ -134,6 +134,7 @@ def _finish(database: Database, run_id: int, value: float, words: str) -> None:
         row.attempt, row.exit_code = 1, 0
         row.started_at, row.ended_at = start, start + timedelta(minutes=5)
         row.result, row.result_text = value, words
+        row.result_kind = {"teacher": "sampled_return", "student": "loss"}.get(row.kind, "return")
         row.done, row.total, row.unit = 1e5, 1e5, "steps"
 
 

@@ -12,8 +12,8 @@ branch_labels = None
 depends_on = None
 
 _KINDS = {
-    "teacher": "return",
-    "collection": "return",
+    "teacher": "sampled_return",
+    "collection": "sampled_return",
     "evaluation": "return",
     "student": "loss",
     "generation": "robots",
@@ -68,12 +68,20 @@ def _key_supervisors_by_boot() -> None:
 
 
 def _name_results() -> None:
-    runs = sa.table("runs", *map(sa.column, ("id", "kind", "state", "result", "result_kind")))
+    names = ("id", "kind", "state", "result", "result_kind")
+    runs = sa.table("runs", *map(sa.column, names), sa.column("config", sa.JSON()))
     policies = sa.table("evaluated_policies", sa.column("run_id"), sa.column("policy"))
     artifacts = sa.table("artifacts", sa.column("run_id"), sa.column("kind"))
     for kind, result_kind in _KINDS.items():
         old = (runs.c.kind == kind) & runs.c.result.is_not(None)
         op.execute(sa.update(runs).where(old).values(result_kind=result_kind))
+    for kind, setting, value, result_kind in (
+        ("collection", "stochastic", False, "return"),
+        ("evaluation", "deterministic", False, "sampled_return"),
+    ):
+        chosen = (runs.c.kind == kind) & (runs.c.config[setting].as_boolean() == value)
+        known = chosen & runs.c.result_kind.is_not(None)
+        op.execute(sa.update(runs).where(known).values(result_kind=result_kind))
     # An evaluation of one teacher and one student said how much of its return the student keeps.
     both = [
         sa.exists().where(policies.c.run_id == runs.c.id, policies.c.policy == policy)

@@ -25,7 +25,7 @@ def run(job: Job) -> None:
     if last and last[0] is not None:
         many = "robot" if len(robots) == 1 else "robots"
         text = f"mean return {last[0]:.0f} on {len(robots)} {many}"
-        job.context.report(Result(last[0], text, "return"))
+        job.context.report(Result(last[0], text, "sampled_return"))
 
 
 def _adopt(job: Job) -> None:

@@ -50,7 +50,7 @@ def _run(number: int, now: datetime) -> Run:
         exit_code=0,
         result=float(number),
         result_text=f"mean return {number}",
-        result_kind="return",
+        result_kind="sampled_return" if kind is RunKind.TEACHER else "return",
     )
     if kind is RunKind.TEACHER and number % _EVERY_HALTED == 0 and number < LIVE_RUN:
         state = _HALTED[number // _EVERY_HALTED % len(_HALTED)]

@@ -61,7 +61,7 @@ class Feed:
             report = {
                 "done": float(step),
                 "result": result,
-                "result_kind": "return",
+                "result_kind": "sampled_return",
                 "reported_at": datetime.now(UTC),
             }
             run = replace(run, **report)  # type: ignore[arg-type]

@@ -103,7 +103,7 @@ def finished_pipeline(pipeline: Pipeline, first: int, level: float) -> list[Run]
     start = pipeline.created_at
     texts = {
         RunKind.GENERATION: (12.0, "robots", "8 training robots and 4 unseen robots"),
-        RunKind.TEACHER: (level, "return", f"mean return {level:.0f} on 8 robots"),
+        RunKind.TEACHER: (level, "sampled_return", f"mean return {level:.0f} on 8 robots"),
         RunKind.MUTATION: (16.0, "mutants", "16 mutants of 4 robots, all valid"),
         RunKind.COLLECTION: (
             192_000.0,
@@ -185,7 +185,7 @@ def lone_teachers(first: int, now: datetime) -> list[Run]:
             "total": 2e6,
             "unit": "steps",
             "result": 300.0 + 90 * place,
-            "result_kind": "return",
+            "result_kind": "sampled_return",
             **ending.facts,
         }
         runs.append(replace(run, **facts))
