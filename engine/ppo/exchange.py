@@ -21,6 +21,11 @@ from engine.errors import SimulationError
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 _READY = b"."
+_ABANDON = b"abandon"
+
+
+class AbandonedError(Exception):
+    """The first process has given the iteration up, between two steps; go back to its start."""
 
 
 class Exchange(Protocol):
@@ -45,6 +50,13 @@ class Exchange(Protocol):
         """The first process's decision (JSON), on every process."""
         ...
 
+    def abandon(self) -> None:
+        """Give the iteration up: on the first process for all, elsewhere after it has been heard.
+
+        On every process that hears of it any other call raises AbandonedError first.
+        """
+        ...
+
 
 class Alone:
     """The exchange of a run with one process."""
@@ -66,6 +78,9 @@ class Alone:
     def announce(self, decision: dict[str, Any] | None) -> dict[str, Any]:
         """The decision itself."""
         return decision or {}
+
+    def abandon(self) -> None:
+        """Nobody to tell."""
 
 
 class SharedSlots:
@@ -132,6 +147,13 @@ class Hub:
         self._send(json.dumps(decision).encode())
         return decision or {}
 
+    def abandon(self) -> None:
+        """Tell everybody, and throw away what they said before they heard it."""
+        self._send(_ABANDON)
+        for connection in self._connections:
+            while self._receive(connection) != _ABANDON:
+                pass
+
     def _send(self, content: bytes) -> None:
         for connection in self._connections:
             connection.send_bytes(content)
@@ -162,13 +184,13 @@ class Spoke:
         """Show the vector, wait for the sum."""
         self._slots.vectors[self.rank, : len(vector)] = vector
         self._connection.send_bytes(_READY)
-        self._connection.recv_bytes()
+        self._receive()
         vector[:] = self._slots.vectors[0, : len(vector)]
 
     def sum_statistics(self, statistics: Float64) -> Float64:
         """The sum over all processes."""
         self._connection.send_bytes(statistics.tobytes())
-        return np.frombuffer(self._connection.recv_bytes()).reshape(statistics.shape)
+        return np.frombuffer(self._receive()).reshape(statistics.shape)
 
     def gather(self, content: bytes) -> list[bytes]:
         """Hand the content in."""
@@ -177,5 +199,20 @@ class Spoke:
 
     def announce(self, decision: dict[str, Any] | None) -> dict[str, Any]:
         """Hear the decision."""
-        heard: dict[str, Any] = json.loads(self._connection.recv_bytes())
+        heard: dict[str, Any] = json.loads(self._receive())
         return heard
+
+    def abandon(self) -> None:
+        """Say that it has been heard."""
+        self._connection.send_bytes(_ABANDON)
+
+    def listen(self) -> None:
+        """AbandonedError where the first process has given the iteration up."""
+        if self._connection.poll():
+            self._receive()
+
+    def _receive(self) -> bytes:
+        content = self._connection.recv_bytes()
+        if content == _ABANDON:
+            raise AbandonedError
+        return content

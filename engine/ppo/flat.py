@@ -50,7 +50,8 @@ class FlatParameters:
         }
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Continue from a ``state``."""
+        """Continue from a ``state``, also from one in which no step was taken yet."""
+        self.optimizer.state.clear()
         if float(state["steps"]):
             device = self.vector.device
             self.optimizer.state[self.vector] = {

@@ -2,69 +2,118 @@
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from engine.errors import StopRequestedError
 from engine.events import ArtifactWritten, CheckpointWritten, Progress, Result, StageContext
-from engine.ppo.exchange import Exchange
+from engine.ppo.exchange import AbandonedError, Exchange, Spoke
 from engine.ppo.reports import iteration_metrics, own_report
 from engine.ppo.share import IterationSummary, Share
 from engine.ppo.snapshots import own_state, restore_snapshot, save_policy, save_snapshot
 
-_ITERATE: dict[str, Any] = {"action": "iterate"}
 _SAVE: dict[str, Any] = {"action": "save"}
 _END: dict[str, Any] = {"action": "end"}
+_SLOW_S = 3.0
+"""Seconds after which an iteration does not hold a stop up: it is given up, and begun again later.
+
+A shorter one is finished first, and where it began is not kept, which would cost more.
+"""
 
 
-def follow(share: Share, exchange: Exchange, resume_from: Path | None) -> None:
+def follow(share: Share, exchange: Spoke, resume_from: Path | None) -> None:
     """Do as the first process says, until it says that the run is over."""
-    _begin(share, exchange, resume_from)
+    if resume_from is not None:
+        restore_snapshot(share, resume_from)
     while (decision := exchange.announce(None)) != _END:
         if decision == _SAVE:
             exchange.gather(own_state(share))
-        else:
-            exchange.gather(_encoded(share, share.iterate(exchange)))
+            continue
+        if decision["keep"]:
+            share.keep()
+        try:
+            if decision["action"] == "measure":
+                share.measure(exchange, exchange.listen)
+            else:
+                exchange.gather(_encoded(share, share.iterate(exchange, exchange.listen)))
+        except AbandonedError:
+            share.go_back()
+            exchange.abandon()
 
 
 def lead(share: Share, exchange: Exchange, context: StageContext) -> Path:
     """Train until the steps are done or the time is up; returns the last checkpoint.
+
+    A stop, or the end of the time, does not wait for a slow iteration: what it did is given up and
+    the checkpoint is of its start, from which a resumed run does the same again.
 
     Raises:
         StopRequestedError: a stop was asked for; the checkpoint is written.
         DivergenceError: a gradient is not finite or the policy moved too far; the last
             checkpoint stays as it is.
     """
-    _begin(share, exchange, context.resume_from)
-    saved_at, mean_return = time.monotonic(), None
+    if context.resume_from is not None:
+        restore_snapshot(share, context.resume_from)
+    saves = _Saves(share, exchange, context)
+    mean_return, slow = None, True
     while not share.over:
-        mean_return = _iterate(share, exchange, context)
+        began = time.monotonic()
+        try:
+            mean_return = _advance(share, exchange, context, slow=slow)
+        except AbandonedError:
+            share.go_back()
+            if share.time_is_up(time.monotonic() - began):
+                share.trained_s = share.config.time_limit_s
+        slow = time.monotonic() - began > _SLOW_S
         stop = context.should_stop()
-        if stop or time.monotonic() - saved_at >= share.config.checkpoint_every_s:
-            _save(share, exchange, context, mean_return)
-            saved_at = time.monotonic()
+        if stop or saves.due:
+            saves.save(mean_return)
         if stop:
             exchange.announce(_END)
             raise StopRequestedError(f"stopped at {share.env_steps} control steps")
-    path = _save(share, exchange, context, mean_return)
+    path = saves.save(mean_return)
     exchange.announce(_END)
     policy = context.folder / f"policy-a{context.attempt}.safetensors"
     context.report(ArtifactWritten("policy", policy.stem, policy, save_policy(share, policy)))
     return path
 
 
-def _begin(share: Share, exchange: Exchange, resume_from: Path | None) -> None:
-    if resume_from is None:
-        share.measure(exchange)
-    else:
-        restore_snapshot(share, resume_from)
+def _advance(
+    share: Share, exchange: Exchange, context: StageContext, *, slow: bool
+) -> float | None:
+    """The collection before learning, or one iteration; the mean return if any episode has ended.
+
+    Raises:
+        AbandonedError: a stop was asked for, or the time was up, half-way through a slow one.
+    """
+    began = time.monotonic()
+
+    def pause() -> None:
+        # Asked in short iterations too: whoever asks has what was reported written down.
+        taken_s = time.monotonic() - began
+        leave = context.should_stop() or share.time_is_up(taken_s)
+        if leave and slow and taken_s > _SLOW_S:
+            exchange.abandon()
+            raise AbandonedError
+
+    action = "measure" if share.iteration == 0 else "iterate"
+    # The first may be a slow one, too.
+    exchange.announce({"action": action, "keep": slow})
+    if slow:
+        share.keep()
+    if action == "measure":
+        share.measure(exchange, pause)
+        return None
+    return _iterate(share, exchange, context, pause)
 
 
-def _iterate(share: Share, exchange: Exchange, context: StageContext) -> float | None:
+def _iterate(
+    share: Share, exchange: Exchange, context: StageContext, pause: Callable[[], None]
+) -> float | None:
     """One iteration, reported; returns the mean return if any episode has ended."""
-    exchange.announce(_ITERATE)
     start, steps_before = time.perf_counter(), share.env_steps
-    summary = share.iterate(exchange)
+    summary = share.iterate(exchange, pause)
     reports = [json.loads(content) for content in exchange.gather(_encoded(share, summary))]
     seconds = time.perf_counter() - start
     share.trained_s += seconds
@@ -80,13 +129,29 @@ def _iterate(share: Share, exchange: Exchange, context: StageContext) -> float |
     return mean_return
 
 
-def _save(share: Share, exchange: Exchange, context: StageContext, value: float | None) -> Path:
-    exchange.announce(_SAVE)
-    name = f"checkpoint-a{context.attempt}-{share.iteration:06d}.safetensors"
-    path = context.folder / name
-    sha256 = save_snapshot(share, exchange, path)
-    context.report(CheckpointWritten(share.env_steps, path, sha256, value))
-    return path
+class _Saves:
+    """The checkpoints of this attempt: one an iteration at most."""
+
+    def __init__(self, share: Share, exchange: Exchange, context: StageContext) -> None:
+        self._share, self._exchange, self._context = share, exchange, context
+        self._saved_at = time.monotonic()
+        self._last: Path | None = None
+
+    @property
+    def due(self) -> bool:
+        return time.monotonic() - self._saved_at >= self._share.config.checkpoint_every_s
+
+    def save(self, value: float | None) -> Path:
+        """Write where the run stands, unless that is written; the file."""
+        share, context = self._share, self._context
+        name = f"checkpoint-a{context.attempt}-{share.iteration:06d}.safetensors"
+        path = context.folder / name
+        if path != self._last:
+            self._exchange.announce(_SAVE)
+            sha256 = save_snapshot(share, self._exchange, path)
+            context.report(CheckpointWritten(share.env_steps, path, sha256, value))
+        self._last, self._saved_at = path, time.monotonic()
+        return path
 
 
 def _encoded(share: Share, summary: IterationSummary) -> bytes:

@@ -1,7 +1,7 @@
 """One process's part of a training run: collect, estimate advantages, update."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,23 +65,24 @@ class Share:
         self.iteration = 0
         self.env_steps = 0
         self.trained_s = 0.0
+        self._kept: tuple[dict[str, Tensor], Arrays, dict[str, float]] | None = None
 
-    def measure(self, exchange: Exchange) -> None:
+    def measure(self, exchange: Exchange, pause: Callable[[], None]) -> None:
         """Collect once before learning, so that moments exist when the first update needs them."""
-        self.simulators.collect(self._actor(), self.iteration)
+        self.simulators.collect(self._actor(), self.iteration, pause)
         self._merge_moments(exchange)
         self._count_steps(exchange)
 
-    def iterate(self, exchange: Exchange) -> IterationSummary:
-        """Collect once, update once."""
+    def iterate(self, exchange: Exchange, pause: Callable[[], None]) -> IterationSummary:
+        """Collect once, update once; ``pause`` is called between the steps of both."""
         self.simulators.begin(self.iteration)
         actor = self._actor()
-        collection = self.simulators.collect(actor, self.iteration)
+        collection = self.simulators.collect(actor, self.iteration, pause)
         all_robots = self._count_steps(exchange)
         targets, explained = self._targets(exchange)
         self._set_cosine_rate()
         batch = Batch(self.simulators.rollout, targets, actor.robots, self.iteration, all_robots)
-        update = self.learner.update(batch, self.learning_rate, exchange)
+        update = self.learner.update(batch, self.learning_rate, exchange, pause)
         rate = self.learning_rate
         self._adapt_rate(update)
         # Only now: the update must see observations as the acting policy saw them.
@@ -170,13 +171,37 @@ class Share:
             **self.learner.state(),
         }
 
+    def keep(self) -> None:
+        """Remember where it stands, so that what follows can be given up."""
+        self._kept = (
+            {name: tensor.clone() for name, tensor in self.common_state().items()},
+            {name: np.array(values) for name, values in self.simulators.state().items()},
+            self.progress(),
+        )
+
+    def go_back(self) -> None:
+        """Be again as ``keep`` found it."""
+        if self._kept is not None:
+            self.restore(*self._kept)
+
+    def progress(self) -> dict[str, float]:
+        """The counters that a checkpoint holds."""
+        return {
+            "iteration": self.iteration,
+            "env_steps": self.env_steps,
+            "learning_rate": self.learning_rate,
+            "trained_s": self.trained_s,
+        }
+
+    def time_is_up(self, more_s: float = 0.0) -> bool:
+        """The time for the training is over ``more_s`` seconds after its last iteration."""
+        limit_s = self.config.time_limit_s
+        return bool(limit_s) and self.trained_s + more_s >= limit_s
+
     @property
     def over(self) -> bool:
         """All steps are done, or the time for them is up."""
-        limit_s = self.config.time_limit_s
-        if limit_s and self.trained_s >= limit_s:
-            return True
-        return self.env_steps >= self.config.total_env_steps
+        return self.time_is_up() or self.env_steps >= self.config.total_env_steps
 
     def restore(
         self, tensors: Mapping[str, Tensor], own: Arrays, progress: dict[str, float]

@@ -1,6 +1,6 @@
 """The simulations one process owns: which robots are on turn, and what their rollouts yield."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,14 +95,14 @@ class Simulators:
             self._take_turn(turn)
             self.environment.redraw_terrain()
 
-    def collect(self, actor: Actor, iteration: int) -> CollectionSummary:
+    def collect(self, actor: Actor, iteration: int, pause: Callable[[], None]) -> CollectionSummary:
         """Fill ``rollout`` and take note of the episodes that ended."""
         before = self.environment.timings
         seed = torch_seed(self._config.seed, "noise", iteration, self._rank)
         source = torch.Generator().manual_seed(seed)
         shape = (self.rollout.horizon, self.rollout.live.num_rows, self._joint_slots())
         noise = torch.randn(shape, generator=source).to(self._device)
-        inference_s = collect(self.environment, actor, self.rollout, noise)
+        inference_s = collect(self.environment, actor, self.rollout, noise, pause)
         episodes = self.environment.finished_episodes()
         self.window.add(episodes, self._on_turn)
         after = self.environment.timings
@@ -134,7 +134,7 @@ class Simulators:
 
     def restore(self, state: Mapping[str, npt.NDArray[np.generic]], iteration: int) -> None:
         """Continue from a ``state`` that was taken before ``iteration``."""
-        turn = (iteration - 1) // self._config.rotation_iterations
+        turn = max(iteration - 1, 0) // self._config.rotation_iterations
         if turn != self.turn:
             self._take_turn(turn)
         self.discounted.copy_(torch.from_numpy(np.asarray(state["discounted"])))

@@ -32,16 +32,16 @@ def save_snapshot(share: Share, exchange: Exchange, path: Path) -> str:
         tensors |= prefixed(
             f"share.{rank}", {name: torch.from_numpy(array) for name, array in arrays.items()}
         )
-    document = snapshot_document(share)
-    # Not in a policy's file, which is the same for the same seed.
-    document["progress"]["trained_s"] = share.trained_s
-    return save_checkpoint(path, tensors, document)
+    return save_checkpoint(path, tensors, snapshot_document(share))
 
 
 def save_policy(share: Share, path: Path) -> str:
     """Write the policy alone: all that later stages need."""
     tensors = prefixed(POLICY_PREFIX, dict(share.policy.state_dict()))
-    return save_checkpoint(path, tensors, snapshot_document(share))
+    document = snapshot_document(share)
+    # A policy's file is the same for the same seed, however long it took.
+    del document["progress"]["trained_s"]
+    return save_checkpoint(path, tensors, document)
 
 
 def snapshot_document(share: Share) -> dict[str, Any]:
@@ -59,11 +59,7 @@ def snapshot_document(share: Share) -> dict[str, Any]:
         "kind": "teacher",
         DOCUMENT_KEY: description.model_dump(mode="json"),
         "config": config.model_dump(mode="json"),
-        "progress": {
-            "iteration": share.iteration,
-            "env_steps": share.env_steps,
-            "learning_rate": share.learning_rate,
-        },
+        "progress": share.progress(),
     }
 
 

@@ -1,6 +1,6 @@
 """One iteration's updates: minibatches with equally many samples of every robot."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -104,14 +104,17 @@ class Learner:
         parameters = (self._policy_parameters, self._critic_parameters)
         return sum(flat.gradient.numel() for flat in parameters) + len(_STATISTICS)
 
-    def update(self, batch: Batch, rate: float, exchange: Exchange) -> UpdateSummary:
-        """All epochs of one iteration."""
+    def update(
+        self, batch: Batch, rate: float, exchange: Exchange, pause: Callable[[], None]
+    ) -> UpdateSummary:
+        """All epochs of one iteration; ``pause`` is called between gradient steps."""
         sums = torch.zeros(len(_STATISTICS))
         norms: list[float] = []
         kls: list[float] = []
         for epoch in range(self._config.epochs):
             kls = []
             for samples in self._minibatches(batch, epoch):
+                pause()
                 statistics = self._summed(self._gradients(batch, samples), exchange)
                 kl = float(statistics[_STATISTICS.index("approximate_kl")])
                 kls.append(kl)

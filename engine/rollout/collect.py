@@ -1,6 +1,7 @@
 """Fill a rollout: simulations step, the policy acts, the critic judges what was seen."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,10 +30,16 @@ class Actor:
     device: torch.device
 
 
-def collect(environment: VectorEnvironment, actor: Actor, rollout: Rollout, noise: Tensor) -> float:
+def collect(
+    environment: VectorEnvironment,
+    actor: Actor,
+    rollout: Rollout,
+    noise: Tensor,
+    pause: Callable[[], None],
+) -> float:
     """Fill ``rollout`` with sampled actions; returns the seconds spent on inference.
 
-    ``noise`` is standard normal: (T, rows, J).
+    ``noise`` is standard normal: (T, rows, J). ``pause`` is called between steps, and may raise.
     """
     inference_s = 0.0
     with torch.inference_mode():
@@ -42,6 +49,7 @@ def collect(environment: VectorEnvironment, actor: Actor, rollout: Rollout, nois
         scaled_noise = noise * actor.deviation.log_std.exp()
         inference_s += time.perf_counter() - start
         for step in range(rollout.horizon):
+            pause()
             start = time.perf_counter()
             observation = _tensor(environment.observation, actor.device)
             terrain = _optional_tensor(environment.terrain, actor.device)
@@ -55,7 +63,7 @@ def collect(environment: VectorEnvironment, actor: Actor, rollout: Rollout, nois
             environment.step(action.cpu().numpy())
             _write_outcome(environment, actor, rollout, step, critic_encoding)
         start = time.perf_counter()
-        _judge(environment, actor, rollout, noise, critic_encoding)
+        _judge(environment, actor, rollout, noise, critic_encoding, pause)
         inference_s += time.perf_counter() - start
     return inference_s
 
@@ -87,12 +95,14 @@ def _judge(
     rollout: Rollout,
     noise: Tensor,
     critic_encoding: object,
+    pause: Callable[[], None],
 ) -> None:
     """Values of all that was seen, and the log probabilities of the actions that were taken."""
     samples = torch.arange(rollout.packing.per_robot, device=actor.device)
     size = max(_VALUE_SAMPLES // rollout.live.num_robots, 1)
     values = []
     for part in samples.tensor_split(list(range(size, len(samples), size))):
+        pause()
         chosen = rollout.select(part)
         value = actor.critic.value(
             critic_encoding, chosen.observation, chosen.packing, chosen.terrain

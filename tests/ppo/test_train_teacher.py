@@ -108,6 +108,46 @@ def check_resume(settings: TeacherConfig, robots: list[Morphology], folder: Path
     assert_same(final_tensors(broken, 2), final_tensors(straight, 1))
 
 
+def check_stop_half_way(
+    settings: TeacherConfig, robots: list[Morphology], folder: Path, polls: int
+) -> int:
+    """Stop at a poll in the middle of something, resume: the same bits. The steps at the stop."""
+    straight, broken = folder / "straight", folder / "broken"
+    whole = train(settings, robots, straight)
+    first: list[Event] = []
+    with pytest.raises(StopRequestedError):
+        train_teacher(settings, robots, StageContext(broken, 1, first.append, after(polls)))
+    checkpoint = first[-1]
+    assert isinstance(checkpoint, CheckpointWritten)
+    rest = train(settings, robots, broken, resume_from=checkpoint.path)
+    assert numbers(first) + numbers(rest) == numbers(whole)
+    assert_same(final_tensors(broken, 2), final_tensors(straight, 1))
+    return checkpoint.step
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("half_way", ["measuring", "collecting", "learning"])
+def test_a_stop_does_not_wait_for_a_slow_iteration_and_resumes_bit_for_bit(
+    processes: int,
+    half_way: str,
+    robots: list[Morphology],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("engine.ppo.loop._SLOW_S", -1.0)
+    settings = config(3, processes=processes)
+    # Polls: one before each step of a rollout, before each part that is judged, before each
+    # gradient step, and one after each iteration.
+    measured = HORIZON + 1 + 1
+    polls = {
+        "measuring": 3,
+        "collecting": measured + 3,
+        "learning": measured + HORIZON + 1 + 2,
+    }[half_way]
+    steps = check_stop_half_way(settings, robots, tmp_path, polls)
+    assert (steps == 0) == (half_way == "measuring")
+
+
 @pytest.mark.parametrize("kind", ["transformer", "hypernetwork"])
 def test_a_resumed_run_continues_bit_for_bit(
     kind: NetworkKind, robots: list[Morphology], tmp_path: Path
