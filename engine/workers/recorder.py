@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 FLUSH_EVERY_S = 0.5
+CONFIRM_EVERY_S = 5.0
+"""How long a stale attempt works on at most before it hears of it, however rarely it reports."""
 AWAY_SHARE = 0.1
 """Of a work's time, what may be spent on asking a database that does not answer."""
 LOG_EVERY_S = 10.0
@@ -89,8 +91,12 @@ class Recorder:
             self.flush()
 
     def breathe(self) -> None:
-        """Write what has waited long enough; called whenever a stage asks whether to stop."""
-        if not self._pending.empty and self._clock() - self._flushed >= FLUSH_EVERY_S:
+        """Write what has waited long enough, and ask now and then whether the run is still ours.
+
+        Called whenever a stage asks whether to stop; StaleAttemptError where it is not.
+        """
+        every_s = CONFIRM_EVERY_S if self._pending.empty else FLUSH_EVERY_S
+        if self._clock() - self._flushed >= every_s:
             self.flush()
 
     def flush(self) -> None:

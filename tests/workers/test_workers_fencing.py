@@ -15,7 +15,7 @@ from db.session import Database
 from engine.errors import StaleAttemptError
 from engine.events import CheckpointWritten, Event, Metrics, Progress, Result
 from engine.workers.liveness import boot_id, host_name
-from engine.workers.recorder import Recorder
+from engine.workers.recorder import CONFIRM_EVERY_S, Recorder
 from engine.workers.states import sources
 from engine.workers.workspace import Workspace
 
@@ -137,6 +137,18 @@ def test_what_a_stale_attempt_writes_is_refused(
     now = runs.get_run(database, run.id)
     assert (now.attempt, now.checkpoint_step, now.result, now.done) == (2, 3, None, None)
     assert curve(database, run) == {}
+
+
+def test_a_stale_attempt_that_reports_nothing_hears_of_it_while_it_works(
+    database: Database, workspace: Workspace, run: Run
+) -> None:
+    clock = Clock()
+    stale = recorder(database, workspace, claim(database, run), clock)
+    lose(database, runs.get_run(database, run.id))
+    stale.breathe()
+    clock.now += CONFIRM_EVERY_S
+    with pytest.raises(StaleAttemptError):
+        stale.breathe()
 
 
 def test_a_worker_that_comes_late_cannot_begin(database: Database, run: Run) -> None:
