@@ -9,11 +9,11 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
+from db.address import URL_VARIABLE, Address
 from db.filesystem import file_identity, file_system
 from engine.errors import DatabaseError
 
@@ -26,34 +26,31 @@ CONNECT_TIMEOUT_S = 10
 """A server that is up answers at once; one behind a dead link never does."""
 
 
-def connect(url: str, *, readonly: bool, checkpointing: bool, wait_s: float) -> Engine:
-    """An engine for ``url`` that waits ``wait_s`` seconds for another's lock.
+def connect(address: Address, *, readonly: bool, checkpointing: bool, wait_s: float) -> Engine:
+    """An engine for ``address`` that waits ``wait_s`` seconds for another's lock.
 
     DatabaseError where that is no usable address.
     """
-    if url.startswith("sqlite") and not sqlite_path(url).name:
-        raise DatabaseError(f"HDTUI_DATABASE_URL cannot be used: {url} names no file.")
     try:
-        if not url.startswith("sqlite"):
-            return _server(url, wait_s)
+        if address.file is None:
+            return _server(address.url, wait_s)
         # A pool hands every thread its own connection; SQLite's own locks do the rest.
-        engine = create_engine(url, poolclass=QueuePool)
-    except (ArgumentError, NoSuchModuleError, ImportError) as error:
-        raise DatabaseError(f"HDTUI_DATABASE_URL cannot be used: {error}") from error
-    _configure(
-        engine, sqlite_path(url), readonly=readonly, checkpointing=checkpointing, wait_s=wait_s
-    )
+        engine = create_engine(address.url, poolclass=QueuePool)
+    except (ArgumentError, NoSuchModuleError, ImportError, ValueError, TypeError) as error:
+        reason = address.without_secrets(str(error))
+        raise DatabaseError(f"{URL_VARIABLE} cannot be used: {reason}") from None
+    _configure(engine, address.file, readonly=readonly, checkpointing=checkpointing, wait_s=wait_s)
     return engine
 
 
-def _server(url: str, wait_s: float) -> Engine:
+def _server(url: URL, wait_s: float) -> Engine:
     """A server that does not answer, or whose row somebody holds, is an error after a while."""
-    arguments = {"connect_timeout": CONNECT_TIMEOUT_S, **make_url(url).query}
     engine = create_engine(
-        url,
+        url.difference_update_query(["connect_timeout"]),
         pool_pre_ping=True,
-        connect_args={"connect_timeout": arguments["connect_timeout"]},
+        connect_args={"connect_timeout": url.query.get("connect_timeout", CONNECT_TIMEOUT_S)},
     )
+    engine.dialect.create_connect_args(engine.url)  # it reads parts that nobody looked at
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, record: ConnectionPoolEntry) -> None:
@@ -62,11 +59,6 @@ def _server(url: str, wait_s: float) -> Engine:
         connection.commit()
 
     return engine
-
-
-def sqlite_path(url: str) -> Path:
-    """The file behind a SQLite address."""
-    return Path(make_url(url).database or "")
 
 
 def journal_mode(folder: Path) -> str:

@@ -1,7 +1,6 @@
 """Open the database of a workspace: one transaction to read, one to write, upgraded when needed."""
 
 import fcntl
-import os
 import re
 import shutil
 import threading
@@ -13,23 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, inspect, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import (
-    ArgumentError,
-    DBAPIError,
-    IntegrityError,
-    InterfaceError,
-    OperationalError,
-)
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
-from db.connections import BUSY_TIMEOUT_S, LOG_PARTS, connect, database_files, sqlite_path
+from db.address import Address, database_address
+from db.connections import BUSY_TIMEOUT_S, LOG_PARTS, connect, database_files
 from db.copies import copy_sqlite, restore_sqlite
 from db.filesystem import holds_anything, make_file, make_folder, writable
 from db.migrations import SCHEMA
 from engine.errors import DatabaseAwayError, DatabaseError
 
-FILE_NAME = "hdtui.db"
 _KNOWN_REASONS = (
     (re.compile("database is locked|lock timeout"), "another process keeps it locked."),
     (
@@ -48,7 +40,6 @@ _AWAY = re.compile("database is locked|unable to open|disk is full|disk I/O")
 """What SQLite says of a file that may answer again; a server may whenever it does not answer."""
 ROOM_BYTES = 1 << 20
 """With so much free space a disk that fails is not a full one."""
-URL_VARIABLE = "HDTUI_DATABASE_URL"
 NO_WRITING = "its folder or its disk takes no writing; choose another with --home DIR"
 
 
@@ -65,7 +56,7 @@ class Database:
     """The facts of one workspace. Safe to share between threads; not to carry over a fork."""
 
     def __init__(
-        self, home: Path, url: str, *, readonly: bool, checkpointing: bool, wait_s: float
+        self, home: Path, address: Address, *, readonly: bool, checkpointing: bool, wait_s: float
     ) -> None:
         self.home = home
         self.readonly = readonly
@@ -73,8 +64,11 @@ class Database:
         self.upgrade: Upgrade | None = None
         self.memory: dict[str, Any] = {}
         """What queries keep between calls; each of them looks whether it still holds."""
-        self._location = _location(url)
-        self._engine = connect(url, readonly=readonly, checkpointing=checkpointing, wait_s=wait_s)
+        self._address = address
+        self._location = address.shown
+        self._engine = connect(
+            address, readonly=readonly, checkpointing=checkpointing, wait_s=wait_s
+        )
         self._writer = self._engine.execution_options(hdtui_begin="BEGIN IMMEDIATE")
         self._watcher: Connection | None = None
         self._watcher_lock = threading.Lock()
@@ -96,20 +90,22 @@ class Database:
         Raises DatabaseError where it is absent, damaged, locked for too long, or written by a
         newer program.
         """
-        url = database_url(home)
-        sqlite = url.startswith("sqlite")
-        if sqlite and (readonly or not create):
-            if not holds_anything(sqlite_path(url)):
+        address = database_address(home)
+        file = address.file
+        if create and not readonly:
+            make_folder(home)  # runs and logs lie there, wherever the database is
+        if file is not None and (readonly or not create):
+            if not holds_anything(file):
                 raise DatabaseAwayError(
                     f"There is no workspace at {home} yet; nothing was created."
                 )
             # What cannot be written can be read: listings work, commands are refused by name.
-            readonly = readonly or not writable(sqlite_path(url))
-        elif sqlite:
-            make_file(sqlite_path(url))
-            if not writable(sqlite_path(url)):
-                raise DatabaseError(f"Cannot write {sqlite_path(url)}: {NO_WRITING}.")
-        database = cls(home, url, readonly=readonly, checkpointing=checkpointing, wait_s=wait_s)
+            readonly = readonly or not writable(file)
+        elif file is not None:
+            make_file(file)
+            if not writable(file):
+                raise DatabaseError(f"Cannot write {file}: {NO_WRITING}.")
+        database = cls(home, address, readonly=readonly, checkpointing=checkpointing, wait_s=wait_s)
         try:
             database._check_schema()
         except BaseException:
@@ -121,6 +117,11 @@ class Database:
     def dialect(self) -> str:
         """``sqlite`` or ``postgresql``."""
         return self._engine.dialect.name
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file; None where a server keeps the database."""
+        return self._address.file
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -186,18 +187,18 @@ class Database:
 
     def backup(self, to: Path) -> None:
         """A copy that is consistent although others write; SQLite only."""
-        if self.dialect != "sqlite":
+        if self.file is None:
             raise DatabaseError("Back a PostgreSQL database up with pg_dump.")
-        copy_sqlite(sqlite_path(database_url(self.home)), to)
+        copy_sqlite(self.file, to)
 
     @staticmethod
     def restore(home: Path, copy: Path, *, last_run: int = 0) -> Path | None:
         """Put a backup in the database's place; where the present one is kept, if there was one."""
-        url = database_url(home)
-        if not url.startswith("sqlite"):
+        file = database_address(home).file
+        if file is None:
             raise DatabaseError("Restore a PostgreSQL database with pg_restore.")
-        make_folder(sqlite_path(url).parent)
-        return restore_sqlite(copy, sqlite_path(url), last_run=last_run)
+        make_folder(file.parent)
+        return restore_sqlite(copy, file, last_run=last_run)
 
     def close(self) -> None:
         """Give all connections back."""
@@ -215,6 +216,7 @@ class Database:
             raise
         except DBAPIError as error:
             reason = (str(error.orig) or str(error)).splitlines()[0]
+            reason = self._address.without_secrets(reason)
             away = isinstance(error, OperationalError | InterfaceError) and (
                 self.dialect != "sqlite" or bool(_AWAY.search(reason))
             )
@@ -239,7 +241,7 @@ class Database:
                 "opened for reading only. Nothing was changed. `hdtui db upgrade` brings it up "
                 "(a copy is kept); where it cannot be written, copy the workspace first."
             )
-        with _upgrade_lock(self.home, self.dialect), self._named_errors("write"):
+        with _upgrade_lock(self.file), self._named_errors("write"):
             self._upgrade()
 
     def _upgrade(self) -> None:
@@ -250,8 +252,8 @@ class Database:
         if schema == SCHEMA:  # somebody else did it while we waited for the lock
             return
         copy = None
-        if schema is not None and self.dialect == "sqlite":
-            source = sqlite_path(database_url(self.home))
+        source = self.file
+        if schema is not None and source is not None:
             copy = source.with_name(f"{source.name}.{schema}")
             copy_sqlite(source, copy)
         with self._writer.begin() as connection:
@@ -263,17 +265,6 @@ class Database:
         self.upgrade = None if schema is None else Upgrade(schema, SCHEMA, copy)
 
 
-def database_url(home: Path) -> str:
-    """HDTUI_DATABASE_URL as SQLAlchemy reads it, else the file in ``home``."""
-    url = os.environ.get(URL_VARIABLE)
-    if not url:
-        return f"sqlite:///{home / FILE_NAME}"
-    for prefix in ("postgresql://", "postgres://"):
-        if url.startswith(prefix):
-            return f"postgresql+psycopg://{url.removeprefix(prefix)}"
-    return url
-
-
 def _schema(connection: Connection) -> int | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
@@ -282,21 +273,13 @@ def _schema(connection: Connection) -> int | None:
 
 
 @contextmanager
-def _upgrade_lock(home: Path, dialect: str) -> Iterator[None]:
-    if dialect != "sqlite":  # the upgrade takes an advisory lock inside its transaction
+def _upgrade_lock(database: Path | None) -> Iterator[None]:
+    if database is None:  # the upgrade takes an advisory lock inside its transaction
         yield
         return
-    with (home / f"{FILE_NAME}.upgrade-lock").open("w") as file:
+    with database.with_name(f"{database.name}.upgrade-lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _location(url: str) -> str:
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        return url
-    return str(parsed.database) if url.startswith("sqlite") else parsed.render_as_string()
 
 
 def _sentence(verb: str, location: str, reason: str) -> str:

@@ -7,7 +7,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from engine.errors import UsageError
+
 CHUNK_BYTES = 1 << 20
+
+
+def whole_path(path: Path, what: str) -> Path:
+    """The one spelling of a path that somebody gave: absolute, without ``~``, ``..`` or links.
+
+    Raises:
+        UsageError: It begins with a user whose home folder nobody knows; ``what`` names the option.
+    """
+    try:
+        return Path(os.path.realpath(path.expanduser()))
+    except RuntimeError:  # no such user, or no HOME where ~ stands alone
+        raise UsageError(
+            f"{what} {path}: nobody here has that home folder; give the whole path, from / on"
+        ) from None
 
 
 @contextmanager

@@ -8,10 +8,9 @@ def main() -> None:
     """Run the command line and leave with its exit code: 0 done, 1 failed, 2 wrong use."""
     _forget_start_folder()
     if len(sys.argv) == 1:  # the commands and their imports would only delay the first paint
-        from hdtui.cli.cockpit import open_cockpit
-        from hdtui.cli.options import home_folder
+        from hdtui.cli.cockpit import open_usual_cockpit
 
-        sys.exit(open_cockpit(home_folder(None)))
+        sys.exit(open_usual_cockpit())
     from hdtui.cli.main import run
 
     sys.exit(run(sys.argv[1:]))

@@ -65,9 +65,11 @@ class Supervision:
         One process at a time may: a log that two reset at once can be damaged by SQLite before
         3.51.3. Whoever holds the supervisor's lock is that one.
         """
-        log = self._workspace.database_path.with_name("hdtui.db-wal")
+        if self._database.file is None:
+            return
+        log = self._database.file.with_name(f"{self._database.file.name}-wal")
         try:
-            if self._database.dialect != "sqlite" or log.stat().st_size < LOG_BYTES:
+            if log.stat().st_size < LOG_BYTES:
                 return
             with self._workspace.supervisor_lock.open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from db.session import database_url
+from db.address import database_address
 from engine.errors import WorkspaceError
 from engine.workers.liveness import host_name
 
@@ -15,11 +15,6 @@ class Workspace:
     """A folder with a database, runs and robots."""
 
     home: Path
-
-    @property
-    def database_path(self) -> Path:
-        """The SQLite file, where HDTUI_DATABASE_URL names no other database."""
-        return self.home / "hdtui.db"
 
     @property
     def robots_folder(self) -> Path:
@@ -53,21 +48,26 @@ class Workspace:
     def relative(self, path: Path) -> str:
         """``path`` as the database stores it; WorkspaceError where it lies outside."""
         try:
-            return str(path.absolute().relative_to(self.home.absolute()))
+            return str(Path(os.path.normpath(path.absolute())).relative_to(self._root))
         except ValueError:
             raise WorkspaceError(f"{path} lies outside the workspace {self.home}.") from None
 
     def resolve(self, stored: str) -> Path:
         """The file behind a stored path; WorkspaceError where it would leave the workspace."""
-        path = Path(os.path.normpath(self.home.absolute() / stored))
-        if not path.is_relative_to(self.home.absolute()):
+        path = Path(os.path.normpath(self._root / stored))
+        if not path.is_relative_to(self._root):
             raise WorkspaceError(f"{stored} lies outside the workspace {self.home}.")
         return path
 
+    @property
+    def _root(self) -> Path:
+        """The folder without ``..``: both sides of a comparison are spelt alike."""
+        return Path(os.path.normpath(self.home.absolute()))
+
     def database_exists(self) -> bool:
         """Something was written here before, or HDTUI_DATABASE_URL says where it is."""
-        url = database_url(self.home)
-        return not url.startswith("sqlite") or Path(url.removeprefix("sqlite:///")).is_file()
+        file = database_address(self.home).file
+        return file is None or file.is_file()
 
     def create(self) -> None:
         """Make the folder; WorkspaceError where that cannot be."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from hdtui.cli.child import run_tool
-from hdtui.cli.options import Home, Json, Seed
+from hdtui.cli.options import Home, Json, Seed, home_folder, user_folder
 from hdtui.cli.output import print_json, print_table
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed on this machine.")
@@ -76,11 +76,9 @@ def cockpit_command(home: Home = None, json: Json = False, seed: Seed = None) ->
     """
     import os
 
-    import platformdirs
-
-    from db.session import URL_VARIABLE
+    from db.address import URL_VARIABLE
     from hdtui.cli.bench_cockpit import measure
 
     os.environ.pop(URL_VARIABLE, None)
-    folder = platformdirs.user_cache_path("hdtui") / "bench-cockpit"
-    show(measure(folder if home is None else home.expanduser().absolute()), json)
+    own = user_folder("cache") / "bench-cockpit" if home is None else home_folder(home)
+    show(measure(own), json)

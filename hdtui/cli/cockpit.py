@@ -4,7 +4,9 @@ import os
 import sys
 from pathlib import Path
 
-from hdtui.cli.output import say
+from engine.errors import HdtuiError
+from hdtui.cli.options import home_folder
+from hdtui.cli.output import refuse, say
 
 NO_TERMINAL = (
     "hdtui: the cockpit needs a terminal, and this is none. Without one, use the commands: "
@@ -14,6 +16,14 @@ NO_TERMINAL = (
 ESCAPE_DELAY_MS = "25"
 """How long esc waits for the rest of a key's sequence; terminals send those in one piece. A tenth
 of a second, Textual's own, is felt at each step out; ESCDELAY sets another for slow lines."""
+
+
+def open_usual_cockpit() -> int:
+    """The cockpit of the workspace that no option names; its exit code."""
+    try:
+        return open_cockpit(home_folder(None))
+    except HdtuiError as error:
+        return refuse(error)
 
 
 def open_cockpit(home: Path, *, readonly: bool = False) -> int:

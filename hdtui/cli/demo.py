@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from db.session import URL_VARIABLE
+from db.address import URL_VARIABLE
 from hdtui.app import CockpitApp
 from hdtui.cli.cockpit import NO_TERMINAL
 from hdtui.cli.output import say

@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 
 from engine.errors import HdtuiError, UsageError
-from engine.workers.wording import clause
 from hdtui.cli import (
     adopt,
     bench,
@@ -28,7 +27,7 @@ from hdtui.cli import (
 from hdtui.cli.cockpit import open_cockpit
 from hdtui.cli.deploy import deploy_command
 from hdtui.cli.options import Home, home_folder
-from hdtui.cli.output import say
+from hdtui.cli.output import refuse, say
 
 app = typer.Typer(
     name="hdtui",
@@ -116,12 +115,8 @@ def _run(arguments: Sequence[str]) -> int:
         command(args=list(arguments), prog_name="hdtui", obj=list(arguments))
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else int(bool(leaving.code))
-    except UsageError as error:
-        say(f"hdtui: {clause(str(error))}")
-        return 2
     except HdtuiError as error:
-        say(f"hdtui: {clause(str(error))}")
-        return 1
+        return refuse(error)
     except KeyboardInterrupt:
         return 130
     return 0

@@ -24,6 +24,7 @@ Seed = Annotated[
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting.")
 ]
+CHOOSE_ANOTHER = "--home DIR or HDTUI_HOME"
 
 
 def _readable(path: Path | None) -> Path | None:
@@ -72,14 +73,58 @@ AllowedRoles = Annotated[
 
 
 def home_folder(home: Path | None) -> Path:
-    """Where the workspace is: ``--home``, else ``HDTUI_HOME``, else the user data folder."""
+    """Where the workspace is: ``--home``, else ``HDTUI_HOME``, else the user data folder.
+
+    Raises:
+        WorkspaceError: It cannot be entered, or nobody says where it is.
+    """
+    from engine.files import whole_path
+
     if home is not None:
-        return home.expanduser().absolute()
-    if os.environ.get("HDTUI_HOME"):
-        return Path(os.environ["HDTUI_HOME"]).expanduser().absolute()
+        folder = whole_path(home, "--home")
+    elif os.environ.get("HDTUI_HOME"):
+        folder = whole_path(Path(os.environ["HDTUI_HOME"]), "HDTUI_HOME")
+    else:
+        folder = user_folder("data")
+    _refuse_closed(folder)
+    return folder
+
+
+def user_folder(purpose: Literal["data", "cache"]) -> Path:
+    """Where this user's programs keep such files.
+
+    Raises:
+        WorkspaceError: The user has no home folder.
+    """
     import platformdirs
 
-    return Path(platformdirs.user_data_dir("hdtui"))
+    find = platformdirs.user_data_dir if purpose == "data" else platformdirs.user_cache_dir
+    try:
+        folder = Path(find("hdtui"))
+    except RuntimeError:
+        folder = Path("~")
+    if not folder.is_absolute():
+        raise WorkspaceError(
+            "no home folder is known here (HOME is not set); say where the workspace is with "
+            f"{CHOOSE_ANOTHER}"
+        )
+    return Path(os.path.realpath(folder))
+
+
+def _refuse_closed(folder: Path) -> None:
+    """Before anybody asks whether a file is there, which a closed folder does not answer."""
+    try:
+        (folder / "hdtui.db").stat()
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        file = next(path for path in (folder, *folder.parents) if path.exists())
+        which = "it" if file == folder else str(file)
+        raise WorkspaceError(f"{folder} is no workspace: {which} is a file") from None
+    except OSError as error:
+        raise WorkspaceError(
+            f"{folder} cannot be entered: {error.strerror}. Choose another with {CHOOSE_ANOTHER}"
+        ) from error
 
 
 def open_workspace(home: Path | None) -> tuple["Workspace", "Database"]:
@@ -101,15 +146,13 @@ def read_workspace(home: Path | None) -> tuple["Workspace", "Database | None"]:
     """The workspace to read, and its database or None where nothing was ever written.
 
     Raises:
-        WorkspaceError: The name is that of a file.
+        WorkspaceError: It cannot be entered.
     """
-    from db.session import URL_VARIABLE, Database
+    from db.session import Database
     from engine.workers.workspace import Workspace
 
     workspace = Workspace(home_folder(home))
-    if URL_VARIABLE not in os.environ and not workspace.database_path.is_file():
-        if workspace.home.exists() and not workspace.home.is_dir():
-            raise WorkspaceError(f"{workspace.home} is no workspace: it is a file")
+    if not workspace.database_exists():
         return workspace, None
     return workspace, Database.open(workspace.home, create=False)
 

@@ -11,6 +11,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from engine.errors import HdtuiError, UsageError
+from engine.workers.wording import clause
 from hdtui.formatting import printable
 
 
@@ -43,6 +45,12 @@ def print_json(value: Any) -> None:
 def say(text: str) -> None:
     """A line for people, on stderr."""
     print(safe(text), file=sys.stderr, flush=True)
+
+
+def refuse(error: HdtuiError) -> int:
+    """Say what is wrong, in one sentence on stderr; the exit code: 2 for wrong use, else 1."""
+    say(f"hdtui: {clause(str(error))}")
+    return 2 if isinstance(error, UsageError) else 1
 
 
 def safe(text: str) -> str:

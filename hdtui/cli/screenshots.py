@@ -56,7 +56,7 @@ def screenshots_command(
     size: Annotated[str, typer.Option("--size", help="Columns x rows.")] = "100x30",
 ) -> None:
     """Draw the main screens of the demo as SVG, and as PNG where cairosvg is installed."""
-    from db.session import URL_VARIABLE
+    from db.address import URL_VARIABLE
     from hdtui.services.demo.world import build
 
     os.environ.pop(URL_VARIABLE, None)

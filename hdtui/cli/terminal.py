@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from db.session import URL_VARIABLE
+from db.address import URL_VARIABLE
 from engine.workers.child_process import child_command, child_environment
 
 _ESCAPES = re.compile(rb"\x1b\[[0-9;?>=$]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[=>78]")

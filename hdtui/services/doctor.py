@@ -141,12 +141,13 @@ def _sqlite() -> Finding:
 
 
 def _database(home: Path) -> Finding:
-    from db.session import Database, database_url
+    from db.session import Database
     from engine.errors import DatabaseError
+    from engine.workers.workspace import Workspace
 
-    if database_url(home).startswith("sqlite") and not (home / "hdtui.db").is_file():
-        return Finding("database", "good", "none yet; the first run creates it")
     try:
+        if not Workspace(home).database_exists():
+            return Finding("database", "good", "none yet; the first run creates it")
         database = Database.open(home, readonly=True)
         problems = database.problems()
         schema = database.schema()

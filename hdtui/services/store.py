@@ -97,10 +97,10 @@ class Store:
             NoWorkspaceError: There is none and it may not be created.
             DatabaseError: It cannot be read.
         """
-        from db.session import Database, database_url
+        from db.address import database_address
+        from db.session import Database
 
-        url = database_url(self.home)
-        file = Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite") else None
+        file = database_address(self.home).file
         if file is not None and _empty(file):
             # A connection to a path that went away leaves an empty file: that is no workspace.
             if self._seen:

@@ -84,6 +84,12 @@ def test_a_damaged_file_is_named_and_left_as_it_is(tmp_path: Path) -> None:
     assert path.read_bytes() == b"this is no database" * 100
 
 
+def test_opening_makes_the_folder_of_runs_and_logs_wherever_the_database_is(
+    database: Database,
+) -> None:
+    assert database.home.is_dir()
+
+
 def test_an_unusable_url_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HDTUI_DATABASE_URL", "nonsense")
     with pytest.raises(DatabaseError, match="HDTUI_DATABASE_URL"):

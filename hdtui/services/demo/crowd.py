@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from db.address import FILE_NAME
 from db.queries.artifacts import NewFile, insert_artifact
 from db.queries.evaluations import insert_episodes, set_policies
 from db.queries.histories import write_alike, write_events, write_pipelines, write_runs
@@ -15,7 +16,7 @@ from db.queries.runs import get_run
 from db.queries.settings import get_setting, set_setting
 from db.queries.supervisors import register_supervisor
 from db.records import NewEpisode, Pipeline, Supervisor
-from db.session import FILE_NAME, Database
+from db.session import Database
 from engine.errors import DatabaseError, UsageError
 from engine.morphology.generation import candidate
 from engine.morphology.poses import ARTIFACT_KIND, PosesHeader, encode_poses, recording_name
