@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from db.address import database_address
+from db.address import FILE_NAME, database_address
 from engine.errors import WorkspaceError
 from engine.workers.liveness import host_name
 
@@ -15,6 +15,11 @@ class Workspace:
     """A folder with a database, runs and robots."""
 
     home: Path
+
+    @property
+    def database_path(self) -> Path:
+        """The SQLite file, where HDTUI_DATABASE_URL names no other database."""
+        return self.home / FILE_NAME
 
     @property
     def robots_folder(self) -> Path:
