@@ -1,5 +1,8 @@
 """Errors a user can cause: what was found, what was expected and what to do."""
 
+from collections.abc import Sequence
+from typing import Any
+
 
 class HdtuiError(Exception):
     """Root of every error whose message is written for the user (shown without a traceback)."""
@@ -23,6 +26,15 @@ class ConfigError(UsageError):
 
 class RobotError(HdtuiError):
     """A robot file or morphology that is not valid; names the robot or file and the reason."""
+
+
+class InvalidRobotsError(RobotError):
+    """Files of a folder are no valid robots: all of them, with reasons, are in ``refused``."""
+
+    def __init__(self, message: str, refused: Sequence[Any], num_valid: int) -> None:
+        super().__init__(message)
+        self.refused = tuple(refused)
+        self.num_valid = num_valid
 
 
 class UnknownRobotSetError(UsageError):

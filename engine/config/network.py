@@ -75,6 +75,15 @@ class NetworkConfig(Config):
             raise ValueError(f"{self.heads} heads do not divide the width {self.width}")
         return self
 
+    @property
+    def reads_classes(self) -> bool:
+        """Whether it reads the transformed context, with its classes of joint ranges and gears."""
+        return (
+            self.kind == "modumorph"
+            or (self.kind == "transformer" and self.attention == "context")
+            or (self.kind == "hypernetwork" and self.context == "transformed")
+        )
+
 
 _PUBLISHED: dict[NetworkKind, dict[str, object]] = {
     "transformer": {"attention": "self"},

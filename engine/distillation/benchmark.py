@@ -55,11 +55,11 @@ class Batch:
             count = len(own.robots) * copies
             context, raw, mask = (
                 tensor.repeat_interleave(copies, dim=0)
-                for tensor in (own.context, own.normalized_raw_context, own.joint_mask)
+                for tensor in (own.transformed, own.normalized_raw_context, own.joint_mask)
             )
             buckets.append(BucketContext(tuple(range(count)), context, raw, raw, mask))
         limb_counts = tuple(
-            own.context.shape[1] for own in buckets for _ in range(len(own.context))
+            own.joint_mask.shape[1] for own in buckets for _ in range(len(own.joint_mask))
         )
         names = tuple(str(index) for index in range(len(limb_counts)))
         robots = RobotBatch(limb_counts, names, names, tuple(buckets))

@@ -161,7 +161,7 @@ class MinibatchReader:
             buckets.append(
                 BucketContext(
                     robots=bucket.robots,
-                    context=whole.context[positions],
+                    context=None if whole.context is None else whole.context[positions],
                     raw_context=whole.raw_context[positions],
                     normalized_raw_context=whole.normalized_raw_context[positions],
                     joint_mask=whole.joint_mask[positions],

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from engine.config.base import TaskConfig
 from engine.environments.vector import VectorEnvironment
 from engine.errors import UsageError
-from engine.morphology.context import context, raw_context
+from engine.morphology.context import context, missing_class, raw_context
 from engine.morphology.tree import Morphology
 
 
@@ -22,7 +22,8 @@ def record(
 ) -> dict[str, npt.NDArray[Any]]:
     """One trajectory of T control steps under ``actions`` (T, L, J), clipped to [-1, 1].
 
-    Returns ``observation`` (T+1, L, 17), ``context`` (L, 53), ``context_raw`` (L, 35, normalised),
+    Returns ``observation`` (T+1, L, 17), ``context`` (L, 53; not for a robot that has none),
+    ``context_raw`` (L, 35, normalised),
     ``reward``, ``terminated``, ``truncated`` (T,), ``qpos`` (T+1, nq), ``qvel`` (T+1, nv),
     ``limb_names`` and ``joint_mask`` (L, J), and ``terrain`` (T+1, 1410) where the ground has a
     shape. The robot goes on after an episode's end: flags say where one would have ended.
@@ -54,7 +55,8 @@ def record(
     reward, terminated, truncated = zip(*outcomes, strict=True) if outcomes else ((), (), ())
     return {
         **{name: np.stack([moment[name] for moment in moments]) for name in moments[0]},
-        "context": context(robot),
+        # What no class stands for has a raw context alone.
+        **({} if missing_class(robot) else {"context": context(robot)}),
         "context_raw": raw_context(robot, normalized=True),
         "reward": np.array(reward, np.float64),
         "terminated": np.array(terminated, np.bool_),

@@ -8,6 +8,7 @@ position in the file with that height added; every absolute position carries it 
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -48,14 +49,18 @@ def context(morphology: Morphology) -> Array:
 
     Raises RobotError for a joint range or gear that has no class in the family.
     """
+    if (reason := missing_class(morphology)) is not None:
+        raise RobotError(f"{morphology.name}: {reason}, so it has no transformed context")
     layout = UNIMAL.context_layout
     rows = np.zeros((morphology.num_limbs, layout.width))
     for row, limb in zip(rows, morphology.limbs, strict=True):
         _write_shape(row, limb, layout)
         for slot, joint in enumerate(limb.joints):
             if joint is not None:
-                row[layout[f"joint_range_class_{slot}"]] = _range_class(morphology, joint)
-                row[layout[f"joint_gear_class_{slot}"]] = _gear_class(morphology, joint)
+                row[layout[f"joint_range_class_{slot}"]] = _one_hot(
+                    UNIMAL.joint_ranges_deg, joint.range_deg
+                )
+                row[layout[f"joint_gear_class_{slot}"]] = _one_hot(UNIMAL.gears, joint.gear)
                 row[layout[f"joint_axis_{slot}"]] = _unit(joint)
     positions = absolute_positions(morphology) + np.array([0.0, 0.0, UNIMAL.floor_top_m])
     inertia_positions = [_frame(limb)[0] for limb in morphology.limbs]
@@ -63,6 +68,30 @@ def context(morphology: Morphology) -> Array:
     rows[:, layout["absolute_position"]] = positions
     rows[:, layout["absolute_inertia_position"]] = positions + inertia_positions
     return rows
+
+
+def missing_class(morphology: Morphology) -> str | None:
+    """Which number of a body no class of the transformed context stands for; None where all have.
+
+    Networks that read the transformed context cannot drive such a body: their one-hot inputs are
+    of fixed width. Those that read the raw context, or none, can.
+    """
+    for limb in morphology.limbs:
+        for name, joint in zip(UNIMAL.joint_names, limb.joints, strict=True):
+            if joint is None:
+                continue
+            what = f"{name}/{limb.identifier}"
+            if joint.gear not in UNIMAL.gears:
+                gears = ", ".join(f"{gear:g}" for gear in UNIMAL.gears)
+                return f"the gear of {what} is {joint.gear:g}, none of the classes {gears}"
+            if joint.range_deg not in UNIMAL.joint_ranges_deg:
+                low, high = joint.range_deg
+                ranges = " ".join(f"[{one:g},{two:g}]" for one, two in UNIMAL.joint_ranges_deg)
+                return (
+                    f"the range of {what} is [{low:g},{high:g}] degrees, none of the classes"
+                    f" {ranges}"
+                )
+    return None
 
 
 def _frame(limb: Limb) -> tuple[tuple[float, ...], float, tuple[float, ...]]:
@@ -94,22 +123,8 @@ def _unit(joint: Joint) -> Array:
     return np.asarray(np.array(joint.axis) / length)
 
 
-def _range_class(morphology: Morphology, joint: Joint) -> Array:
-    if joint.range_deg not in UNIMAL.joint_ranges_deg:
-        raise RobotError(
-            f"{morphology.name}: joint range {joint.range_deg} degrees is none of the "
-            f"{len(UNIMAL.joint_ranges_deg)} ranges of {UNIMAL.name}"
-        )
-    classes = np.eye(len(UNIMAL.joint_ranges_deg))
-    return np.asarray(classes[UNIMAL.joint_ranges_deg.index(joint.range_deg)])
-
-
-def _gear_class(morphology: Morphology, joint: Joint) -> Array:
-    if joint.gear not in UNIMAL.gears:
-        raise RobotError(
-            f"{morphology.name}: gear {joint.gear} is none of {UNIMAL.gears}, the family's gears"
-        )
-    return np.asarray(np.eye(len(UNIMAL.gears))[UNIMAL.gears.index(joint.gear)])
+def _one_hot(classes: Sequence[object], value: object) -> Array:
+    return np.asarray(np.eye(len(classes))[classes.index(value)])
 
 
 def _normalize(rows: Array, layout: FeatureLayout, morphology: Morphology) -> None:

@@ -32,6 +32,8 @@ class RobotFamily:
     gears: tuple[float, ...]
     clearance_m: float
     floor_top_m: float
+    limits: dict[str, tuple[float, float]]
+    """Smallest and largest value of a body's numbers that are believed, far outside the space."""
     bounds: dict[str, Bounds]
 
     @property
@@ -126,6 +128,19 @@ UNIMAL = RobotFamily(
     gears=(150.0, 200.0, 250.0, 300.0),
     clearance_m=0.2,
     floor_top_m=1.0,
+    limits={
+        "radius_m": (0.001, 1.0),
+        "length_m": (0.001, 5.0),
+        "density_kg_m3": (1.0, 25_000.0),
+        "limb_mass_kg": (0.001, 1_000.0),
+        "mass_kg": (0.01, 1_000.0),
+        "coordinate_m": (-10.0, 10.0),
+        "angle_deg": (-180.0, 180.0),
+        "gear": (0.1, 10_000.0),
+        "damping": (0.0, 1_000.0),
+        "stiffness": (0.0, 10_000.0),
+        "armature": (0.0, 100.0),
+    },
     bounds={
         "body_position": ((-0.5, -0.45, -0.49), (0.5, 0.45, 2.04)),
         "inertia_position": ((-0.225, -0.225, -0.225), (0.225, 0.225, 0.0)),

@@ -1,6 +1,7 @@
 """Where a body is in its rest pose: frames, capsules and the distances between them."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,27 @@ def capsule_frame(start: Vector, end: Vector) -> tuple[Vector, float, tuple[floa
         0.0,
     )
     return (centre[0], centre[1], centre[2]), 0.5 * length, quaternion
+
+
+def capsule_ends(
+    centre: Vector, half_length_m: float, quaternion: Sequence[float]
+) -> tuple[Vector, Vector]:
+    """Start and end of a capsule given by its frame: the inverse of ``capsule_frame``.
+
+    Rounded to a micrometre, which is what frames that MuJoCo saved with six digits hold.
+    """
+    norm = math.hypot(*quaternion)
+    w, x, y, z = (value / norm for value in quaternion)
+    towards_start = (2 * (x * z + w * y), 2 * (y * z - w * x), w * w - x * x - y * y + z * z)
+    ends = [
+        tuple(
+            round(middle + sign * half_length_m * along, 6) + 0.0
+            for middle, along in zip(centre, towards_start, strict=True)
+        )
+        for sign in (1.0, -1.0)
+    ]
+    (start_x, start_y, start_z), (end_x, end_y, end_z) = ends
+    return (start_x, start_y, start_z), (end_x, end_y, end_z)
 
 
 def frame_axes(start: Vector, end: Vector) -> tuple[Vector, Vector]:

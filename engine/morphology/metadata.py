@@ -59,16 +59,15 @@ def write_metadata(morphology: Morphology) -> str:
 
 
 def is_mirror(first: Limb, second: Limb) -> bool:
-    """Whether two limbs mirror each other in the xz plane, up to the files' rounding."""
+    """Whether two limbs mirror each other in the xz plane, up to the files' rounding.
+
+    Published variants of robots change one limb's radius or density and pair it still.
+    """
     if first.end_m is None or second.end_m is None:
         return False
     mine = np.array([first.position_m, first.start_m, first.end_m])
     other = np.array([second.position_m, second.start_m, second.end_m]) * (1.0, -1.0, 1.0)
-    return (
-        bool(np.all(np.abs(mine - other) <= MIRROR_TOLERANCE_M))
-        and first.radius_m == second.radius_m
-        and first.density_kg_m3 == second.density_kg_m3
-    )
+    return bool(np.all(np.abs(mine - other) <= MIRROR_TOLERANCE_M))
 
 
 def mirrored_pairs(limbs: tuple[Limb, ...]) -> Pairs:

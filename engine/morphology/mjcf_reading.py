@@ -1,15 +1,18 @@
 """The body of a robot file: an XML tree becomes limbs, strictly."""
 
+import math
 import re
 
 from lxml import etree
 
 from engine.morphology.family import UNIMAL
+from engine.morphology.geometry import capsule_ends, limb_mass_kg
 from engine.morphology.mjcf_defaults import (
     GEOM,
     HINGE,
     MOTOR,
     ROOT,
+    Attributes,
     Defaults,
     check_fixed,
     check_settings,
@@ -29,17 +32,36 @@ _SECTIONS = (
     *("actuator", "sensor", "asset", "contact", "visual", "statistic"),
 )
 _DECORATION = ("site", "camera", "light")
+_PASSIVE = ("damping", "stiffness", "armature")
+_WRITTEN_DIGITS = 6
+"""Significant digits of the numbers that MuJoCo saves."""
+_SEE_HELP = (
+    "hdtui reads robots of the UNIMAL design space alone, whatever MuJoCo could simulate;"
+    " `hdtui robots import --help` says more"
+)
+
+
+def check_kind(root: etree._Element) -> None:
+    """Refuse what is no robot of the design space at all, before any detail: RejectedError."""
+    if root.tag != "mujoco":
+        tag = str(root.tag)[:MAX_SHOWN]
+        raise RejectedError(
+            f"is no UNIMAL robot: the root element is <{tag}>, not <mujoco>; {_SEE_HELP}"
+        )
+    bodies = [str(body.get("name", "")) for body in root.iter("body")]
+    if HEAD_NAME not in bodies:
+        found = ", ".join(repr(name[:MAX_SHOWN]) for name in bodies[:3]) or "no body"
+        raise RejectedError(
+            f"is no UNIMAL robot: no body is named {HEAD_NAME!r}, which is the head of every"
+            f" UNIMAL robot (found: {found}); {_SEE_HELP}"
+        )
 
 
 def parse_limbs(root: etree._Element) -> tuple[Limb, ...]:
     """The limbs of a robot file, head first; RejectedError for what no robot may have."""
-    if root.tag != "mujoco":
-        raise RejectedError("the root element is not <mujoco>")
     check_attributes(root, ("model",), "mujoco")
     check_children(root, _SECTIONS, "mujoco")
     check_settings(root)
-    for contact in root.findall("contact"):
-        check_children(contact, ("exclude",), "contact")
     defaults = Defaults(root)
     heads = [body for world in root.findall("worldbody") for body in world.findall("body")]
     for world in root.findall("worldbody"):
@@ -50,19 +72,48 @@ def parse_limbs(root: etree._Element) -> tuple[Limb, ...]:
     gears = _parse_gears(root, defaults)
     limbs: list[Limb] = []
     _parse_body(heads[0], -1, limbs, defaults, gears)
+    _check_excludes(root, limbs)
     if gears:
         raise RejectedError(
             f"motor for {next(iter(gears))[:MAX_SHOWN]!r}, which is no hinge of the robot"
         )
     if len(limbs) < 2:
         raise RejectedError("the robot has no limbs")
+    mass_kg = sum(limb_mass_kg(limb) for limb in limbs)
+    _check_limit("the robot's mass", mass_kg, "mass_kg", "kg")
     return tuple(limbs)
+
+
+def _check_limit(what: str, value: float, limit: str, unit: str) -> float:
+    """The value back; RejectedError where no robot of the kind could have it."""
+    low, high = UNIMAL.limits[limit]
+    if not low <= value <= high:
+        raise RejectedError(
+            f"{what} is {value:g} {unit}".rstrip()
+            + f", expected {low:g} to {high:g} {unit}".rstrip()
+        )
+    return value
+
+
+def _check_excludes(root: etree._Element, limbs: list[Limb]) -> None:
+    """Contacts that a file leaves out are kept in it; they must be those of its own bodies."""
+    names = {HEAD_NAME, *(f"limb/{limb.identifier}" for limb in limbs[1:])}
+    for contact in root.findall("contact"):
+        check_children(contact, ("exclude",), "contact")
+        for exclude in contact:
+            check_attributes(exclude, ("name", "body1", "body2"), "exclude")
+            for key in ("body1", "body2"):
+                if exclude.get(key) not in names:
+                    found = str(exclude.get(key))[:MAX_SHOWN]
+                    raise RejectedError(
+                        f"exclude: {key} is {found!r}, which is no body of the robot"
+                    )
 
 
 def _parse_gears(root: etree._Element, defaults: Defaults) -> dict[str, float]:
     gears: dict[str, float] = {}
     for section in root.findall("actuator"):
-        check_children(section, ("motor",), "actuator")
+        check_children(section, ("motor", "general"), "actuator")
         for motor in section:
             joint = motor.get("joint", "")
             what = f"motor {joint[:MAX_SHOWN]!r}"
@@ -70,9 +121,10 @@ def _parse_gears(root: etree._Element, defaults: Defaults) -> dict[str, float]:
             check_fixed(attributes, MOTOR, ("joint", "name", "gear"), what)
             if joint in gears:
                 raise RejectedError(f"{what}: the hinge has two motors")
-            gears[joint] = numbers(attributes.get("gear"), (1,), f"{what}: gear")[0]
-            if gears[joint] not in UNIMAL.gears:
-                raise RejectedError(f"{what}: gear {gears[joint]:g} is none of {UNIMAL.gears}")
+            gear, *others = numbers(attributes.get("gear"), range(1, 7), f"{what}: gear")
+            if any(others):
+                raise RejectedError(f"{what}: gear has more than one number, a hinge needs one")
+            gears[joint] = _check_limit(f"{what}: gear", gear, "gear", "")
     return gears
 
 
@@ -95,8 +147,15 @@ def _parse_body(
     else:
         joints = _parse_joints(body, identifier, defaults, gears)
     position = _vector(body.get("pos", "0 0 0"), f"{name}: pos")
+    if parent < 0 and position[2] <= UNIMAL.clearance_m:
+        raise RejectedError(
+            f"{name}: the head hangs {position[2]:g} m above the floor, expected more than"
+            f" {UNIMAL.clearance_m:g} m"
+        )
     tip = _parse_tip(body, name, end or start)
-    limbs.append(Limb(identifier, parent, position, start, end, radius_m, density, joints, tip))
+    limb = Limb(identifier, parent, position, start, end, radius_m, density, joints, tip)
+    _check_limit(f"{name}: mass", limb_mass_kg(limb), "limb_mass_kg", "kg")
+    limbs.append(limb)
     row = len(limbs) - 1
     for child in body.findall("body"):
         _parse_body(child, row, limbs, defaults, gears)
@@ -126,22 +185,43 @@ def _parse_shape(
     what = f"{name}: geom"
     is_head = name == HEAD_NAME
     attributes = defaults.attributes(geoms[0], what)
-    free = ("name", "size", "density", "material", "rgba", "group", "pos" if is_head else "fromto")
+    places = ("pos",) if is_head else ("fromto",) if "fromto" in attributes else ("pos", "quat")
+    free = ("name", "size", "density", "material", "rgba", "group", *places)
     shape = "sphere" if is_head else "capsule"
     check_fixed(attributes, {**GEOM, "type": shape}, free, what)
-    radius_m = numbers(attributes.get("size"), (1,), f"{what} size")[0]
+    num_sizes = 2 if "quat" in places else 1
+    sizes = numbers(attributes.get("size"), (num_sizes,), f"{what} size")
     density = numbers(attributes.get("density"), (1,), f"{what} density")[0]
-    if radius_m < 1e-3 or density < 1e-3:
+    if min(*sizes, density) <= 0:
         raise RejectedError(
-            f"{what}: has no mass (radius {radius_m:g} m, density {density:g} kg/m3)"
+            f"{what}: has no mass (radius {sizes[0]:g} m, density {density:g} kg/m3)"
         )
+    radius_m = _check_limit(f"{what} radius", sizes[0], "radius_m", "m")
+    _check_limit(f"{what} density", density, "density_kg_m3", "kg/m3")
     if is_head:
         return _vector(attributes.get("pos", "0 0 0"), f"{what} pos"), None, radius_m, density
-    ends = numbers(attributes.get("fromto"), (6,), f"{what} fromto")
-    start, end = (ends[0], ends[1], ends[2]), (ends[3], ends[4], ends[5])
-    if max(abs(first - second) for first, second in zip(start, end, strict=True)) < 1e-3:
-        raise RejectedError(f"{what}: the capsule has no length")
+    start, end = _parse_ends(attributes, sizes[-1], what)
     return start, end, radius_m, density
+
+
+def _parse_ends(attributes: Attributes, half_length_m: float, what: str) -> tuple[Vector, Vector]:
+    """Start and end of a capsule, which is given by them or as MuJoCo saves it: by its frame."""
+    if "fromto" in attributes:
+        ends = numbers(attributes["fromto"], (6,), f"{what} fromto")
+        start, end = (ends[0], ends[1], ends[2]), (ends[3], ends[4], ends[5])
+    else:
+        centre = _vector(attributes.get("pos", "0 0 0"), f"{what} pos")
+        quaternion = numbers(attributes.get("quat", "1 0 0 0"), (4,), f"{what} quat")
+        if math.hypot(*quaternion) < 1e-3:
+            raise RejectedError(f"{what}: quat has no length")
+        start, end = capsule_ends(centre, half_length_m, quaternion)
+    length_m = math.dist(start, end)
+    if length_m < UNIMAL.limits["length_m"][0]:
+        raise RejectedError(f"{what}: the capsule has no length")
+    _check_limit(f"{what} length", length_m, "length_m", "m")
+    for value in (*start, *end):
+        _check_limit(f"{what}: a coordinate", value, "coordinate_m", "m")
+    return start, end
 
 
 def _check_root_joint(body: etree._Element, defaults: Defaults) -> None:
@@ -178,15 +258,37 @@ def _parse_joints(
 
 def _parse_joint(element: etree._Element, name: str, defaults: Defaults, gear: float) -> Joint:
     attributes = defaults.attributes(element, name)
-    check_fixed(attributes, HINGE, ("name", "range", "pos", "axis"), name)
+    check_fixed(attributes, HINGE, ("name", "range", "pos", "axis", *_PASSIVE), name)
     low, high = numbers(attributes.get("range"), (2,), f"{name}: range")
-    if (low, high) not in UNIMAL.joint_ranges_deg:
-        raise RejectedError(f"{name}: range {low:g} {high:g} is none of the family's joint ranges")
+    if defaults.in_radians:
+        low, high = _degrees(low), _degrees(high)
+    for angle_deg in (low, high):
+        _check_limit(f"{name}: a limit of its range", angle_deg, "angle_deg", "degrees")
+    if not low < high:
+        raise RejectedError(f"{name}: range {low:g} {high:g} is empty, expected low before high")
+    passive = [_parse_passive(attributes, name, key) for key in _PASSIVE]
     position = _vector(attributes.get("pos", "0 0 0"), f"{name}: pos")
     axis = _vector(attributes.get("axis", "0 0 1"), f"{name}: axis")
     if max(abs(value) for value in axis) < 1e-3:
         raise RejectedError(f"{name}: the axis has no length")
-    return Joint((low, high), position, axis, gear)
+    return Joint((low, high), position, axis, gear, *passive)
+
+
+def _parse_passive(attributes: Attributes, name: str, key: str) -> float:
+    value = numbers(attributes[key], (1,), f"{name}: {key}")[0]
+    return _check_limit(f"{name}: {key}", value, key, "")
+
+
+def _degrees(angle_rad: float) -> float:
+    """An angle that was saved in radians: the round one that MuJoCo writes so, where there is one.
+
+    -0.523599 is -30 degrees, not -30.0000125: what a design space has classes for stays in them.
+    """
+    angle_deg = math.degrees(angle_rad)
+    rounded_deg = round(angle_deg, 2)
+    written = float(f"{math.radians(rounded_deg):.{_WRITTEN_DIGITS}g}")
+    exact = math.isclose(math.radians(rounded_deg), angle_rad, rel_tol=1e-12)
+    return rounded_deg if exact or written == angle_rad else angle_deg
 
 
 def _parse_tip(body: etree._Element, name: str, otherwise: Vector) -> Vector:
@@ -199,4 +301,6 @@ def _parse_tip(body: etree._Element, name: str, otherwise: Vector) -> Vector:
 
 def _vector(text: str | None, what: str) -> Vector:
     x, y, z = numbers(text, (3,), what)
+    for value in (x, y, z):
+        _check_limit(f"{what}: a coordinate", value, "coordinate_m", "m")
     return x, y, z

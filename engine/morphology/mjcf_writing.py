@@ -1,9 +1,12 @@
-"""A robot written as a UNIMAL-style MJCF file: body, sites, motors, sensors, contact excludes."""
+"""A robot written as a UNIMAL-style MJCF file with the physics that hdtui trains with.
+
+Body, sites, motors and sensors stand as in the published files. Parents and children do not
+collide, all other limbs do: contact excludes and their opposite are what imported files bring.
+"""
 
 from lxml import etree
 
 from engine.morphology.family import UNIMAL
-from engine.morphology.geometry import clearances
 from engine.morphology.tree import HEAD_NAME, Joint, Limb, Morphology, Vector
 
 _SITE_SIZE = "1e-6 1e-6 1e-6"
@@ -14,15 +17,14 @@ def write_robot(morphology: Morphology) -> str:
     """The robot's file; every number is written so that it reads back as the same double."""
     root = etree.Element("mujoco", model=morphology.family)
     etree.SubElement(root, "compiler", angle="degree")
-    option = etree.SubElement(root, "option", timestep="0.005")
-    etree.SubElement(option, "flag", filterparent="disable")
+    etree.SubElement(root, "option", timestep="0.005")
     _add_defaults(root)
     world = etree.SubElement(root, "worldbody")
     etree.SubElement(world, "light", directional="true", pos="0 0 1", dir="0 0 -1")
     _add_bodies(world, morphology)
     _add_motors(root, morphology)
     _add_sensors(root, morphology)
-    _add_excludes(root, morphology)
+    etree.SubElement(root, "contact")  # readers of the published files look for it
     asset = etree.SubElement(root, "asset")
     etree.SubElement(asset, "material", name="self", rgba="0.7 0.5 0.3 1")
     etree.indent(root, space="  ")
@@ -144,6 +146,9 @@ def _add_joint(body: etree._Element, name: str, joint: Joint) -> None:
         "pos": _text(*joint.position_m),
         "axis": _text(*joint.axis),
     }
+    for key, value in zip(("damping", "stiffness", "armature"), joint.passive, strict=True):
+        if value != 1.0:  # else the class says so
+            attributes[key] = _text(value)
     etree.SubElement(body, "joint", attributes)
 
 
@@ -168,18 +173,6 @@ def _add_sensors(root: etree._Element, morphology: Morphology) -> None:
     for name in morphology.limb_names:
         stem, _, identifier = name.partition("/")
         etree.SubElement(sensor, "touch", name=name, site=f"{stem}/touch/{identifier}")
-
-
-def _add_excludes(root: etree._Element, morphology: Morphology) -> None:
-    """Leave out the contacts of mirrored limbs that touch at rest."""
-    contact = etree.SubElement(root, "contact")
-    pairs, gaps = clearances(morphology)
-    for first, second in pairs[gaps < 1e-6]:
-        identifiers = morphology.limbs[first].identifier, morphology.limbs[second].identifier
-        if tuple(sorted(identifiers)) not in morphology.symmetric_pairs:
-            continue
-        names = morphology.limb_names[first], morphology.limb_names[second]
-        etree.SubElement(contact, "exclude", name=":".join(names), body1=names[0], body2=names[1])
 
 
 def _text(*values: float) -> str:

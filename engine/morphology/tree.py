@@ -16,13 +16,23 @@ HEAD_NAME = "torso/0"
 class Joint:
     """A hinge between a limb and its parent, in the limb's frame.
 
-    ``range_deg`` are the limits in degrees, ``position_m`` and ``axis`` as stored in the file.
+    ``range_deg`` are the limits in degrees, ``position_m`` and ``axis`` as stored in the file;
+    ``gear`` is the motor's torque at full action in N m. ``damping`` (N m s/rad), ``stiffness``
+    (N m/rad) and ``armature`` (kg m2) are what every robot of the design space has unless told.
     """
 
     range_deg: tuple[float, float]
     position_m: Vector
     axis: Vector
     gear: float
+    damping: float = 1.0
+    stiffness: float = 1.0
+    armature: float = 1.0
+
+    @property
+    def passive(self) -> tuple[float, float, float]:
+        """Damping, stiffness and armature: what the hinge does without its motor."""
+        return self.damping, self.stiffness, self.armature
 
 
 @dataclass(frozen=True)
@@ -121,10 +131,11 @@ def _limb_line(limb: Limb) -> str:
         "sphere" if limb.end_m is None else _numbers(*limb.end_m),
         _numbers(limb.radius_m, limb.density_kg_m3),
     ]
-    parts += [
-        "none"
-        if joint is None
-        else _numbers(*joint.range_deg, *joint.position_m, *joint.axis, joint.gear)
-        for joint in limb.joints
-    ]
+    parts += ["none" if joint is None else _joint_part(joint) for joint in limb.joints]
     return " | ".join(parts)
+
+
+def _joint_part(joint: Joint) -> str:
+    part = _numbers(*joint.range_deg, *joint.position_m, *joint.axis, joint.gear)
+    # Left out where they are the design space's: digests from before they could differ stay valid.
+    return part if joint.passive == (1.0, 1.0, 1.0) else f"{part} {_numbers(*joint.passive)}"

@@ -1,7 +1,7 @@
 """Whether a robot belongs to its family, with a named reason for everything that does not."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
@@ -64,6 +64,12 @@ def problems(morphology: Morphology) -> list[Problem]:
             _space_problems(morphology),
         )
     )
+
+
+def outside_space(robots: Iterable[Morphology]) -> dict[str, tuple[str, ...]]:
+    """Robots by name whose numbers lie outside their design space, each with all that do."""
+    found = {robot.name: problems(robot) for robot in robots}
+    return {name: tuple(problem.message for problem in own) for name, own in found.items() if own}
 
 
 def check_robot(morphology: Morphology) -> None:
@@ -135,6 +141,9 @@ def _joint_problems(limb: Limb) -> Iterator[Problem]:
             yield Problem("joint", f"{name}: joint range {joint.range_deg} degrees")
         if joint.gear not in UNIMAL.gears:
             yield Problem("joint", f"{name}: gear {joint.gear}")
+        for key in ("damping", "stiffness", "armature"):
+            if getattr(joint, key) != 1.0:
+                yield Problem("joint", f"{name}: {key} {getattr(joint, key)}")
         if abs(math.hypot(*joint.axis) - 1.0) > 1e-3:
             yield Problem("joint", f"{name}: axis {joint.axis} is no unit vector")
         if math.hypot(*joint.position_m) > 2 * limb.radius_m:
@@ -160,7 +169,8 @@ def _symmetry_problems(morphology: Morphology) -> Iterator[Problem]:
 
 
 def _designs(limb: Limb) -> list[object]:
-    return [joint and (joint.range_deg, joint.gear) for joint in limb.joints]
+    shape = (limb.radius_m, limb.density_kg_m3)
+    return [shape, *(joint and (joint.range_deg, joint.gear) for joint in limb.joints)]
 
 
 def _space_problems(morphology: Morphology) -> Iterator[Problem]:

@@ -33,13 +33,23 @@ class RejectedError(Exception):
     """A reason why a file is no robot; the caller adds which file."""
 
 
-def read_file(path: Path) -> bytes:
-    """Bytes of a regular file of bounded size; links, pipes and devices are refused."""
+def read_file(path: Path, tree: Path | None = None) -> bytes:
+    """Bytes of a regular file of bounded size; pipes and devices are refused.
+
+    So are links that lead out of the folder ``tree``, and any link where none is given.
+    """
+    # Not ``Path.resolve``, which ends in an error of its own where links form a loop.
+    found = path if tree is None else Path(os.path.realpath(path))
+    if tree is not None and not found.is_relative_to(tree):
+        raise RobotError(
+            f"{shown(path)}: a symbolic link leads out of {shown(tree)}, which is not followed;"
+            " copy the file there"
+        )
     try:
         # NOFOLLOW: a link could name any file; NONBLOCK: opening a pipe must not wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(found, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
-        link = path.is_symlink()
+        link = found.is_symlink()
         reason = "is a symbolic link, give the file itself" if link else f"cannot be read: {error}"
         raise RobotError(f"{shown(path)}: {reason}") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -60,7 +70,7 @@ def shown(path: Path) -> str:
 
 
 def parse_xml(content: bytes) -> etree._Element:
-    """The root element of UTF-8 XML that declares no types or entities and names no other file."""
+    """The root element of UTF-8 XML that declares no types or entities."""
     if len(content) > MAX_FILE_BYTES:
         raise RejectedError(f"is larger than {MAX_FILE_BYTES} bytes, no robot needs that much")
     try:
@@ -82,11 +92,11 @@ def parse_xml(content: bytes) -> etree._Element:
         root = etree.fromstring(content, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise RejectedError(f"is not well-formed XML: {error}") from error
-    _refuse_other_files(root)
     return root
 
 
-def _refuse_other_files(root: etree._Element) -> None:
+def refuse_other_files(root: etree._Element) -> None:
+    """Refuse a document that would have to be read together with others: RejectedError."""
     for element in root.iter():
         if not isinstance(element.tag, str):
             raise RejectedError("uses entities, which robots do not need")

@@ -6,11 +6,21 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from engine.errors import ConfigError
+from engine.errors import ConfigError, RobotError
 from engine.morphology.packing import Packing
 
 Encoding = Any
 """What a controller computes once per robot (attention maps, weights), opaque outside it."""
+
+
+def known_classes(context: Tensor | None) -> Tensor:
+    """The transformed context back; RobotError where a robot has none, as it has no classes."""
+    if context is None:
+        raise RobotError(
+            "a robot has joints of no class of the transformed context, which this network reads;"
+            " networks of the raw context can drive it"
+        )
+    return context
 
 
 @dataclass(frozen=True)
@@ -18,10 +28,19 @@ class BucketContext:
     """Static facts of the robots of one limb count, in packed order (R, L, ...)."""
 
     robots: tuple[int, ...]
-    context: Tensor  # (R, L, 53) transformed, normalised
+    context: Tensor | None  # (R, L, 53) transformed, normalised; None where a robot has none
     raw_context: Tensor  # (R, L, 35) raw, not normalised
     normalized_raw_context: Tensor  # (R, L, 35) raw, normalised to about [-1, 1]
     joint_mask: Tensor  # (R, L, J) bool
+
+    @property
+    def transformed(self) -> Tensor:
+        """The transformed context: (R, L, 53).
+
+        Raises:
+            RobotError: A robot has none, as its joints are of no class.
+        """
+        return known_classes(self.context)
 
 
 @dataclass(frozen=True)

@@ -146,7 +146,7 @@ class Hypernetwork(nn.Module):
 
 def _flat_context(kind: ContextKind, bucket: BucketContext) -> Tensor:
     """The chosen context of a bucket as rows: (R * L, F)."""
-    chosen = bucket.context if kind == "transformed" else bucket.normalized_raw_context
+    chosen = bucket.transformed if kind == "transformed" else bucket.normalized_raw_context
     return chosen.flatten(0, 1)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
+from engine.policies.controller import known_classes
 from engine.policies.widths import NetworkWidths
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class SharedInterface(nn.Module):
         nn.init.zeros_(last.bias)
         self.decoder = nn.ModuleList([*layers, last])
 
-    def encode(self, context: Tensor, raw_context: Tensor) -> Interface:
+    def encode(self, context: Tensor | None, raw_context: Tensor) -> Interface:
         """The interface of one bucket: (R, L, C), (R, L, C_raw)."""
         limbs = raw_context.shape[0] * raw_context.shape[1]
         observed = self.embedding.weight[:, : self.observation_width]
@@ -105,9 +106,9 @@ class GeneratedInterface(nn.Module):
         )
         self.bias_heads = nn.ModuleList(_head(fan_out, 0.0) for _, fan_out in shapes)
 
-    def encode(self, context: Tensor, raw_context: Tensor) -> Interface:
+    def encode(self, context: Tensor | None, raw_context: Tensor) -> Interface:
         """The interface of one bucket: (R, L, C), (R, L, C_raw)."""
-        encoded = self.encoder(context).flatten(0, 1)
+        encoded = self.encoder(known_classes(context)).flatten(0, 1)
         weights = [
             head(encoded).view(-1, *shape)
             for head, shape in zip(self.weight_heads, self.shapes, strict=True)

@@ -151,7 +151,7 @@ class LimbNetwork(nn.Module):
 
 def _encoded_contexts(encoder: nn.Module, robots: RobotBatch) -> list[Tensor]:
     """Encoded contexts (R, L, D) of every bucket, from one pass over the limbs of all."""
-    contexts = [bucket.context for bucket in robots.buckets]
+    contexts = [bucket.transformed for bucket in robots.buckets]
     encoded = encoder(torch.cat([context.flatten(0, 1) for context in contexts]))
     parts = torch.split(encoded, [context.shape[0] * context.shape[1] for context in contexts])
     return [

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from engine.morphology.context import context, raw_context
+from engine.morphology.context import context, missing_class, raw_context
 from engine.morphology.packing import Packing
 from engine.morphology.tree import Morphology
 from engine.policies.controller import BucketContext, RobotBatch
@@ -36,7 +36,7 @@ def _bucket_context(
     masks = np.stack([robot.joint_mask for robot in robots])
     return BucketContext(
         robots=indices,
-        context=_stack(context, robots, device),
+        context=None if any(map(missing_class, robots)) else _stack(context, robots, device),
         raw_context=_stack(lambda robot: raw_context(robot, normalized=False), robots, device),
         normalized_raw_context=_stack(
             lambda robot: raw_context(robot, normalized=True), robots, device

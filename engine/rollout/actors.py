@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from engine.errors import RobotError
+from engine.morphology.drivable import undrivable_reason
 from engine.morphology.tree import Morphology
 from engine.policies.controller import Controller
 from engine.policies.policy import Policy
@@ -78,6 +80,8 @@ class CheckpointActors:
         """The policy on these robots; it draws nothing, so ``seed`` does not matter."""
         modified_ns = self.path.stat().st_mtime_ns if self.path.is_file() else 0
         controller, description = _loaded(self.path, modified_ns)
+        if reason := undrivable_reason(description.network, robots):
+            raise RobotError(reason)
         return ControllerActor(controller, description.action_std, robots, per_robot)
 
 

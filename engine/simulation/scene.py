@@ -61,9 +61,6 @@ def _add_defaults(root: etree._Element) -> None:
         default,
         "joint",
         type="hinge",
-        damping="1",
-        stiffness="1",
-        armature="1",
         limited="true",
         solimplimit="0 0.99 0.01",
     )
@@ -208,7 +205,7 @@ def _add_limb(parent: etree._Element, actuator: etree._Element, limb: Limb) -> e
 
 
 def _add_hinge(body: etree._Element, actuator: etree._Element, name: str, joint: Joint) -> None:
-    etree.SubElement(
+    hinge = etree.SubElement(
         body,
         "joint",
         name=name,
@@ -216,4 +213,6 @@ def _add_hinge(body: etree._Element, actuator: etree._Element, name: str, joint:
         pos=_numbers(joint.position_m),
         axis=_numbers(joint.axis),
     )
+    for key, value in zip(("damping", "stiffness", "armature"), joint.passive, strict=True):
+        hinge.set(key, _numbers((value,)))
     etree.SubElement(actuator, "motor", name=name, joint=name, gear=_numbers((joint.gear,)))

@@ -11,7 +11,7 @@ from engine.config.base import Config, TaskConfig
 from engine.config.distillation import CollectionConfig, StudentConfig, student_of
 from engine.config.evaluation import EvaluationConfig
 from engine.errors import ConfigError, UsageError
-from engine.morphology.tree import Morphology
+from engine.morphology.mjcf import RobotFile
 from engine.workers.library import learning_robots
 
 ONE_PER_ROBOT = "single_mlp"
@@ -118,7 +118,7 @@ def _origin(find: Find, run: Run) -> Run | None:
     return found
 
 
-def check_teachers(database: Database, teacher: Run, robots: Sequence[Robot | Morphology]) -> None:
+def check_teachers(database: Database, teacher: Run, robots: Sequence[Robot | RobotFile]) -> None:
     """See that a run with one teacher per robot has one for each of these robots.
 
     Raises:
@@ -141,7 +141,7 @@ def check_teachers(database: Database, teacher: Run, robots: Sequence[Robot | Mo
 
 
 def check_deployed(
-    database: Database, deployment: Run, robots: Sequence[Robot | Morphology]
+    database: Database, deployment: Run, robots: Sequence[Robot | RobotFile]
 ) -> None:
     """See that a deployment wrote, or will write, a policy for each of these robots.
 

@@ -1,6 +1,8 @@
 """The workspace's robots: files by digest, rows beside them, sets by name.
 
-Loads neither torch nor mujoco: whether a robot can stand is for the generation stage to find out.
+A robot that was imported is kept byte for byte and given out so: its file may hold what hdtui does
+not simulate, such as contacts that are left out. Loads neither torch nor mujoco: whether a robot
+can stand is for the generation stage to find out.
 """
 
 import hashlib
@@ -14,11 +16,16 @@ from db.queries.runs import list_runs
 from db.records import NewRobot, NewRun, Robot, RobotSet, RunState
 from db.session import Database
 from engine.errors import RobotError, UnknownRobotSetError, UsageError
-from engine.files import write_text
+from engine.files import write_bytes
 from engine.morphology.geometry import limb_mass_kg
-from engine.morphology.metadata import write_metadata
-from engine.morphology.mjcf import load_robot, load_robots, parse_robot, save_robot
-from engine.morphology.mjcf_writing import write_robot
+from engine.morphology.mjcf import (
+    RobotFile,
+    own_file,
+    parse_robot,
+    read_robot_file,
+    safe_name,
+    save_file,
+)
 from engine.morphology.tree import Morphology
 from engine.workers.workspace import Workspace
 
@@ -52,6 +59,18 @@ def add_to_library(
 ) -> list[Robot]:
     """Write robots and their rows; a robot that the library knows stays as it is."""
     return queries.add_robots(database, [_stored(workspace, robot) for robot in robots])
+
+
+def add_files(database: Database, workspace: Workspace, files: Sequence[RobotFile]) -> list[Robot]:
+    """Keep robots' files as they came, and their rows.
+
+    Raises:
+        RobotError: The library has one of these bodies under the same name from another file;
+            nothing was added.
+    """
+    for file in files:
+        _check_same_file(workspace, file)
+    return queries.add_robots(database, [_stored(workspace, file.robot, file) for file in files])
 
 
 def make_set(
@@ -104,11 +123,10 @@ def resolve_set(database: Database, workspace: Workspace, name: str) -> RobotSet
     except UnknownRobotSetError:
         if name not in BUILT_IN_SETS:
             raise
-    robots = built_in_robots(name)
-    return make_set(database, workspace, name, [(robot, TRAINING) for robot in robots])
+    return import_files(database, workspace, built_in_files(name), name)
 
 
-def built_in_robots(name: str) -> list[Morphology]:
+def built_in_files(name: str) -> list[RobotFile]:
     """The robots of a built-in set, from the folder that HDTUI_UNIMAL_DIR names."""
     folder = os.environ.get(UNIMAL_VARIABLE)
     if not folder:
@@ -122,20 +140,31 @@ def built_in_robots(name: str) -> list[Morphology]:
             raise UnknownRobotSetError(
                 f'The robot set "{name}" needs {path}; {UNIMAL_VARIABLE} is {folder}.'
             )
-    return [load_robot(path) for path in paths]
+    return [read_robot_file(path, Path(folder).resolve()) for path in paths]
 
 
-def import_folder(
+def folder_set_name(folder: Path) -> str:
+    """The name of the set of a folder's robots: the folder's own, as far as a set can have it."""
+    folder = folder.resolve()
+    return safe_name((folder.parent if folder.name == "xml" else folder).name).replace("+", "-")
+
+
+def import_files(
     database: Database,
     workspace: Workspace,
-    folder: Path,
-    set_name: str | None = None,
+    files: Sequence[RobotFile],
+    set_name: str,
     role: str | None = TRAINING,
 ) -> RobotSet:
-    """A set of all robots of a folder, named after it unless told otherwise."""
-    robots = load_robots(folder)
-    name = set_name or folder.resolve().name
-    return make_set(database, workspace, name, [(robot, role) for robot in robots])
+    """A set of robots from their files, which are kept as they came.
+
+    Raises:
+        UsageError: The set exists with other robots, or cannot be named so.
+        RobotError: The library has one of these bodies under the same name from another file.
+    """
+    check_set_name(set_name)
+    rows = add_files(database, workspace, files)
+    return queries.create_set(database, set_name, [(row.id, role) for row in rows])
 
 
 def select_into_set(
@@ -181,8 +210,25 @@ def learning_robots(database: Database, names: Iterable[str]) -> list[Robot]:
 
 
 def export_set(database: Database, workspace: Workspace, name: str, folder: Path) -> list[Path]:
-    """Write a set's robots as ``xml/`` and ``metadata/`` in ``folder``; the XML files."""
-    return [save_robot(robot, folder) for robot in load_set(database, workspace, name)]
+    """Write a set's robots as ``xml/`` and ``metadata/`` in ``folder``; the XML files.
+
+    What was imported comes out as it came in. Different bodies of one name get their digests'
+    first letters behind it.
+    """
+    resolve_set(database, workspace, name)
+    robots = queries.list_robots(database, name)
+    bodies: dict[str, set[str]] = {}
+    for robot in robots:
+        load(workspace, robot)  # all are as they were written, before the first is written out
+        bodies.setdefault(robot.name, set()).add(robot.digest)
+    paths = []
+    for robot in robots:
+        stored = workspace.resolve(robot.path)
+        alone = len(bodies[robot.name]) == 1
+        as_name = robot.name if alone else f"{robot.name}-{robot.digest[:7]}"
+        xml, metadata = stored.read_bytes(), stored.with_suffix(".json").read_bytes()
+        paths.append(save_file(as_name, xml, metadata, folder))
+    return paths
 
 
 def check_set_name(name: str) -> None:
@@ -213,11 +259,53 @@ def check_filled_sets(database: Database, new: NewRun) -> None:
     raise queries.name_taken(taken[0])
 
 
-def _stored(workspace: Workspace, robot: Morphology) -> NewRobot:
-    path = workspace.robots_folder / robot.digest / f"{robot.name}.xml"
-    if not path.is_file():
-        write_text(path.with_suffix(".json"), write_metadata(robot))
-        write_text(path, write_robot(robot))
+_WRITTEN_BY_0_1 = (
+    b'<mujoco model="unimal">\n  <compiler angle="degree"/>\n  <option timestep="0.005">\n'
+    b'    <flag filterparent="disable"/>\n'
+)
+"""How the files begin that version 0.1 wrote in place of those it imported."""
+
+
+def _check_same_file(workspace: Workspace, file: RobotFile) -> None:
+    """Refuse a second file of a body and a name: sets that hold the first would change."""
+    path = _place(workspace, file.robot)
+    kept = _kept(path, file.robot)
+    if kept is None or (kept.xml == file.xml and kept.robot == file.robot):
+        return
+    what = "metadata" if kept.xml == file.xml else "file"
+    raise RobotError(
+        f"{file.path or file.robot.name}: the library has this body as {file.robot.name} already,"
+        f" from a {what} that differs ({path}); name the file otherwise, or remove the sets that"
+        " hold it with `hdtui robots remove`"
+    )
+
+
+def _kept(path: Path, robot: Morphology) -> RobotFile | None:
+    """The file that the library keeps of a robot and would lose; None where there is no such."""
+    try:
+        xml, metadata = path.read_bytes(), path.with_suffix(".json").read_bytes()
+        kept = parse_robot(xml, robot.name, json.loads(metadata))
+    except (OSError, ValueError, RobotError):
+        return None
+    if kept.digest != robot.digest:
+        return None
+    # What 0.1 wrote of an imported robot has contacts that nobody asked for.
+    if xml.startswith(_WRITTEN_BY_0_1) and kept.lineage is None:
+        return None
+    return RobotFile(kept, xml, metadata, path)
+
+
+def _place(workspace: Workspace, robot: Morphology) -> Path:
+    return workspace.robots_folder / robot.digest / f"{robot.name}.xml"
+
+
+def _stored(workspace: Workspace, robot: Morphology, file: RobotFile | None = None) -> NewRobot:
+    path = _place(workspace, robot)
+    missing = not path.is_file()
+    if missing or (file is not None and _kept(path, robot) is None):
+        file = file or own_file(robot)
+        write_bytes(path.with_suffix(".json"), file.metadata)
+        write_bytes(path, file.xml)
     lineage = robot.lineage
     return NewRobot(
         digest=robot.digest,

@@ -11,6 +11,7 @@ from engine.config.base import Config
 from engine.config.presets import PRESETS, PipelineConfig
 from engine.errors import ConfigError
 from engine.workers.commands import ensure_supervisor
+from engine.workers.drivable import bodies, check_drivable
 from engine.workers.inherited import check_grounds_of_pipeline
 from engine.workers.library import TRAINING, UNSEEN, resolve_set
 from engine.workers.liveness import boot_id
@@ -71,6 +72,8 @@ def queue_pipeline(
     if robots is not None:
         resolve_set(database, Workspace(database.home), robots)
         check_roles(database, [robots], allowed_roles)
+        learners = {"the teacher": config.teacher.network, "the student": config.student.network}
+        check_drivable(learners, bodies(Workspace(database.home), list_robots(database, robots)))
         unseen_given = bool(list_robots(database, robots, role=TRAINING, limit=1)) and bool(
             list_robots(database, robots, role=UNSEEN, limit=1)
         )

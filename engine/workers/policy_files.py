@@ -147,6 +147,13 @@ def training_robots(path: Path) -> frozenset[str]:
     return frozenset(map(str, document["policy"].get("digests", ())))
 
 
+def written_network(path: Path | str) -> dict[str, Any]:
+    """The settings of the network in a policy file; none where it holds no policy."""
+    document = _document(Path(path))
+    network = document["policy"].get("network") if document else None
+    return network if isinstance(network, dict) else {}
+
+
 def _check_network(path: Path, task: str) -> None:
     document = _document(path)
     if document is None:

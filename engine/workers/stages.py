@@ -16,14 +16,15 @@ from db.session import Database
 from engine.config.base import Config, TaskConfig
 from engine.config.distillation import CollectionConfig, StudentConfig
 from engine.config.evaluation import DeploymentConfig, EvaluationConfig
+from engine.config.network import NetworkConfig
 from engine.config.overrides import differences, plain, validated
 from engine.config.presets import PipelineConfig
 from engine.config.robots import GenerationConfig, MutationConfig
 from engine.config.teacher import TeacherConfig
 from engine.errors import RobotError, UsageError
-from engine.morphology.mjcf import load_robot
-from engine.morphology.tree import Morphology
+from engine.morphology.mjcf import RobotFile, read_robot_file
 from engine.workers import commands
+from engine.workers.drivable import bodies, check_drivable, networks_of
 from engine.workers.inherited import (
     Find,
     check_deployed,
@@ -36,7 +37,7 @@ from engine.workers.library import (
     FILLED_SETS,
     TRAINING,
     UNSEEN,
-    add_to_library,
+    add_files,
     check_filled_sets,
     check_set_name,
     learning_robots,
@@ -166,9 +167,9 @@ class Asked:
     request: StageRequest
     inputs: tuple[Run, ...]
     sets: tuple[str, ...]
-    single: tuple[Robot | Morphology, ...]
+    single: tuple[Robot | RobotFile, ...]
 
-    def robots(self) -> list[Robot | Morphology]:
+    def robots(self) -> list[Robot | RobotFile]:
         """All robots that the run acts on."""
         if self.request.stage.learns:
             return [*learning_robots(self.database, self.sets)]
@@ -209,7 +210,7 @@ def new_run(database: Database, request: StageRequest) -> NewRun:
         check(asked)
     workspace = Workspace(database.home)
     single = [
-        robot if isinstance(robot, Robot) else add_to_library(database, workspace, [robot])[0]
+        robot if isinstance(robot, Robot) else add_files(database, workspace, [robot])[0]
         for robot in asked.single
     ]
     sets = (*asked.sets, *([marked_set(database, single).name] if single else []))
@@ -252,7 +253,7 @@ def built_run(
 
 
 def run_name(
-    request: StageRequest, sets: Sequence[str], single: Sequence[Robot | Morphology] = ()
+    request: StageRequest, sets: Sequence[str], single: Sequence[Robot | RobotFile] = ()
 ) -> str:
     """The name of a run that is given none: preset, what it reads, its robots, its seed.
 
@@ -340,7 +341,7 @@ def _asked(database: Database, request: StageRequest) -> Asked:
 
 def robots_of(
     database: Database, stage: Stage, words: Sequence[str]
-) -> tuple[list[str], list[Robot | Morphology]]:
+) -> tuple[list[str], list[Robot | RobotFile]]:
     """The sets and the single robots that words stand for, each once.
 
     Raises:
@@ -373,9 +374,9 @@ def robot_words(stage: Stage, words: Sequence[str]) -> list[str]:
     return [name for word in words for name in ([word] if word.endswith(XML) else word.split(","))]
 
 
-def _robot(database: Database, name: str) -> Robot | Morphology:
+def _robot(database: Database, name: str) -> Robot | RobotFile:
     if name.endswith(XML):
-        return load_robot(Path(name).expanduser())
+        return read_robot_file(Path(name).expanduser())
     try:
         return get_robot(database, name)
     except RobotError as error:
@@ -443,6 +444,19 @@ def _check_policies_know_robots(asked: Asked) -> None:
             check_deployed(asked.database, policy, asked.robots())
 
 
+def _check_drivable(asked: Asked) -> None:
+    """What learns or acts can read the bodies of its robots."""
+    request, database = asked.request, asked.database
+    networks = networks_of(asked.inputs, request.policy_files)
+    learner = getattr(request.config, "network", None)
+    if isinstance(learner, NetworkConfig) and request.adopted is None:
+        networks[f"this {request.kind}"] = learner
+    known = {one.name for one in list_sets(database)}  # others are still to be filled
+    read = [name for run in asked.inputs for name in run.robot_sets if name in known]
+    collected = [] if request.stage.robots is not Robots.NONE else learning_robots(database, read)
+    check_drivable(networks, bodies(Workspace(database.home), [*asked.robots(), *collected]))
+
+
 def _check_names_of_files(asked: Asked) -> None:
     """Deployed files are named after robots, so those of one name are one robot."""
     if asked.request.kind is not RunKind.DEPLOYMENT:
@@ -479,6 +493,7 @@ CHECKS: tuple[Callable[[Asked], None], ...] = (
     _check_ground,
     _check_roles,
     _check_policies_know_robots,
+    _check_drivable,
     _check_names_of_files,
     _check_new_sets,
 )

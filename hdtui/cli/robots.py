@@ -7,7 +7,7 @@ import typer
 
 from db.records import Robot, RunKind
 from engine.config.robots import GenerationConfig, MutationConfig
-from engine.errors import RobotError, UsageError
+from engine.errors import InvalidRobotsError, RobotError, UsageError
 from engine.workers.wording import counted
 from hdtui.cli.launch import configured, queue_and_follow
 from hdtui.cli.options import (
@@ -89,26 +89,42 @@ def generate_command(
 def import_command(
     folder: Annotated[Path, typer.Argument(help="A folder with xml/ and metadata/.")],
     into: Annotated[
-        str | None, typer.Option("--into", metavar="SET", help="Else the folder's name.")
+        str | None, typer.Option("--into", metavar="SET", help="Else named after the folder.")
     ] = None,
     role: Annotated[str, typer.Option("--role", help="training or unseen.")] = "training",
+    skip_invalid: Annotated[
+        bool, typer.Option("--skip-invalid", help="Leave out files that are no valid robots.")
+    ] = False,
     home: Home = None,
     json: Json = False,
     seed: Seed = None,
 ) -> None:
-    """Read all robots of a folder into a set; none is added where one is not valid."""
-    from engine.morphology.mjcf import load_robots
-    from engine.workers.library import check_set_name, make_set
+    """Read all robots of a folder into a set; none is added where one is not valid.
+
+    hdtui reads UNIMAL robots alone: a head named torso/0 and limbs with limbx and limby hinges, as
+    DERL and MetaMorph publish them or as MuJoCo saved them again. Other gears, joint ranges,
+    damping, armature, densities and sizes than that design space has are read and told; MuJoCo's
+    other robots (ant, walker2d, humanoid) are refused. Files are kept as they are. Links are
+    followed inside the folder alone. File names lose their accents, and spaces become dashes.
+    """
+    from hdtui.services.robot_imports import import_read, read_robots_of
 
     known_name(role, ("training", "unseen"), "role")
-    name = into or folder.resolve().name
-    check_set_name(name)
-    robots = load_robots(folder)
+    try:
+        found = read_robots_of(folder, into, skip_invalid)
+    except InvalidRobotsError as error:
+        if not json:
+            raise
+        say(f"hdtui: {error}")
+        print_json({"set": None, "refused": error.refused})
+        raise typer.Exit(1) from error
     workspace, database = open_workspace(home)
-    made = make_set(database, workspace, name, [(robot, role) for robot in robots])
-    say(f"{counted(made.size, 'robot')} in set {made.name}")
+    imported = import_read(database, workspace, found, into, role)
+    say(f"{counted(imported.set.size, 'robot')} in set {imported.set.name}")
+    for note in imported.notes():
+        say(note)
     if json:
-        print_json({"set": made})
+        print_json(imported)
 
 
 @app.command("mutate")
@@ -305,7 +321,12 @@ def export_command(
     json: Json = False,
     seed: Seed = None,
 ) -> None:
-    """Write a set's robots as files that MuJoCo and others read."""
+    """Write a set's robots as files that MuJoCo and others read.
+
+    An imported robot is written as it came in, byte for byte. One that hdtui grew or mutated is
+    written with the physics hdtui trains with: parents and children do not collide, and all other
+    limbs do. hdtui trains imported robots so too, whatever contacts their files leave out.
+    """
     from engine.workers.library import export_set
 
     workspace, database = existing(home, NO_SETS)

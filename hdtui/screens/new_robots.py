@@ -1,11 +1,15 @@
 """The dialogs behind ``n`` on Robots: generate, mutate, import, select into a set."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from hdtui.screens.dialogs import FieldsScreen
+from engine.errors import InvalidRobotsError
+from hdtui.screens.dialogs import ConfirmScreen, FieldsScreen
 from hdtui.screens.menu import MenuScreen
 from hdtui.services import robot_commands
+from hdtui.services.cockpit import Cockpit
+from hdtui.services.robot_imports import refusal_sentences
 
 if TYPE_CHECKING:
     from hdtui.screens.robots import RobotsScreen
@@ -80,8 +84,31 @@ class NewRobots:
         self._fields("Mutate robots", fields, robot_commands.mutate, (1, 2))
 
     def _import(self) -> None:
-        fields = (("folder with xml/ in it", ""), ("into the set (empty: named as the folder)", ""))
-        self._fields("Import robots", fields, robot_commands.import_robots)
+        fields = (
+            ("folder with xml/ in it, of UNIMAL robots", ""),
+            ("into the set (empty: named as the folder)", ""),
+        )
+        self._fields("Import robots", fields, self._imported)
+
+    def _imported(self, cockpit: Cockpit, folder: str, name: str) -> str:
+        """Import a folder, or ask what becomes of its other robots where files are refused."""
+        try:
+            return robot_commands.import_robots(cockpit, folder, name)
+        except InvalidRobotsError as error:
+            ask = partial(self._ask_for_the_rest, folder, name, error)
+            self._screen.app.call_from_thread(ask)
+            return ""
+
+    def _ask_for_the_rest(self, folder: str, name: str, error: InvalidRobotsError) -> None:
+        def act(key: str | None) -> None:
+            if key == "i":
+                rest = partial(robot_commands.import_robots, skip_invalid=True)
+                self._screen.command(partial(rest, self._screen.cockpit, folder, name))
+
+        choices = [("i", f"import the other {error.num_valid}")] if error.num_valid else []
+        sentences = refusal_sentences(error)
+        screen = ConfirmScreen("Refused files", sentences, choices, "import nothing")
+        self._screen.app.push_screen(screen, act)
 
     def _select(self) -> None:
         digests = [digest for digest, _ in self._screen.chosen_robots()]

@@ -7,13 +7,14 @@ from db.records import RunKind, RunState
 from engine.config.overrides import validated
 from engine.config.robots import GenerationConfig, MutationConfig
 from engine.errors import UsageError
-from engine.workers.library import TRAINING, UNSEEN, import_folder, select_into_set
+from engine.workers.library import TRAINING, UNSEEN, select_into_set
 from engine.workers.stages import MUTANTS, StageRequest
 from engine.workers.wording import counted
 from engine.workers.workspace import Workspace
 from hdtui.messages import StateSentence
 from hdtui.services.cockpit import Cockpit
 from hdtui.services.commands import prepare_workspace, queue, warning_words
+from hdtui.services.robot_imports import import_read, read_robots_of
 
 
 def number_problem(values: Sequence[str], names: Sequence[str]) -> str:
@@ -55,21 +56,26 @@ def mutate(cockpit: Cockpit, source: str, per_robot: str, seed: str, set_name: s
     return StateSentence(words, run.id, RunState.QUEUED)
 
 
-def import_robots(cockpit: Cockpit, folder: str, set_name: str) -> str:
+def import_robots(
+    cockpit: Cockpit, folder: str, set_name: str, *, skip_invalid: bool = False
+) -> str:
     """Read a folder of robots into the library.
 
     Raises:
         UsageError: There is no such folder.
+        InvalidRobotsError: Files are no valid robots, and those are not to be skipped.
     """
     path = Path(folder).expanduser()
     if not path.is_dir():
         raise UsageError(f"{path} is no folder; robots are imported from one with xml/ in it")
+    found = read_robots_of(path, set_name or None, skip_invalid)
     prepare_workspace(cockpit)
     workspace = Workspace(cockpit.home)
-    made = cockpit.store.ask(
-        lambda database: import_folder(database, workspace, path, set_name or None)
+    imported = cockpit.store.ask(
+        lambda database: import_read(database, workspace, found, set_name or None)
     )
-    return f"{counted(made.size, 'robot')} in the set {made.name}"
+    made = imported.set
+    return "; ".join([f"{counted(made.size, 'robot')} in the set {made.name}", *imported.notes()])
 
 
 def select(cockpit: Cockpit, digests: Sequence[str], set_name: str) -> str:

@@ -10,10 +10,10 @@ import pytest
 from test_robot_screens import screen_text, shows, until
 from textual.pilot import Pilot
 
-from db.queries.robots import get_set
+from db.queries.robots import get_set, list_sets
 from db.queries.runs import list_runs
 from db.queries.supervisors import register_supervisor
-from db.records import Run, RunKind, RunState, Supervisor
+from db.records import RobotSet, Run, RunKind, RunState, Supervisor
 from db.session import Database
 from engine.morphology.mjcf import save_robot
 from engine.morphology.tree import Morphology
@@ -41,6 +41,13 @@ def queued(home: Path, kind: RunKind) -> Run:
     runs = [run for run in list_runs(database, states=[RunState.QUEUED]) if run.kind is kind]
     database.close()
     return runs[0]
+
+
+def sets_of(home: Path) -> list[RobotSet]:
+    database = Database.open(home)
+    sets = list_sets(database)
+    database.close()
+    return sets
 
 
 async def choose(pilot: Pilot[Any], word: str) -> None:
@@ -89,6 +96,25 @@ async def test_import_reads_a_folder_into_a_set(
         await shows(pilot, "folder with xml/ in it")
         await pilot.press(*"two", "enter", "enter")
         await shows(pilot, "2 robots in the set two")
+
+
+async def test_import_names_refused_files_and_takes_the_rest_by_a_key(
+    workspace: Path, robots: list[Morphology], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_robot(robots[0], tmp_path / "two")
+    (tmp_path / "two" / "xml" / "ant.xml").write_text('<mujoco><body name="torso"/></mujoco>')
+    async with robots_screen(workspace) as (_, pilot):
+        for key in ("n", "i"):
+            await choose(pilot, "import")
+            await shows(pilot, "folder with xml/ in it")
+            await pilot.press(*"two", "enter", "enter")
+            await shows(pilot, "1 file is no valid robot: ant.xml.")
+            await shows(pilot, "i import the other 1")
+            assert "two" not in [each.name for each in sets_of(workspace)]
+            await pilot.press(key)
+        await shows(pilot, "1 robot in the set two; 1 file left out")
+    assert "two" in [each.name for each in sets_of(workspace)]
 
 
 async def test_select_makes_a_set_of_the_marked(workspace: Path) -> None:

@@ -14,7 +14,7 @@ from engine.config.presets import PRESETS
 from engine.errors import RobotError, UnknownRobotSetError, UsageError, WorkspaceError
 from engine.events import StageContext
 from engine.morphology.generation import generate
-from engine.morphology.mjcf import load_robots
+from engine.morphology.mjcf import load_robots, read_folder
 from engine.morphology.mutation import each_mutant
 from engine.workers import library
 from engine.workers.jobs.job import Job
@@ -55,7 +55,8 @@ def test_a_set_goes_out_and_comes_in_again(
     assert {robot.digest for robot in load_robots(tmp_path / "out")} == {
         robot.digest for robot in ROBOTS
     }
-    imported = library.import_folder(database, workspace, tmp_path / "out", role="unseen")
+    files = read_folder(tmp_path / "out").all_valid()
+    imported = library.import_files(database, workspace, files, "out", "unseen")
     assert (imported.name, imported.size, imported.role) == ("out", 3, "unseen")
     assert len(list_robots(database)) == 3
     chosen = library.select_into_set(database, "two", [ROBOTS[2].name, ROBOTS[0].digest])

@@ -2,8 +2,10 @@
 
 from db.queries.metrics import list_series
 from engine.config.teacher import TeacherConfig
+from engine.errors import RobotError
 from engine.events import ArtifactWritten, Result
 from engine.files import write_bytes
+from engine.morphology.drivable import undrivable_reason
 from engine.ppo.train import train_teacher
 from engine.rollout.saved_policy import load_policy
 from engine.workers.jobs.job import Job
@@ -16,7 +18,10 @@ def run(job: Job) -> None:
         _adopt(job)
         return
     robots = job.learning_robots()
-    train_teacher(job.config(TeacherConfig), robots, job.context)
+    config = job.config(TeacherConfig)
+    if reason := undrivable_reason(config.network, robots):
+        raise RobotError(f"this teacher cannot drive {reason}")
+    train_teacher(config, robots, job.context)
     last = [
         series.last_value
         for series in job.ask(lambda database: list_series(database, job.run.id))

@@ -12,7 +12,7 @@ from engine.environments import benchmark
 from engine.events import Event, Metrics, StageContext
 from engine.morphology.tree import Morphology
 from engine.ppo.train import train_teacher
-from engine.workers.library import UNIMAL_VARIABLE, built_in_robots
+from engine.workers.library import UNIMAL_VARIABLE, built_in_files
 from engine.workers.tools.bench_simulation import viable_robots
 
 GENERATED = 8
@@ -27,7 +27,11 @@ def run(*, seed: int) -> dict[str, Any]:
     The robots are the set ``unimal8`` where its folder is known, else generated ones.
     """
     known = bool(os.environ.get(UNIMAL_VARIABLE))
-    robots = built_in_robots("unimal8") if known else viable_robots(GENERATED, seed)
+    robots = (
+        [file.robot for file in built_in_files("unimal8")]
+        if known
+        else viable_robots(GENERATED, seed)
+    )
     config = named_teacher("quick").model_copy(update={"seed": seed})
     alone = benchmark.run(
         config.task, robots, config.simulations_per_robot, seed, config.processes
