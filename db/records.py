@@ -6,6 +6,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+CHECKPOINTS = "checkpoints"
+"""In ``extra`` of a run: by input, the checkpoint it reads of a policy that had not finished.
+
+An empty entry stands for the last one of an input that was stopping.
+"""
+
 
 class RunState(StrEnum):
     """Where a run is in its life; ``stalled`` is a view of running, not a state."""
@@ -106,6 +112,18 @@ class Run:
     worked_s: float = 0.0
     pid_ticks: int | None = None
     result_kind: str | None = None
+
+    @property
+    def waits_for(self) -> tuple[int, ...]:
+        """The inputs that must finish first: those of which it reads no checkpoint."""
+        read = self.extra.get(CHECKPOINTS, {})
+        return tuple(number for number in self.inputs if str(number) not in read)
+
+    @property
+    def waits_for_end_of(self) -> tuple[int, ...]:
+        """The inputs that were stopping when it was queued: it reads their last checkpoint."""
+        read = self.extra.get(CHECKPOINTS, {})
+        return tuple(number for number in self.inputs if read.get(str(number), "") is None)
 
 
 @dataclass(frozen=True)

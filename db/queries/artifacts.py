@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from db.models import ArtifactRow, CheckpointRow
+from db.models import ArtifactRow, CheckpointRow, RunInputRow, RunRow
 from db.queries.clock import now
-from db.records import Artifact, Checkpoint
+from db.records import CHECKPOINTS, Artifact, Checkpoint
 from db.session import Database
 
 
@@ -33,14 +33,21 @@ def insert_checkpoint(
 
 
 def forget_checkpoints(session: Session, run_id: int, keep: int) -> list[str]:
-    """Let all but a run's newest ``keep`` checkpoints go, inside a transaction; their paths."""
+    """Let all but a run's newest ``keep`` checkpoints go, inside a transaction; their paths.
+
+    Those stay that another run reads as its policy.
+    """
+    readers = select(RunRow.extra).join(RunInputRow, RunInputRow.run_id == RunRow.id)
+    readers = readers.where(RunInputRow.input_id == run_id)
+    read = [extra.get(CHECKPOINTS, {}).get(str(run_id)) for extra in session.scalars(readers)]
+    kept = {each["path"] for each in read if each}
     query = (
         select(CheckpointRow)
         .where(CheckpointRow.run_id == run_id)
         .order_by(CheckpointRow.step.desc(), CheckpointRow.id.desc())
         .offset(keep)
     )
-    old = session.scalars(query).all()
+    old = [row for row in session.scalars(query) if row.path not in kept]
     for row in old:
         session.delete(row)
     return [row.path for row in old]

@@ -14,7 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from sqlalchemy.types import NULLTYPE
 
 from db.models import Base, RunInputRow, RunRobotSetRow, RunRow, TagRow
-from db.records import Run, RunKind, RunState
+from db.records import CHECKPOINTS, Run, RunKind, RunState
 
 MANY = 300
 """From so many runs on, reading all rows of a table beats naming those that are wanted."""
@@ -163,5 +163,7 @@ def _record(row: Any, inputs: Related, robot_sets: Related, tags: Related) -> Ru
         stop_requested_at=row.stop_requested_at,
         kill_requested_at=row.kill_requested_at,
         worked_s=row.worked_s,
-        stale=any(stale for _, stale in inputs),
+        stale=any(
+            stale for number, stale in inputs if str(number) not in row.extra.get(CHECKPOINTS, {})
+        ),
     )

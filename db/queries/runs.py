@@ -1,7 +1,8 @@
 """Runs, pipelines and events: list, get, queue, annotate, delete."""
 
 import socket
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
@@ -17,7 +18,7 @@ from db.models import (
 )
 from db.queries.clock import now
 from db.queries.rows import RunMemory, choose_runs, run_records
-from db.records import Attempt, NewRun, Pipeline, Run, RunEvent, RunState
+from db.records import CHECKPOINTS, Attempt, NewRun, Pipeline, Run, RunEvent, RunState
 from db.session import Database
 from engine.errors import RunError, UsageError
 
@@ -113,6 +114,12 @@ def insert_run(session: Session, new: NewRun, boot_id: str | None = None) -> Run
     session.add_all(TagRow(run_id=row.id, tag=tag) for tag in sorted(set(new.tags)))
     session.flush()
     return row
+
+
+def set_checkpoints(session: Session, run_id: int, read: Mapping[str, Any]) -> None:
+    """Write down inside a transaction which checkpoints a run reads of unfinished policies."""
+    row = existing(session, run_id)
+    row.extra = {**row.extra, CHECKPOINTS: dict(read)}
 
 
 def create_pipeline(

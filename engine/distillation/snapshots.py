@@ -15,9 +15,13 @@ from engine.config.distillation import StudentConfig
 from engine.distillation.manifest import Source
 from engine.errors import CheckpointError
 from engine.policies.policy import Policy
-from engine.rollout.saved_policy import DOCUMENT_KEY, POLICY_PREFIX, PolicyDescription
+from engine.rollout.saved_policy import (
+    BEST_PREFIX,
+    DOCUMENT_KEY,
+    POLICY_PREFIX,
+    PolicyDescription,
+)
 
-_BEST_PREFIX = "best"
 _OPTIMIZER_PREFIX = "optimizer"
 _FREE_ON_RESUME = {"device", "checkpoint_every_s"}
 """Settings that may change on resume, because they do not change what is learned."""
@@ -57,8 +61,16 @@ class Student:
         self.best = {}
 
 
-def save_snapshot(path: Path, student: Student, config: StudentConfig, data_sha256: str) -> str:
+def save_snapshot(
+    path: Path,
+    student: Student,
+    config: StudentConfig,
+    data_sha256: str,
+    description: PolicyDescription,
+) -> str:
     """Write everything training needs to go on bit for bit; the file's SHA-256.
+
+    With ``description`` it is a policy as well: the best weights so far.
 
     Raises:
         CheckpointError: the disk is full or cannot be written.
@@ -71,11 +83,12 @@ def save_snapshot(path: Path, student: Student, config: StudentConfig, data_sha2
     }
     tensors = {
         **prefixed(POLICY_PREFIX, student.policy.state_dict()),
-        **prefixed(_BEST_PREFIX, student.best),
+        **prefixed(BEST_PREFIX, student.best),
         **prefixed(_OPTIMIZER_PREFIX, moments),
     }
     document = {
         "kind": "student_snapshot",
+        DOCUMENT_KEY: description.model_dump(mode="json"),
         "config": config.model_dump(mode="json"),
         "data_sha256": data_sha256,
         "step": student.step,
@@ -119,7 +132,7 @@ def _restore(student: Student, tensors: dict[str, Tensor], document: dict[str, A
     student.best_step = int(document["best_step"])
     student.epochs_since_best = int(document["epochs_since_best"])
     student.corrections = [str(sha256) for sha256 in document.get("corrections", ())]
-    student.best = select(tensors, _BEST_PREFIX)
+    student.best = select(tensors, BEST_PREFIX)
     shapes = {name: tensor.shape for name, tensor in student.policy.state_dict().items()}
     if student.best or best_loss is not None:
         found = {name: tensor.shape for name, tensor in student.best.items()}

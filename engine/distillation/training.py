@@ -279,7 +279,7 @@ class _Run:
         if student.step == self.saved_step:
             return
         path = folder / f"checkpoint-a{self.context.attempt}-{student.step:08d}.safetensors"
-        sha256 = save_snapshot(path, student, self.config, self.data_sha256)
+        sha256 = save_snapshot(path, student, self.config, self.data_sha256, self.description)
         self.saved_s, self.saved_step = time.monotonic(), student.step
         best = None if math.isinf(student.best_loss) else student.best_loss
         self.context.report(CheckpointWritten(student.step, path, sha256, best))

@@ -14,6 +14,8 @@ from engine.policies.policy import Policy
 
 POLICY_PREFIX = "controller"
 """The policy's tensors are named ``controller.NAME`` in the file."""
+BEST_PREFIX = "best"
+"""A student's checkpoint holds its best weights so far beside those that go on learning."""
 DOCUMENT_KEY = "policy"
 """The document holds a ``PolicyDescription`` under this key."""
 
@@ -45,7 +47,7 @@ def load_policy(path: Path, device: torch.device | str = "cpu") -> tuple[Policy,
     try:
         description = PolicyDescription.model_validate(document.get(DOCUMENT_KEY))
         policy = description.build()
-        policy.load_state_dict(select(tensors, POLICY_PREFIX))
+        policy.load_state_dict(select(tensors, BEST_PREFIX) or select(tensors, POLICY_PREFIX))
     except (ValidationError, RuntimeError) as error:
         raise CheckpointError(
             f"{path}: holds no policy that this version can build ({str(error).splitlines()[0]})"

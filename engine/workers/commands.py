@@ -14,6 +14,7 @@ from engine.distillation.integrity import damage
 from engine.errors import DatabaseError, RunError
 from engine.workers.library import check_filled_sets
 from engine.workers.liveness import ProcessIdentity, boot_id, host_name
+from engine.workers.run_policies import checkpoints_read, with_checkpoints
 from engine.workers.spawn import ensure_supervisor
 from engine.workers.states import sources
 from engine.workers.verdict import INTERRUPTED, verdict
@@ -37,10 +38,15 @@ __all__ = [
 def queue(database: Database, new: NewRun) -> Run:
     """Queue a run on this machine and see that somebody starts it.
 
-    UsageError (nothing is queued) where it would put other robots into a set that exists.
+    Of a policy that has not finished it reads the newest checkpoint. UsageError (nothing is queued)
+    where there is none, or where it would put other robots into a set that exists.
     """
     check_filled_sets(database, new)
+    new = with_checkpoints(database, new)
     run = runs.queue_run(database, new, boot_id=boot_id())
+    if checkpoints_read(run):
+        with database.write() as session:
+            runs.insert_event(session, run.id, "info", "input", checkpoints_read(run))
     ensure_supervisor(database.home)
     return run
 
@@ -120,7 +126,7 @@ def resume(database: Database, run_id: int) -> Run:
     """
     run = _settled(database, run_id)
     harm = _harm(database, run) if run.state is RunState.FINISHED else None
-    for broken in runs.list_runs(database, ids=run.inputs):
+    for broken in runs.list_runs(database, ids=run.waits_for):
         if broken.state.ended and broken.state is not RunState.FINISHED:
             raise RunError(
                 f"Run {run_id} waits for {broken.id} {broken.kind}, which is {broken.state}; "

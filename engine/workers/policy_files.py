@@ -81,15 +81,18 @@ def find_policy_files(
 
 
 def find_policy_file(path: Path, task: str, digests: Collection[str]) -> PolicyFile:
-    """The policy at ``path``: a policy or checkpoint file, a deployed .npz, or a folder of those.
+    """The policy at ``path``: a policy or checkpoint file, a deployed .npz, a folder of those.
+
+    Of a run's folder, also of another workspace, it is what the run made, else its last checkpoint.
 
     Raises:
         UsageError: There is no such file, it holds no policy, or it does not fit task or robots.
     """
     path = path.expanduser().absolute()
-    label = f"file {path.name}"
     if not path.exists():
         raise UsageError(f"--policy {path}: no such file; name a run, a file, random or zero")
+    path = policy_in(path) if path.is_dir() else path
+    label = f"file {path.name}"
     if path.is_dir() or path.suffix == ".npz":
         paths = sorted(path.glob("*.npz")) if path.is_dir() else [path]
         _check_deployed(path, paths, digests)
@@ -98,6 +101,19 @@ def find_policy_file(path: Path, task: str, digests: Collection[str]) -> PolicyF
         raise UsageError(f"--policy {path}: ONNX files are for other programs; name the .npz")
     _check_network(path, task)
     return PolicyFile(label, NETWORK, *_named_and_hashed([path]))
+
+
+def policy_in(folder: Path) -> Path:
+    """What a run's folder holds as its policy; the folder itself where it is none.
+
+    That is the newest policy or student, else the newest checkpoint, else its deployed files.
+    """
+    for pattern in ("policy-a*.safetensors", "student-a*.safetensors", "checkpoint-a*.safetensors"):
+        found = sorted(folder.glob(pattern), key=lambda file: file.stat().st_mtime)
+        if found:
+            return found[-1]
+    deployed = folder / "deployed"
+    return deployed if deployed.is_dir() else folder
 
 
 def _named_and_hashed(paths: Sequence[Path]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -111,6 +127,7 @@ def teacher_file(path: Path) -> tuple[PolicyFile, dict[str, Any]]:
         UsageError: There is no such file, or it holds no teacher.
     """
     path = path.expanduser().absolute()
+    path = policy_in(path) if path.is_dir() else path
     if not path.is_file():
         raise UsageError(f"{path}: no such file; name a teacher's policy (.safetensors)")
     document = _document(path)

@@ -8,11 +8,15 @@ from db.records import RunState
 
 @dataclass(frozen=True)
 class Candidate:
-    """A queued run of this host; one that is ``held`` waits for a word and holds no slot."""
+    """A queued run of this host; one that is ``held`` waits for a word and holds no slot.
+
+    ``inputs`` have to finish, ``stopping`` only to end: their last checkpoint is read.
+    """
 
     id: int
     inputs: tuple[int, ...]
     held: bool = False
+    stopping: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ def plan(
             not candidate.held
             and active + len(start) < slots
             and all(known.get(i) is RunState.FINISHED for i in candidate.inputs)
+            and not any(known[i].active for i in candidate.stopping if i in known)
         ):
             start.append(candidate.id)
     return Plan(tuple(start), blocked)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from db.queries.robots import get_robot, list_robots, list_sets
 from db.queries.runs import get_run, insert_event
-from db.records import NewRun, Robot, Run, RunKind, RunState
+from db.records import NewRun, Robot, Run, RunKind
 from db.session import Database
 from engine.config.base import Config, TaskConfig
 from engine.config.distillation import CollectionConfig, StudentConfig
@@ -46,6 +46,7 @@ from engine.workers.library import (
 )
 from engine.workers.policy_files import find_policy_files, named_path
 from engine.workers.robot_roles import check_roles, overlaps
+from engine.workers.run_policies import policy_problem
 from engine.workers.workspace import Workspace
 
 PIPELINE = "pipeline"
@@ -393,12 +394,7 @@ def input_problem(run: Run, kinds: Sequence[RunKind]) -> str | None:
         return (
             f"run {run.id} is a {run.kind.value}, expected a {wanted}; {_MAKES[kinds[0]]} makes one"
         )
-    if run.state.ended and run.state is not RunState.FINISHED:
-        return (
-            f"run {run.id} {run.kind.value} is {run.state.value}, expected finished;"
-            f" `hdtui runs resume {run.id}` continues it"
-        )
-    return None
+    return policy_problem(run)
 
 
 def _check_inputs(request: StageRequest, inputs: Sequence[Run]) -> None:

@@ -196,7 +196,7 @@ class SupervisorLoop:
         inputs = {input_id for run in mine for input_id in run.inputs}
         states = {run.id: run.state for run in runs.list_runs(self._database, ids=inputs)}
         decided = plan(
-            [Candidate(run.id, run.inputs, _held(run)) for run in mine],
+            [Candidate(run.id, run.waits_for, _held(run), run.waits_for_end_of) for run in mine],
             states,
             len(active),
             self._settings.slots,

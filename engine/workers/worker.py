@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from db.queries import artifacts, attempts
-from db.queries.runs import get_run, insert_event, list_runs
+from db.queries.runs import get_run, insert_event, list_runs, set_checkpoints
 from db.records import Run, RunState
 from db.session import Database
 from engine.errors import DatabaseError, HdtuiError, StaleAttemptError, StopRequestedError
@@ -22,6 +22,7 @@ from engine.workers.liveness import this_process
 from engine.workers.patience import PATIENCE_S, WAIT_S, patiently
 from engine.workers.provenance import provenance
 from engine.workers.recorder import Recorder
+from engine.workers.run_policies import settled_checkpoints
 from engine.workers.states import sources
 from engine.workers.supervision import Supervision
 from engine.workers.verdict import EXIT_UNWRITTEN
@@ -107,6 +108,7 @@ def _job(
     supervision: Supervision,
     stop: StopFlag,
 ) -> Job:
+    run = patiently(lambda: _reading(database, run))
     folder = workspace.run_folder(run.id)
     folder.mkdir(parents=True, exist_ok=True)
     remove_partial_files(folder)
@@ -142,6 +144,16 @@ def _job(
     )
     behind = tuple(inputs[number] for number in run.inputs)
     return Job(run, behind, database, workspace, context, recorder.write)
+
+
+def _reading(database: Database, run: Run) -> Run:
+    """The run with the checkpoints it reads fixed, also those of policies that were stopping."""
+    if not run.waits_for_end_of:
+        return run
+    read = settled_checkpoints(database, run)
+    with database.write() as session:
+        set_checkpoints(session, run.id, read)
+    return get_run(database, run.id)
 
 
 def _checkpoint(database: Database, workspace: Workspace, run: Run) -> Path | None:

@@ -55,7 +55,7 @@ def _blocked(runs: Sequence[Run]) -> bool:
     blocked = set(ended_badly)
     waiting = [run for run in runs if run.state is RunState.QUEUED]
     for run in waiting:
-        if blocked.intersection(run.inputs):
+        if blocked.intersection(run.waits_for):
             blocked.add(run.id)
     return bool(waiting) and all(run.id in blocked for run in waiting)
 

@@ -48,10 +48,12 @@ def queue_and_follow(
 
     Leaves with exit code 1 where the run did not finish.
     """
+    from engine.workers.run_policies import checkpoints_read
     from engine.workers.stages import queue_stage
 
     run = queue_stage(database, request)
-    say(f"run {run.id}: {run.kind.value} {run.name} queued")
+    reads = f"; {checkpoints_read(run)}" if checkpoints_read(run) else ""
+    say(f"run {run.id}: {run.kind.value} {run.name} queued{reads}")
     say_warnings(database, run)
     if not detach:
         run = follow(database, workspace.home, [run.id])[-1]

@@ -15,6 +15,8 @@ from hdtui.services.settings_schema import nearest_preset, start_of
 
 def print_run(run: Run, sentence: str, home: Path, readers: Iterable[int], now: datetime) -> None:
     """Print the facts of a run that lies in ``home``, in the time zone of ``now``."""
+    from engine.workers.run_policies import input_words
+
     print(safe(f"{run.id} {run.kind.value} {run.name}: {sentence}"))
     times = {"created": run.created_at, "started": run.started_at, "ended": run.ended_at}
     facts = {
@@ -28,7 +30,7 @@ def print_run(run: Run, sentence: str, home: Path, readers: Iterable[int], now: 
         "robots": " ".join(run.robot_sets),
         "settings": settings_words(run),
         "folder": str(home / run.folder),
-        "inputs": _numbers(run.inputs),
+        "inputs": " ".join(input_words(run)) or "none",
         "used by": _numbers(readers),
     }
     for name, words in facts.items():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from db.records import Run, RunKind, RunState
+from db.records import CHECKPOINTS, Run, RunKind, RunState
 from engine.errors import RunError
 from hdtui.cli.options import (
     Detach,
@@ -46,6 +46,7 @@ def run_summary(run: Run) -> dict[str, Any]:
         "started_at": run.started_at,
         "ended_at": run.ended_at,
         "inputs": run.inputs,
+        "checkpoints": run.extra.get(CHECKPOINTS, {}),
         "pipeline": run.pipeline,
         "study": run.group,
         "robot_sets": run.robot_sets,

@@ -223,7 +223,7 @@ def evaluate_command(
     words += [] if episodes is None else [f"episodes={episodes}"]
     words += [] if task is None else [f'task.name="{task}"']
     workspace, database = judging_workspace(policies, robots, home)
-    inputs, baselines, files = policy_words(policies)
+    inputs, baselines, files = policy_words(policies, workspace.home)
     chosen = stage_config(
         EvaluationConfig, "evaluation", preset, config, words, seed, (database, inputs)
     )
@@ -269,18 +269,32 @@ def print_returns(evaluation: Mapping[str, Any]) -> None:
         low, high = estimate["low"], estimate["high"]
         interval = "·" if low is None or low == high else f"[{low:.0f}, {high:.0f}]"
         of_groups = [f"{returns[policy['label']]:.0f}" for returns in groups.values()]
-        rows.append([policy["label"], f"{estimate['value']:.0f}", interval, *of_groups])
+        rows.append(
+            [
+                policy_label(policy["label"], evaluation),
+                f"{estimate['value']:.0f}",
+                interval,
+                *of_groups,
+            ]
+        )
     headings = {"train": "trained", "unseen": "unseen", "robots": "other"}
     columns = [headings.get(group, group) for group in groups]
     print_table(["policy", "return", "interval", *columns], rows)
 
 
-def policy_words(words: Sequence[str]) -> tuple[list[int], list[str], list[Path]]:
-    """Runs, baselines and files that policies were named by.
+def policy_label(label: str, evaluation: Mapping[str, Any]) -> str:
+    """A policy as an evaluation names it, with the checkpoint it was where it had not finished."""
+    read = evaluation.get("checkpoints", {}).get(label)
+    return label if read is None else f"{label} of run {read['run']} at {read['step']:,} steps"
+
+
+def policy_words(words: Sequence[str], home: Path) -> tuple[list[int], list[str], list[Path]]:
+    """Runs (by number or folder), baselines and files that policies were named by.
 
     Raises:
         UsageError: A policy is named twice.
     """
+    from engine.workers.run_policies import run_of_folder
     from engine.workers.stages import STAGES
 
     inputs: list[int] = []
@@ -293,6 +307,8 @@ def policy_words(words: Sequence[str]) -> tuple[list[int], list[str], list[Path]
             baselines.append(word)
         elif word.isdecimal():
             inputs.append(int(word))
+        elif (number := run_of_folder(home, word)) is not None:
+            inputs.append(number)
         else:
             files.append(Path(word))
     return inputs, baselines, files

@@ -18,6 +18,7 @@ from hdtui.services.evaluate import (
     command_words,
     estimate_words,
     missing_words,
+    policy_words,
 )
 from hdtui.widgets.lines import Lines, Span, muted
 from hdtui.widgets.table import Column, Table, TableRow
@@ -83,7 +84,8 @@ class EvaluateScreen(ModalScreen[Evaluation | None]):
             label = "policies" if first else ""
             words = f"{box} {key}"
             if isinstance(key, int):
-                words += f" {runs[key].kind} {shorten(printable(runs[key].name), 30)}"
+                run = runs[key]
+                words = f"{box} {policy_words(run)} {shorten(printable(run.name), 30)}"
             return TableRow(((Span(label),), (Span(words),)))
         values = {
             "task": self.wanted.task,

@@ -17,6 +17,7 @@ from hdtui.services.evaluate import (
     POLICY_KINDS,
     Choices,
     Evaluation,
+    can_be_evaluated,
     queue_evaluation,
     read_offer,
 )
@@ -34,7 +35,7 @@ class Offer(NamedTuple):
 
 def _possible(run: Run, *, readonly: bool) -> list[Offer]:
     """What can be done to a run in its state, what changes nothing first."""
-    state, judged = run.state, run.kind in POLICY_KINDS and run.state is RunState.FINISHED
+    state, judged = run.state, can_be_evaluated(run)
     waits = state is RunState.QUEUED
     looks = [
         (run.kind in (*POLICY_KINDS, RunKind.EVALUATION), Offer("watch", "w", "watch")),

@@ -19,6 +19,7 @@ from hdtui.formatting import (
 from hdtui.services.cockpit import Cockpit, now
 from hdtui.services.metric_names import metric_value
 from hdtui.services.run_list import RunGroup, RunsFacts, field_value
+from hdtui.services.runs import reads
 from hdtui.services.states import RunView, elapsed_s
 from hdtui.widgets.lines import Line, Span, line_width, wrapped
 from hdtui.widgets.run_cells import (
@@ -261,6 +262,8 @@ def side_lines(each: RunView | None, facts: RunsFacts, width: int) -> list[Line]
         for place, row in enumerate(wrapped(printable(words), room - 7) if words else []):
             lines.append((Span(f" {title if not place else '':<8}", "muted"), Span(row)))
     lines.append(())
+    if run.waits_for != run.inputs:
+        lines += [(Span(" reads   ", "muted"), Span(row)) for row in wrapped(reads(run), room - 7)]
     above = [other for other in facts.views if other.run.id in run.inputs]
     below = [other for other in facts.views if run.id in other.run.inputs]
     lines += _relative_lines("from", above)

@@ -8,6 +8,7 @@ from db.queries import runs as run_queries
 from db.records import Run, RunKind, RunState
 from engine.config.presets import PipelineConfig, preset
 from engine.workers import commands as worker_commands
+from engine.workers.run_policies import checkpoints_read
 from engine.workers.stages import PIPELINE, StageRequest, queue_stage
 from engine.workers.workspace import Workspace
 from hdtui.formatting import duration, size, steps
@@ -145,9 +146,10 @@ def queue(cockpit: Cockpit, request: StageRequest) -> Run:
 
 
 def warning_words(cockpit: Cockpit, run: Run) -> str:
-    """What was worth a warning when a run was queued, to stand behind the sentence that says so."""
+    """What a queued run reads of unfinished ones and is warned of, to stand behind the sentence."""
     events = cockpit.store.ask(partial(run_queries.list_events, run_id=run.id))
-    return "".join(f"; ⚠ {event.text}" for event in events if event.level == "warning")
+    reads = f"; {checkpoints_read(run)}" if checkpoints_read(run) else ""
+    return reads + "".join(f"; ⚠ {event.text}" for event in events if event.level == "warning")
 
 
 def queue_form(cockpit: Cockpit, form: LaunchForm) -> str:

@@ -16,12 +16,13 @@ from engine.config.presets import stage_preset
 from engine.errors import RobotError, UsageError
 from engine.workers.inherited import found_in, starting_config
 from engine.workers.library import BUILT_IN_SETS
-from engine.workers.stages import STAGES, StageRequest, input_problem
+from engine.workers.run_policies import acts
+from engine.workers.stages import STAGES, StageRequest
 from engine.workers.wording import counted
 from hdtui.formatting import duration
 from hdtui.messages import StateSentence
 from hdtui.services.cockpit import Cockpit
-from hdtui.services.commands import queue
+from hdtui.services.commands import queue, warning_words
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -77,18 +78,24 @@ class Choices:
         return Evaluation(tuple(policies), self.robots, self.task)
 
 
+def can_be_evaluated(run: Run) -> bool:
+    """Whether a run is a policy now: finished, or past a checkpoint."""
+    return run.kind in POLICY_KINDS and acts(run)
+
+
+def policy_words(run: Run) -> str:
+    """A policy in a list, with the checkpoint that is read where it has not finished."""
+    at = "" if run.state is RunState.FINISHED else f" at {run.checkpoint_step or 0:,} steps"
+    return f"{run.id} {run.kind}{at}"
+
+
 def read_choices(
     database: "Database", first: Sequence[int], robots: Sequence[tuple[str, str]] = ()
 ) -> Choices:
     """Policies of runs, those of ``first`` before the others; ``robots`` by digest and name."""
     runs = list_runs(database, archived=True)
     policies = [
-        run
-        for run in runs
-        if run.kind in POLICY_KINDS
-        and run.state is RunState.FINISHED
-        and input_problem(run, POLICY_KINDS) is None
-        and (not run.archived or run.id in first)
+        run for run in runs if can_be_evaluated(run) and (not run.archived or run.id in first)
     ]
     policies.sort(key=lambda run: (run.id not in first, -run.id))
     costs = [
@@ -196,20 +203,23 @@ def queue_evaluation(cockpit: Cockpit, wanted: Evaluation) -> str:
     request = cockpit.store.ask(lambda database: evaluation_request(database, wanted))
     run = queue(cockpit, request)
     what = f"{wanted.num_episodes} episodes on {counted(len(wanted.robots), 'robot')}"
-    return StateSentence(f"{run.id} evaluation is queued: {what}", run.id, RunState.QUEUED)
+    words = f"{run.id} evaluation is queued: {what}{warning_words(cockpit, run)}"
+    return StateSentence(words, run.id, RunState.QUEUED)
 
 
 def record_robot(cockpit: Cockpit, digest: str) -> str:
     """Queue one episode of the latest student and its teacher on a robot, to watch.
 
     Raises:
-        UsageError: No teacher or student has finished.
+        UsageError: No teacher or student has a policy yet.
     """
     choices = cockpit.store.ask(lambda database: read_choices(database, (), [(digest, "")]))
     chosen: list[int] = []
     for kind in (RunKind.TEACHER, RunKind.STUDENT):
-        newest = next((run.id for run in choices.policies if run.kind is kind), None)
-        chosen += [newest] if newest is not None else []
+        of_kind = [run for run in choices.policies if run.kind is kind]
+        # What is still at work is evaluated where it is named, not by itself.
+        of_kind.sort(key=lambda run: run.state is not RunState.FINISHED)
+        chosen += [run.id for run in of_kind[:1]]
     if not chosen:
-        raise UsageError("No teacher or student has finished yet; start the quick pipeline first.")
+        raise UsageError("No teacher or student has a policy yet; start the quick pipeline first.")
     return queue_evaluation(cockpit, replace(choices.first(chosen), episodes=1))

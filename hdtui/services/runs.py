@@ -8,6 +8,7 @@ from db.queries.runs import count_states, get_run, list_runs
 from db.records import Run, RunState
 from engine.workers.commands import judge_all
 from engine.workers.liveness import boot_id
+from engine.workers.run_policies import input_words
 from hdtui.formatting import percent
 from hdtui.messages import Counts
 from hdtui.services.states import RunView, Surroundings, view
@@ -68,6 +69,11 @@ def read_run(database: "Database", run_id: int, host: str, now: datetime) -> Run
         RunError: There is none with this number.
     """
     return views(database, [get_run(database, run_id)], host, now)[0]
+
+
+def reads(run: Run) -> str:
+    """The inputs of a run, with the steps of the checkpoints that it reads."""
+    return ", ".join(input_words(run))
 
 
 def leaving_sentence(database: "Database") -> str:

@@ -129,7 +129,13 @@ def _queued(run: Run, around: Surroundings) -> str:
     if run.queued_boot_id and around.boot_id and run.queued_boot_id != around.boot_id:
         resume = around.orders.resume.format(run=run.id)
         return f"not started: the machine restarted, {resume} lets the queue go on"
-    waits = [around.waits_for[run_id] for run_id in run.inputs if run_id in around.waits_for]
+    waits = [around.waits_for[run_id] for run_id in run.waits_for if run_id in around.waits_for]
+    # Those that were stopping have to end, whatever they end as.
+    waits += [
+        around.waits_for[run_id]
+        for run_id in run.waits_for_end_of
+        if run_id in around.waits_for and around.waits_for[run_id].state.active
+    ]
     if waits:
         names = " and ".join(f"{other.id} {other.kind}" for other in waits)
         return f"waits for {names}"

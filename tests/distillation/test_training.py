@@ -6,7 +6,7 @@ import pytest
 import torch
 from listening import Listener, same_student, stopped, weights
 
-from engine.checkpoints import load_checkpoint, save_checkpoint
+from engine.checkpoints import load_checkpoint, save_checkpoint, select
 from engine.config.distillation import StudentConfig
 from engine.config.network import named_network
 from engine.distillation.objective import learning_rate
@@ -51,6 +51,20 @@ def test_a_stopped_run_resumes_bit_for_bit(
     context = Listener().context(tmp_path / "part", attempt=2, resume=written.path)
     resumed = train_student(student_config, expert_folder, context)
     assert same_student(whole, resumed)
+
+
+@pytest.mark.parametrize("stop_after", [3, 9])
+def test_a_students_checkpoint_is_a_policy_with_the_best_weights_so_far(
+    tmp_path: Path, expert_folder: Path, student_config: StudentConfig, stop_after: int
+) -> None:
+    written = stopped(stop_after, student_config, expert_folder, tmp_path)
+    policy, description = load_policy(written.path)
+    tensors, _ = load_checkpoint(written.path)
+    best = select(tensors, "best") or select(tensors, "controller")
+    assert bool(select(tensors, "best")) == (stop_after > 3)
+    for name, weight in policy.state_dict().items():
+        torch.testing.assert_close(weight, best[name], rtol=0, atol=0)
+    assert description.network == student_config.network
 
 
 def test_two_threads_learn_what_one_does_and_repeat_bit_for_bit(

@@ -12,7 +12,7 @@ def run(job: Job) -> None:
 
     Robots of a set that are kept unseen are not among them: a student would have seen them.
     """
-    teacher = job.artifact(job.input(RunKind.TEACHER), "policy")
+    teacher = job.policy(job.input(RunKind.TEACHER))
     config = job.config(CollectionConfig)
     written = job.ask(lambda database: list_artifacts(database, job.run.id))
     recorded = next((file.sha256 for file in written if file.kind == "expert_data"), None)

@@ -8,5 +8,5 @@ from engine.workers.jobs.job import Job
 
 def run(job: Job) -> None:
     """Write a policy file for every robot of the run's sets."""
-    student = job.artifact(job.input(RunKind.STUDENT), "student")
+    student = job.policy(job.input(RunKind.STUDENT))
     deploy_student(job.config(DeploymentConfig), student, job.robots(), job.context)

@@ -24,6 +24,7 @@ from engine.rollout.actors import ActorFactory, CheckpointActors, RandomActors, 
 from engine.workers.jobs.job import Job, check_file
 from engine.workers.library import TRAINING, UNSEEN
 from engine.workers.policy_files import DEPLOYED, policy_file_of, training_robots
+from engine.workers.run_policies import TRAINED, read_checkpoints
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +47,12 @@ def run(job: Job) -> None:
     evaluation = evaluate_policies(config, policies, job.robots(), job.context, owners)
     groups = _groups(job)
     document = _document(evaluation, groups, config)
+    read = read_checkpoints(job.run)
+    document["checkpoints"] = {
+        label: {"run": policy.id, **asdict(read[policy.id])}
+        for label, policy in labels.items()
+        if policy.id in read
+    }
     path = job.context.folder / f"evaluation-a{job.context.attempt}.json"
     sha256 = write_text(path, json.dumps(document, indent=1) + "\n")
     job.context.report(ArtifactWritten("evaluation", "evaluation", path, sha256))
@@ -69,10 +76,8 @@ def _labels(inputs: Sequence[Run]) -> dict[str, Run]:
 
 
 def _actors(job: Job, policy: Run) -> ActorFactory:
-    if policy.kind is RunKind.TEACHER:
-        return CheckpointActors(job.artifact(policy, "policy"))
-    if policy.kind is RunKind.STUDENT:
-        return CheckpointActors(job.artifact(policy, "student"))
+    if policy.kind in TRAINED:
+        return CheckpointActors(job.policy(policy))
     paths: list[Path] = []
     for artifact in job.ask(lambda database: list_artifacts(database, policy.id)):
         if artifact.kind == "deployed_policy":

@@ -16,6 +16,7 @@ from engine.files import file_sha256
 from engine.morphology.tree import Morphology
 from engine.workers import library
 from engine.workers.patience import patiently
+from engine.workers.run_policies import read_checkpoints
 from engine.workers.workspace import Workspace
 
 ConfigType = TypeVar("ConfigType", bound=Config)
@@ -77,6 +78,19 @@ class Job:
                 check_file(path, artifact.sha256, run.id)
                 return path
         raise RunError(f"Run {run.id} {run.kind} has left no {kind}; run it to its end first.")
+
+    def policy(self, run: Run, reader: Run | None = None) -> Path:
+        """The file of a teacher's or student's policy, as ``reader`` (else this run) reads it.
+
+        That is what it finished with, or the checkpoint that was fixed when the reader was queued.
+        RunError where there is neither; CheckpointError where the file is gone or changed.
+        """
+        read = read_checkpoints(reader or self.run).get(run.id)
+        if read is None:
+            return self.artifact(run, "policy" if run.kind is RunKind.TEACHER else "student")
+        path = self.workspace.resolve(read.path)
+        check_file(path, read.sha256, run.id)
+        return path
 
     def robots(self, role: str | None = None) -> list[Morphology]:
         """The robots of the run's sets, each body once; RunError where there are none."""

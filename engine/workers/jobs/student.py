@@ -28,7 +28,7 @@ def _teacher(job: Job, collection: Run) -> "Path":
     for teacher in inputs:
         if teacher.kind is RunKind.TEACHER:
             try:
-                return job.artifact(teacher, "policy")
+                return job.policy(teacher, collection)
             except HdtuiError as error:
                 raise RunError(f"correction_rounds needs the teacher: {error}") from error
     raise RunError(
