@@ -193,8 +193,8 @@ class Series:
 
 
 @dataclass(frozen=True)
-class ExtremePoint:
-    """A point that is NaN, infinite, or so large (1e300) that nothing is averaged with it."""
+class Point:
+    """A point of a curve; an extreme one is NaN, infinite, or beyond 1e300."""
 
     step: int
     iteration: int
@@ -217,7 +217,13 @@ class Points:
     value: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
-    extremes: tuple[ExtremePoint, ...] = ()
+    extremes: tuple[Point, ...] = ()
+
+    def every_point(self) -> list[Point]:
+        """All points by their steps, the extreme ones in their places."""
+        columns = (self.step, self.iteration, self.wall_s, self.value)
+        plain = [Point(*row) for row in zip(*columns, strict=True)]
+        return sorted([*plain, *self.extremes], key=lambda point: point.step)
 
     @property
     def last_step(self) -> int:

@@ -1,4 +1,7 @@
-"""How the cockpit writes numbers, durations, times and names; unknown is ``·``, never 0."""
+"""How the cockpit writes numbers, durations, times and names; unknown is ``·``, never 0.
+
+A number that was measured and is not finite is no unknown one: it is NaN, inf or -inf.
+"""
 
 import math
 import shlex
@@ -6,15 +9,27 @@ import unicodedata
 from datetime import datetime
 
 UNKNOWN = "·"
+_MANY_DIGITS = 1e15
 _SIZES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def odd(value: float | None) -> str:
+    """What stands for a number without digits of its own: ``·``, NaN, inf, -inf; else nothing."""
+    if value is None:
+        return UNKNOWN
+    if math.isnan(value):
+        return "NaN"
+    return "" if math.isfinite(value) else "inf" if value > 0 else "-inf"
 
 
 def steps(value: float | None) -> str:
     """A number of steps or samples: 912, 2 334, 96k, 1.2M."""
     if value is None or not math.isfinite(value):
-        return UNKNOWN
+        return odd(value)
     if abs(value) < 10_000:
         return grouped(value)
+    if abs(value) >= _MANY_DIGITS:
+        return _scientific(value)
     for size, letter in _SIZES:
         if abs(value) >= size * 0.9995:
             scaled = value / size
@@ -27,6 +42,8 @@ def amount(value: float | None) -> str:
     """Parameters and multiply-adds with three digits: 70.5k, 1.66M, 19.9M."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
+    if abs(value) >= _MANY_DIGITS:
+        return _scientific(value)
     for size, letter in _SIZES:
         if abs(value) >= size * 0.9995:
             return f"{_three_digits(value / size)}{letter}"
@@ -39,7 +56,9 @@ def _three_digits(value: float) -> str:
 
 
 def grouped(value: float) -> str:
-    """A whole number with a gap between thousands: 2 334."""
+    """A whole number with a gap between thousands: 2 334; 1.0e39 where its digits say nothing."""
+    if not abs(value) < _MANY_DIGITS:
+        return odd(value) or _scientific(value)
     return f"{round(value):,}".replace(",", " ")
 
 
@@ -61,7 +80,7 @@ def rate(value: float | None, unit: str = "") -> str:
 def episode_return(mean: float | None, half_width: float | None = None) -> str:
     """A return as a whole number, with the half width of its 95 % interval where known."""
     if mean is None or not math.isfinite(mean):
-        return UNKNOWN
+        return odd(mean)
     if half_width is None or not math.isfinite(half_width):
         return grouped(mean)
     return f"{grouped(mean)} ± {grouped(half_width)}"
@@ -71,7 +90,10 @@ def with_interval(value: float | None, low: float | None, high: float | None) ->
     """A return as a whole number with the bounds of its interval where known: 125 [14, 309]."""
     if value is None:
         return UNKNOWN
-    return f"{value:.0f}" if low is None or high is None else f"{value:.0f} [{low:.0f}, {high:.0f}]"
+    mean, *bounds = (
+        each if each is None else odd(each) or f"{each:.0f}" for each in (value, low, high)
+    )
+    return str(mean) if None in bounds else f"{mean} [{bounds[0]}, {bounds[1]}]"
 
 
 def times(value: float | None) -> str:
@@ -83,7 +105,7 @@ def times(value: float | None) -> str:
 def measure(value: float | None) -> str:
     """A loss or another small number: 0.013, -0.008, 8.4e-4 below 0.001, 2 334 above 1000."""
     if value is None or not math.isfinite(value):
-        return UNKNOWN
+        return odd(value)
     size = abs(value)
     if size == 0:
         return "0"
@@ -128,14 +150,14 @@ def _plain_float(value: float) -> str:
 def ratio(value: float | None) -> str:
     """A ratio of like things: 0.99; ten and more get an x: 13.3x, 160.8x."""
     if value is None or not math.isfinite(value):
-        return UNKNOWN
+        return odd(value)
     return f"{value:.1f}x" if abs(value) >= 9.995 else f"{value:.2f}"
 
 
 def percent(share: float | None) -> str:
     """A share between 0 and 1 as 61 %."""
     if share is None or not math.isfinite(share):
-        return UNKNOWN
+        return odd(share)
     return f"{math.floor(share * 100 + 0.5)} %"
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from db.models import ROLLUP_SIZE, ExtremePointRow, PointRow, RollupRow, SeriesRow
 from db.queries.rows import MANY
 from db.queries.upsert import upsert
-from db.records import ExtremePoint, Points, Series
+from db.records import Point, Points, Series
 from db.session import Database
 from engine.errors import RunError
 
@@ -156,14 +156,14 @@ def _number(text: str) -> float:
     return math.nan if math.isnan(value) else value
 
 
-def _points(series_id: int, rows: Sequence[Row], extremes: Sequence[ExtremePoint]) -> Points:
+def _points(series_id: int, rows: Sequence[Row], extremes: Sequence[Point]) -> Points:
     columns: Sequence[Any] = list(zip(*rows, strict=True)) or [()] * 6
     return replace(Points(series_id, *columns), extremes=tuple(extremes))
 
 
 def _extremes(
     session: Session, series_ids: Collection[int], after_step: int, most: int
-) -> dict[int, list[ExtremePoint]]:
+) -> dict[int, list[Point]]:
     """The newest extreme points of each series after a step, ascending, so many at most."""
     extreme = ExtremePointRow
     number = func.row_number().over(partition_by=extreme.series_id, order_by=extreme.step.desc())
@@ -175,10 +175,9 @@ def _extremes(
     part = numbered.c
     query = select(part.series_id, part.step, part.iteration, part.wall_s, part.value)
     query = query.where(part.number <= most).order_by(part.series_id, part.step)
-    found: dict[int, list[ExtremePoint]] = {}
+    found: dict[int, list[Point]] = {}
     for series_id, step, iteration, wall_s, value in session.execute(query):
-        point = ExtremePoint(step, iteration, wall_s, _number(value))
-        found.setdefault(series_id, []).append(point)
+        found.setdefault(series_id, []).append(Point(step, iteration, wall_s, _number(value)))
     return found
 
 

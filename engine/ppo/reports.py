@@ -1,6 +1,5 @@
 """What a training run tells after each iteration, under names that do not change."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -28,7 +27,7 @@ def iteration_metrics(
     seconds: float,
     steps_per_second: float,
 ) -> Metrics:
-    """An iteration's metrics; numbers that do not exist yet are left out."""
+    """An iteration's metrics, finite or not; robots that ended no episode yet are left out."""
     robots: dict[str, dict[str, float]] = {}
     for report in reports:
         robots |= report["robots"]
@@ -51,7 +50,7 @@ def iteration_metrics(
     return Metrics(
         step=share.env_steps,
         iteration=share.iteration,
-        values={name: value for name, value in values.items() if math.isfinite(value)},
+        values=values,
         robots=robots,
     )
 

@@ -237,4 +237,4 @@ def _explained_variance(values: Tensor, targets: Tensor, exchange: Exchange) -> 
     """Share of the targets' variance that the values explain: 1 is perfect, 0 is the mean."""
     _, variance = _mean_and_variance(targets, exchange)
     _, unexplained = _mean_and_variance(targets - values, exchange)
-    return 1.0 - unexplained / variance if variance > 0.0 else 0.0
+    return 0.0 if variance == 0.0 else 1.0 - unexplained / variance  # NaN stays NaN

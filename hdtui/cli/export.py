@@ -159,7 +159,11 @@ def metrics_command(
     json: Json = False,
     seed: Seed = None,
 ) -> None:
-    """Every point of a run's curves, also as events that TensorBoard shows."""
+    """Every point of a run's curves, also as events that TensorBoard shows.
+
+    Values that are not finite are nan, inf and -inf in CSV, the texts NaN, Infinity and -Infinity
+    in JSON; TensorBoard has 32 bits, so that values beyond 3.4e38 become infinite there.
+    """
     from db.queries.metrics import list_series
     from hdtui.services.tables import metrics_table
 

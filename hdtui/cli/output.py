@@ -17,7 +17,11 @@ from hdtui.formatting import printable
 
 
 def document(value: Any) -> Any:
-    """``value`` as plain JSON types: records become objects, times ISO 8601, NaN null."""
+    """``value`` as plain JSON types: records become objects, times ISO 8601.
+
+    JSON has no numbers that are not finite: they become the texts NaN, Infinity and -Infinity,
+    which ``float`` of Python and ``Number`` of JavaScript read.
+    """
     if is_dataclass(value) and not isinstance(value, type):
         return document(asdict(value))
     if isinstance(value, Mapping):
@@ -33,13 +37,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, float) and not math.isfinite(value):
-        return None
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return str(value) if isinstance(value, Path) else value
 
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout; in ASCII, so that no name in it can draw on a terminal."""
-    print(json.dumps(document(value), indent=2))
+    print(json.dumps(document(value), indent=2, allow_nan=False))
 
 
 def say(text: str) -> None:

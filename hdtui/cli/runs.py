@@ -211,7 +211,10 @@ def metrics_command(
     json: Json = False,
     seed: Seed = None,
 ) -> None:
-    """Curves of a run: step, iteration, seconds and value of every point."""
+    """Curves of a run: step, iteration, seconds and value of every point.
+
+    In JSON, values that are not finite are the texts NaN, Infinity and -Infinity.
+    """
     from db.queries.metrics import list_series, read_points
     from db.queries.runs import get_run
 
@@ -223,17 +226,10 @@ def metrics_command(
     if json:
         curves = []
         for one in series:
-            points = read_points(database, one.id, max_points=10_000_000)
-            curves.append(
-                {
-                    "name": one.name,
-                    "robot": one.robot_digest,
-                    "step": points.step,
-                    "iteration": points.iteration,
-                    "wall_s": points.wall_s,
-                    "value": points.value,
-                }
-            )
+            points = read_points(database, one.id, max_points=10_000_000).every_point()
+            columns = ("step", "iteration", "wall_s", "value")
+            of_points = {name: [getattr(each, name) for each in points] for name in columns}
+            curves.append({"name": one.name, "robot": one.robot_digest, **of_points})
         print_json({"run": run, "metrics": curves})
         return
     print_table(

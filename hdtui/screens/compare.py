@@ -19,11 +19,11 @@ from hdtui.services.compare import (
     read_comparison,
     table,
 )
-from hdtui.services.curves import X_AXES, CurveReader, XAxis
+from hdtui.services.curves import X_AXES, CurveReader, XAxis, breaks_words
 from hdtui.services.metric_names import metric_label, metric_value
 from hdtui.services.smoothing import WEIGHTS
 from hdtui.widgets.chart import CURVE_ROLES, Chart, ChartSpec, Curve
-from hdtui.widgets.lines import Lines, Span, left_and_right, line_width, muted
+from hdtui.widgets.lines import Line, Lines, Span, left_and_right, line_width, muted
 from hdtui.widgets.rule import Pane
 from hdtui.widgets.shell_rows import Key
 from hdtui.widgets.table import Column, Table, TableRow
@@ -259,9 +259,16 @@ class CompareScreen(CockpitScreen):
     def _show_words(self) -> None:
         ids = " · ".join(" ".join(str(run.id) for run in group.runs) for group in self.groups)
         drawn = [group for group in self.groups if group.curves]
+        broken = [
+            f"{curve.run.id}: {breaks_words(curve.points)}"
+            for group in drawn
+            for curve in group.curves
+            if curve.points.extremes
+        ]
         counts = " and ".join(str(len(group.curves)) for group in drawn[:4])
         words = f"t interval; difference by Welch, n {counts}" if drawn else ""
-        left, right = (Span(f"   {ids}"),), (muted(f"    {words} "),)
+        left: Line = (Span(f"   {ids}"), Span("".join(f"   {each}" for each in broken), "bad"))
+        right = (muted(f"    {words} "),)
         self.words.show([left_and_right(left, right, self.words.size.width)])
 
     def action_group(self) -> None:

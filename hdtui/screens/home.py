@@ -142,7 +142,7 @@ class HomeScreen(RunActionsScreen):
             return
         pane = self.query_one("#home-chart-pane", Pane)
         for metric, curves in facts.curves.items():
-            drawn = [curve for curve in curves if curve.points.step]
+            drawn = [curve for curve in curves if curve.points.last_step >= 0]
             letters = ", ".join(
                 f"{curve.run.id} ({letter})" for letter, curve in zip("ab", drawn, strict=False)
             )

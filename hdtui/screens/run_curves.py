@@ -212,7 +212,7 @@ class CurvesTab(RunTab):
     def _show_values(self, metric: str) -> None:
         """Write the values of the metric under the cursor, also where others are drawn."""
         curves = self.answer.curves.curves.get(metric, ()) if self.answer else ()
-        drawn = [curve for curve in curves if curve.points.step]
+        drawn = [curve for curve in curves if curve.points.last_step >= 0]
         if self.as_band and len(drawn) > 1:
             title, lines = group_value_lines(metric, seed_groups(drawn), self.x_axis)
         else:
@@ -224,7 +224,7 @@ class CurvesTab(RunTab):
     def _draw_metric(self, chart: Chart, pane: Pane, metric: str) -> None:
         curves = self.answer.curves.curves.get(metric, ()) if self.answer else ()
         pane.set_rule(metric_label(metric))
-        drawn = [curve for curve in curves if curve.points.step]
+        drawn = [curve for curve in curves if curve.points.last_step >= 0]
         if not drawn:
             chart.show_sentence(self._empty_sentence())
             return
@@ -361,7 +361,7 @@ class CurvesTab(RunTab):
         if self.window is None or self.answer is None or self.metric is None:
             return
         curves = self.answer.curves.curves.get(self.metric, ())
-        ends = [path.x[-1] for path in (curve.path(self.x_axis) for curve in curves) if len(path)]
+        ends = [curve.path(self.x_axis).end for curve in curves if curve.points.last_step >= 0]
         if ends:
             span = self.window[1] - self.window[0]
             end = max(*ends, span)
@@ -398,8 +398,10 @@ class CurvesTab(RunTab):
         if self.answer is None or self.metric is None or "x" in self.log_scale.split():
             return None
         curves = self.answer.curves.curves.get(self.metric, ())
-        paths = [path for path in (curve.path(self.x_axis) for curve in curves) if len(path)]
+        paths = [curve.path(self.x_axis) for curve in curves if curve.points.last_step >= 0]
         if not paths:
             return None
-        end = max(path.x[-1] for path in paths)
-        return 0.0, max(end, self._planned_end([c for c in curves if c.points.step]) or 0.0)
+        end = max(path.end for path in paths)
+        return 0.0, max(
+            end, self._planned_end([c for c in curves if c.points.last_step >= 0]) or 0.0
+        )

@@ -1,13 +1,15 @@
 """The values under a chart, and the few robots beside it."""
 
+import math
 from collections.abc import Sequence
 
 from db.records import Run, RunKind
-from hdtui.formatting import UNKNOWN, shorten, steps
-from hdtui.services.curves import RunCurve, XAxis, seeds_as_band
+from hdtui.formatting import shorten, steps
+from hdtui.services.curves import RunCurve, XAxis, breaks_words, seeds_as_band
 from hdtui.services.metric_names import metric_label, metric_value
 from hdtui.services.run_details import CURVELESS, RobotsFacts
 from hdtui.services.run_list import config_key, config_without_seed
+from hdtui.services.smoothing import Path, value_at
 from hdtui.widgets.chart import CURVE_ROLES, Curve
 from hdtui.widgets.lines import BLANK, Line, Span, left_and_right
 
@@ -113,24 +115,25 @@ def value_lines(
 
     Where there are more curves than lines, the last line holds the letters and values of the rest.
     """
-    drawn = [curve for curve in curves if curve.points.step]
+    drawn = [curve for curve in curves if curve.points.last_step >= 0]
     if not drawn:
         return "Values", [BLANK, BLANK]
-    title = f"Values at {steps(drawn[0].points.step[-1])} {x_words('steps', drawn[0].run)}"
-    own = drawn[0].points.value[-1]
+    paths = [curve.path("steps") for curve in drawn]
+    title = f"Values at {steps(paths[0].end)} {x_words('steps', drawn[0].run)}"
     lines: list[Line] = []
-    for index, (letter, curve) in enumerate(zip(LETTERS, drawn, strict=False)):
+    rest = []
+    for index, (letter, curve, path) in enumerate(zip(LETTERS, drawn, paths, strict=False)):
         what = f"{curve.run.id} {_whose(curve.run.id, run_id, pinned)}"
-        value = curve.points.value[-1]
-        spans = _letter_value(letter, index, what, metric_value(metric, value))
+        shown = metric_value(metric, value_at(path, path.end))
+        spans = _letter_value(letter, index, what, shown)
         spans.append(Span(f"   {_best(metric, curve)}"))
+        broken = breaks_words(curve.points)
+        if broken:
+            spans.append(Span(f"   {broken}", "bad"))
         if index:
-            spans.append(Span(f"   {_difference(metric, own, value, letter)}"))
+            spans.append(Span(f"   {_difference(metric, paths[0], path, letter)}"))
         lines.append(tuple(spans))
-    rest = [
-        (letter, index, str(curve.run.id), metric_value(metric, curve.points.value[-1]))
-        for index, (letter, curve) in enumerate(zip(LETTERS, drawn, strict=False))
-    ]
+        rest.append((letter, index, str(curve.run.id), shown))
     return title, _at_most(lines, rest)
 
 
@@ -146,8 +149,8 @@ def group_value_lines(
     for index, (letter, group) in enumerate(zip(LETTERS, groups, strict=False)):
         path = seeds_as_band(group, x_axis)
         ids = " ".join(str(curve.run.id) for curve in group)
-        words = metric_value(metric, path.y[-1]) if len(path) else UNKNOWN
-        if len(group) > 1 and len(path):
+        words = metric_value(metric, value_at(path, path.end))
+        if len(group) > 1 and len(path) and path.x[-1] == path.end:
             words += f" ± {metric_value(metric, path.high[-1] - path.y[-1])}"
         many = f"{len(group)} seeds: {ids}" if len(group) > 1 else f"one run: {ids}"
         name = shorten(config_without_seed(group[0].run), 24)
@@ -181,6 +184,8 @@ def _whose(run_id: int, own: int, pinned: int | None) -> str:
 
 def _best(metric: str, curve: RunCurve) -> str:
     points = curve.points
+    if not points.step:
+        return ""
     lowest = "loss" in metric or metric in {"falls", "approximate_kl"}
     values = points.low if lowest else points.high
     place = min(range(len(values)), key=lambda i: values[i] if lowest else -values[i])
@@ -188,12 +193,17 @@ def _best(metric: str, curve: RunCurve) -> str:
     return f"{word} {metric_value(metric, values[place])} at {steps(points.step[place])}"
 
 
-def _difference(metric: str, own: float, other: float, letter: str) -> str:
-    """How the first curve stands to another one, in words."""
-    gap = own - other
-    share = f" ({gap / abs(other):+.0%})".replace("%", " %") if other else ""
+def _difference(metric: str, own: Path, other: Path, letter: str) -> str:
+    """How the first curve stands to another one, in words, as far as both have come."""
+    at = min(own.end, other.end)
+    first, second = value_at(own, at), value_at(other, at)
+    if first is None or second is None or not math.isfinite(first - second):
+        return ""
+    gap = first - second
+    share = f" ({gap / abs(second):+.0%})".replace("%", " %") if second else ""
+    where = "" if own.end == other.end else f" at {steps(at)}"
     word = "above" if gap >= 0 else "below"
-    return f"a is {metric_value(metric, abs(gap))} {word} {letter}{share}"
+    return f"a is {metric_value(metric, abs(gap))} {word} {letter}{share}{where}"
 
 
 def robot_lines(facts: RobotsFacts, width: int) -> list[Line]:

@@ -18,7 +18,7 @@ from hdtui.screens.run_robots_parts import (
 )
 from hdtui.screens.run_tab import RunTab
 from hdtui.services.run_details import RobotReturn, RobotsFacts, read_robot_returns
-from hdtui.services.smoothing import Path
+from hdtui.services.smoothing import Break, Path
 from hdtui.widgets.chart import CURVE_ROLES, Chart, ChartSpec, Curve
 from hdtui.widgets.rule import Pane
 from hdtui.widgets.shell_rows import Key
@@ -183,4 +183,5 @@ def _path(robot: RobotReturn) -> Path:
     points = robot.points
     if points is None:
         return Path((), (), (), ())
-    return Path(tuple(map(float, points.step)), points.value, points.low, points.high)
+    breaks = tuple(Break(float(each.step), each.value) for each in points.extremes)
+    return Path(tuple(map(float, points.step)), points.value, points.low, points.high, breaks)

@@ -1,5 +1,6 @@
 """Columns and rows of the tab Robots: of a run that learns, and of an evaluation."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -71,10 +72,10 @@ def _policy_cells(robot: RobotReturn, policy: str) -> list[Line]:
 
 
 def _learning_cells(robot: RobotReturn, robots: Sequence[RobotReturn]) -> list[Line]:
-    value = robot.episode_return or 0.0
-    top = max((each.episode_return or 0.0 for each in robots), default=0.0)
+    value = _height(robot)
+    top = max(map(_height, robots), default=0.0)
     bar = block_bar(max(0.0, value) / top, BAR_WIDTH) if top > 0 else ""
-    curve = robot.points.value if robot.points is not None else ()
+    curve = [each.value for each in robot.points.every_point()] if robot.points else []
     return [
         number(episode_return(robot.episode_return)),
         (Span(bar, "accent"),),
@@ -83,6 +84,12 @@ def _learning_cells(robot: RobotReturn, robots: Sequence[RobotReturn]) -> list[L
         number(measure(robot.speed)),
         (Span(sparkline(curve, 10), "muted"),),
     ]
+
+
+def _height(robot: RobotReturn) -> float:
+    """What the bar of a robot stands for: none where its return is unknown or not finite."""
+    value = robot.episode_return
+    return value if value is not None and math.isfinite(value) else 0.0
 
 
 def means_words(facts: RobotsFacts) -> str:

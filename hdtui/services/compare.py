@@ -104,7 +104,7 @@ def read_comparison(
 
 def grouped(facts: CompareFacts, by: str) -> list[Group]:
     """The runs in groups, lettered in the order of their first marks."""
-    curves = {curve.run.id: curve for curve in facts.curves if curve.points.step}
+    curves = {curve.run.id: curve for curve in facts.curves if curve.points.last_step >= 0}
     groups: dict[str, list[Run]] = {}
     for run in facts.runs:
         groups.setdefault(_key(run, by), []).append(run)

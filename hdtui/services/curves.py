@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Literal
 
 from db.queries.metrics import list_series, read_points
 from db.queries.runs import list_runs
-from db.records import Points, Run, Series
+from db.records import Point, Points, Run, Series
+from hdtui.formatting import measure, steps
 from hdtui.services.metric_names import metric_order
-from hdtui.services.smoothing import Path, mean_and_interval
+from hdtui.services.smoothing import Break, Path, mean_and_interval
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -33,7 +34,13 @@ class RunCurve:
             "wall time": points.wall_s,
             "iteration": points.iteration,
         }[x_axis]
-        return Path(tuple(map(float, x)), points.value, points.low, points.high)
+        breaks = tuple(Break(_place(each, x_axis), each.value) for each in points.extremes)
+        return Path(tuple(map(float, x)), points.value, points.low, points.high, breaks)
+
+
+def _place(point: Point, x_axis: XAxis) -> float:
+    places = {"steps": point.step, "wall time": point.wall_s, "iteration": point.iteration}
+    return float(places[x_axis])
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,7 @@ class CurveReader:
             points = read_points(database, series.id, max_points=MAX_POINTS)
         else:
             points = kept[1]
-            last = points.step[-1] if points.step else -1
+            last = points.last_step
             if series.last_step is not None and series.last_step > last:
                 fresh = read_points(database, series.id, after_step=last, max_points=MAX_POINTS)
                 points = joined(points, fresh)
@@ -117,7 +124,16 @@ def joined(first: Points, second: Points) -> Points:
         first.value + second.value,
         first.low + second.low,
         first.high + second.high,
+        (first.extremes + second.extremes)[-MAX_POINTS:],
     )
+
+
+def breaks_words(points: Points) -> str:
+    """The points that have no height, in words: NaN at 96k and 2 more; empty where all have one."""
+    if not points.extremes:
+        return ""
+    first, more = points.extremes[0], len(points.extremes) - 1
+    return f"{measure(first.value)} at {steps(first.step)}{f' and {more} more' if more else ''}"
 
 
 def seeds_as_band(curves: Sequence[RunCurve], x_axis: XAxis) -> Path:

@@ -13,6 +13,7 @@ from db.records import EpisodeSummary, Run, RunKind, Series
 from engine.errors import UsageError
 from hdtui.formatting import duration, size, with_interval
 from hdtui.services.comparison import Returns, compare
+from hdtui.services.curves import breaks_words
 from hdtui.services.known_robots import Ancestry
 from hdtui.services.metric_names import metric_label, metric_order
 from hdtui.services.run_list import flat_config
@@ -60,7 +61,7 @@ def run_report(database: "Database", run_id: int) -> Report:
         _facts(run),
         _lineage(database, run),
         _returns(database, run),
-        _curves(curves),
+        _curves(database, curves),
         _robots(database, run),
         _settings(run),
         _files(database, run),
@@ -138,8 +139,13 @@ def _intervals(returns: Returns) -> list[str | None]:
     ]
 
 
-def _curves(curves: Sequence[Series]) -> str:
-    shown = [f"![{metric_label(each.name)}]({_file_name(each)})" for each in curves]
+def _curves(database: "Database", curves: Sequence[Series]) -> str:
+    shown = []
+    for each in curves:
+        shown.append(f"![{metric_label(each.name)}]({_file_name(each)})")
+        broken = breaks_words(read_points(database, each.id, max_points=_MAX_POINTS))
+        if broken:
+            shown.append(f"{metric_label(each.name)} has points without a height: {broken}.")
     return "## Curves\n\n" + "\n\n".join(shown) + "\n" if shown else ""
 
 
@@ -183,7 +189,8 @@ def _plot(database: "Database", run: Run, series: Series) -> str:
 
 def _line(database: "Database", series: Series, name: str) -> Line:
     points = read_points(database, series.id, max_points=_MAX_POINTS)
-    return Line(name, points.step, points.value, points.low, points.high)
+    breaks = [(float(each.step), each.value) for each in points.extremes]
+    return Line(name, points.step, points.value, points.low, points.high, breaks)
 
 
 def _step_label(run: Run) -> str:

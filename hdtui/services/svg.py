@@ -24,6 +24,8 @@ class Line:
     y: Sequence[float]
     low: Sequence[float]
     high: Sequence[float]
+    breaks: Sequence[tuple[float, float]] = ()
+    """Places and values of points that are not finite, or too large to be drawn."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def line_plot(title: str, x_label: str, lines: Sequence[Line], *, log_y: bool = 
     """The curves in one plot; an empty frame where there is nothing finite to draw."""
     values = [v for line in lines for v in (*line.low, *line.high) if math.isfinite(v)]
     values = [value for value in values if value >= _SMALLEST or not log_y]
-    places = [v for line in lines for v in line.x]
+    places = [v for line in lines for v in (*line.x, *(x for x, _ in line.breaks))]
     x_axis = _scale(places, _LEFT, _WIDTH - _RIGHT)
     y_axis = _scale(values, _HEIGHT - _BOTTOM, _TOP, log_y)
     parts = [
@@ -76,6 +78,7 @@ def line_plot(title: str, x_label: str, lines: Sequence[Line], *, log_y: bool = 
     ]
     for place, line in enumerate(lines):
         parts += _curve(line, x_axis, y_axis, _COLOURS[place % len(_COLOURS)])
+        parts += _breaks(line, x_axis, _COLOURS[place % len(_COLOURS)])
     if len(lines) > 1:
         parts += _legend(lines)
     return "\n".join([*parts, "</svg>"]) + "\n"
@@ -122,6 +125,19 @@ def _curve(line: Line, x_axis: _Scale, y_axis: _Scale, colour: str) -> list[str]
         x, y, _, _ = points[0]
         drawn.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>')
     return drawn
+
+
+def _breaks(line: Line, x_axis: _Scale, colour: str) -> list[str]:
+    """A cross on the upper edge (the lower for minus infinity), its value as its title."""
+    parts = []
+    for place, value in line.breaks:
+        x, y = x_axis.place(place), _HEIGHT - _BOTTOM - 4 if value < 0 else _TOP + 4
+        cross = f"M{x - 4:.1f} {y - 4:.1f}l8 8M{x + 4:.1f} {y - 4:.1f}l-8 8"
+        parts.append(
+            f'<path d="{cross}" fill="none" stroke="{colour}" stroke-width="2">'
+            f"<title>{value} at {place:g}</title></path>"
+        )
+    return parts
 
 
 def _legend(lines: Sequence[Line]) -> list[str]:

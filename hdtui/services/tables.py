@@ -186,7 +186,7 @@ def robots_table(database: "Database", set_name: str | None) -> DataTable:
 
 
 def metrics_table(database: "Database", run_id: int, names: Sequence[str]) -> DataTable:
-    """Every point of a run's curves, those of robots under their digest.
+    """Every point of a run's curves, finite or not, those of robots under their digest.
 
     Raises:
         RunError: There is no such run.
@@ -196,10 +196,9 @@ def metrics_table(database: "Database", run_id: int, names: Sequence[str]) -> Da
     for series in list_series(database, run_id):
         if not names or series.name in names:
             points = read_points(database, series.id, max_points=_ALL_POINTS)
-            columns = (points.step, points.iteration, points.wall_s, points.value)
             rows += [
-                (run_id, series.name, series.robot_digest, *point)
-                for point in zip(*columns, strict=True)
+                (run_id, series.name, series.robot_digest, *vars(point).values())
+                for point in points.every_point()
             ]
     headings = ("run", "metric", "robot_digest", "step", "iteration", "wall_s", "value")
     return DataTable(headings, tuple(rows))

@@ -5,6 +5,7 @@ masked CRC-32C) around ``tensorflow.Event`` messages. Writing it takes less than
 writer, of which all light ones load torch.
 """
 
+import math
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ FILE_NAME = "events.out.tfevents.{seconds:010d}.hdtui"
 _VERSION = b"brain.Event:2"
 _MASK = 0xA282EAD8
 _POLYNOMIAL = 0x82F63B78
+_LARGEST_FLOAT = struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
 _VARINT, _DOUBLE, _BYTES, _FLOAT = 0, 1, 2, 5
 
 
@@ -88,6 +90,8 @@ def _double(field: int, value: float) -> bytes:
 
 
 def _float(field: int, value: float) -> bytes:
+    if abs(value) > _LARGEST_FLOAT:  # beyond 32 bits: infinite, as a cast makes it
+        value = math.copysign(math.inf, value)
     return _key(field, _FLOAT) + struct.pack("<f", value)
 
 

@@ -1,6 +1,7 @@
 """Bars and sparklines as text."""
 
 import itertools
+import math
 from collections.abc import Sequence
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -24,15 +25,23 @@ def block_bar(share: float, width: int) -> str:
 
 
 def sparkline(values: Sequence[float], width: int) -> str:
-    """The last ``values`` in ``width`` cells, the mean per cell, on their own scale."""
+    """The last ``values`` in ``width`` cells, the mean per cell, on their own scale.
+
+    A cell with a value that is not finite has no height: ×.
+    """
     if not values or width <= 0:
         return ""
     cells = _means(values, min(width, len(values)))
-    low, high = min(cells), max(cells)
+    known = [cell for cell in cells if math.isfinite(cell)]
+    low, high = min(known, default=0.0), max(known, default=0.0)
     spread = high - low
-    if spread <= 0:
-        return _SPARKS[0] * len(cells)
-    return "".join(_SPARKS[min(7, int((cell - low) / spread * 8))] for cell in cells)
+
+    def spark(cell: float) -> str:
+        if not math.isfinite(cell):
+            return "×"
+        return _SPARKS[min(7, int((cell - low) / spread * 8))] if spread > 0 else _SPARKS[0]
+
+    return "".join(map(spark, cells))
 
 
 def _means(values: Sequence[float], num_cells: int) -> list[float]:

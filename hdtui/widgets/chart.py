@@ -37,6 +37,8 @@ CURVE_ROLES = ("accent", "warn", "odd", "good", "bad", "text")
 _ROLES = {code: role for role, code in CODES.items()}
 _ANSI = re.compile(r"\x1b\[([\d;]*)m")
 _MIN_SIZE = (16, 5)
+BREAK_MARK = "×"
+"""Stands where a curve is not a number, in charts and sparklines."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def draw_chart(spec: ChartSpec, width: int, height: int) -> Drawn:
     if width < _MIN_SIZE[0] or height < _MIN_SIZE[1]:
         return Drawn((), spec.y_limits)
     curves = [_prepared(curve, spec) for curve in spec.curves]
-    drawn = [(curve, raw, line) for curve, raw, line in curves if len(raw)]
+    drawn = [(curve, raw, line) for curve, raw, line in curves if len(raw) or raw.breaks]
     if not drawn:
         return Drawn((), spec.y_limits)
     x_low, x_high = _x_limits([raw for _, raw, _ in drawn], spec)
@@ -101,6 +103,8 @@ def draw_chart(spec: ChartSpec, width: int, height: int) -> Drawn:
         (y_low, y_high),
         label_width + 1,
     )
+    breaks = [each for _, raw, _ in drawn for each in raw.breaks]
+    lines = _with_breaks(lines, breaks, (x_low, x_high), label_width + 1)
     return Drawn(tuple(lines), (y_low, y_high))
 
 
@@ -130,8 +134,8 @@ def _log_x(path: Path) -> Path:
 def _x_limits(paths: Sequence[Path], spec: ChartSpec) -> tuple[float, float]:
     if spec.x_window is not None:
         return spec.x_window
-    low = min(path.x[0] for path in paths)
-    high = max(path.x[-1] for path in paths)
+    low = min(x for path in paths for x in (*path.x[:1], *(each.x for each in path.breaks[:1])))
+    high = max(path.end for path in paths)
     if spec.log_x:
         return low, max(high, low + 0.1)
     if spec.x_end is not None:
@@ -143,8 +147,8 @@ def _y_limits(paths: Sequence[Path], spec: ChartSpec, height: int) -> tuple[floa
     """Limits of y on readable steps; never narrower than those of the last picture."""
     lows = [value for path in paths for value in path.low]
     highs = [value for path in paths for value in path.high]
-    low, high = min(lows), max(highs)
-    if spec.clip_outliers:
+    low, high = min(lows, default=0.0), max(highs, default=1.0)
+    if spec.clip_outliers and lows:
         low, high = percentile_limits([*lows, *highs], 0.01, 0.99)
     if spec.y_limits is not None:
         low, high = min(low, spec.y_limits[0]), max(high, spec.y_limits[1])
@@ -261,6 +265,26 @@ def _with_letters(
         lines[row] = _replaced(
             lines[row], column, Span(curve.letter, curve.letter_role or f"{curve.role} bold")
         )
+    return lines
+
+
+def _with_breaks(
+    lines: list[Line],
+    breaks: Sequence[Break],
+    x_limits: tuple[float, float],
+    left: int,
+) -> list[Line]:
+    """Mark where curves have no height: × for NaN and ↑ on the first row, ↓ on the last."""
+    rows = len(lines) - 2
+    columns = sum(len(span.text) for span in lines[0]) - left if lines else 0
+    low, high = x_limits
+    for each in breaks:
+        if rows < 1 or not low <= each.x <= high:
+            continue
+        column = left + min(columns - 1, round((each.x - low) / (high - low) * (columns - 1)))
+        row = rows - 1 if each.value < 0 else 0
+        mark = BREAK_MARK if math.isnan(each.value) else "↑" if each.value > 0 else "↓"
+        lines[row] = _replaced(lines[row], column, Span(mark, "bad bold"))
     return lines
 
 

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+import math
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +22,9 @@ from engine.errors import UsageError
 from engine.morphology.generation import generate
 from engine.workers.library import make_set
 from engine.workers.workspace import Workspace
+from hdtui.cli.output import document
 from hdtui.services.report import curves_plot, run_report
+from hdtui.services.run_events import run_scalars
 from hdtui.services.svg import Line, line_plot
 from hdtui.services.tables import (
     DataTable,
@@ -67,6 +71,53 @@ def test_every_point_of_a_curve_is_in_its_table(database: Database) -> None:
     assert [(row["step"], row["value"]) for row in table.records()] == [(1, 1), (2, 4), (3, 9)]
     assert metrics_table(database, 1, ["loss"]).rows == ()
     assert [row["kind"] for row in runs_table(database, []).records()] == [RunKind.TEACHER]
+
+
+ODD = {1: math.nan, 2: math.inf, 3: -math.inf, 4: 1e39, 5: 1.7e308, 6: 2.5}
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Database:
+    """A run whose loss was not finite, and too large for 32 and for 64 bits' sums."""
+    database = Database.open(tmp_path / "odd")
+    run = queue_run(database, NewRun(RunKind.TEACHER, "t", {"seed": 1}, 1))
+    points = [NewPoint("loss", "", step, step, step / 2, value) for step, value in ODD.items()]
+    broken = [replace(each, robot_digest="d" * 64, value=math.nan) for each in points]
+    with database.write() as session:
+        append_points(session, run.id, [*points, *broken])
+    return database
+
+
+def test_no_export_loses_a_point_that_is_not_finite(odd: Database) -> None:
+    table = metrics_table(odd, 1, ["loss"])
+    own = [row for row in table.records() if row["robot_digest"] is None]
+    assert repr([row["value"] for row in own]) == repr(list(ODD.values()))
+    assert len(table.rows) == 12
+    rows = list(csv.DictReader(io.StringIO(as_csv(table))))
+    assert repr([float(row["value"]) for row in rows[:6]]) == repr(list(ODD.values()))
+    text = json.dumps(document({"rows": table.records()}), allow_nan=False)
+    values = [row["value"] for row in json.loads(text)["rows"]][:6]
+    assert values == ["NaN", "Infinity", "-Infinity", 1e39, 1.7e308, 2.5]
+    assert as_markdown(table).count(" nan |") == 7
+
+
+def test_tensorboard_gets_every_point_and_infinity_for_what_has_no_32_bits(odd: Database) -> None:
+    _, scalars = run_scalars(odd, 1, metrics_table(odd, 1, ["loss"]))
+    file = io.BytesIO()
+    assert write_events(file, scalars, 0.0) == 12
+    values = [struct.unpack("<f", record[-4:])[0] for record in _records(file.getvalue())[1:7]]
+    assert repr(values) == "[nan, inf, -inf, inf, inf, 2.5]"
+
+
+def test_a_report_and_its_plots_tell_points_that_are_not_finite(odd: Database) -> None:
+    report = run_report(odd, 1)
+    assert "loss has points without a height: NaN at 1 and 3 more." in report.text
+    (plot,) = report.plots.values()
+    parts = ElementTree.fromstring(plot).iter()  # noqa: S314 -- ours
+    titles = [each.text for each in parts if each.tag.endswith("title")]
+    assert titles == ["nan at 1", "inf at 2", "-inf at 3", "1.7e+308 at 5"]
+    nothing = Line("a", (), (), (), (), ((1.0, math.nan), (5.0, -math.inf)))
+    assert line_plot("t", "x", [nothing]).count("<title>") == 2
 
 
 def test_a_report_shows_every_curve_and_takes_no_name_for_markup(database: Database) -> None:

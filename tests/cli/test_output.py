@@ -32,7 +32,7 @@ def test_records_become_plain_json() -> None:
             "when": "2026-01-02T00:00:00+00:00",
             "where": "/a",
             "colour": "red",
-            "numbers": [1.5, None],
+            "numbers": [1.5, "NaN"],
         },
         "2": ["red"],
     }

@@ -51,6 +51,34 @@ def test_the_interval_of_three_seeds_is_that_of_the_t_distribution() -> None:
     assert band.high[0] - band.y[0] == pytest.approx(4.30265 / math.sqrt(3), rel=1e-5)
 
 
+def test_points_that_are_not_finite_are_marks_at_their_places() -> None:
+    breaks = (Break(25.0, math.nan), Break(50.0, math.inf), Break(75.0, -math.inf))
+    path = Path((0.0, 100.0), (1.0, 2.0), (1.0, 2.0), (1.0, 2.0), breaks)
+    for spec in (ChartSpec((Curve("a", path),)), ChartSpec((Curve("a", path),), log_y=True)):
+        rows = ["".join(span.text for span in line) for line in draw_chart(spec, 60, 14).lines]
+        assert rows[0].index("×") < rows[0].index("↑")
+        assert "↓" in rows[-3]
+    alone = ChartSpec((Curve("a", Path((), (), (), (), breaks)),))
+    assert any("×" in span.text for line in draw_chart(alone, 60, 14).lines for span in line)
+    assert draw_chart(alone, 60, 14) == draw_chart(alone, 60, 14)
+
+
+def test_a_band_is_broken_where_one_seed_is_not_finite() -> None:
+    whole = Path((1.0, 2.0, 3.0), (1.0, 2.0, 3.0), (1.0, 2.0, 3.0), (1.0, 2.0, 3.0))
+    broken = Path((1.0, 3.0), (3.0, 5.0), (3.0, 5.0), (3.0, 5.0), (Break(2.0, math.nan),))
+    band = mean_and_interval([whole, broken])
+    assert (band.x, band.y) == ((1.0, 3.0), (2.0, 4.0))
+    assert [each.x for each in band.breaks] == [2.0]
+    # Where a curve has not begun there is no mean over both.
+    late = Path((2.0, 3.0), (3.0, 5.0), (3.0, 5.0), (3.0, 5.0))
+    assert mean_and_interval([whole, late]).x == (2.0, 3.0)
+
+
+def test_a_sparkline_marks_what_is_not_finite() -> None:
+    assert sparkline([1.0, math.nan, 2.0, math.inf], 4) == "▁×█×"
+    assert sparkline([math.nan], 4) == "×"
+
+
 def test_a_value_between_two_points_is_the_last_measured_one_and_none_before_the_first() -> None:
     path = Path((10.0, 20.0), (1.0, 2.0), (1.0, 2.0), (1.0, 2.0), (Break(15.0, math.nan),))
     assert [value_at(path, x) for x in (9.9, 10.0, 14.9, 20.0, 99.0)] == [None, 1.0, 1.0, 2.0, 2.0]

@@ -20,7 +20,8 @@ from hdtui import formatting
         (1_200_000, "1.2M"),
         (999_700, "1.0M"),
         (19_900_000, "19.9M"),
-        (float("nan"), "·"),
+        (float("nan"), "NaN"),
+        (1e39, "1.0e39"),
     ],
 )
 def test_steps_are_exact_below_ten_thousand(value: float | None, shown: str) -> None:
