@@ -71,17 +71,20 @@ def writable(path: Path) -> bool:
     return os.access(path.parent, os.W_OK | os.X_OK) and os.access(path, os.W_OK)
 
 
-def make_folder(folder: Path) -> None:
-    """The folder and those above it; DatabaseError where that cannot be."""
+def make_private_folder(folder: Path) -> None:
+    """The folder, for its owner alone, and those above it; DatabaseError where that cannot be.
+
+    One that is there stays as open as its owner made it: that is how a group shares a workspace.
+    """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise DatabaseError(f"Cannot create {folder}: {error.strerror}.") from error
 
 
 def make_file(path: Path) -> None:
     """An empty file where there is none: connections themselves never make one."""
-    make_folder(path.parent)
+    make_private_folder(path.parent)
     try:
         if not path.exists():
             path.touch()

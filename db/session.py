@@ -15,10 +15,16 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
+from db import binding
 from db.address import Address, database_address
 from db.connections import BUSY_TIMEOUT_S, LOG_PARTS, connect, database_files
 from db.copies import copy_sqlite, restore_sqlite
-from db.filesystem import holds_anything, make_file, make_folder, writable
+from db.filesystem import (
+    holds_anything,
+    make_file,
+    make_private_folder,
+    writable,
+)
 from db.migrations import SCHEMA
 from engine.errors import DatabaseAwayError, DatabaseError
 
@@ -64,6 +70,8 @@ class Database:
         self.upgrade: Upgrade | None = None
         self.memory: dict[str, Any] = {}
         """What queries keep between calls; each of them looks whether it still holds."""
+        self.identity = ""
+        """The database's own name, which folders of its runs carry."""
         self._address = address
         self._location = address.shown
         self._engine = connect(
@@ -93,7 +101,7 @@ class Database:
         address = database_address(home)
         file = address.file
         if create and not readonly:
-            make_folder(home)  # runs and logs lie there, wherever the database is
+            make_private_folder(home)  # runs and logs lie there, wherever the database is
         if file is not None and (readonly or not create):
             if not holds_anything(file):
                 raise DatabaseAwayError(
@@ -108,6 +116,7 @@ class Database:
         database = cls(home, address, readonly=readonly, checkpointing=checkpointing, wait_s=wait_s)
         try:
             database._check_schema()
+            database._bind()
         except BaseException:
             database.close()
             raise
@@ -197,7 +206,7 @@ class Database:
         file = database_address(home).file
         if file is None:
             raise DatabaseError("Restore a PostgreSQL database with pg_restore.")
-        make_folder(file.parent)
+        make_private_folder(file.parent)
         return restore_sqlite(copy, file, last_run=last_run)
 
     def close(self) -> None:
@@ -243,6 +252,20 @@ class Database:
             )
         with _upgrade_lock(self.file), self._named_errors("write"):
             self._upgrade()
+
+    def _bind(self) -> None:
+        """See that folder and database belong together, and that both know it from now on."""
+        home, write = self.home, not self.readonly
+        with self.read() as session:
+            if self.file is None or self.file.parent != home:
+                binding.check(binding.remembered(session), home)
+            write = write and home.is_dir() and binding.needs_binding(session, home)
+        if write:
+            with self.write() as session:
+                binding.bind(session, home)
+        with self.read() as session:
+            known = binding.remembered(session)
+        self.identity = known.database if known else ""
 
     def _upgrade(self) -> None:
         # Alembic takes 0.1 s to load and most starts have nothing to upgrade.

@@ -81,5 +81,9 @@ class StaleAttemptError(HdtuiError):
     """A write by an attempt that no longer owns its run; the worker must leave."""
 
 
+class WorkspaceMovedError(WorkspaceError):
+    """A workspace that is no longer where it was when work in it began."""
+
+
 class StopRequestedError(HdtuiError):
     """Raised inside a stage after it has saved its checkpoint because a stop was asked for."""

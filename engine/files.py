@@ -1,5 +1,6 @@
 """Files that are complete or absent: write, fsync, rename, fsync the folder."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import BinaryIO
 from engine.errors import UsageError
 
 CHUNK_BYTES = 1 << 20
+_NEVER_MADE: set[Path] = set()
 
 
 def whole_path(path: Path, what: str) -> Path:
@@ -29,7 +31,7 @@ def whole_path(path: Path, what: str) -> Path:
 @contextmanager
 def complete_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write; it appears at ``path`` when the block ends, and not at all if it fails."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with partial.open("wb") as file:
@@ -40,6 +42,19 @@ def complete_file(path: Path) -> Iterator[BinaryIO]:
     finally:
         partial.unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def never_make(folder: Path) -> None:
+    """Where this folder is gone, as its owner moved it, nothing is written below its name."""
+    _NEVER_MADE.add(folder.absolute())
+
+
+def make_folder(folder: Path) -> None:
+    """The folder and those above it."""
+    for kept in _NEVER_MADE:
+        if folder.absolute().is_relative_to(kept) and not kept.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "the folder is gone", str(kept))
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def remove_partial_files(folder: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from db.machine import boot_id, uptime_s
 from db.models import AttemptRow, CheckpointRow, EpisodeRow, RunInputRow, RunRow
 from db.queries.clock import now
 from db.queries.metrics import delete_points_after
@@ -22,11 +23,15 @@ from engine.errors import StaleAttemptError
 
 @dataclass(frozen=True)
 class Process:
-    """The process behind an attempt, as the operating system names it."""
+    """The process behind an attempt, as the operating system names it.
+
+    ``started_at`` is for readers of version 0.1 that are still at work; ``ticks`` is what counts.
+    """
 
     pid: int
     started_at: float
     boot_id: str
+    ticks: int | None = None
 
 
 def change_state(
@@ -51,15 +56,18 @@ def change_state(
 
 
 def claim(session: Session, run_id: int, token: str, host: str) -> int | None:
-    """Give a queued run its next attempt, which alone may write from now on; None if not queued.
+    """Give a queued run its next attempt on this machine; None if it is not queued.
+
+    The attempt alone may write from now on.
 
     Curves are taken back to the checkpoint the attempt goes on from, in the same transaction.
     """
     fresh: dict[str, Any] = dict.fromkeys(
-        ("pid", "pid_started_at", "boot_id", "reason", "blocked_by", "exit_code", "ended_at")
+        ("pid", "pid_started_at", "pid_ticks", "reason", "blocked_by", "exit_code", "ended_at")
     )
     fresh |= dict.fromkeys(("rate", "result", "result_text", "result_kind", "stop_requested_at"))
-    fresh |= {"kill_requested_at": None, "reported_at": None, "report_gap_s": None}
+    fresh |= dict.fromkeys(("kill_requested_at", "reported_at", "report_gap_s"))
+    fresh |= dict.fromkeys(("stop_requested_uptime_s", "reported_uptime_s"))
     moved = change_state(
         session,
         run_id,
@@ -68,7 +76,9 @@ def claim(session: Session, run_id: int, token: str, host: str) -> int | None:
         attempt=None,
         token=token,
         host=host,
+        boot_id=boot_id(),
         started_at=now(),
+        started_uptime_s=uptime_s(),
         **fresh,
     )
     if not moved:
@@ -112,7 +122,9 @@ def record_process(session: Session, run_id: int, token: str, process: Process) 
         "boot_id": process.boot_id,
     }
     result = session.execute(
-        update(RunRow).where(RunRow.id == run_id, RunRow.token == token).values(**facts)
+        update(RunRow)
+        .where(RunRow.id == run_id, RunRow.token == token)
+        .values(**facts, pid_ticks=process.ticks)
     )
     session.execute(
         update(AttemptRow)
@@ -136,16 +148,31 @@ def begin(
     )
 
 
-def confirm(session: Session, run_id: int, token: str, **facts: Any) -> None:
-    """Hold the run's row for this transaction; StaleAttemptError unless the token may write."""
-    result = session.execute(
+def confirm(session: Session, run_id: int, token: str, **facts: Any) -> bool:
+    """Hold the run's row for this transaction; True where the run is asked to stop.
+
+    StaleAttemptError unless the token may write.
+    """
+    state = session.scalar(
         update(RunRow)
         .where(RunRow.id == run_id, RunRow.token == token)
-        .values(reported_at=now(), **facts)
+        .values(reported_at=now(), reported_uptime_s=uptime_s(), **facts)
+        .returning(RunRow.state)
         .execution_options(synchronize_session=False)
     )
-    if not result.rowcount:  # type: ignore[attr-defined]
+    return _asked_to_stop(run_id, state)
+
+
+def is_asked_to_stop(session: Session, run_id: int, token: str) -> bool:
+    """As ``confirm``, without a sign of life: somebody wants the run to save and leave."""
+    query = select(RunRow.state).where(RunRow.id == run_id, RunRow.token == token)
+    return _asked_to_stop(run_id, session.scalar(query))
+
+
+def _asked_to_stop(run_id: int, state: str | None) -> bool:
+    if state is None:
         raise StaleAttemptError(f"Another attempt owns run {run_id} now; this one leaves.")
+    return state == RunState.STOPPING
 
 
 def end(
@@ -199,7 +226,7 @@ def block(session: Session, blocked: Mapping[int, int]) -> None:
 
 
 def requeue(
-    session: Session, run_id: int, allowed: Collection[RunState], boot_id: str, host: str
+    session: Session, run_id: int, allowed: Collection[RunState], boot: str, host: str
 ) -> bool:
     """Queue an ended run again, on ``host``, and with it everything that stopped for its sake."""
     moved = change_state(
@@ -207,7 +234,7 @@ def requeue(
         run_id,
         RunState.QUEUED,
         allowed,
-        queued_boot_id=boot_id,
+        queued_boot_id=boot,
         host=host,
         reason=None,
         blocked_by=None,
@@ -222,7 +249,7 @@ def requeue(
                 row.state, row.blocked_by = str(RunState.QUEUED), None
                 row.reason, row.ended_at = None, None
             if row.state == RunState.QUEUED:
-                row.queued_boot_id = boot_id
+                row.queued_boot_id, row.host = boot, host
     return moved
 
 
@@ -232,10 +259,10 @@ def _ended_how(state: str) -> str:
     )
 
 
-def stamp(session: Session, run_ids: Collection[int], boot_id: str) -> None:
+def stamp(session: Session, run_ids: Collection[int], boot: str) -> None:
     """Say in which boot of the machine runs were queued; after another they wait for a word."""
     session.execute(
         update(RunRow)
         .where(RunRow.id.in_(run_ids), RunRow.queued_boot_id.is_(None))
-        .values(queued_boot_id=boot_id)
+        .values(queued_boot_id=boot)
     )

@@ -1,23 +1,28 @@
 """What people ask of runs: queue, stop, kill, resume, delete; refused with one sentence."""
 
 import shutil
-from collections.abc import Iterable
+import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from db.machine import boot_id, host_name, uptime_s
 from db.queries import attempts, runs
 from db.queries.artifacts import list_artifacts
+from db.queries.supervisors import forget_supervisors, signs_of_life
 from db.records import NewRun, Run, RunKind, RunState
 from db.session import Database
 from engine.distillation.integrity import damage
 from engine.errors import DatabaseError, RunError
 from engine.workers.library import check_filled_sets
-from engine.workers.liveness import ProcessIdentity, boot_id, host_name
+from engine.workers.liveness import kill_group, other_owner, signal_worker, worker_of
+from engine.workers.machines import SILENT_AFTER_S, Machines, is_here
 from engine.workers.run_policies import checkpoints_read, with_checkpoints
 from engine.workers.spawn import ensure_supervisor
-from engine.workers.states import sources
-from engine.workers.verdict import INTERRUPTED, verdict
+from engine.workers.states import end_as, sources
+from engine.workers.verdict import INTERRUPTED, STRANGER, Verdict, verdict
 from engine.workers.wording import printable
 from engine.workers.workspace import Workspace
 
@@ -32,6 +37,7 @@ __all__ = [
     "request_stop",
     "restore",
     "resume",
+    "write_off",
 ]
 
 
@@ -51,28 +57,40 @@ def queue(database: Database, new: NewRun) -> Run:
     return run
 
 
-def judge(run: Run) -> Run:
+def judge(database: Database, run: Run) -> Run:
     """The run as it really is: a record that says active although its process is gone is wrong.
 
     Only this machine's processes can be judged; another's runs come back as they are.
     """
-    if not run.state.active or run.host != host_name():
-        return run
-    if run.pid is None or run.pid_started_at is None or run.boot_id is None:
-        return run
-    if ProcessIdentity(run.pid, run.pid_started_at, run.boot_id).alive:
-        return run
-    found = INTERRUPTED if run.boot_id != boot_id() else verdict(run, None)
-    return replace(run, state=found.state, reason=found.reason)
+    return judge_all(database, [run])[0]
 
 
-def judge_all(records: Iterable[Run]) -> list[Run]:
+def judge_all(database: Database, records: Sequence[Run]) -> list[Run]:
     """All of them as they really are, in the same order."""
-    return [judge(run) for run in records]
+    machines = Machines.of(database, [run for run in records if run.state.active])
+    judged = []
+    for run in records:
+        found = _found_dead(database, run, machines) if run.state.active else None
+        judged.append(replace(run, state=found.state, reason=found.reason) if found else run)
+    return judged
+
+
+def _found_dead(database: Database, run: Run, machines: Machines) -> Verdict | None:
+    """What is to be written of a run whose process is gone; None where it lives, or may."""
+    if machines.restarted(run):
+        return INTERRUPTED
+    worker = worker_of(run, database.home)
+    if worker is None or worker.alive:
+        return None
+    return STRANGER if worker.process.alive else verdict(run, None)
 
 
 def request_stop(database: Database, run_id: int) -> Run:
-    """Ask a run to save and leave; one that only waits is stopped at once."""
+    """Ask a run to save and leave; one that only waits is stopped at once.
+
+    The request is in the database, where the worker and its supervisor read it; a worker that this
+    user may signal hears of it at once, whoever's the supervisor is.
+    """
     run = _settled(database, run_id)
     reason = "stopped before it started"
     with database.write() as session:
@@ -90,9 +108,12 @@ def request_stop(database: Database, run_id: int) -> Run:
             run_id,
             RunState.STOPPING,
             sources(RunState.STOPPING),
-            stop_requested_at=_now(),
+            **_request(run),
         ):
             raise RunError(f"Run {run_id} is {run.state}, nothing to stop.")
+    worker = worker_of(run, database.home) if run.state.active else None
+    if worker is not None:
+        signal_worker(worker)
     ensure_supervisor(database.home)
     return runs.get_run(database, run_id)
 
@@ -109,12 +130,23 @@ def request_kill(database: Database, run_id: int) -> Run:
             run_id,
             RunState.STOPPING,
             active,
-            stop_requested_at=run.stop_requested_at or _now(),
             kill_requested_at=_now(),
+            **({} if run.stop_requested_at else _request(run)),
         ):
             raise RunError(f"Run {run_id} is {run.state}, nothing to kill.")
+    worker = worker_of(run, database.home)
+    if worker is not None and other_owner(worker.pid) is None:
+        kill_group(worker)
     ensure_supervisor(database.home)
     return runs.get_run(database, run_id)
+
+
+def _request(run: Run) -> dict[str, Any]:
+    """When a stop was asked for, also by the uptime of the machine that the run works on."""
+    return {
+        "stop_requested_at": _now(),
+        "stop_requested_uptime_s": uptime_s() if is_here(run) else None,
+    }
 
 
 def resume(database: Database, run_id: int) -> Run:
@@ -153,7 +185,11 @@ def _harm(database: Database, run: Run) -> str | None:
     if run.kind is not RunKind.COLLECTION or not written:
         return None
     harm = damage(Workspace(database.home).resolve(written[-1].path), written[-1].sha256)
-    working = [reader for reader in runs.dependants(database, run.id) if judge(reader).state.active]
+    working = [
+        reader
+        for reader in judge_all(database, runs.dependants(database, run.id))
+        if reader.state.active
+    ]
     if harm is not None and working:
         reader = working[0]
         raise RunError(
@@ -165,17 +201,53 @@ def _harm(database: Database, run: Run) -> str | None:
 
 def release_queue(database: Database) -> list[Run]:
     """Let the queue go on that waits since the machine restarted; the runs that waited."""
-    held = [
-        run
-        for run in runs.list_runs(database, states=[RunState.QUEUED], newest_first=False)
-        if run.host == host_name() and run.queued_boot_id not in (None, boot_id())
-    ]
+    queued = runs.list_runs(database, states=[RunState.QUEUED], newest_first=False)
+    machines = Machines.of(database, queued)
+    held = [run for run in queued if machines.restarted(run)]
     with database.write() as session:
         for run in held:
             attempts.requeue(session, run.id, [RunState.QUEUED], boot_id(), host_name())
     if held:
         ensure_supervisor(database.home)
     return held
+
+
+def write_off(database: Database, host: str, watch_s: float = SILENT_AFTER_S) -> list[Run]:
+    """Give up another machine: what works there is lost, what waits for it is queued here.
+
+    It is watched first, by a clock that nobody sets. The runs that were lost or taken over.
+    RunError where nothing of such a machine is unfinished, or it gives a sign of life.
+    """
+    written_off = _unfinished_of(database, host)
+    if not written_off:
+        raise RunError(
+            f"No run works on or waits for another machine {host}; `hdtui runs list` shows all."
+        )
+    boots = {run.boot_id if run.state.active else run.queued_boot_id for run in written_off}
+    since, before = time.monotonic(), signs_of_life(database)
+    while time.monotonic() - since < watch_s:
+        time.sleep(min(1.0, watch_s))
+        after = signs_of_life(database)
+        if any(before.get(boot) != after.get(boot) for boot in boots if boot):
+            raise RunError(f"{host} lives: it gave a sign of life just now. Stop its runs instead.")
+    reason = f"its machine {host} was written off"
+    with database.write() as session:
+        for run in written_off:
+            if run.state.active:
+                end_as(session, run, Verdict(RunState.LOST, reason))
+            else:
+                attempts.requeue(session, run.id, [RunState.QUEUED], boot_id(), host_name())
+        forget_supervisors(session, [boot for boot in boots if boot])
+    ensure_supervisor(database.home)
+    return runs.list_runs(database, ids=[run.id for run in written_off])
+
+
+def _unfinished_of(database: Database, host: str) -> list[Run]:
+    states = [state for state in RunState if state.active or state is RunState.QUEUED]
+    named = runs.list_runs(database, states=states, archived=True, newest_first=False)
+    named = [run for run in named if run.host == host]
+    machines = Machines.of(database, named)
+    return [run for run in named if machines.elsewhere(run)]
 
 
 def restore(workspace: Workspace, copy: Path) -> Path | None:
@@ -200,7 +272,7 @@ def _active_runs(workspace: Workspace) -> list[Run]:
         states = [state for state in RunState if state.active]
         return [
             run
-            for run in judge_all(runs.list_runs(database, states=states, archived=True))
+            for run in judge_all(database, runs.list_runs(database, states=states, archived=True))
             if run.state.active
         ]
     finally:
@@ -225,22 +297,11 @@ def delete(database: Database, workspace: Workspace, run_id: int) -> None:
 def _settled(database: Database, run_id: int) -> Run:
     """The run, with a dead process written down as what it is."""
     run = runs.get_run(database, run_id)
-    judged = judge(run)
+    judged = judge(database, run)
     if judged.state is run.state:
         return run
     with database.write() as session:
-        if attempts.end(
-            session,
-            run_id,
-            judged.state,
-            sources(judged.state),
-            attempt=run.attempt,
-            reason=judged.reason,
-            exit_code=None,
-        ):
-            runs.insert_event(
-                session, run_id, "error", str(judged.state), f"{judged.state}: {judged.reason}"
-            )
+        end_as(session, run, Verdict(judged.state, judged.reason or ""))
     return runs.get_run(database, run_id)
 
 

@@ -1,102 +1,192 @@
-"""Is a process still the one we started? By pid, start time and boot, never by pid alone."""
+"""Is a process the worker that a record says it is? Only what proves it is counted or signalled.
+
+A record names a process by its number, its start and the boot of its machine. A record may be
+copied, made up or of another folder, so the process itself must say that it works on this run of
+this folder: by its environment, or where that is another user's secret by its command line.
+Neither can be written from outside.
+"""
 
 import os
+import pwd
 import signal
-import socket
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import psutil
 
-START_TOLERANCE_S = 0.05
-"""Start times are exact in ticks of the kernel; reading them may differ in the last digits."""
+from db.machine import boot_id, host_name, is_this_machine
+from db.records import Run
+
+__all__ = [
+    "ProcessIdentity",
+    "Worker",
+    "boot_id",
+    "host_name",
+    "kill_group",
+    "other_owner",
+    "signal_worker",
+    "start_ticks",
+    "started_at",
+    "this_process",
+    "worker_environment",
+    "worker_of",
+]
+MARK = "HDTUI_WORKER"
+TICKS_PER_S = 100
+"""Of systems that tell a start in seconds only."""
 
 
 @dataclass(frozen=True)
 class ProcessIdentity:
-    """Names one process for ever: its pid, when it started (seconds), and the boot it lived in."""
+    """Names one process for ever: its number, its start in ticks since the boot, and the boot.
+
+    No ticks are known of processes of version 0.1, which wrote down a time of the wall clock.
+    """
 
     pid: int
-    started_at: float
+    ticks: int | None
     boot_id: str
 
     @property
     def alive(self) -> bool:
-        """It runs or is suspended; a zombie and another process of that pid do not count."""
+        """It runs or is suspended; a zombie and another process of that pid do not count.
+
+        One that the system hides, as it is another user's, does.
+        """
         if self.boot_id != boot_id():
             return False
-        started_at = process_started_at(self.pid)
-        return started_at is not None and abs(started_at - self.started_at) < START_TOLERANCE_S
+        found = start_ticks(self.pid)
+        return _hidden(self.pid) if found is None else self.ticks in (None, found)
 
 
-@cache
-def boot_id() -> str:
-    """A name for this boot of the machine."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return str(int(psutil.boot_time()))
+@dataclass(frozen=True)
+class Worker:
+    """What a record says: this process works on this run of this folder."""
+
+    process: ProcessIdentity
+    run_id: int
+    home: Path
+
+    @property
+    def pid(self) -> int:
+        """The number of its process, and of its session."""
+        return self.process.pid
+
+    @property
+    def alive(self) -> bool:
+        """The process lives and says so itself."""
+        return self.process.alive and self.proven_by(self.pid)
+
+    def proven_by(self, pid: int) -> bool:
+        """A living process works for this run of this folder, by its own account."""
+        if pid == os.getpid():
+            return True
+        marks = _marks(pid)
+        if marks:
+            return _mark(self.home, self.run_id) in marks
+        return _hidden(pid) or self._is_named_by(_command_line(pid))
+
+    def _is_named_by(self, command: list[str]) -> bool:
+        words = ["engine.workers", "run", str(self.run_id), "--home"]
+        return command[-5:-1] == words and _same_folder(Path(command[-1]), self.home)
 
 
-def host_name() -> str:
-    """The name under which this machine appears in the database."""
-    return socket.gethostname()
+def worker_of(run: Run, home: Path) -> Worker | None:
+    """The worker that a run's record names, None where it names none of this machine."""
+    if run.pid is None or run.boot_id is None or not is_this_machine(run.boot_id, run.host):
+        return None
+    return Worker(ProcessIdentity(run.pid, run.pid_ticks, boot_id()), run.id, home)
 
 
-def process_started_at(pid: int) -> float | None:
-    """When the process started, None where there is none or only a zombie."""
+def worker_environment(home: Path, run_id: int) -> dict[str, str]:
+    """What a worker and everything it starts carry, so that they can be told from others."""
+    return {MARK: _mark(home, run_id)}
+
+
+def start_ticks(pid: int) -> int | None:
+    """When the process started, in ticks since the boot; None where there is none or a zombie."""
+    if sys.platform == "linux":
+        fields = _stat(pid)
+        return None if fields is None or fields[0] in "ZX" else int(fields[19])
     try:
         process = psutil.Process(pid)
         if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
             return None
-        return process.create_time()
+        return round(process.create_time() * TICKS_PER_S)
     except psutil.Error:
         return None
+
+
+def started_at(pid: int) -> float:
+    """When it started by the wall clock of today, for readers of version 0.1; never decides."""
+    return psutil.Process(pid).create_time()
 
 
 def this_process() -> ProcessIdentity:
     """The identity of the calling process."""
     pid = os.getpid()
-    return ProcessIdentity(pid, psutil.Process(pid).create_time(), boot_id())
+    return ProcessIdentity(pid, start_ticks(pid), boot_id())
 
 
-def signal_worker(worker: ProcessIdentity) -> bool:
+def other_owner(pid: int) -> str | None:
+    """The user to whom a process belongs that this one may not signal; None where it may."""
+    try:
+        user = psutil.Process(pid).uids().real
+    except psutil.Error:
+        return "another user" if _hidden(pid) else None
+    if os.geteuid() in (0, user):
+        return None
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return f"user {user}"
+
+
+def signal_worker(worker: Worker) -> bool:
     """Ask a worker to save and leave (SIGTERM); it ends its own children in its own order.
 
-    Workers lead a session of their own. What does not is none, whatever a record says, and is left
-    alone; so is everything in this process's own session. True if the signal was sent.
+    Workers lead a session of their own. What does not, or does not prove to be this worker, is
+    none, whatever a record says, and is left alone; so is everything in this process's own
+    session. True if the signal was sent.
     """
     return _ours_to_end(worker) and _send(
         worker.pid, signal.SIGTERM, lambda: worker.alive and _session(worker.pid) == worker.pid
     )
 
 
-def kill_group(worker: ProcessIdentity) -> int:
+def kill_group(worker: Worker) -> int:
     """Kill the worker and everything it started (SIGKILL); returns how many processes that were.
 
-    Works too when the worker itself is gone: its session still carries its pid. A session that
-    belongs to another process of the same pid is left alone.
+    Works too when the worker itself is gone: its session still carries its pid, and what it
+    started carries its mark. Nothing else is touched.
     """
     if not _ours_to_end(worker):
         return 0
-    leader = process_started_at(worker.pid)
-    if leader is not None and not worker.alive:
+    if start_ticks(worker.pid) is None:
+        belongs = partial(_is_left_of, worker)
+    elif worker.alive and _session(worker.pid) == worker.pid:
+        belongs = partial(_belongs, worker.pid)
+    else:
         return 0
-    return sum(
-        _send(pid, signal.SIGKILL, partial(_belongs, pid, worker.pid))
-        for pid in psutil.pids()
-        if _belongs(pid, worker.pid)
-    )
+    # Its own children first would let it start others meanwhile.
+    found = sorted(filter(belongs, psutil.pids()), key=lambda pid: pid != worker.pid)
+    return sum(_send(pid, signal.SIGKILL, partial(_belongs, worker.pid, pid)) for pid in found)
 
 
-def _ours_to_end(worker: ProcessIdentity) -> bool:
-    return worker.boot_id == boot_id() and worker.pid > 1 and worker.pid != os.getsid(0)
+def _ours_to_end(worker: Worker) -> bool:
+    here = worker.process.boot_id == boot_id()
+    return here and worker.pid > 1 and worker.pid != os.getsid(0)
 
 
-def _belongs(pid: int, session: int) -> bool:
-    return _session(pid) == session and process_started_at(pid) is not None
+def _belongs(session: int, pid: int) -> bool:
+    return _session(pid) == session and start_ticks(pid) is not None
+
+
+def _is_left_of(worker: Worker, pid: int) -> bool:
+    return _belongs(worker.pid, pid) and worker.proven_by(pid)
 
 
 def _send(pid: int, number: signal.Signals, still: Callable[[], bool]) -> bool:
@@ -124,3 +214,66 @@ def _session(pid: int) -> int | None:
         return os.getsid(pid)
     except OSError:
         return None
+
+
+def _stat(pid: int) -> list[str] | None:
+    """What the kernel says of a process, from its state on (proc_pid_stat(5), field 3)."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return None
+    # The second field is its name, which may hold anything.
+    return text.rpartition(")")[2].split()
+
+
+def _hidden(pid: int) -> bool:
+    """There is such a process, of which this user is told nothing."""
+    if pid <= 0 or Path(f"/proc/{pid}/stat").exists() or sys.platform != "linux":
+        return False
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _marks(pid: int) -> list[str]:
+    """The marks of a process's environment; none where it has none or does not show it."""
+    try:
+        if sys.platform != "linux":
+            mark = psutil.Process(pid).environ().get(MARK)
+            return [] if mark is None else [mark]
+        pairs = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except (OSError, psutil.Error):
+        return []
+    start = f"{MARK}=".encode()
+    return [
+        pair.removeprefix(start).decode(errors="replace")
+        for pair in pairs
+        if pair.startswith(start)
+    ]
+
+
+def _mark(home: Path, run_id: int) -> str:
+    """A folder and a run; a renamed folder is the same, a copy is another."""
+    try:
+        found = home.stat()
+    except OSError:
+        return f"{run_id} of nothing"
+    return f"{run_id} of {found.st_dev}:{found.st_ino}"
+
+
+def _command_line(pid: int) -> list[str]:
+    try:
+        return psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return []
+
+
+def _same_folder(one: Path, other: Path) -> bool:
+    try:
+        return one == other.absolute() or one.samefile(other)
+    except OSError:
+        return False

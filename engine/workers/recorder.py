@@ -78,6 +78,8 @@ class Recorder:
         self._run, self._token, self._clock = run, token, clock
         self._worked_before_s = run.worked_s
         self._started = self._flushed = self._answered = self._logged = clock()
+        self.asked_to_stop = False
+        """The run's row says so: whoever may not signal this process writes it there."""
         self._reported: float | None = None
         self._gap_s: float | None = None
         self._pending = _Pending()
@@ -122,7 +124,7 @@ class Recorder:
         run_id = self._run.id
         forgotten: list[str] = []
         with self._database.write() as session:
-            attempts.confirm(
+            asked = attempts.confirm(
                 session,
                 run_id,
                 self._token,
@@ -139,6 +141,7 @@ class Recorder:
             for note in pending.notes:
                 insert_event(session, run_id, note.level, "note", note.text)
         self._pending = _Pending()
+        self.asked_to_stop = asked
         self._answered = self._clock()
         # Files go after their rows: a checkpoint that exists can be read.
         for path in forgotten:

@@ -3,35 +3,26 @@
 import subprocess
 from pathlib import Path
 
-from db.queries.supervisors import get_supervisor
-from db.records import Supervisor
 from db.session import Database
 from engine.errors import RunError
 from engine.workers.child_process import NEUTRAL_FOLDER, child_command, child_environment
-from engine.workers.liveness import ProcessIdentity, host_name
+from engine.workers.liveness import worker_environment
+from engine.workers.supervisor_lock import supervisor_alive
 from engine.workers.workspace import Workspace
 
 START_TIMEOUT_S = 120
 """Python on a machine full of work; whoever gives up sooner kills the start and never gets one."""
 
 
-def supervisor_alive(supervisor: Supervisor | None) -> bool:
-    """The registered supervisor of this host is a living process."""
-    return (
-        supervisor is not None
-        and ProcessIdentity(supervisor.pid, supervisor.pid_started_at, supervisor.boot_id).alive
-    )
-
-
 def ensure_supervisor(home: Path) -> bool:
-    """Start a supervisor for this workspace and host unless one lives; True if one was started.
+    """Start a supervisor for this workspace and machine unless one lives; True if one started.
 
     Call it after the work was committed: a supervisor signs off only when it sees none.
     RunError where it cannot be started; runs that work go on without it.
     """
     database = Database.open(home, create=False)
     try:
-        if supervisor_alive(get_supervisor(database, host_name())):
+        if supervisor_alive(database):
             return False
     finally:
         database.close()
@@ -43,7 +34,7 @@ def start_supervisor(workspace: Workspace) -> None:
     """Start a supervisor in its own session; a second one finds the lock taken and leaves."""
     home = str(workspace.home.absolute())
     try:
-        with workspace.supervisor_log.open("ab") as log:
+        with workspace.open_log(workspace.supervisor_log) as log:
             # It forks at once and the first process ends, so nobody has to wait for the second.
             subprocess.run(
                 child_command("engine.workers", "supervisor", "--home", home),
@@ -65,10 +56,8 @@ def start_supervisor(workspace: Workspace) -> None:
 
 def spawn_worker(workspace: Workspace, run_id: int, token: str) -> subprocess.Popen[bytes]:
     """Start the worker of a claimed run: a session of its own, no input, output to its log."""
-    folder = workspace.run_folder(run_id)
-    folder.mkdir(parents=True, exist_ok=True)
     home = str(workspace.home.absolute())
-    with workspace.log_path(run_id).open("ab") as log:
+    with workspace.open_log(workspace.log_path(run_id)) as log:
         return subprocess.Popen(
             child_command("engine.workers", "run", str(run_id), "--home", home),
             stdin=subprocess.DEVNULL,
@@ -76,6 +65,10 @@ def spawn_worker(workspace: Workspace, run_id: int, token: str) -> subprocess.Po
             stderr=log,
             cwd=NEUTRAL_FOLDER,
             # Not an argument: everybody on the machine can read those.
-            env={**child_environment(), "HDTUI_TOKEN": token},
+            env={
+                **child_environment(),
+                **worker_environment(workspace.home, run_id),
+                "HDTUI_TOKEN": token,
+            },
             start_new_session=True,
         )

@@ -1,6 +1,14 @@
 """Which states may follow which; nothing else writes a run's state."""
 
-from db.records import RunState
+from typing import TYPE_CHECKING
+
+from db.queries import attempts
+from db.queries.runs import insert_event
+from db.records import Run, RunState
+from engine.workers.verdict import Verdict
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 _S = RunState
 
@@ -23,3 +31,21 @@ NEXT: dict[RunState, frozenset[RunState]] = {
 def sources(state: RunState) -> frozenset[RunState]:
     """The states that ``state`` may follow."""
     return frozenset(before for before, after in NEXT.items() if state in after)
+
+
+def end_as(session: "Session", run: Run, verdict: Verdict) -> bool:
+    """Close a run's attempt as it was judged; False where it was closed already."""
+    state, reason = verdict.state, verdict.reason
+    ended = attempts.end(
+        session,
+        run.id,
+        state,
+        sources(state),
+        attempt=run.attempt,
+        reason=reason,
+        exit_code=verdict.exit_code,
+    )
+    if ended:
+        level = "info" if state is RunState.STOPPED else "error"
+        insert_event(session, run.id, level, str(state), f"{state}: {reason}")
+    return ended

@@ -1,15 +1,15 @@
 """Who watches the watcher: every worker, and whoever looks, brings a lost supervisor back."""
 
-import fcntl
 import logging
+import os
 import time
 from collections.abc import Callable
 
-from db.queries.supervisors import get_supervisor, work_waits
+from db.queries.supervisors import work_waits
 from db.session import Database
 from engine.errors import DatabaseAwayError, RunError
-from engine.workers.liveness import boot_id, host_name
-from engine.workers.spawn import start_supervisor, supervisor_alive
+from engine.workers.spawn import start_supervisor
+from engine.workers.supervisor_lock import supervisor_alive, take_lock
 from engine.workers.workspace import Workspace
 
 LOOK_EVERY_S = 5.0
@@ -21,13 +21,13 @@ logger = logging.getLogger("hdtui.worker")
 
 
 def attend(database: Database) -> bool:
-    """Start a supervisor where runs of this host wait or work and none lives; True if started.
+    """Start a supervisor where runs of this machine wait or work and none lives; True if started.
 
     RunError where it cannot be started; runs that work go on without it.
     """
-    if database.readonly or supervisor_alive(get_supervisor(database, host_name())):
+    if database.readonly or supervisor_alive(database):
         return False
-    if not work_waits(database, host_name(), boot_id()):
+    if not work_waits(database):
         return False
     start_supervisor(Workspace(database.home))
     return True
@@ -71,8 +71,12 @@ class Supervision:
         try:
             if log.stat().st_size < LOG_BYTES:
                 return
-            with self._workspace.supervisor_lock.open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock = take_lock(self._database)
+            if lock is None:
+                return
+            try:
                 self._database.checkpoint_log()
+            finally:
+                os.close(lock)
         except (OSError, DatabaseAwayError) as error:  # the log grows on; the disk says when
             logger.warning("SQLite's log is %s and cannot be moved: %s", log, error)

@@ -9,28 +9,29 @@ import os
 import secrets
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import psutil
-
+from db.machine import boot_id, host_name
 from db.queries import attempts, runs, supervisors
 from db.records import Run, RunState
 from db.session import Database
-from engine.errors import DatabaseAwayError
+from engine.errors import DatabaseAwayError, WorkspaceError
 from engine.workers.liveness import (
-    ProcessIdentity,
-    boot_id,
-    host_name,
+    Worker,
     kill_group,
+    other_owner,
     signal_worker,
+    start_ticks,
+    started_at,
+    worker_of,
 )
+from engine.workers.machines import Machines, is_here
 from engine.workers.memory import MemoryWatch
 from engine.workers.schedule import Candidate, plan
 from engine.workers.spawn import spawn_worker
-from engine.workers.states import sources
-from engine.workers.verdict import INTERRUPTED, Verdict, last_line, verdict
-from engine.workers.workspace import Workspace
+from engine.workers.states import end_as
+from engine.workers.verdict import INTERRUPTED, STRANGER, Verdict, last_line, verdict
+from engine.workers.workspace import Place, Workspace
 
 if TYPE_CHECKING:
     import subprocess
@@ -41,6 +42,9 @@ IDLE_S = 10.0
 STOP_GRACE_S = 30.0
 START_TIMEOUT_S = 60.0
 DEFAULT_SLOTS = 2
+
+Attempt = tuple[int, int]
+"""A run and the number of its attempt."""
 
 logger = logging.getLogger("hdtui.supervisor")
 
@@ -55,21 +59,28 @@ class Settings:
 
 
 class SupervisorLoop:
-    """One supervisor's work; ``tick`` does all that is due."""
+    """One supervisor's work; ``tick`` does all that is due.
+
+    How long something lasts is measured by this process alone: what is written down are times of
+    clocks that step, and some of them other machines'.
+    """
 
     def __init__(self, database: Database, workspace: Workspace, settings: Settings) -> None:
         self._database, self._workspace, self._settings = database, workspace, settings
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._exit_codes: dict[int, int] = {}
-        self._signalled: set[tuple[int, int]] = set()
+        self._stopped_since: dict[Attempt, float] = {}
+        self._unborn_since: dict[Attempt, float] = {}
+        self._told: set[Attempt] = set()
         self._memory = MemoryWatch()
+        self._place = Place(workspace.home)
         self._revision: int | None = None
         self._watched = self._beaten = 0.0
         self._refused = float("-inf")
         self._busy = time.monotonic()
 
     def tick(self) -> bool:
-        """Look after every run of this host; False when there was nothing to do for long."""
+        """Look after every run of this machine; False when there was nothing to do for long."""
         try:
             return self._tick()
         except DatabaseAwayError:
@@ -77,6 +88,9 @@ class SupervisorLoop:
             raise
 
     def _tick(self) -> bool:
+        if not self._place.still_there():
+            logger.info("the workspace %s was moved or replaced", self._workspace.home)
+            return False
         now = time.monotonic()
         revision = self._database.revision()
         reaped = self._reap()
@@ -91,7 +105,13 @@ class SupervisorLoop:
             self._beat()
         if now - self._busy < self._settings.idle_s:
             return True
-        return not supervisors.leave_if_idle(self._database, host_name(), os.getpid(), boot_id())
+        return not supervisors.leave_if_idle(self._database, os.getpid())
+
+    def sign_off(self) -> None:
+        """Leave the database tidy, if it is still where it was."""
+        if self._place.still_there():
+            self._database.checkpoint_log(truncate=True)
+            logger.info("supervisor %d: nothing to do, leaves", os.getpid())
 
     def _reap(self) -> bool:
         ended = [pid for pid, child in self._children.items() if child.poll() is not None]
@@ -103,14 +123,13 @@ class SupervisorLoop:
         """End what is dead, stop what is asked to; the runs that still hold a slot."""
         self._memory.short_lately()
         states = [state for state in RunState if state.active]
-        mine = [
-            run
-            for run in runs.list_runs(self._database, states=states, archived=True)
-            if run.host == host_name()
-        ]
+        active = runs.list_runs(self._database, states=states, archived=True)
+        machines = Machines.of(self._database, active)
         held: list[Run] = []
         refusal: DatabaseAwayError | None = None
-        for run in mine:
+        for run in active:
+            if machines.elsewhere(run):
+                continue
             try:
                 over = self._settle(run)
             except DatabaseAwayError as error:  # the others' workers are to be stopped all the same
@@ -123,65 +142,67 @@ class SupervisorLoop:
 
     def _settle(self, run: Run) -> bool:
         """True if the run's attempt is over."""
-        worker = _identity(run)
-        if worker is None:
-            return self._settle_unborn(run)
-        if worker.boot_id != boot_id():
+        if not is_here(run):
             self._end(run, INTERRUPTED)
             return True
+        worker = worker_of(run, self._workspace.home)
+        if worker is None:
+            return self._settle_unborn(run)
         if worker.alive:
             if run.state is RunState.STOPPING:
                 self._stop(run, worker)
             return False
         kill_group(worker)
         self._reap()
-        self._end(run, self._verdict(run, worker.pid))
+        self._end(run, self._verdict(run, worker))
         # Only now: where the database takes nothing, the next look must know it still.
         self._exit_codes.pop(worker.pid, None)
         return True
 
-    def _verdict(self, run: Run, pid: int) -> Verdict:
+    def _verdict(self, run: Run, worker: Worker) -> Verdict:
+        if worker.process.alive:
+            return STRANGER
         last_words = last_line(self._workspace.log_path(run.id))
-        return verdict(run, self._exit_codes.get(pid), last_words, self._memory.short_lately())
+        code = self._exit_codes.get(worker.pid)
+        return verdict(run, code, last_words, self._memory.short_lately())
 
     def _settle_unborn(self, run: Run) -> bool:
         """A claimed run without a process: its supervisor died in between, or it cannot start."""
-        age_s = _seconds_since(run.started_at)
-        if run.state is RunState.STARTING and age_s < START_TIMEOUT_S:
+        since = self._unborn_since.setdefault((run.id, run.attempt), time.monotonic())
+        if run.state is RunState.STARTING and time.monotonic() - since < START_TIMEOUT_S:
             return False
         self._end(run, Verdict(RunState.LOST, "its process never appeared"))
         return True
 
     def _end(self, run: Run, verdict: Verdict) -> None:
-        state, reason = verdict.state, verdict.reason
         with self._database.write() as session:
-            ended = attempts.end(
-                session,
-                run.id,
-                state,
-                sources(state),
-                attempt=run.attempt,
-                reason=reason,
-                exit_code=verdict.exit_code,
-            )
-            if ended:
-                level = "info" if state is RunState.STOPPED else "error"
-                runs.insert_event(session, run.id, level, str(state), f"{state}: {reason}")
+            ended = end_as(session, run, verdict)
         if ended:
-            logger.info("run %d attempt %d: %s, %s", run.id, run.attempt, state, reason)
+            said = (verdict.state, verdict.reason)
+            logger.info("run %d attempt %d: %s, %s", run.id, run.attempt, *said)
 
-    def _stop(self, run: Run, worker: ProcessIdentity) -> None:
+    def _stop(self, run: Run, worker: Worker) -> None:
         """TERM once, KILL for the whole session after the grace or when asked to."""
-        if run.kill_requested_at is not None or self._overdue(run):
+        attempt, now = (run.id, run.attempt), time.monotonic()
+        owner = other_owner(worker.pid)
+        if owner is not None:
+            if attempt not in self._told:
+                self._told.add(attempt)
+                logger.info(
+                    "run %d: its worker is %s's and reads the request itself", run.id, owner
+                )
+            return
+        if attempt not in self._stopped_since:
+            self._stopped_since[attempt] = now
+            if run.kill_requested_at is None:
+                signal_worker(worker)
+        if run.kill_requested_at is not None or self._overdue(self._stopped_since[attempt]):
             logger.info("run %d: killed %d processes", run.id, kill_group(worker))
-        elif (run.id, run.attempt) not in self._signalled:
-            self._signalled.add((run.id, run.attempt))
-            signal_worker(worker)
 
-    def _overdue(self, run: Run) -> bool:
+    def _overdue(self, since: float) -> bool:
         """It had its grace, and a database that took its checkpoint all that time."""
         grace_s = self._settings.stop_grace_s
-        if _seconds_since(run.stop_requested_at) <= grace_s:
+        if time.monotonic() - since <= grace_s:
             return False
         with self._database.write() as session:
             session.connection()  # only now does the transaction begin, or is refused
@@ -190,13 +211,17 @@ class SupervisorLoop:
     def _schedule(self, active: list[Run]) -> bool:
         """Start what can start; True if anything was started."""
         queued = runs.list_runs(self._database, states=[RunState.QUEUED], archived=True)
-        mine = [run for run in queued if run.host == host_name()]
+        machines = Machines.of(self._database, queued)
+        mine = [run for run in queued if not machines.elsewhere(run)]
         if not mine:
             return False
         inputs = {input_id for run in mine for input_id in run.inputs}
         states = {run.id: run.state for run in runs.list_runs(self._database, ids=inputs)}
         decided = plan(
-            [Candidate(run.id, run.waits_for, _held(run), run.waits_for_end_of) for run in mine],
+            [
+                Candidate(run.id, run.waits_for, not is_here(run), run.waits_for_end_of)
+                for run in mine
+            ],
             states,
             len(active),
             self._settings.slots,
@@ -217,8 +242,9 @@ class SupervisorLoop:
         if attempt is None:
             return
         try:
+            self._workspace.own_run_folder(run_id, attempt, self._database.identity)
             child = spawn_worker(self._workspace, run_id, token)
-        except OSError as error:
+        except (OSError, WorkspaceError) as error:
             run = runs.get_run(self._database, run_id)
             self._end(run, Verdict(RunState.FAILED, f"no worker could be started: {error}"))
             return
@@ -228,26 +254,11 @@ class SupervisorLoop:
 
     def _introduce(self, run_id: int, token: str, pid: int) -> None:
         """Write the new process down at once: it may die before it can say who it is."""
-        started_at = psutil.Process(pid).create_time()
         with self._database.write() as session:
-            process = attempts.Process(pid, started_at, boot_id())
+            process = attempts.Process(pid, started_at(pid), boot_id(), start_ticks(pid))
             attempts.record_process(session, run_id, token, process)
 
     def _beat(self) -> None:
         with self._database.write() as session:
-            supervisors.beat(session, host_name())
+            supervisors.beat(session, boot_id())
         self._database.checkpoint_log()
-
-
-def _identity(run: Run) -> ProcessIdentity | None:
-    if run.pid is None or run.pid_started_at is None or run.boot_id is None:
-        return None
-    return ProcessIdentity(run.pid, run.pid_started_at, run.boot_id)
-
-
-def _held(run: Run) -> bool:
-    return run.queued_boot_id not in (None, boot_id())
-
-
-def _seconds_since(moment: datetime | None) -> float:
-    return 0.0 if moment is None else (datetime.now(UTC) - moment).total_seconds()

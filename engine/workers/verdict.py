@@ -29,6 +29,10 @@ _WHY_KILLED = {
     True: "; the kernel killed for want of memory then: fewer simulations or processes need less",
 }
 INTERRUPTED = Verdict(RunState.INTERRUPTED, "the machine restarted")
+STRANGER = Verdict(
+    RunState.LOST,
+    "the process it names does not work on it: the workspace is a copy, or was moved or changed",
+)
 
 
 def verdict(

@@ -13,12 +13,18 @@ from db.queries import artifacts, attempts
 from db.queries.runs import get_run, insert_event, list_runs, set_checkpoints
 from db.records import Run, RunState
 from db.session import Database
-from engine.errors import DatabaseError, HdtuiError, StaleAttemptError, StopRequestedError
+from engine.errors import (
+    DatabaseError,
+    HdtuiError,
+    StaleAttemptError,
+    StopRequestedError,
+    WorkspaceMovedError,
+)
 from engine.events import Event, StageContext
-from engine.files import remove_partial_files, write_text
+from engine.files import never_make, remove_partial_files, write_text
 from engine.workers.jobs.job import Job, check_file
 from engine.workers.jobs.kinds import run_job
-from engine.workers.liveness import this_process
+from engine.workers.liveness import started_at, this_process
 from engine.workers.patience import PATIENCE_S, WAIT_S, patiently
 from engine.workers.provenance import provenance
 from engine.workers.recorder import Recorder
@@ -27,9 +33,9 @@ from engine.workers.states import sources
 from engine.workers.supervision import Supervision
 from engine.workers.verdict import EXIT_UNWRITTEN
 from engine.workers.wording import amount, printable
-from engine.workers.workspace import Workspace
+from engine.workers.workspace import Place, Workspace
 
-EXIT_FINISHED, EXIT_FAILED, EXIT_STALE, EXIT_STOPPED = 0, 1, 3, 4
+EXIT_FINISHED, EXIT_FAILED, EXIT_STALE, EXIT_STOPPED, EXIT_MOVED = 0, 1, 3, 4, 6
 FAILURE_WAITS_S = 60.0
 
 logger = logging.getLogger("hdtui.worker")
@@ -58,6 +64,33 @@ class StopFlag:
         self.set = True
 
 
+@dataclass(frozen=True)
+class Desk:
+    """What a stage reports to and asks; each time somebody looks whether all is where it was."""
+
+    recorder: Recorder
+    supervision: Supervision
+    stop: StopFlag
+    place: Place
+
+    def report(self, event: Event) -> None:
+        """Take an event; WorkspaceMovedError where the workspace is somewhere else now."""
+        self._look()
+        self.recorder.report(event)
+        self.supervision.look()
+
+    def should_stop(self) -> bool:
+        """The stage is to save and leave; WorkspaceMovedError as for ``report``."""
+        self._look()
+        self.recorder.breathe()
+        self.supervision.look()
+        return self.stop.set or self.recorder.asked_to_stop
+
+    def _look(self) -> None:
+        if not self.place.still_there():
+            raise WorkspaceMovedError("the workspace was moved, removed or replaced")
+
+
 def work(workspace: Workspace, run_id: int, token: str) -> int:
     """Do the run's job as the attempt that ``token`` names; the exit code.
 
@@ -65,16 +98,19 @@ def work(workspace: Workspace, run_id: int, token: str) -> int:
     record of the end, the exit code says so.
     """
     stop = StopFlag()
+    place = Place(workspace.home)
+    never_make(workspace.home)
     database = patiently(lambda: Database.open(workspace.home, create=False, wait_s=WAIT_S))
     try:
         run = patiently(lambda: _begin(database, run_id, token))
         recorder = Recorder(database, workspace, run, token)
-        supervision = Supervision(database, workspace)
-        outcome = _outcome(
-            lambda: _job(database, workspace, run, recorder, supervision, stop), run, stop
-        )
-        _leave(database, run, recorder, outcome)
-        supervision.look(at_once=True)
+        desk = Desk(recorder, Supervision(database, workspace), stop, place)
+        outcome = _outcome(lambda: _job(database, workspace, run, desk), run, stop)
+        if place.still_there():
+            _leave(database, run, recorder, outcome)
+            desk.supervision.look(at_once=True)
+        else:
+            outcome = _leave_moved(workspace, run, token, place)
     except StaleAttemptError as error:
         logger.error("%s", error)
         return EXIT_STALE
@@ -88,7 +124,7 @@ def work(workspace: Workspace, run_id: int, token: str) -> int:
 
 def _begin(database: Database, run_id: int, token: str) -> Run:
     me = this_process()
-    process = attempts.Process(me.pid, me.started_at, me.boot_id)
+    process = attempts.Process(me.pid, started_at(me.pid), me.boot_id, me.ticks)
     with database.write() as session:
         started = attempts.begin(session, run_id, token, process, provenance())
     run = get_run(database, run_id)
@@ -100,17 +136,10 @@ def _begin(database: Database, run_id: int, token: str) -> Run:
     return run
 
 
-def _job(
-    database: Database,
-    workspace: Workspace,
-    run: Run,
-    recorder: Recorder,
-    supervision: Supervision,
-    stop: StopFlag,
-) -> Job:
+def _job(database: Database, workspace: Workspace, run: Run, desk: Desk) -> Job:
     run = patiently(lambda: _reading(database, run))
     folder = workspace.run_folder(run.id)
-    folder.mkdir(parents=True, exist_ok=True)
+    workspace.own_run_folder(run.id, run.attempt, database.identity)
     remove_partial_files(folder)
     inputs = {each.id: each for each in patiently(lambda: list_runs(database, ids=run.inputs))}
     document = {
@@ -126,24 +155,15 @@ def _job(
     }
     write_text(folder / "config.json", json.dumps(document, indent=1) + "\n")
 
-    def report(event: Event) -> None:
-        recorder.report(event)
-        supervision.look()
-
-    def should_stop() -> bool:
-        recorder.breathe()
-        supervision.look()
-        return stop.set
-
     context = StageContext(
         folder=folder,
         attempt=run.attempt,
-        report=report,
-        should_stop=should_stop,
+        report=desk.report,
+        should_stop=desk.should_stop,
         resume_from=_checkpoint(database, workspace, run),
     )
     behind = tuple(inputs[number] for number in run.inputs)
-    return Job(run, behind, database, workspace, context, recorder.write)
+    return Job(run, behind, database, workspace, context, desk.recorder.write)
 
 
 def _reading(database: Database, run: Run) -> Run:
@@ -176,6 +196,9 @@ def _outcome(prepare: Callable[[], Job], run: Run, stop: StopFlag) -> Outcome:
         return Outcome(RunState.STOPPED, str(error), EXIT_STOPPED)
     except StaleAttemptError:
         raise
+    except WorkspaceMovedError as error:
+        logger.error("%s", error)
+        return Outcome(RunState.INTERRUPTED, str(error), EXIT_MOVED)
     except HdtuiError as error:
         logger.exception("failed")
         return Outcome(RunState.FAILED, printable(str(error)), EXIT_FAILED)
@@ -209,6 +232,23 @@ def _leave(database: Database, run: Run, recorder: Recorder, outcome: Outcome) -
     patiently(farewell, FAILURE_WAITS_S if outcome.state is RunState.FAILED else PATIENCE_S)
 
 
+def _leave_moved(workspace: Workspace, run: Run, token: str, place: Place) -> Outcome:
+    """Write the exit record where the workspace lies now; nothing goes to its old name any more."""
+    now_at = place.moved_to()
+    reason = f"the workspace was moved from {workspace.home} while it worked"
+    outcome = Outcome(RunState.INTERRUPTED, printable(reason), EXIT_MOVED)
+    if now_at is None:
+        raise DatabaseError(f"{workspace.home} was removed")
+    database = Database.open(now_at, create=False)
+    try:
+        with database.read() as session:
+            attempts.is_asked_to_stop(session, run.id, token)
+        _record_exit(database, run, outcome)
+    finally:
+        database.close()
+    return outcome
+
+
 def _record_exit(database: Database, run: Run, outcome: Outcome) -> None:
     now = get_run(database, run.id)
     reason, text = outcome.reason, now.result_text
@@ -228,7 +268,7 @@ def _record_exit(database: Database, run: Run, outcome: Outcome) -> None:
         known = (now.attempt, now.state) == (run.attempt, outcome.state)
         if not ended and not known:
             raise StaleAttemptError(f"Run {run.id} was closed by somebody else.")
-        level = "error" if outcome.state is RunState.FAILED else "info"
+        level = "error" if outcome.state in (RunState.FAILED, RunState.INTERRUPTED) else "info"
         detail = reason or text
         line = f"{outcome.state}{f': {detail}' if detail else ''}"
         insert_event(session, run.id, level, str(outcome.state), line)

@@ -9,7 +9,6 @@ a busy machine does not stretch.
 import itertools
 import os
 import statistics
-import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,10 +20,10 @@ from db.queries.histories import write_runs
 from db.queries.runs import list_runs
 from db.records import Run, RunState
 from db.session import Database
-from engine.workers.liveness import process_started_at
+from engine.workers.liveness import start_ticks
 from hdtui.cli.output import say
 from hdtui.cli.terminal import Burst, Terminal, braille_cells
-from hdtui.services.demo.crowd import prepare
+from hdtui.services.demo.crowd import play_worker, prepare
 from hdtui.services.demo.crowd_runs import LONG_RUN
 from hdtui.services.demo.feed import Feed
 
@@ -225,10 +224,10 @@ def _lost_time(home: Path) -> float:
     waits = []
     try:
         for _ in range(KILLS):
-            with subprocess.Popen(["sleep", "600"]) as worker:  # noqa: S607
+            with play_worker(home, run.id) as worker:
                 reported = {"reported_at": datetime.now(UTC), "pid": worker.pid}
-                started_at = process_started_at(worker.pid)
-                _write(database, replace(run, pid_started_at=started_at, **reported))  # type: ignore[arg-type]
+                ticks = start_ticks(worker.pid)
+                _write(database, replace(run, pid_ticks=ticks, **reported))  # type: ignore[arg-type]
                 terminal = _opened(home)
                 worker.kill()
                 killed_at = time.perf_counter()

@@ -29,7 +29,9 @@ def follow(database: "Database", home: "Path", run_ids: Sequence[int]) -> list[R
     last_report = 0.0
     try:
         while True:
-            runs = sorted(judge_all(list_runs(database, ids=list(run_ids))), key=lambda run: run.id)
+            runs = sorted(
+                judge_all(database, list_runs(database, ids=list(run_ids))), key=lambda run: run.id
+            )
             for run in runs:
                 if told.get(run.id) is not run.state:
                     told[run.id] = run.state

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
+from math import isinf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +25,7 @@ from hdtui.cli.output import print_json, print_table, safe, say, terminal_width
 if TYPE_CHECKING:
     from db.session import Database
     from engine.workers.workspace import Workspace
+    from hdtui.services.states import Surroundings
 
 app = typer.Typer(no_args_is_help=True, help="Past and present runs.")
 RunId = Annotated[int, typer.Argument(metavar="RUN", min=1, help="Number of a run.")]
@@ -41,6 +43,7 @@ def run_summary(run: Run) -> dict[str, Any]:
         "name": run.name,
         "state": run.state,
         "pid": run.pid if run.state.active else None,
+        "host": run.host,
         "progress": run.progress,
         "created_at": run.created_at,
         "started_at": run.started_at,
@@ -94,6 +97,8 @@ def list_command(
     """Runs, newest first."""
     from db.queries.runs import list_runs
     from engine.workers.commands import judge_all
+    from engine.workers.machines import SILENT_AFTER_S
+    from hdtui.services.runs import surroundings
 
     if state is not None:
         known_name(state, [one.value for one in RunState], "state")
@@ -102,15 +107,20 @@ def list_command(
     if database is None:
         say(no_workspace(workspace.home))
     else:
-        runs = judge_all(list_runs(database, pipeline=pipeline, archived=archived))
+        runs = judge_all(database, list_runs(database, pipeline=pipeline, archived=archived))
     chosen = [
         run
         for run in runs
         if (state is None or run.state.value == state) and (seed is None or run.seed == seed)
     ]
+    elsewhere = surroundings(database, _now()).elsewhere if database else {}
     if json:
-        print_json({"runs": [run_summary(run) for run in chosen]})
+        heard = {"runs": [run_summary(run) | _heard(elsewhere.get(run.id)) for run in chosen]}
+        print_json(heard)
         return
+    silent = {run.host for run in chosen if elsewhere.get(run.id, 0.0) >= SILENT_AFTER_S}
+    for host in sorted(silent):
+        say(f"{host} is not heard of any more; `hdtui runs lost {host}` writes its runs off")
     print_table(
         ["id", "kind", "name", "state", "progress", "result"],
         [
@@ -135,15 +145,14 @@ def show_command(run: RunId, home: Home = None, json: Json = False, seed: Seed =
     from db.queries.runs import dependants, get_run
     from engine.morphology.poses import ARTIFACT_KIND
     from engine.workers.commands import judge_all
-    from engine.workers.liveness import host_name
     from hdtui.cli.run_text import print_run
     from hdtui.services.runs import surroundings
     from hdtui.services.states import SHELL_COMMANDS, view
 
     workspace, database = existing(home)
-    record = judge_all([get_run(database, run)])[0]
-    now = datetime.now().astimezone()
-    around = replace(surroundings(database, host_name(), now), orders=SHELL_COMMANDS)
+    record = judge_all(database, [get_run(database, run)])[0]
+    now = _now()
+    around = replace(surroundings(database, now), orders=SHELL_COMMANDS)
     sentence = view(record, around).sentence
     checkpoints = list_checkpoints(database, run)
     artifacts = list_artifacts(database, run)
@@ -152,6 +161,7 @@ def show_command(run: RunId, home: Home = None, json: Json = False, seed: Seed =
         print_json(
             {
                 **run_summary(record),
+                **_heard(around.elsewhere.get(run)),
                 "sentence": sentence,
                 "folder": workspace.home / record.folder,
                 "config": dict(record.config),
@@ -268,10 +278,14 @@ def stop_command(
     """Ask workers to write a checkpoint and leave."""
     from db.queries.runs import list_runs
     from engine.workers.commands import request_kill, request_stop
+    from hdtui.services.runs import surroundings
+    from hdtui.services.states import SHELL_COMMANDS
 
     _, database = existing(home)
     for run in runs:
-        say(f"{run}: {_stopping((request_kill if kill else request_stop)(database, run))}")
+        asked = (request_kill if kill else request_stop)(database, run)
+        around = replace(surroundings(database, _now()), orders=SHELL_COMMANDS)
+        say(f"{run}: {_stopping(asked, around)}")
     if json:
         print_json({"runs": [run_summary(run) for run in list_runs(database, ids=runs)]})
 
@@ -294,6 +308,28 @@ def resume_command(
         print_json({"runs": [run_summary(run) for run in list_runs(database, ids=runs)]})
     if any(run.state is not RunState.FINISHED for run in followed):
         raise typer.Exit(1)
+
+
+@app.command("lost")
+def lost_command(
+    host: Annotated[str, typer.Argument(metavar="HOST", help="Name of a machine that is gone.")],
+    home: Home = None,
+    json: Json = False,
+    seed: Seed = None,
+) -> None:
+    """Write another machine off: what worked there is lost, what waited for it is queued here."""
+    from engine.workers.commands import write_off
+    from engine.workers.machines import SILENT_AFTER_S
+
+    _, database = existing(home)
+    say(f"listening for a sign of life of {host} for {SILENT_AFTER_S:.0f} s ...")
+    runs = write_off(database, host)
+    for run in runs:
+        lost = run.state is RunState.LOST
+        said = f"lost, `hdtui runs resume {run.id}` goes on here" if lost else "waits here now"
+        say(f"{run.id}: {said}")
+    if json:
+        print_json({"runs": [run_summary(run) for run in runs]})
 
 
 @app.command("note")
@@ -354,6 +390,15 @@ def delete_command(
         print_json({"deleted": run})
 
 
+def _now() -> datetime:
+    return datetime.now().astimezone()
+
+
+def _heard(silent_s: float | None) -> dict[str, float | None]:
+    """For how long nothing was heard of a run's machine; nothing to say of this one's."""
+    return {"silent_s": None if silent_s is None or isinf(silent_s) else silent_s}
+
+
 def _described(run: Run) -> str:
     words = [f"study {run.group or 'none'}", f"tags {' '.join(run.tags) or 'none'}"]
     words += [f"note {run.note or 'none'}", *(["archived"] if run.archived else [])]
@@ -367,9 +412,13 @@ def _outcome(run: Run) -> str:
     return next((words for words in told if words), "·")
 
 
-def _stopping(run: Run) -> str:
+def _stopping(run: Run, around: "Surroundings") -> str:
     if run.state is RunState.STOPPED:
         return run.reason or "stopped"
+    if run.id in around.owners or run.id in around.elsewhere:
+        from hdtui.services.states import view
+
+        return view(run, around).sentence
     if run.kill_requested_at is not None:
         kept = "its last checkpoint is kept" if run.checkpoint_step is not None else "nothing kept"
         if run.kind is RunKind.COLLECTION:

@@ -118,8 +118,8 @@ class HomeScreen(RunActionsScreen):
         )
 
     def read(self) -> None:
-        host, older = self.cockpit.host, self.older
-        self.ask("home", lambda database: read_home(database, host, now(), older))
+        older = self.older
+        self.ask("home", lambda database: read_home(database, now(), older))
         run_id = self._split_run()
         if run_id is not None:
             self.ask("split", lambda database: read_time_split(database, run_id))

@@ -105,8 +105,8 @@ class RunScreen(RunActionsScreen):
         return (*self.tab.keys(), *acting, Key("]", "tab", "right_square_bracket"))
 
     def read(self) -> None:
-        run_id, host = self.run_id, self.cockpit.host
-        self.ask("run", lambda database: read_run(database, run_id, host, now()))
+        run_id = self.run_id
+        self.ask("run", lambda database: read_run(database, run_id, now()))
         if not self.chosen:
             self.ask("first tab", lambda database: first_tab(database, run_id))
         self.read_tab()

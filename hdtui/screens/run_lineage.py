@@ -41,8 +41,8 @@ class LineageTab(RunTab):
         yield self.words
 
     def question(self) -> "Callable[[Database], Any]":
-        run_id, host = self.run_id, self.cockpit.host
-        return lambda database: read_lineage(database, run_id, host, now())
+        run_id = self.run_id
+        return lambda database: read_lineage(database, run_id, now())
 
     def show_facts(self, facts: LineageFacts) -> None:
         first = not self.table.keys

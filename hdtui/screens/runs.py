@@ -127,9 +127,9 @@ class RunsScreen(RunActionsScreen):
         )
 
     def read(self) -> None:
-        host, archived = self.cockpit.host, "archived" in self.filter.fields
+        archived = "archived" in self.filter.fields
         reader, pinned = self.cockpit.runs_reader, self.cockpit.pinned_run
-        self.ask("runs", lambda database: reader.read(database, host, now(), archived, pinned))
+        self.ask("runs", lambda database: reader.read(database, now(), archived, pinned))
 
     def empty_facts(self, topic: str) -> Any:
         return RunsFacts((), {}, now()) if topic == "runs" else None

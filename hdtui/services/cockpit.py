@@ -73,7 +73,7 @@ class Cockpit:
         """Read once what the long lists show, in a thread, so that a key need not wait for it."""
         from hdtui.services.robots import read_robots
 
-        self.runs_reader.read(database, self.host, now(), archived=False)
+        self.runs_reader.read(database, now(), archived=False)
         read_robots(database, None, None)
 
     def toggle_mark(self, run_id: int) -> None:

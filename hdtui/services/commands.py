@@ -212,5 +212,7 @@ def prepare_workspace(cockpit: Cockpit) -> None:
 
 
 def _judged(cockpit: Cockpit, run_id: int) -> Run:
-    run = cockpit.store.ask(lambda database: run_queries.get_run(database, run_id))
-    return worker_commands.judge_all([run])[0]
+    def read(database: "Database") -> Run:
+        return worker_commands.judge(database, run_queries.get_run(database, run_id))
+
+    return cockpit.store.ask(read)

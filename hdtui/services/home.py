@@ -58,17 +58,17 @@ class TimeSplit:
     shares: tuple[tuple[str, float], ...]
 
 
-def read_home(database: "Database", host: str, now: datetime, older: int = 0) -> HomeFacts:
+def read_home(database: "Database", now: datetime, older: int = 0) -> HomeFacts:
     """The snapshot; ``older`` chooses a pipeline before the newest one."""
     pipelines = list_pipelines(database, limit=older + 2)
     pipeline = pipelines[min(older, len(pipelines) - 1)] if pipelines else None
     previous = pipelines[older + 1] if len(pipelines) > older + 1 else None
-    around = surroundings(database, host, now)
+    around = surroundings(database, now)
     stages = _stages(database, pipeline, around) if pipeline else ()
     open_states = (*ACTIVE, RunState.QUEUED)
     unfinished = [
         view(run, around)
-        for run in judge_all(list_runs(database, states=open_states, newest_first=False))
+        for run in judge_all(database, list_runs(database, states=open_states, newest_first=False))
     ]
     events = tuple(reversed(list_events(database, limit=NUM_EVENTS)))
     named = list_runs(database, ids={event.run_id for event in events if event.run_id})
@@ -82,7 +82,7 @@ def read_home(database: "Database", host: str, now: datetime, older: int = 0) ->
         slots=around.slots,
         slots_in_use=around.slots_in_use or 0,
         events=events,
-        states={run.id: str(run.state) for run in judge_all(named)},
+        states={run.id: str(run.state) for run in judge_all(database, named)},
         num_alerts=sum(1 for event in events if event.level in ALERT_LEVELS),
         results=_results(database, around),
         forecast=_forecast(database, pipeline, stages),
@@ -90,7 +90,7 @@ def read_home(database: "Database", host: str, now: datetime, older: int = 0) ->
 
 
 def _stages(database: "Database", pipeline: Pipeline, around: object) -> tuple[Stage, ...]:
-    runs = judge_all(list_runs(database, pipeline=pipeline.id, newest_first=False))
+    runs = judge_all(database, list_runs(database, pipeline=pipeline.id, newest_first=False))
     return tuple(
         Stage(kind, tuple(view(run, around) for run in runs if run.kind is kind))  # type: ignore[arg-type]
         for kind in STAGE_ORDER

@@ -194,8 +194,8 @@ def score(summary: EpisodeSummary) -> Score:
 def evaluations_at_work(database: "Database") -> list[AtWork]:
     """Evaluations that work, newest first: neither dead nor stalled, whatever their rows say."""
     at = datetime.now(UTC)
-    runs = (run for run in list_runs(database, states=_WORKING) if run.kind is RunKind.EVALUATION)
-    working = [run for run in judge_all(runs) if shown_state(run, at) in _WORKING]
+    runs = [run for run in list_runs(database, states=_WORKING) if run.kind is RunKind.EVALUATION]
+    working = [run for run in judge_all(database, runs) if shown_state(run, at) in _WORKING]
     return [
         AtWork(
             run,

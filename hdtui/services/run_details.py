@@ -273,7 +273,7 @@ class LineageFacts:
     by_id: Mapping[int, RunView]
 
 
-def read_lineage(database: "Database", run_id: int, host: str, now: datetime) -> LineageFacts:
+def read_lineage(database: "Database", run_id: int, now: datetime) -> LineageFacts:
     """The tree around a run."""
     run = get_run(database, run_id)
     above: dict[int, Run] = {}
@@ -283,7 +283,7 @@ def read_lineage(database: "Database", run_id: int, host: str, now: datetime) ->
         above.update({each.id: each for each in found})
         frontier = {i for each in found for i in each.inputs} - above.keys()
     below = dependants(database, run_id)
-    judged = views(database, [*sorted(above.values(), key=_id), run, *below], host, now)
+    judged = views(database, [*sorted(above.values(), key=_id), run, *below], now)
     by_id = {each.run.id: each for each in judged}
     return LineageFacts(
         run_id,

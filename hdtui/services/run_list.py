@@ -99,7 +99,6 @@ class RunsReader:
     def read(
         self,
         database: "Database",
-        host: str,
         now: datetime,
         archived: bool,
         pinned: int | None = None,
@@ -114,7 +113,7 @@ class RunsReader:
         measured = [*self._evaluated(database, runs), *trained(runs)]
         bases = {name: chosen_basis(measured, name, pinned) for name in COMPARED}
         return RunsFacts(
-            tuple(views(database, runs, host, now)),
+            tuple(views(database, runs, now)),
             pipelines,
             now,
             metrics,

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import isinf
 
 from db.records import Run, RunState
+from engine.workers.machines import SILENT_AFTER_S
 from hdtui.formatting import duration, moment, steps
 
 STALLED = "stalled"
@@ -48,11 +50,14 @@ class Surroundings:
     """What a sentence needs to know besides its run."""
 
     now: datetime
-    host: str = ""
     boot_id: str | None = None
     waits_for: Mapping[int, Run] = field(default_factory=dict)
     slots: int | None = None
     slots_in_use: int | None = None
+    elsewhere: Mapping[int, float] = field(default_factory=dict)
+    """Runs of other machines, and for how many seconds those were not heard of."""
+    owners: Mapping[int, str] = field(default_factory=dict)
+    """Runs whose processes are another user's, who alone may end them."""
     orders: Orders = COCKPIT_KEYS
 
 
@@ -126,6 +131,8 @@ def _queued(run: Run, around: Surroundings) -> str:
     if run.blocked_by is not None:
         there = around.orders.resume_other.format(run=run.blocked_by)
         return f"waits: {run.blocked_by} did not finish; {there} lets this go on"
+    if run.id in around.elsewhere:
+        return f"waits for {run.host}{_silent(run, around)}"
     if run.queued_boot_id and around.boot_id and run.queued_boot_id != around.boot_id:
         resume = around.orders.resume.format(run=run.id)
         return f"not started: the machine restarted, {resume} lets the queue go on"
@@ -146,14 +153,16 @@ def _queued(run: Run, around: Surroundings) -> str:
 
 def _active(run: Run, shown: str, around: Surroundings) -> str:
     now = around.now
-    elsewhere = run.host != around.host and around.host
+    elsewhere = run.id in around.elsewhere
     if shown == "starting":
         pid = f", pid {run.pid}" if run.pid else ""
         return f"starting for {duration(_since(run.started_at or run.created_at, now))}{pid}"
     if shown == "stopping":
-        return _stopping(run, now, around.orders.kill.format(run=run.id))
+        return _stopping(run, around)
     ago = duration(silence_s(run, now))
     seen = f"seen {ago} ago from {run.host}" if elsewhere else f"last report {ago} ago"
+    if silent := _silent(run, around):
+        return f"was at work on {run.host}{silent}"
     if shown == STALLED:
         usual = f", usually every {duration(run.report_gap_s)}" if run.report_gap_s else ""
         alive = "" if elsewhere else f"process {run.pid} is alive, "
@@ -163,8 +172,26 @@ def _active(run: Run, shown: str, around: Surroundings) -> str:
     return f"running {duration(elapsed_s(run, now))}, {seen}"
 
 
-def _stopping(run: Run, now: datetime, kill: str) -> str:
-    for_s = _since(run.stop_requested_at or run.reported_at or run.created_at, now)
+def _silent(run: Run, around: Surroundings) -> str:
+    """What to say of a machine that nobody hears any more; empty of one that is heard."""
+    silent_s = around.elsewhere.get(run.id, 0.0)
+    if silent_s < SILENT_AFTER_S:
+        return ""
+    heard = "was never heard of" if isinf(silent_s) else f"not heard of for {duration(silent_s)}"
+    return f", {heard}; `hdtui runs lost {run.host}` writes it off"
+
+
+def _stopping(run: Run, around: Surroundings) -> str:
+    kill = around.orders.kill.format(run=run.id)
+    for_s = _since(run.stop_requested_at or run.reported_at or run.created_at, around.now)
+    if silent := _silent(run, around):
+        return f"stopping for {duration(for_s)} on {run.host}{silent}"
+    if run.id in around.owners:
+        owner = around.owners[run.id]
+        return (
+            f"stopping for {duration(for_s)}: it reads the request and leaves; its process is "
+            f"{owner}'s, who alone can kill it"
+        )
     if run.kill_requested_at is not None:
         return f"stopping for {duration(for_s)}: being killed"
     left = max(0.0, STOP_GRACE_S - for_s)

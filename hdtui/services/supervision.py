@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from db.queries.supervisors import get_supervisor
 from engine.errors import HdtuiError
-from engine.workers.spawn import ensure_supervisor, supervisor_alive
+from engine.workers.spawn import ensure_supervisor
+from engine.workers.supervisor_lock import supervisor_alive
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -48,7 +48,7 @@ class Supervision:
         return self._start()
 
     def _alive(self, database: "Database") -> bool:
-        return supervisor_alive(get_supervisor(database, self._cockpit.host))
+        return supervisor_alive(database)
 
     def _start(self) -> str:
         try:

@@ -2,11 +2,8 @@
 
 import math
 import os
-import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-import psutil
 
 from db.models import ArtifactRow, CheckpointRow, RunRow
 from db.queries.metrics import NewPoint, append_points
@@ -19,11 +16,11 @@ from db.queries.runs import (
     set_note,
     set_tags,
 )
-from db.queries.supervisors import register_supervisor
-from db.records import NewRobot, NewRun, Run, RunKind, Supervisor
+from db.records import NewRobot, NewRun, Run, RunKind
 from db.session import Database
 from engine.config.presets import PRESETS
-from engine.workers.liveness import boot_id
+from engine.workers.liveness import boot_id, this_process
+from engine.workers.supervisor import stand_in
 
 NOW = datetime.now(UTC)
 
@@ -42,7 +39,7 @@ def alive() -> dict[str, object]:
     """The identity of this process, for runs that must look alive."""
     return {
         "pid": os.getpid(),
-        "pid_started_at": psutil.Process().create_time(),
+        "pid_ticks": this_process().ticks,
         "boot_id": boot_id(),
         "attempt": 1,
         "token": "t",
@@ -159,18 +156,7 @@ def fill(home: Path) -> dict[str, int]:
     set_note(database, ids["student"], "best of the week")
     _ended(database, ids)
     _pipeline(database, ids)
-    register_supervisor(
-        database,
-        Supervisor(
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            pid_started_at=psutil.Process().create_time(),
-            boot_id=boot_id(),
-            slots=2,
-            started_at=NOW,
-            heartbeat_at=NOW,
-        ),
-    )
+    stand_in(database)
     database.close()
     return ids
 

@@ -1,17 +1,18 @@
 """A database that is lost, newer or absent; a worker that is gone."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import cockpit_story
-import psutil
 import pytest
 from cockpit_pilot import opened, shows, until
 from sqlalchemy import text as sql
 
 from db.session import Database
 from engine.errors import DatabaseError
+from engine.workers.liveness import start_ticks, worker_environment
 from hdtui.app import CockpitApp
 from hdtui.services.store import Health, NoWorkspaceError, Store
 
@@ -65,10 +66,11 @@ async def test_a_newer_workspace_is_left_alone(filled: Filled) -> None:
 def worker(filled: Filled) -> Iterator[subprocess.Popen[bytes]]:
     """A process that the teacher's row takes for its worker."""
     home, ids = filled
-    with subprocess.Popen(["sleep", "60"]) as process:
-        started_at = psutil.Process(process.pid).create_time()
+    mark = worker_environment(home, ids["teacher"])
+    with subprocess.Popen(["sleep", "60"], env={**os.environ, **mark}) as process:
+        ticks = start_ticks(process.pid)
         database = Database.open(home)
-        cockpit_story.change(database, ids["teacher"], pid=process.pid, pid_started_at=started_at)
+        cockpit_story.change(database, ids["teacher"], pid=process.pid, pid_ticks=ticks)
         database.close()
         yield process
         process.kill()

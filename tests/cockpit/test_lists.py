@@ -44,7 +44,7 @@ def seeds(tmp_path: Path) -> tuple[Database, list[Run]]:
 
 
 def as_views(database: Database, runs: list[Run]) -> list[RunView]:
-    return views(database, runs, "here", NOW)
+    return views(database, runs, NOW)
 
 
 def test_runs_are_grouped_by_their_settings_not_by_their_names(
@@ -114,7 +114,7 @@ def test_a_run_stands_below_the_last_of_what_it_was_made_from(tmp_path: Path) ->
     ):
         new = new_run(kind, name, None, *(ids[each] for each in inputs))
         ids[name] = queue_run(database, new).id
-    tree = lineage_tree(read_lineage(database, ids["teacher"], "here", NOW))
+    tree = lineage_tree(read_lineage(database, ids["teacher"], NOW))
     names = {run_id: name for name, run_id in ids.items()}
     assert [f"{branch}{names[run_id]}" for run_id, branch in tree] == [
         "teacher",

@@ -43,7 +43,7 @@ def test_metrics_filter_and_sort_without_having_been_asked_for(
             append_points(session, run.id, points)
     queue_run(database, NewRun(RunKind.TEACHER, "reports nothing", {}, seed=1))
     reader = RunsReader()
-    facts = reader.read(database, "here", NOW, False)
+    facts = reader.read(database, NOW, False)
     assert "value_loss" in facts.fields
     ordered = sorted_runs(facts, facts.views, "value_loss", descending=False)
     assert [losses.get(each.run.id) for each in ordered] == [0.25, 0.5, 0.75, None]
@@ -51,7 +51,7 @@ def test_metrics_filter_and_sort_without_having_been_asked_for(
     assert {losses[each.run.id] for each in low} == {0.25, 0.5}
     with database.write() as session:
         append_points(session, 1, [NewPoint("value_loss", "", 2, 2, 2.0, 0.1)])
-    again = reader.read(database, "here", NOW, False)
+    again = reader.read(database, NOW, False)
     assert again.metrics[1] == {"value_loss": 0.1}
     database.close()
 
@@ -104,7 +104,7 @@ def judged(tmp_path: Path) -> tuple[Database, int, int, int]:
 
 def read(database: Database) -> RunsFacts:
     """The list as a reader sees it that opens it now."""
-    return RunsReader().read(database, "here", NOW, False)
+    return RunsReader().read(database, NOW, False)
 
 
 def values(facts: RunsFacts, name: str) -> dict[int, object]:
@@ -142,13 +142,13 @@ def test_the_newest_evaluation_that_is_not_archived_tells_the_return(
     database, teacher, student, _ = judged
     reader = RunsReader()
     judge(database, {teacher: (1000.0, 400.0), student: (900.0, 500.0)})
-    assert values(reader.read(database, "here", NOW, False), "return")[student] == 900.0
+    assert values(reader.read(database, NOW, False), "return")[student] == 900.0
     newest = judge(database, {student: (700.0, 300.0)})
-    facts = reader.read(database, "here", NOW, False)
+    facts = reader.read(database, NOW, False)
     assert values(facts, "return")[student] == 700.0
     assert values(facts, "ratio")[student] == pytest.approx(0.9)  # no teacher beside it there
     archive(database, newest, archived=True)
-    assert values(reader.read(database, "here", NOW, False), "return")[student] == 900.0
+    assert values(reader.read(database, NOW, False), "return")[student] == 900.0
 
 
 def test_what_a_student_measured_itself_stands_in_no_column_of_evaluations(
@@ -185,7 +185,7 @@ def test_a_column_holds_returns_of_the_same_robots_task_actions_and_episodes_alo
     assert [each.run.id for each in running] == [teacher]
     assert facts.bases["return"].words == "1 robot, 2 episodes each, flat, mean actions"
     for evaluation in (other, longer, sampled):
-        pinned = RunsReader().read(database, "here", NOW, False, pinned=worse)
+        pinned = RunsReader().read(database, NOW, False, pinned=worse)
         assert values(pinned, "return")[worse] in (2000.0, 3000.0, 4000.0)
         assert values(pinned, "return")[student] is None
         archive(database, evaluation, archived=True)
@@ -224,9 +224,9 @@ def test_reading_again_asks_nothing_about_evaluations_that_are_known(
     database, teacher, student, _ = judged
     reader = RunsReader()
     judge(database, {teacher: (1000.0, 400.0), student: (900.0, 500.0)})
-    reader.read(database, "here", NOW, False)
+    reader.read(database, NOW, False)
     monkeypatch.setattr("hdtui.services.run_list.summaries", None)
-    assert values(reader.read(database, "here", NOW, False), "return")[student] == 900.0
+    assert values(reader.read(database, NOW, False), "return")[student] == 900.0
 
 
 def test_no_field_is_offered_twice(judged: tuple[Database, int, int, int]) -> None:

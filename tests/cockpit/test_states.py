@@ -24,7 +24,7 @@ def a_run(state: str, **facts: Any) -> Run:
 
 
 def said(run: Run, **around: Any) -> str:
-    return view(run, Surroundings(now=NOW, host="lab-7", **around)).sentence
+    return view(run, Surroundings(now=NOW, **around)).sentence
 
 
 def ago(seconds: float) -> datetime:

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +11,19 @@ from textual.pilot import Pilot
 
 from db.queries.robots import get_set, list_sets
 from db.queries.runs import list_runs
-from db.queries.supervisors import register_supervisor
-from db.records import RobotSet, Run, RunKind, RunState, Supervisor
+from db.records import RobotSet, Run, RunKind, RunState
 from db.session import Database
 from engine.morphology.mjcf import save_robot
 from engine.morphology.tree import Morphology
-from engine.workers.liveness import host_name, this_process
+from engine.workers.supervisor import stand_in
 from hdtui.app import CockpitApp
 
 
 @asynccontextmanager
 async def robots_screen(home: Path) -> AsyncIterator[tuple[CockpitApp, Pilot[Any]]]:
     """Robots of a workspace that may be written; this process stands for its supervisor."""
-    database, me, now = Database.open(home), this_process(), datetime.now(UTC)
-    supervisor = Supervisor(host_name(), me.pid, me.started_at, me.boot_id, 0, now, now)
-    register_supervisor(database, supervisor)
+    database = Database.open(home)
+    stand_in(database, slots=0)
     database.close()
     app = CockpitApp(home, theme="terminal")
     async with app.run_test(size=(80, 24)) as pilot:

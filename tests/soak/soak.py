@@ -30,8 +30,8 @@ from engine.config.teacher import named_teacher
 from engine.errors import RunError
 from engine.morphology.generation import generate
 from engine.workers import commands, library
-from engine.workers.liveness import ProcessIdentity, boot_id, host_name
-from engine.workers.spawn import supervisor_alive
+from engine.workers.liveness import ProcessIdentity, boot_id
+from engine.workers.supervisor_lock import supervisor_alive
 from engine.workers.workspace import Workspace
 
 MAX_UNFINISHED = 6
@@ -109,8 +109,8 @@ class Soak:
 
     def kill_supervisor(self) -> None:
         """SIGKILL the supervisor; somebody who looks starts the next one."""
-        supervisor = get_supervisor(self.database, host_name())
-        if supervisor is not None and supervisor_alive(supervisor):
+        supervisor = get_supervisor(self.database, boot_id())
+        if supervisor is not None and supervisor_alive(self.database):
             os.kill(supervisor.pid, signal.SIGKILL)
             self.done["supervisors killed"] += 1
             time.sleep(self.chance.uniform(0.0, 2.0))
@@ -207,9 +207,9 @@ def resumable(run: Run) -> bool:
 
 def alive(run: Run) -> bool:
     """Its recorded process lives."""
-    if run.pid is None or run.pid_started_at is None or run.boot_id is None:
+    if run.pid is None or run.boot_id is None:
         return False
-    return ProcessIdentity(run.pid, run.pid_started_at, run.boot_id).alive
+    return ProcessIdentity(run.pid, run.pid_ticks, run.boot_id).alive
 
 
 def teacher(number: int) -> NewRun:
@@ -281,8 +281,8 @@ def main() -> int:
 
 def leave(soak: Soak) -> None:
     """End what still lives; the supervisor would notice that its workspace is gone."""
-    supervisor = get_supervisor(soak.database, host_name())
-    if supervisor is not None and supervisor_alive(supervisor):
+    supervisor = get_supervisor(soak.database, boot_id())
+    if supervisor is not None and supervisor_alive(soak.database):
         os.kill(supervisor.pid, signal.SIGTERM)
     for run in list_runs(soak.database):
         if run.state.active and run.pid and alive(run):

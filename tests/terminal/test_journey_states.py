@@ -1,5 +1,6 @@
 """Screens in a real pseudo-terminal while they are empty, loading, failed and filled."""
 
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -7,14 +8,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import psutil
 import pytest
 import workspace
 from pseudo_terminal import Cockpit
 
 from db.models import RunRow
 from db.session import Database
-from engine.workers.liveness import boot_id
+from engine.workers.liveness import boot_id, start_ticks, worker_environment
 
 pytestmark = pytest.mark.timeout(600)
 WAIT_S = 180.0
@@ -96,14 +96,15 @@ def test_a_file_that_is_no_database_is_named_and_left_alone(tmp_path: Path) -> N
 @pytest.fixture
 def worker(home: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """A process that run 203 takes for its worker; it reported long ago."""
-    with subprocess.Popen(["sleep", "600"]) as process:
+    mark = worker_environment(home, 203)
+    with subprocess.Popen(["sleep", "600"], env={**os.environ, **mark}) as process:
         database = Database.open(home)
         with database.write() as session:
             row = session.get(RunRow, 203)
             assert row is not None
             row.state, row.attempt, row.ended_at = "running", 1, None
             row.pid, row.boot_id = process.pid, boot_id()
-            row.pid_started_at = psutil.Process(process.pid).create_time()
+            row.pid_ticks = start_ticks(process.pid)
             row.reported_at = datetime.now(UTC) - timedelta(minutes=10)
             row.report_gap_s, row.checkpoint_step = 3.0, 90_000
         database.close()

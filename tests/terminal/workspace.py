@@ -1,23 +1,18 @@
 """A workspace of 200 runs: students of several settings, three seeds, and who judged them."""
 
-import os
-import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-import psutil
 
 from db.models import RunRow
 from db.queries.evaluations import record_episodes, set_policies
 from db.queries.metrics import NewPoint, append_points
 from db.queries.robots import add_robots, create_set
 from db.queries.runs import queue_run
-from db.queries.supervisors import register_supervisor
-from db.records import NewEpisode, NewRobot, NewRun, RunKind, Supervisor
+from db.records import NewEpisode, NewRobot, NewRun, RunKind
 from db.session import Database
 from engine.config.presets import PRESETS
-from engine.workers.liveness import boot_id
+from engine.workers.supervisor import stand_in
 
 NUM_STUDENTS = 98
 NUM_TRAINED = 2 * NUM_STUDENTS
@@ -140,14 +135,4 @@ def _finish(database: Database, run_id: int, value: float, words: str) -> None:
 
 def _keep_supervisors_away(database: Database) -> None:
     """Say that this process looks after the queue, so that nothing really starts."""
-    now = datetime.now(UTC)
-    supervisor = Supervisor(
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        pid_started_at=psutil.Process().create_time(),
-        boot_id=boot_id(),
-        slots=2,
-        started_at=now,
-        heartbeat_at=now,
-    )
-    register_supervisor(database, supervisor)
+    stand_in(database)

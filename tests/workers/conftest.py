@@ -4,13 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from waiting import kill
+from waiting import kill, supervisor_pid
 
 from db.queries.runs import list_runs
-from db.queries.supervisors import get_supervisor
 from db.session import Database
-from engine.workers.liveness import ProcessIdentity, host_name, kill_group
-from engine.workers.spawn import supervisor_alive
+from engine.workers.liveness import kill_group, worker_of
 from engine.workers.workspace import Workspace
 
 
@@ -27,10 +25,9 @@ def database(workspace: Workspace) -> Iterator[Database]:
     """Its database; at the end every process of the workspace is killed."""
     opened = Database.open(workspace.home)
     yield opened
-    supervisor = get_supervisor(opened, host_name())
-    if supervisor is not None and supervisor_alive(supervisor):
-        kill(supervisor.pid)
+    if pid := supervisor_pid(opened, or_zero=True):
+        kill(pid)
     for run in list_runs(opened):
-        if run.pid and run.pid_started_at and run.boot_id:
-            kill_group(ProcessIdentity(run.pid, run.pid_started_at, run.boot_id))
+        if worker := worker_of(run, opened.home):
+            kill_group(worker)
     opened.close()

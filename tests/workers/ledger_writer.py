@@ -20,7 +20,7 @@ def report_for_ever(home: Path, run_id: int, token: str) -> None:
     """Report for ever; ``ledger`` says up to which step checkpoints are known to be complete."""
     database, workspace, me = Database.open(home), Workspace(home), this_process()
     with database.write() as session:
-        begin(session, run_id, token, Process(me.pid, me.started_at, me.boot_id), {})
+        begin(session, run_id, token, Process(me.pid, 0.0, me.boot_id, me.ticks), {})
     run = get_run(database, run_id)
     recorder = Recorder(database, workspace, run, token)
     checkpoint = latest_checkpoint(database, run_id)

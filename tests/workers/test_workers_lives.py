@@ -7,7 +7,6 @@ write it.
 import shutil
 import subprocess
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,13 +17,14 @@ from hypothesis import strategies as st
 from waiting import is_zombie, until
 
 from db.models import RunRow
-from db.queries import attempts, runs, supervisors
-from db.records import NewRun, Run, RunKind, RunState, Supervisor
+from db.queries import attempts, runs
+from db.records import NewRun, Run, RunKind, RunState
 from db.session import Database
 from engine.errors import RunError
 from engine.workers import commands, supervisor_loop
-from engine.workers.liveness import host_name, this_process
+from engine.workers.liveness import worker_environment
 from engine.workers.states import sources
+from engine.workers.supervisor import stand_in
 from engine.workers.supervisor_loop import Settings, SupervisorLoop
 from engine.workers.workspace import Workspace
 
@@ -39,19 +39,16 @@ class Lives:
     def __init__(self, home: Path, slots: int) -> None:
         self.database, self.slots = Database.open(home), slots
         self.processes: dict[int, subprocess.Popen[bytes]] = {}
-        me, now = this_process(), datetime.now(UTC)
         # Commands see a supervisor alive and start none.
-        supervisors.register_supervisor(
-            self.database,
-            Supervisor(host_name(), me.pid, me.started_at, me.boot_id, slots, now, now),
-        )
+        self.lock = stand_in(self.database, slots)
         self.replace()
 
     def spawn(self, workspace: Workspace, run_id: int, token: str) -> subprocess.Popen[bytes]:
-        del workspace, token
+        del token
         before = self.processes.get(run_id)
         assert before is None or before.poll() is not None, "two attempts of one run live"
-        process = subprocess.Popen(["sleep", "600"], start_new_session=True)
+        mark = worker_environment(workspace.home, run_id)
+        process = subprocess.Popen(["sleep", "600"], start_new_session=True, env=mark)
         self.processes[run_id] = process
         return process
 
@@ -94,7 +91,7 @@ class Lives:
         """What a worker does whose work is done or has failed."""
         with self.database.write() as session:
             row = session.get_one(RunRow, run.id)
-            process = attempts.Process(run.pid or 0, run.pid_started_at or 0.0, run.boot_id or "")
+            process = attempts.Process(run.pid or 0, 0.0, run.boot_id or "", run.pid_ticks)
             attempts.begin(session, run.id, row.token or "", process, {})
             reason = None if end is FINISHED else "it did not work"
             assert attempts.end(

@@ -35,6 +35,7 @@ from engine.workers.jobs import generation as generation_job
 from engine.workers.jobs.job import Job
 from engine.workers.patience import patiently
 from engine.workers.supervision import Supervision
+from engine.workers.supervisor_lock import lock_path
 from engine.workers.supervisor_loop import STOP_GRACE_S
 from engine.workers.worker import EXIT_STOPPED
 from engine.workers.workspace import Workspace
@@ -198,7 +199,7 @@ def test_without_a_supervisor_a_worker_keeps_the_log_short(
         set_setting(worker, "text", f"{number}" * 1000)
     file = workspace.database_path
     assert b"49" * 100 not in file.read_bytes()
-    with workspace.supervisor_lock.open("w") as lock:
+    with lock_path(database).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         Supervision(worker, workspace).look(at_once=True)
         assert b"49" * 100 not in file.read_bytes(), "whoever holds the lock does it"

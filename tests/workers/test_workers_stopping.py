@@ -19,7 +19,7 @@ from db.queries.metrics import list_series, read_points
 from db.records import NewRun, Run, RunKind, RunState
 from db.session import Database
 from engine.workers.commands import request_stop, resume
-from engine.workers.liveness import boot_id, host_name, process_started_at
+from engine.workers.liveness import boot_id, host_name, start_ticks, worker_environment
 from engine.workers.states import sources
 from engine.workers.supervisor_loop import Settings, SupervisorLoop
 from engine.workers.workspace import Workspace
@@ -47,11 +47,11 @@ def deaf_worker(database: Database, tmp_path: Path) -> Iterator[tuple[Run, list[
     with database.write() as session:
         assert attempts.claim(session, run.id, token, host_name()) == 1
     command = [sys.executable, "-c", DEAF, str(folder), "2", DEAF]
-    worker = subprocess.Popen(command, start_new_session=True)
+    mark = worker_environment(database.home, run.id)
+    worker = subprocess.Popen(command, start_new_session=True, env={**os.environ, **mark})
     until(lambda: len(list(folder.glob("pid-*"))) == 3)
-    started_at = psutil.Process(worker.pid).create_time()
     with database.write() as session:
-        process = attempts.Process(worker.pid, started_at, boot_id())
+        process = attempts.Process(worker.pid, 0.0, boot_id(), start_ticks(worker.pid))
         assert attempts.begin(session, run.id, token, process, {})
     pids = [int(path.name.removeprefix("pid-")) for path in folder.glob("pid-*")]
     processes = [psutil.Process(pid) for pid in pids]
@@ -92,12 +92,12 @@ def test_a_family_deaf_to_the_polite_signal_is_killed_after_the_grace(
     asked = time.monotonic()
     loop.tick()
     until((tmp_path / "pids" / f"heard-{run.pid}").exists)
-    assert [process_started_at(pid) is not None for pid in pids] == [True] * 3
+    assert [start_ticks(pid) is not None for pid in pids] == [True] * 3
     tick_until(loop, database, run, RunState.STOPPED)
     assert time.monotonic() - asked >= 2.0
     stopped = runs.get_run(database, run.id)
     assert stopped.reason == "killed, no checkpoint"
-    until(lambda: all(process_started_at(pid) is None for pid in pids))
+    until(lambda: all(start_ticks(pid) is None for pid in pids))
     assert [one.reason for one in runs.list_attempts(database, run.id)] == [stopped.reason]
 
 
@@ -107,10 +107,10 @@ def test_what_a_dead_worker_left_running_is_killed(
     run, pids = deaf_worker
     assert run.pid is not None
     os.kill(run.pid, signal.SIGKILL)
-    until(lambda: process_started_at(run.pid or 0) is None)
+    until(lambda: start_ticks(run.pid or 0) is None)
     loop = SupervisorLoop(database, workspace, Settings())
     tick_until(loop, database, run, RunState.LOST)
-    until(lambda: all(process_started_at(pid) is None for pid in pids))
+    until(lambda: all(start_ticks(pid) is None for pid in pids))
 
 
 @pytest.mark.slow

@@ -68,13 +68,13 @@ def test_a_killed_supervisor_loses_no_worker_and_the_next_one_adopts_it(
     database: Database,
 ) -> None:
     run = start_long_run(database)
-    first_one = get_supervisor(database, host_name())
+    first_one = get_supervisor(database, boot_id())
     assert first_one is not None
     kill(first_one.pid)
     done = get_run(database, run.id).done or 0
     until(lambda: (get_run(database, run.id).done or 0) > done)
     assert ensure_supervisor(database.home)
-    until(lambda: (get_supervisor(database, host_name()) or first_one).pid != first_one.pid)
+    until(lambda: (get_supervisor(database, boot_id()) or first_one).pid != first_one.pid)
     request_stop(database, run.id)
     stopped = until_state(database, run.id, RunState.STOPPED)
     assert (stopped.attempt, stopped.exit_code) == (1, 4)
@@ -88,7 +88,7 @@ def test_many_that_ask_at_once_get_one_supervisor(database: Database) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    until(lambda: get_supervisor(database, host_name()) is not None)
+    until(lambda: get_supervisor(database, boot_id()) is not None)
     until_state(database, 1, RunState.RUNNING)
     log = Workspace(database.home).supervisor_log.read_text()
     assert log.count("slots") == 1
@@ -103,7 +103,7 @@ def test_a_killed_worker_is_lost_judged_at_once_and_written_down_soon(
     os.kill(run.pid, signal.SIGKILL)
     until(lambda: not alive(run))
     dead_since = time.monotonic()
-    assert judge(run).state is RunState.LOST
+    assert judge(database, run).state is RunState.LOST
     lost = until_state(database, run.id, RunState.LOST)
     # Promised are five seconds, one is usual; a machine busy with trainings gets six times that.
     assert time.monotonic() - dead_since < 30.0
@@ -165,7 +165,7 @@ def test_slots_bound_how_many_work(database: Database, monkeypatch: pytest.Monke
     request_stop(database, first.id)
     until_state(database, second.id, RunState.RUNNING)
     assert get_run(database, first.id).state is RunState.STOPPED
-    supervisor = get_supervisor(database, host_name())
+    supervisor = get_supervisor(database, boot_id())
     assert supervisor is not None
     assert supervisor.slots == 1
 
@@ -202,7 +202,7 @@ def test_after_a_restart_of_the_machine_runs_are_interrupted_and_the_queue_waits
         attempts.claim(session, working.id, "token", host_name())
         process = attempts.Process(os.getpid(), 1.0, "before")
         assert attempts.begin(session, working.id, "token", process, {})
-    assert judge(get_run(database, working.id)).state is RunState.INTERRUPTED
+    assert judge(database, get_run(database, working.id)).state is RunState.INTERRUPTED
     ensure_supervisor(database.home)
     interrupted = until_state(database, working.id, RunState.INTERRUPTED)
     assert interrupted.reason == "the machine restarted"

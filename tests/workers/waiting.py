@@ -13,8 +13,8 @@ from db.queries.supervisors import get_supervisor
 from db.records import NewRun, Run, RunKind, RunState
 from db.session import Database
 from engine.workers.commands import queue
-from engine.workers.liveness import ProcessIdentity, host_name
-from engine.workers.spawn import supervisor_alive
+from engine.workers.liveness import ProcessIdentity, boot_id
+from engine.workers.supervisor_lock import supervisor_alive
 
 PATIENCE_S = float(os.environ.get("HDTUI_TEST_PATIENCE_S", "240"))
 """How long a fact may take to come; more for a machine whose cores belong to others."""
@@ -62,15 +62,14 @@ def generation(train_count: int, *inputs: int, name: str = "robots") -> NewRun:
 def alive(run: Run) -> bool:
     """The run's recorded process still lives."""
     assert run.pid is not None
-    assert run.pid_started_at is not None
     assert run.boot_id is not None
-    return ProcessIdentity(run.pid, run.pid_started_at, run.boot_id).alive
+    return ProcessIdentity(run.pid, run.pid_ticks, run.boot_id).alive
 
 
 def supervisor_pid(database: Database, *, or_zero: bool = False) -> int:
     """The process of this host's supervisor, which must live unless zero is an answer."""
-    supervisor = get_supervisor(database, host_name())
-    if supervisor is not None and supervisor_alive(supervisor):
+    supervisor = get_supervisor(database, boot_id())
+    if supervisor is not None and supervisor_alive(database):
         return supervisor.pid
     assert or_zero
     return 0

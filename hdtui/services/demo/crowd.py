@@ -1,7 +1,9 @@
 """A workspace as large as the cockpit promises to bear: what ``hdtui bench cockpit`` looks at."""
 
 import hashlib
+import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,8 +16,7 @@ from db.queries.histories import write_alike, write_events, write_pipelines, wri
 from db.queries.metrics import NewPoint, append_points, delete_points_after
 from db.queries.runs import get_run
 from db.queries.settings import get_setting, set_setting
-from db.queries.supervisors import register_supervisor
-from db.records import NewEpisode, Pipeline, Supervisor
+from db.records import NewEpisode, Pipeline
 from db.session import Database
 from engine.errors import DatabaseError, UsageError
 from engine.morphology.generation import candidate
@@ -23,7 +24,8 @@ from engine.morphology.poses import ARTIFACT_KIND, PosesHeader, encode_poses, re
 from engine.morphology.tree import Morphology
 from engine.random import generator
 from engine.workers.library import make_set
-from engine.workers.liveness import host_name, this_process
+from engine.workers.liveness import start_ticks, worker_environment
+from engine.workers.supervisor import stand_in
 from engine.workers.workspace import Workspace
 from hdtui.services.cockpit import PREFERENCES_KEY
 from hdtui.services.demo.crowd_runs import (
@@ -45,6 +47,8 @@ NUM_ROBOTS = 1_000
 LIVE_ITERATIONS, LIVE_BEGINS_AT = 120, 60
 _MARK, _VERSION = "bench.cockpit", 2
 _POLICIES, _EPISODES = 4, 10
+
+_PLAYERS: list[subprocess.Popen[bytes]] = []
 
 Say = Callable[[str], None]
 
@@ -176,11 +180,12 @@ def _write_film(database: Database, run_id: int, robot: Morphology) -> None:
 
 
 def _start_live_run(database: Database) -> None:
-    """The live run is half through and works in this process, which also stands for the supervisor.
+    """The live run is half through; this process stands for its supervisor, a child for its worker.
 
     A report moves its curve by most of a column of the chart, as in a run of minutes.
     """
     now = datetime.now(UTC)
+    player = play_worker(database.home, LIVE_RUN)
     live = working(
         get_run(database, LIVE_RUN), now - timedelta(seconds=ITERATION_S * LIVE_BEGINS_AT)
     )
@@ -195,15 +200,27 @@ def _start_live_run(database: Database) -> None:
         reported_at=now,
         ended_at=None,
         exit_code=None,
+        pid=player.pid,
+        pid_ticks=start_ticks(player.pid),
     )
-    me = this_process()
     set_setting(database, PREFERENCES_KEY, {})  # an earlier benchmark changed how robots are drawn
     with database.write() as session:
         delete_points_after(session, LIVE_RUN, None)
         append_points(session, LIVE_RUN, _begun())
         write_runs(session, [live])
-    supervisor = Supervisor(host_name(), me.pid, me.started_at, me.boot_id, 2, now, now)
-    register_supervisor(database, supervisor)
+    stand_in(database)
+
+
+def play_worker(home: Path, run_id: int) -> "subprocess.Popen[bytes]":
+    """A process that everybody takes for the run's worker; it ends with this one."""
+    player = subprocess.Popen(
+        ["cat"],  # noqa: S607
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, **worker_environment(home, run_id)},
+    )
+    _PLAYERS.append(player)
+    return player
 
 
 def _begun() -> list[NewPoint]:

@@ -164,7 +164,7 @@ def working(run: Run, started_at: datetime) -> Run:
         attempt=1,
         started_at=started_at,
         pid=me.pid,
-        pid_started_at=me.started_at,
+        pid_ticks=me.ticks,
         boot_id=me.boot_id,
         report_gap_s=2.2,
     )

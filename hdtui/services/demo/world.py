@@ -9,8 +9,7 @@ from pathlib import Path
 from db.queries.artifacts import NewFile, insert_artifact
 from db.queries.evaluations import insert_episodes, set_policies
 from db.queries.histories import write_curves, write_events, write_pipelines, write_runs
-from db.queries.supervisors import register_supervisor
-from db.records import NewEpisode, Pipeline, Run, RunEvent, RunKind, RunState, Supervisor
+from db.records import NewEpisode, Pipeline, Run, RunEvent, RunKind, RunState
 from db.session import Database
 from engine.morphology.generation import candidate
 from engine.morphology.mutation import mutants
@@ -18,7 +17,7 @@ from engine.morphology.poses import ARTIFACT_KIND, PosesHeader, encode_poses, re
 from engine.morphology.tree import Morphology
 from engine.random import generator
 from engine.workers.library import TRAINING, UNSEEN, make_set
-from engine.workers.liveness import host_name, this_process
+from engine.workers.supervisor import stand_in
 from engine.workers.workspace import Workspace
 from hdtui.services.demo.costs import write_costs
 from hdtui.services.demo.curves import student_curves, teacher_curves
@@ -71,7 +70,7 @@ def build(home: Path, now: datetime | None = None) -> None:
         _write_films(database, runs, robots)
         _write_logs(home, runs)
         write_costs(database)
-        _register(database, now)
+        _register(database)
     finally:
         database.close()
 
@@ -231,8 +230,6 @@ def _write_logs(home: Path, runs: Sequence[Run]) -> None:
         (folder / "log.txt").write_text("\n".join(lines) + "\n")
 
 
-def _register(database: Database, now: datetime) -> None:
+def _register(database: Database) -> None:
     """This process stands for the supervisor: the screen need not warn that none is there."""
-    me = this_process()
-    supervisor = Supervisor(host_name(), me.pid, me.started_at, me.boot_id, 2, now, now)
-    register_supervisor(database, supervisor)
+    stand_in(database)
