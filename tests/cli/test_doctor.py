@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import db.filesystem
+from db.migrations import SCHEMA
 from db.session import Database
 from hdtui.services import doctor
 
@@ -102,7 +103,7 @@ def test_a_broken_nvidia_smi_is_a_warning(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_sound_and_an_older_database_are_told_apart(tmp_path: Path) -> None:
     Database.open(tmp_path / "new").close()
-    assert doctor._database(tmp_path / "new").text == "sound, schema 1"
+    assert doctor._database(tmp_path / "new").text == f"sound, schema {SCHEMA}"
     with sqlite3.connect(tmp_path / "hdtui.db") as connection:
         connection.execute("CREATE TABLE left_by_the_first_one (a)")
     connection.close()
