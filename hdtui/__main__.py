@@ -7,13 +7,26 @@ import sys
 def main() -> None:
     """Run the command line and leave with its exit code: 0 done, 1 failed, 2 wrong use."""
     _forget_start_folder()
+    _fill_closed_streams()
+    import signal
+
+    # Until a command or the cockpit listens, modules are being loaded and nothing was begun.
+    signal.signal(signal.SIGINT, _leave)
     if len(sys.argv) == 1:  # the commands and their imports would only delay the first paint
         from hdtui.cli.cockpit import open_usual_cockpit
 
-        sys.exit(open_usual_cockpit())
-    from hdtui.cli.main import run
+        code = open_usual_cockpit()
+    else:
+        from hdtui.cli.main import run
 
-    sys.exit(run(sys.argv[1:]))
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        code = run(sys.argv[1:])
+    signal.signal(signal.SIGINT, _leave)
+    sys.exit(code)
+
+
+def _leave(*_: object) -> None:
+    os._exit(130)
 
 
 def _forget_start_folder() -> None:
@@ -34,6 +47,19 @@ def _forget_start_folder() -> None:
 
     del sys.path[0]
     sys.path[:] = [path for path in sys.path if path not in foreign or path in named]
+
+
+def _fill_closed_streams() -> None:
+    """Files that are opened next must not become stdin, stdout or stderr of whoever prints.
+
+    What takes the place of a closed stdout refuses all writing, which commands report.
+    """
+    for number, stream, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY)
+            setattr(sys, stream, open(number, mode, closefd=False))  # noqa: SIM115
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import select
 import signal
 import sys
 import threading
+from codecs import lookup
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -117,7 +118,9 @@ class CockpitApp(App[str]):
 
     def __init__(self, home: Path, readonly: bool = False, theme: str | None = None) -> None:
         self.meter = ByteMeter()
-        self._drawn_text = DrawnText()
+        encoding = getattr(sys.__stderr__, "encoding", None) or "utf-8"
+        self._drawn_text = DrawnText(encoding)
+        self.ascii_terminal = lookup(encoding).name != "utf-8"
         self.gate = KeyGate(self)
         self.gate.closed = True  # until the workspace was read
         # Known before the first paint, or its background would be sent as a colour.
@@ -127,7 +130,7 @@ class CockpitApp(App[str]):
         self.cockpit = Cockpit(home, readonly)
         self.counts: Counts | None = None
         self._pulsing = threading.Lock()
-        self.ascii_only = False
+        self.ascii_only = self.ascii_terminal
         self._asked_theme = theme
         self._revision: int | None = None
         self._opened = False
@@ -226,7 +229,8 @@ class CockpitApp(App[str]):
 
     def _apply_preferences(self) -> None:
         preferences = self.cockpit.preferences
-        self.ascii_only = preferences.get("drawing", "braille") == "ascii"
+        wanted = preferences.get("drawing", "braille")
+        self.ascii_only = self.ascii_terminal or wanted == "ascii"
         if self._asked_theme is None and not self.no_color:
             stored = preferences.get("theme", "terminal")
             if stored in self.available_themes:

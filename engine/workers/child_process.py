@@ -68,4 +68,7 @@ if __name__ in ("__main__", "__mp_main__"):
     _arrange_search_path()
 if __name__ == "__main__":
     del sys.argv[0]
-    sys.exit(_module(sys.argv[0]).main())
+    try:
+        sys.exit(_module(sys.argv[0]).main())
+    except KeyboardInterrupt:  # while modules were loaded; whoever started this hears of it as well
+        sys.exit(130)

@@ -1,13 +1,12 @@
 """``hdtui --demo``: the cockpit of a made-up workspace that is gone when it is left."""
 
 import os
-import sys
 import tempfile
 from pathlib import Path
 
 from db.address import URL_VARIABLE
 from hdtui.app import CockpitApp
-from hdtui.cli.cockpit import NO_TERMINAL
+from hdtui.cli.cockpit import usable_terminal
 from hdtui.cli.output import say
 from hdtui.messages import Answer
 from hdtui.services.demo.feed import Feed
@@ -23,8 +22,7 @@ class DemoApp(CockpitApp):
 
 def open_demo() -> int:
     """Make the demo up, show it until it is left, throw it away; the cockpit's exit code."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        say(NO_TERMINAL)
+    if not usable_terminal():
         return 2
     os.environ.pop(URL_VARIABLE, None)  # a demo never goes into a real database
     say("Making the demo: real robots, made-up runs ...")

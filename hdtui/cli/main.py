@@ -27,7 +27,7 @@ from hdtui.cli import (
 from hdtui.cli.cockpit import open_cockpit
 from hdtui.cli.deploy import deploy_command
 from hdtui.cli.options import Home, home_folder
-from hdtui.cli.output import refuse, say
+from hdtui.cli.output import refuse, replace_what_cannot_be_written, say
 
 app = typer.Typer(
     name="hdtui",
@@ -90,18 +90,30 @@ def _with_home_last(arguments: Sequence[str], home: Path) -> str:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line; the exit code: 0 done, 1 failed, 2 wrong use."""
+    replace_what_cannot_be_written()
     try:
         code = _run(arguments)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except OSError as error:
         if error.filename is not None or error.errno not in _UNWRITABLE:
-            raise
+            where = f"{error.filename}: " if error.filename is not None else ""
+            say(f"hdtui: {where}{error.strerror or error}")
+            return 1
         _forget_stdout()
         if error.errno != errno.EPIPE:  # who closed a pipe has seen enough
             say(f"hdtui: the output cannot be written: {error.strerror}")
         return 1
     return code
+
+
+def _refuse_undecodable(arguments: Sequence[str]) -> None:
+    """Words that are no text can neither be kept in a database nor shown."""
+    for word in arguments:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            encoding = sys.getfilesystemencoding()
+            raise UsageError(f"{word!r} is no {encoding} text; nothing was done") from None
 
 
 def _forget_stdout() -> None:
@@ -110,8 +122,9 @@ def _forget_stdout() -> None:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    command = typer.main.get_command(app)
     try:
+        _refuse_undecodable(arguments)
+        command = typer.main.get_command(app)
         command(args=list(arguments), prog_name="hdtui", obj=list(arguments))
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else int(bool(leaving.code))

@@ -1,5 +1,7 @@
 """What commands print: JSON documents or tables on stdout, everything else on stderr."""
 
+import codecs
+import io
 import json
 import math
 import shutil
@@ -14,6 +16,8 @@ from typing import Any
 from engine.errors import HdtuiError, UsageError
 from engine.workers.wording import clause
 from hdtui.formatting import printable
+
+_REPLACE = "hdtui-letters"
 
 
 def document(value: Any) -> Any:
@@ -44,6 +48,22 @@ def _plain(value: Any) -> Any:
 def print_json(value: Any) -> None:
     """One JSON document on stdout; in ASCII, so that no name in it can draw on a terminal."""
     print(json.dumps(document(value), indent=2, allow_nan=False))
+
+
+def replace_what_cannot_be_written() -> None:
+    """Letters for what the encoding of stdout and stderr lacks: ``...`` for an ellipsis."""
+    codecs.register_error(_REPLACE, _in_letters)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_REPLACE)
+
+
+def _in_letters(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    from hdtui.widgets.ascii import ascii_text  # only where something lacks
+
+    return ascii_text(error.object[error.start : error.end]), error.end
 
 
 def say(text: str) -> None:

@@ -178,10 +178,11 @@ class PaletteScreen(ModalScreen[None]):
 
     def _drawing(self, name: str) -> None:
         app: Any = self.app
-        app.ascii_only = name == "ascii"
+        app.ascii_only = app.ascii_terminal or name == "ascii"
         self.cockpit.preferences.set("drawing", name)
         app.action_redraw()
-        self._answer(f"drawing {name}")
+        kept = ", but ASCII here: this terminal is no UTF-8" if app.ascii_terminal else ""
+        self._answer(f"drawing {name}{kept}")
 
     def _export(self, form: str) -> None:
         screen: Any = self.app.screen

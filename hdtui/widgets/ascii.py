@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
+
 if TYPE_CHECKING:
     from hdtui.widgets.lines import Line
 
@@ -19,9 +21,25 @@ _MANY = {"±": "+-", "…": "...", "→": "->", "≠": "!=", "←": "<-"}
 
 def ascii_text(text: str) -> str:
     """``text`` with a letter for every glyph; what has none becomes ``?``."""
+    text = _braille_as_dots(text)
     for glyph, letters in _MANY.items():
         text = text.replace(glyph, letters)
     return "".join(letter if letter.isascii() else "?" for letter in text.translate(_ONE))
+
+
+def ascii_cells(text: str, encoding: str) -> str:
+    """``text`` in as many cells, with a letter for every character that an encoding lacks."""
+    return "".join(
+        letter if _has(encoding, letter) else ascii_text(letter)[:1].ljust(cell_len(letter), "?")
+        for letter in text
+    )
+
+
+def _has(encoding: str, letter: str) -> bool:
+    try:
+        return bool(letter.encode(encoding))
+    except UnicodeEncodeError:
+        return False
 
 
 def ascii_line(spans: "Line") -> "Line":
@@ -29,7 +47,7 @@ def ascii_line(spans: "Line") -> "Line":
     drawn: list[tuple[str, str]] = []
     surplus = 0
     for span in spans:
-        text = ascii_text(_braille_as_dots(span.text))
+        text = ascii_text(span.text)
         surplus += len(text) - len(span.text)
         if surplus > 0:
             text, surplus = _shrink(text, surplus)

@@ -1,10 +1,13 @@
 """The last look at what goes to the terminal: text from outside may not draw, jump or turn."""
 
 import re
+from codecs import lookup
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 from textual.filter import LineFilter
+
+from hdtui.widgets.ascii import ascii_cells
 
 if TYPE_CHECKING:
     from textual.color import Color
@@ -18,16 +21,26 @@ _HALVES = re.compile("[\ud800-\udfff]")
 
 
 class DrawnText(LineFilter):
-    """Drops characters that terminals obey; lines keep their width, for none of them has any."""
+    """Drops characters that terminals obey; lines keep their width, for none of them has any.
+
+    A terminal of another encoding than UTF-8 is sent letters for what it lacks.
+    """
+
+    def __init__(self, encoding: str = "utf-8") -> None:
+        super().__init__()
+        self._encoding = encoding
+        self._lacks_nothing = lookup(encoding).name == "utf-8"
 
     def apply(self, segments: list[Segment], background: "Color") -> list[Segment]:
         """The same segments without such characters; those of the program itself stay."""
         del background
-        if all(segment.text.isprintable() for segment in segments):
+        if self._lacks_nothing and all(segment.text.isprintable() for segment in segments):
             return segments
         return [
-            segment
-            if segment.control
-            else Segment(_HALVES.sub("?", _DRAWING.sub("", segment.text)), segment.style)
+            segment if segment.control else Segment(self._drawn(segment.text), segment.style)
             for segment in segments
         ]
+
+    def _drawn(self, text: str) -> str:
+        text = _HALVES.sub("?", _DRAWING.sub("", text))
+        return text if self._lacks_nothing else ascii_cells(text, self._encoding)
