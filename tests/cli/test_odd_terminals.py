@@ -34,7 +34,7 @@ def test_what_an_encoding_lacks_is_written_in_letters(
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding))
     replace_what_cannot_be_written()
-    print("café ± · 216 … → ⣿")
+    sys.stdout.write("café ± · 216 … → ⣿\n")
     print_table(["a long heading"], [["a long line that is cut"]], max_width=10)
     sys.stdout.flush()
     lines = raw.getvalue().decode(encoding).splitlines()
