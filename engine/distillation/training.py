@@ -222,10 +222,13 @@ class _Run:
             group["lr"] = rate
         loss = self.shares.backward(choice, student.step)
         norm = nn.utils.clip_grad_norm_(student.policy.parameters(), config.gradient_norm)
+        self.losses.append(loss)
+        if not math.isfinite(norm):
+            # What led there is what a user needs now.
+            self._report(rate, float(norm))
         self._check_finite("gradient", float(norm))
         student.optimizer.step()
         student.step += 1
-        self.losses.append(loss)
         if student.step % self.report_every == 0:
             self._report(rate, float(norm))
 
@@ -233,8 +236,8 @@ class _Run:
         """Stop before a student that is no longer one is judged, saved or written."""
         if not math.isfinite(value):
             raise DivergenceError(
-                f"the {what} is {value} after gradient step {self.student.step}: it diverged; the"
-                " last checkpoint is good; start a new run (clone it) with a lower learning_rate"
+                f"the {what} is {value} after gradient step {self.student.step}: it diverged;"
+                " a lower learning_rate may hold"
             )
 
     def _report(self, rate: float, gradient_norm: float) -> None:
@@ -262,8 +265,10 @@ class _Run:
         if values:
             # A factor of either loss counts the same; the few held-out robots alone are noisy.
             judged = math.prod(values.values()) ** (1.0 / len(values))
-            self._check_finite("held-out loss", judged)
             values["held_out_loss"] = judged
+            if not math.isfinite(judged):
+                self.context.report(Metrics(student.step, student.epoch, values))
+            self._check_finite("held-out loss", judged)
         student.remember(judged)
         self.context.report(Metrics(student.step, student.epoch, values))
 

@@ -36,7 +36,10 @@ def follow(share: Share, exchange: Spoke, resume_from: Path | None) -> None:
             if decision["action"] == "measure":
                 share.measure(exchange, exchange.listen)
             else:
-                exchange.gather(_encoded(share, share.iterate(exchange, exchange.listen)))
+                summary = share.iterate(exchange, exchange.listen)
+                exchange.gather(_encoded(share, summary))
+                if summary.update.divergence is not None:
+                    raise summary.update.divergence
         except AbandonedError:
             share.go_back()
             exchange.abandon()
@@ -111,7 +114,11 @@ def _advance(
 def _iterate(
     share: Share, exchange: Exchange, context: StageContext, pause: Callable[[], None]
 ) -> float | None:
-    """One iteration, reported; returns the mean return if any episode has ended."""
+    """One iteration, reported; returns the mean return if any episode has ended.
+
+    Raises:
+        DivergenceError: it diverged; its numbers are reported all the same.
+    """
     start, steps_before = time.perf_counter(), share.env_steps
     summary = share.iterate(exchange, pause)
     reports = [json.loads(content) for content in exchange.gather(_encoded(share, summary))]
@@ -126,6 +133,8 @@ def _iterate(
     mean_return = metrics.values.get("return")
     if mean_return is not None:
         context.report(Result(mean_return, f"return {mean_return:.0f}", "sampled_return"))
+    if summary.update.divergence is not None:
+        raise summary.update.divergence
     return mean_return
 
 

@@ -74,7 +74,10 @@ class Share:
         self._count_steps(exchange)
 
     def iterate(self, exchange: Exchange, pause: Callable[[], None]) -> IterationSummary:
-        """Collect once, update once; ``pause`` is called between the steps of both."""
+        """Collect once, update once; ``pause`` is called between the steps of both.
+
+        An update that diverged stands in the summary: whoever gets it tells it, then gives up.
+        """
         self.simulators.begin(self.iteration)
         actor = self._actor()
         collection = self.simulators.collect(actor, self.iteration, pause)
@@ -84,9 +87,10 @@ class Share:
         batch = Batch(self.simulators.rollout, targets, actor.robots, self.iteration, all_robots)
         update = self.learner.update(batch, self.learning_rate, exchange, pause)
         rate = self.learning_rate
-        self._adapt_rate(update)
-        # Only now: the update must see observations as the acting policy saw them.
-        self._merge_moments(exchange)
+        if update.divergence is None:
+            self._adapt_rate(update)
+            # Only now: the update must see observations as the acting policy saw them.
+            self._merge_moments(exchange)
         return IterationSummary(collection, update, explained, rate)
 
     def _actor(self) -> Actor:

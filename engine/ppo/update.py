@@ -1,7 +1,7 @@
 """One iteration's updates: minibatches with equally many samples of every robot."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -26,10 +26,7 @@ from engine.rollout.rollout import Rollout, Samples
 _STATISTICS = ("policy_loss", "value_loss", "approximate_kl", "clip_fraction")
 _LARGEST_KL = 20.0
 """Nats a gradient step may have moved the policy; those that learn stay a hundred times below."""
-_ADVICE = (
-    "the last checkpoint is good and can be evaluated; start a new run (clone it) with a lower"
-    " ppo.learning_rate"
-)
+_ADVICE = "a lower ppo.learning_rate may hold"
 
 
 @dataclass(frozen=True)
@@ -60,12 +57,14 @@ class Targets:
 class UpdateSummary:
     """Means over the gradient steps of an iteration.
 
-    ``last_kl`` is that of its last epoch, with the KL that ended it before its step.
+    ``last_kl`` is that of its last epoch, with the KL that ended it before its step. Where it
+    diverged, the means are over the steps up to there, and the parameters are of no use.
     """
 
     statistics: dict[str, float]
     gradient_norm: float
     last_kl: float
+    divergence: DivergenceError | None = None
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,10 @@ class Learner:
     def update(
         self, batch: Batch, rate: float, exchange: Exchange, pause: Callable[[], None]
     ) -> UpdateSummary:
-        """All epochs of one iteration; ``pause`` is called between gradient steps."""
+        """All epochs of one iteration; ``pause`` is called between gradient steps.
+
+        Where it diverges the summary says so, for the iteration to be told before the run fails.
+        """
         sums = torch.zeros(len(_STATISTICS))
         norms: list[float] = []
         kls: list[float] = []
@@ -118,10 +120,14 @@ class Learner:
                 statistics = self._summed(self._gradients(batch, samples), exchange)
                 kl = float(statistics[_STATISTICS.index("approximate_kl")])
                 kls.append(kl)
-                _check_kl(kl, batch.iteration)
-                if self._config.stop_kl is not None and kl > self._config.stop_kl:
+                if self._config.stop_kl is not None and self._config.stop_kl < kl <= _LARGEST_KL:
                     return _summary(sums, norms, kls)
-                norms.append(self._step(rate, batch.iteration))
+                try:
+                    _check_kl(kl, batch.iteration)
+                    norms.append(self._step(rate, batch.iteration))
+                except DivergenceError as error:
+                    told = _summary(sums + statistics, norms, kls, len(norms) + 1)
+                    return replace(told, divergence=error)
                 sums += statistics
         return _summary(sums, norms, kls)
 
@@ -215,10 +221,12 @@ def _check_kl(kl: float, iteration: int) -> None:
         )
 
 
-def _summary(sums: Tensor, norms: list[float], kls: list[float]) -> UpdateSummary:
-    steps = max(len(norms), 1)
+def _summary(
+    sums: Tensor, norms: list[float], kls: list[float], steps: int | None = None
+) -> UpdateSummary:
+    steps = steps or max(len(norms), 1)
     return UpdateSummary(
         statistics=dict(zip(_STATISTICS, (sums / steps).tolist(), strict=True)),
-        gradient_norm=sum(norms) / steps,
+        gradient_norm=sum(norms) / max(len(norms), 1),
         last_kl=sum(kls) / max(len(kls), 1),
     )
