@@ -22,6 +22,8 @@ class Verdict:
 
 EXIT_UNWRITTEN = 5
 """A worker leaves with it when the workspace takes no record of its end."""
+EXIT_DIVERGED = 7
+"""A worker leaves with it when its training diverged, which it would do again: seeds are fixed."""
 _UNWRITTEN = "the workspace took no writing, often a full disk; free some space, then resume"
 _WHY_KILLED = {
     None: "; often that is want of memory",
@@ -33,6 +35,11 @@ STRANGER = Verdict(
     RunState.LOST,
     "the process it names does not work on it: the workspace is a copy, or was moved or changed",
 )
+
+
+def has_diverged(run: Run) -> bool:
+    """Whether the run's last attempt ended because training diverged."""
+    return run.exit_code == EXIT_DIVERGED
 
 
 def verdict(

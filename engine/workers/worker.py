@@ -15,6 +15,7 @@ from db.records import Run, RunState
 from db.session import Database
 from engine.errors import (
     DatabaseError,
+    DivergenceError,
     HdtuiError,
     StaleAttemptError,
     StopRequestedError,
@@ -31,7 +32,7 @@ from engine.workers.recorder import Recorder
 from engine.workers.run_policies import settled_checkpoints
 from engine.workers.states import sources
 from engine.workers.supervision import Supervision
-from engine.workers.verdict import EXIT_UNWRITTEN
+from engine.workers.verdict import EXIT_DIVERGED, EXIT_UNWRITTEN
 from engine.workers.wording import amount, printable
 from engine.workers.workspace import Place, Workspace
 
@@ -201,7 +202,8 @@ def _outcome(prepare: Callable[[], Job], run: Run, stop: StopFlag) -> Outcome:
         return Outcome(RunState.INTERRUPTED, str(error), EXIT_MOVED)
     except HdtuiError as error:
         logger.exception("failed")
-        return Outcome(RunState.FAILED, printable(str(error)), EXIT_FAILED)
+        code = EXIT_DIVERGED if isinstance(error, DivergenceError) else EXIT_FAILED
+        return Outcome(RunState.FAILED, printable(str(error)), code)
     except Exception as error:
         logger.exception("failed")
         return Outcome(RunState.FAILED, printable(_sentence(error)), EXIT_FAILED)
@@ -254,6 +256,8 @@ def _record_exit(database: Database, run: Run, outcome: Outcome) -> None:
     reason, text = outcome.reason, now.result_text
     if outcome.state is RunState.STOPPED:
         reason = _stopped_at(now)
+    if outcome.exit_code == EXIT_DIVERGED:
+        reason = f"{reason}; {_what_remains(now)}"
     with database.write() as session:
         ended = attempts.end(
             session,
@@ -275,8 +279,18 @@ def _record_exit(database: Database, run: Run, outcome: Outcome) -> None:
     logger.info("%s", line)
 
 
+def _what_remains(run: Run) -> str:
+    """Which policy a run that diverged leaves, and where one goes on with other settings."""
+    again = f"`hdtui runs clone {run.id} --set KEY=VALUE` starts anew with it"
+    if run.checkpoint_step is None:
+        return f"it wrote no checkpoint; {again}"
+    judged = f"`hdtui evaluate --policy {run.id} --robots SET` judges it"
+    return f"its checkpoint at {run.checkpoint_step:,} steps is good, {judged}; {again}"
+
+
 def _stopped_at(run: Run) -> str:
     if run.done is None or run.total is None:
-        return "stopped before its first report"
+        kept = "" if run.checkpoint_step is None else ", checkpoint kept"
+        return f"stopped before its first report{kept}"
     kept = ", checkpoint kept" if run.checkpoint_step is not None else ""
     return f"stopped at {amount(run.done)} of {amount(run.total)} {run.unit}{kept}"

@@ -11,6 +11,7 @@ import typer
 
 from db.records import CHECKPOINTS, Run, RunKind, RunState
 from engine.errors import RunError
+from engine.workers.verdict import has_diverged
 from hdtui.cli.options import (
     Detach,
     Home,
@@ -431,6 +432,7 @@ def _resuming(run: Run) -> str:
     """What a resumed run goes on from; stages without checkpoints begin again, but collections."""
     if run.kind is RunKind.COLLECTION:
         return "queued again, it keeps the robots that are finished and collects the others"
+    again = "; it diverged, and does so again with the same settings" * has_diverged(run)
     if run.checkpoint_step is None:
-        return "queued again, it has no checkpoint and starts from the beginning"
-    return f"queued again, it goes on from its checkpoint at step {run.checkpoint_step}"
+        return f"queued again, it has no checkpoint and starts from the beginning{again}"
+    return f"queued again, it goes on from its checkpoint at step {run.checkpoint_step}{again}"

@@ -10,6 +10,7 @@ from engine.config.presets import PipelineConfig, preset
 from engine.workers import commands as worker_commands
 from engine.workers.run_policies import checkpoints_read
 from engine.workers.stages import PIPELINE, StageRequest, queue_stage
+from engine.workers.verdict import has_diverged
 from engine.workers.workspace import Workspace
 from hdtui.formatting import duration, size, steps
 from hdtui.messages import StateSentence
@@ -37,7 +38,8 @@ def resume(cockpit: Cockpit, run_id: int) -> str:
     where = f" at {steps(run.checkpoint_step)}" if run.checkpoint_step else " from its start"
     if run.kind is RunKind.COLLECTION:
         where = " and keeps the robots that are finished"
-    words = f"{run_id} {run.kind} is queued, it resumes{where}"
+    again = "; it diverged, and does so again with the same settings" * has_diverged(run)
+    words = f"{run_id} {run.kind} is queued, it resumes{where}{again}"
     return StateSentence(words, run_id, RunState.QUEUED)
 
 

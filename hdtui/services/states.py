@@ -7,6 +7,7 @@ from math import isinf
 
 from db.records import Run, RunState
 from engine.workers.machines import SILENT_AFTER_S
+from engine.workers.verdict import has_diverged
 from hdtui.formatting import duration, moment, steps
 
 STALLED = "stalled"
@@ -35,6 +36,7 @@ class Orders:
     resume: str = "R"
     resume_other: str = "R there"
     kill: str = "X offers to kill it now"
+    clone: str = " C clones it with other settings"
 
 
 COCKPIT_KEYS = Orders()
@@ -42,6 +44,7 @@ SHELL_COMMANDS = Orders(
     "`hdtui runs resume {run}`",
     "`hdtui runs resume {run}`",
     "`hdtui runs stop {run} --kill` kills it now",
+    "",
 )
 
 
@@ -209,7 +212,7 @@ def _ended(run: Run, shown: str, around: Surroundings) -> str:
     if shown == "stopped":
         return f"{_stopped(run)}. {resume} resumes"
     if shown == "failed":
-        return _failed(run, resume)
+        return _failed(run, resume, around.orders.clone)
     at = f" at {steps(run.checkpoint_step)}" if run.checkpoint_step else ""
     resumes = f"{resume} resumes{at}"
     if shown == "lost":
@@ -220,17 +223,20 @@ def _ended(run: Run, shown: str, around: Surroundings) -> str:
 
 
 def _stopped(run: Run) -> str:
-    if run.done is None:
-        return "stopped before its first report"
-    of_total = f" of {steps(run.total)}" if run.total else ""
     kept = ", checkpoint kept" if run.checkpoint_step is not None else ""
+    if run.done is None:
+        return f"stopped before its first report{kept}"
+    of_total = f" of {steps(run.total)}" if run.total else ""
     unit = f" {run.unit}" if run.unit else ""
     return f"stopped at {steps(run.done)}{of_total}{unit}{kept}"
 
 
-def _failed(run: Run, resume: str) -> str:
+def _failed(run: Run, resume: str, clone: str) -> str:
     code = f"exit code {run.exit_code}, " if run.exit_code is not None else ""
     reason = run.reason or "no reason was left; its log may say more"
+    if has_diverged(run):
+        # Resumed it would do the same again; its reason says what is left and what to do.
+        return f"failed: {code}{reason.rstrip('.')}.{clone}"
     again = (
         f" Last good checkpoint at {steps(run.checkpoint_step)}. {resume} retries from it"
         if run.checkpoint_step

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from db.records import Run, RunKind, RunState
+from engine.workers.verdict import EXIT_DIVERGED
 from hdtui.services.states import GLYPHS, SHELL_COMMANDS, Surroundings, left_s, shown_state, view
 
 NOW = datetime(2026, 11, 22, 15, 0, 0, tzinfo=UTC)
@@ -84,6 +85,12 @@ def test_an_ended_run_says_how_and_what_comes_next() -> None:
     assert said(failed) == (
         "failed: exit code 1, value loss is NaN. Last good checkpoint at 1.4M. R retries from it"
     )
+    # What diverged would do the same again from its checkpoint.
+    diverged = a_run("failed", **ended, reason="KL of 85: it diverged", exit_code=EXIT_DIVERGED)
+    assert said(diverged) == (
+        f"failed: exit code {EXIT_DIVERGED}, KL of 85: it diverged. C clones it with other settings"
+    )
+    assert "resume" not in said(diverged, orders=SHELL_COMMANDS)
     assert "process 21904 is gone and left no exit record" in said(a_run("lost", **ended))
     assert said(a_run("interrupted", **ended)) == (
         "interrupted: the machine restarted. R resumes at 1.4M"

@@ -1,5 +1,6 @@
 """Students: learning, repeating by seed, resuming bit for bit, stopping early, keeping the best."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -101,9 +102,11 @@ def test_a_student_that_diverges_is_neither_kept_nor_written(
     tensors[name][:] = torch.nan
     poisoned = tmp_path / "poisoned.safetensors"
     save_checkpoint(poisoned, tensors, document)
+    listener = Listener()
     with pytest.raises(DivergenceError, match="gradient is nan after gradient step 2"):
-        train_student(student_config, expert_folder, Listener().context(tmp_path, 2, poisoned))
+        train_student(student_config, expert_folder, listener.context(tmp_path, 2, poisoned))
     assert not list(tmp_path.glob("student-*"))
+    assert math.isnan(listener.points("gradient_norm")[2])
 
 
 def test_training_without_progress_stops_early_and_keeps_the_best(

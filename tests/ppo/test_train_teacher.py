@@ -60,8 +60,9 @@ def train(
     folder: Path,
     should_stop: Callable[[], bool] = lambda: False,
     resume_from: Path | None = None,
+    told: list[Event] | None = None,
 ) -> list[Event]:
-    events: list[Event] = []
+    events: list[Event] = [] if told is None else told
     attempt = 2 if resume_from else 1
     context = StageContext(folder, attempt, events.append, should_stop, resume_from)
     train_teacher(settings, robots, context)
@@ -257,8 +258,13 @@ def test_a_policy_that_moved_too_far_has_diverged(robots: list[Morphology], tmp_
         action_std=1e-3,
         gradient_norm=1e6,
     )
-    with pytest.raises(DivergenceError, match=r"KL of .*clone it"):
-        train(config(3, ppo=ppo), robots, tmp_path)
+    told: list[Event] = []
+    with pytest.raises(DivergenceError, match=r"KL of .*a lower ppo.learning_rate may hold"):
+        train(config(3, ppo=ppo), robots, tmp_path, told=told)
+    # The iteration that diverged is what a user needs to see.
+    (last,) = (event for event in told if isinstance(event, Metrics))
+    assert last.values["approximate_kl"] > 20.0
+    assert last.iteration == 2
 
 
 def test_a_run_resumes_only_with_its_own_settings_and_robots(

@@ -9,6 +9,7 @@ import pytest
 from waiting import generation, until, until_state
 
 from db.queries import artifacts, attempts
+from db.queries.metrics import list_series
 from db.queries.runs import delete_run, dependants, get_run, list_runs, queue_run
 from db.records import CHECKPOINTS, NewRun, Run, RunKind, RunState
 from db.session import Database
@@ -30,6 +31,7 @@ from engine.workers.run_policies import (
 from engine.workers.schedule import Candidate, plan
 from engine.workers.stages import STAGES
 from engine.workers.states import sources
+from engine.workers.verdict import has_diverged
 from hdtui.services.known_runs import inputs_problem, read_known
 
 ENDED = (RunState.STOPPED, RunState.FAILED, RunState.LOST, RunState.INTERRUPTED)
@@ -224,3 +226,26 @@ class Cli:
 @pytest.fixture
 def workspace_cli(database: Database) -> Cli:
     return Cli(database.home)
+
+
+@pytest.mark.slow
+def test_what_diverged_keeps_its_numbers_and_names_commands_that_work(
+    database: Database, workspace_cli: Cli
+) -> None:
+    until_state(database, queue(database, generation(2)).id, RunState.FINISHED)
+    teacher = preset("smoke").teacher
+    rates = {"learning_rate": 1.0, "learning_rate_limits": (1.0, 1.0), "gradient_norm": 1e9}
+    ppo = teacher.ppo.model_copy(update=rates)
+    config = teacher.model_copy(update={"ppo": ppo, "checkpoint_every_s": 0.0})
+    new = NewRun(RunKind.TEACHER, "t", config.model_dump(mode="json"), 1, robot_sets=("robots",))
+    run = until_state(database, queue(database, new).id, RunState.FAILED)
+    assert run.reason is not None
+    assert "it diverged; a lower ppo.learning_rate may hold" in run.reason
+    assert f"`hdtui evaluate --policy {run.id} --robots SET` judges it" in run.reason
+    assert f"`hdtui runs clone {run.id} --set KEY=VALUE`" in run.reason
+    assert has_diverged(run)
+    (kl,) = (each for each in list_series(database, run.id) if each.name == "approximate_kl")
+    assert kl.last_value is not None
+    assert kl.last_value > 20.0
+    evaluated = workspace_cli("evaluate", "--policy", str(run.id), "--robots", "robots")
+    assert evaluated["run"]["state"] == "finished"
