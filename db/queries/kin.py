@@ -6,7 +6,8 @@ from sqlalchemy import select
 
 from db.models import ArtifactRow, RobotRow, RunRobotSetRow, RunRow
 from db.queries.robots import robot_record
-from db.records import Artifact, Robot, RunKind
+from db.queries.runs import list_runs
+from db.records import Artifact, Robot, Run, RunKind
 from db.session import Database
 
 
@@ -54,6 +55,16 @@ def trainers(database: Database, set_names: Collection[str]) -> list[int]:
     )
     with database.read() as session:
         return list(session.scalars(query))
+
+
+def adopted(database: Database) -> list[Run]:
+    """Teachers that were taken over from files and are not archived."""
+    query = select(RunRow.id, RunRow.extra).where(
+        RunRow.kind == str(RunKind.TEACHER), RunRow.archived.is_(False)
+    )
+    with database.read() as session:
+        ids = [run_id for run_id, extra in session.execute(query) if "file" in extra]
+    return list_runs(database, ids=ids) if ids else []
 
 
 def artifacts_of_kind(database: Database, kind: str, max_runs: int) -> list[Artifact]:

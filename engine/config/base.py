@@ -9,6 +9,10 @@ TaskName = Literal["flat", "variable", "obstacles", "incline"]
 Device = Literal["auto", "cpu", "cuda"]
 
 
+KnownFrom = Literal["training", "collection", "nothing"]
+"""Where a student knows a robot from: its teacher's training, its own data alone, or not at all."""
+
+
 class Config(BaseModel):
     """Base of every configuration: immutable, unknown keys are errors."""
 

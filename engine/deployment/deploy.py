@@ -61,7 +61,10 @@ def deploy_student(
             raise StopRequestedError(f"stopped after {index} of {len(robots)} robots")
         path = context.folder / FOLDER_NAME / f"{robot.name}.{config.format}"
         arrays = storable(_folded(student, robot))
-        document = deployed_document(robot, arrays, origin, task, description.terrain_points)
+        known_from = description.known_from(robot.digest)
+        document = deployed_document(
+            robot, arrays, origin, task, description.terrain_points, known_from
+        )
         content = _content(config, arrays, document)
         trial = _Trial(config, student, robot)
         document["check"] = trial.check(*_runnable(arrays, content, document, path))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.config.base import TaskConfig
+from engine.config.base import KnownFrom, TaskConfig
 from engine.deployment.folding import Arrays
 from engine.deployment.runtime import FORMAT, FORMAT_VERSION
 from engine.deployment.storage import storage
@@ -38,12 +38,21 @@ def deployed_document(
     student: dict[str, Any],
     task: TaskConfig,
     terrain_points: int,
+    known_from: KnownFrom,
 ) -> dict[str, Any]:
-    """The description of one robot's deployed policy, of a student that learned on ``task``."""
+    """The description of one robot's deployed policy, of a student that learned on ``task``.
+
+    ``known_from`` says where the student knows the robot from, for who judges the file alone.
+    """
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "robot": {"name": robot.name, "digest": robot.digest, "family": robot.family},
+        "robot": {
+            "name": robot.name,
+            "digest": robot.digest,
+            "family": robot.family,
+            "known_from": known_from,
+        },
         "student": student,
         "ground": _ground(task),
         "timing": {

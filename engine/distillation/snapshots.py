@@ -188,6 +188,7 @@ def describe_student(
         incline_deg=source.task.incline_deg,
         terrain_points=source.terrain_points,
         digests=tuple(digests),
+        collected_digests=tuple(sorted(source.robots.values())),
         action_std=source.action_std,
     )
 

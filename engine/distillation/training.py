@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,10 +63,12 @@ def train_student(
     expert_folder: Path,
     context: StageContext,
     teacher_path: Path | None = None,
+    taught_on: Collection[str] = (),
 ) -> Path:
     """Clone a teacher's behaviour into one student; the path of the best student's file.
 
-    ``teacher_path`` is needed for rounds of correction alone.
+    ``teacher_path`` is needed for rounds of correction alone. ``taught_on`` are the digests of the
+    robots that the teacher was trained on, which the student's file keeps.
 
     Raises:
         DatasetError: the expert data is missing, damaged or not usable, or the teacher that is to
@@ -78,6 +80,8 @@ def train_student(
     """
     use_one_thread()
     run = _started(config, expert_folder, context, teacher_path)
+    taught = {"teacher_digests": tuple(sorted(taught_on))}
+    run.description = run.description.model_copy(update=taught)
     while run.student.epoch < config.epochs and not run.is_stale():
         run.correct_when_due()
         run.train_epoch()

@@ -12,10 +12,19 @@ Group = Literal["train", "unseen", "robots"]
 
 @dataclass(frozen=True)
 class Knowledge:
-    """Digests of the robots that the teachers behind a policy trained on, and of all behind it."""
+    """Digests of the robots that the teachers behind a policy trained on, and of all behind it.
+
+    ``certain`` where even one that knows none of the robots in question says so.
+    """
 
     trained_on: frozenset[str]
     known: frozenset[str]
+    certain: bool = False
+
+    @property
+    def says(self) -> bool:
+        """Whether it says anything: a policy without a past does not."""
+        return self.certain or bool(self.known)
 
 
 def robot_groups(digests: Iterable[str], policies: Collection[Knowledge]) -> dict[Group, list[str]]:
@@ -24,7 +33,7 @@ def robot_groups(digests: Iterable[str], policies: Collection[Knowledge]) -> dic
     Groups without a robot are left out. Policies that know no robot do not count.
     """
     found: dict[Group, list[str]] = {"train": [], "unseen": [], "robots": []}
-    knowing = [each for each in policies if each.known]
+    knowing = [each for each in policies if each.says]
     for digest in digests:
         if knowing and all(digest in each.trained_on for each in knowing):
             found["train"].append(digest)

@@ -6,7 +6,7 @@ import torch
 from pydantic import Field, ValidationError
 
 from engine.checkpoints import load_checkpoint, select
-from engine.config.base import Config, TaskName
+from engine.config.base import Config, KnownFrom, TaskName
 from engine.config.network import NetworkConfig
 from engine.errors import CheckpointError
 from engine.policies.build import build_policy
@@ -28,9 +28,20 @@ class PolicyDescription(Config):
     terrain_points: int = Field(ge=0)
     digests: tuple[str, ...]
     """Training robots, by digest."""
+    teacher_digests: tuple[str, ...] = ()
+    """Of a student: the robots that its teacher was trained on."""
+    collected_digests: tuple[str, ...] = ()
+    """Of a student: all robots whose behaviour was asked for, held out and left out ones too."""
     action_std: float = Field(gt=0)
     incline_deg: float = Field(10.0, ge=0, le=30)
     """Slope of the ground it learned on, where its task is ``incline``."""
+
+    def known_from(self, digest: str) -> KnownFrom:
+        """Where a policy knows a robot from."""
+        if digest in (self.teacher_digests or self.digests):
+            return "training"
+        met = digest in self.digests or digest in self.collected_digests
+        return "collection" if met else "nothing"
 
     def build(self, seed: int = 0) -> Policy:
         """A fresh policy of this description."""

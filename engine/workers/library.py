@@ -196,6 +196,11 @@ def marked_set(database: Database, robots: Iterable[Robot]) -> RobotSet:
     return queries.create_set(database, f"{MARKED}{digest}", members)
 
 
+def set_names(database: Database) -> set[str]:
+    """The names of all sets that can be asked for their robots."""
+    return {one.name for one in queries.list_sets(database)}
+
+
 def learning_robots(database: Database, names: Iterable[str]) -> list[Robot]:
     """The robots that somebody learns from who is given these sets, set by set.
 

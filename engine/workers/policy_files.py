@@ -11,11 +11,15 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from engine.deployment.runtime import DeployedFileError, load_deployed
+from engine.config.base import KnownFrom
+from engine.deployment.runtime import DeployedFileError, load_deployed, load_document
 from engine.errors import CheckpointError, DeploymentError, UsageError
+from engine.evaluation.robot_groups import Knowledge
 from engine.files import file_sha256
 
 NETWORK, DEPLOYED = "network", "deployed"
+TRAINED_ON = "trained_on"
+"""Where a run that took a teacher over keeps the digests of the robots of its training."""
 
 
 @dataclass(frozen=True)
@@ -158,10 +162,42 @@ def training_robots(path: Path) -> frozenset[str]:
     Raises:
         UsageError: it holds no policy.
     """
+    return frozenset(map(str, _policy_of(path).get("digests", ())))
+
+
+def _policy_of(path: Path) -> dict[str, Any]:
     document = _document(path)
     if document is None:
         raise UsageError(f"{path}: holds no policy: expected a .safetensors file of hdtui's")
-    return frozenset(map(str, document["policy"].get("digests", ())))
+    return dict(document["policy"])
+
+
+def file_knowledge(file: PolicyFile) -> Knowledge:
+    """What the policy of a file knows of robots, as the file itself says it.
+
+    A student knows the robots of its teacher, and all whose behaviour was collected; where its file
+    is of version 0.1, those that it learned from. Deployed files each say it of their own robot.
+    """
+    paths = file.checked_paths()
+    if file.kind == DEPLOYED:
+        return _deployed_knowledge(paths)
+    policy = _policy_of(paths[0])
+    own, taught, met = (
+        frozenset(map(str, policy.get(key, ())))
+        for key in ("digests", "teacher_digests", "collected_digests")
+    )
+    return Knowledge(taught or own, own | taught | met)
+
+
+def _deployed_knowledge(paths: Sequence[Path]) -> Knowledge:
+    robots = [load_document(path)["robot"] for path in paths]
+    known_from = {robot["digest"]: robot.get("known_from") for robot in robots}
+
+    def known(*sources: KnownFrom) -> frozenset[str]:
+        return frozenset(digest for digest, source in known_from.items() if source in sources)
+
+    said = None not in known_from.values()  # files of version 0.1 do not say it
+    return Knowledge(known("training"), known("training", "collection"), certain=said)
 
 
 def written_network(path: Path | str) -> dict[str, Any]:

@@ -44,9 +44,15 @@ from engine.workers.library import (
     marked_set,
     resolve_set,
 )
-from engine.workers.policy_files import find_policy_files, named_path
+from engine.workers.policy_files import (
+    TRAINED_ON,
+    find_policy_files,
+    named_path,
+    training_robots,
+)
 from engine.workers.robot_roles import check_roles, overlaps
 from engine.workers.run_policies import policy_problem
+from engine.workers.wording import counted
 from engine.workers.workspace import Workspace
 
 PIPELINE = "pipeline"
@@ -216,6 +222,9 @@ def new_run(database: Database, request: StageRequest) -> NewRun:
     ]
     sets = (*asked.sets, *([marked_set(database, single).name] if single else []))
     made = replace(request, name=request.name or run_name(request, asked.sets, asked.single))
+    if request.adopted is not None:
+        (path,) = map(Path, request.adopted["paths"])
+        made = replace(made, adopted={**request.adopted, TRAINED_ON: sorted(training_robots(path))})
     new = built_run(made, sets, _policy_files(asked))
     check_filled_sets(database, new)
     return new
@@ -336,7 +345,8 @@ def _asked(database: Database, request: StageRequest) -> Asked:
     """
     inputs = tuple(get_run(database, number) for number in request.inputs)
     _check_inputs(request, inputs)
-    sets, single = robots_of(database, request.stage, request.robots)
+    known_by_file = request.adopted is not None and not request.robots
+    sets, single = ([], []) if known_by_file else robots_of(database, request.stage, request.robots)
     return Asked(database, request, inputs, tuple(sets), tuple(single))
 
 
@@ -431,6 +441,22 @@ def _check_roles(asked: Asked) -> None:
         check_roles(asked.database, asked.sets, asked.request.allowed_roles)
 
 
+def _check_adopted(asked: Asked) -> None:
+    """What a teacher that is taken over was trained on says its file, not who takes it over."""
+    if asked.request.adopted is None:
+        return
+    (path,) = map(Path, asked.request.adopted["paths"])
+    proved = training_robots(path)
+    robots = {robot.digest for robot in asked.robots()}
+    if not robots <= proved:
+        sets = " ".join(asked.sets)
+        raise UsageError(
+            f"{path} was trained on {counted(len(proved), 'robot')} and knows"
+            f" {len(robots & proved)} of the {len(robots)} of {sets}; leave --robots out, and what"
+            " its file says holds, or name sets of robots that it was trained on"
+        )
+
+
 def _check_policies_know_robots(asked: Asked) -> None:
     """A policy of single robots acts for those alone."""
     for policy in asked.inputs:
@@ -488,6 +514,7 @@ def _policy_files(asked: Asked) -> list[dict[str, Any]]:
 CHECKS: tuple[Callable[[Asked], None], ...] = (
     _check_ground,
     _check_roles,
+    _check_adopted,
     _check_policies_know_robots,
     _check_drivable,
     _check_names_of_files,

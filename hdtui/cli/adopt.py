@@ -9,10 +9,11 @@ from pydantic import ValidationError
 from db.records import RunKind
 from engine.config.teacher import TeacherConfig
 from engine.errors import UsageError
+from engine.workers.wording import counted
 from hdtui.cli.launch import queue_and_follow
 from hdtui.cli.options import Detach, Home, Json, Name, open_workspace
+from hdtui.cli.output import say
 from hdtui.cli.pipeline import check_robot_set
-from hdtui.cli.stages import RobotSets
 
 NoSeed = Annotated[
     int | None, typer.Option("--seed", help="No effect: the file keeps the seed of its training.")
@@ -23,7 +24,10 @@ def adopt_command(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="A teacher's policy or checkpoint (.safetensors)")
     ],
-    robots: RobotSets,
+    robots: Annotated[
+        list[str] | None,
+        typer.Option("--robots", metavar="SET", help="Sets it was trained on; may be repeated."),
+    ] = None,
     name: Name = None,
     detach: Detach = False,
     home: Home = None,
@@ -32,9 +36,10 @@ def adopt_command(
 ) -> None:
     """Take over a trained teacher's file as a run, to collect from, evaluate and compare.
 
-    --robots are those it was trained on.
+    The file says which robots it was trained on, by digest; they count as known everywhere.
+    --robots names sets of them, for runs that follow, and is refused where one is none of them.
     """
-    from engine.workers.policy_files import teacher_file
+    from engine.workers.policy_files import teacher_file, training_robots
     from engine.workers.stages import StageRequest
 
     found, written = teacher_file(file)
@@ -45,6 +50,7 @@ def adopt_command(
             f"{file}: was trained with settings that this version does not know:"
             f" {'.'.join(map(str, error.errors()[0]['loc']))}"
         ) from error
+    robots = robots or []
     for robot_set in robots:
         check_robot_set(robot_set, home)
     workspace, database = open_workspace(home)
@@ -55,4 +61,6 @@ def adopt_command(
         robots=tuple(robots),
         adopted=found.document(),
     )
+    known = counted(len(training_robots(file)), "robot")
+    say(f"{file.name} was trained on {known}, by the digests that it holds")
     queue_and_follow(workspace, database, request, detach=detach, json=json)

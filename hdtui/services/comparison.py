@@ -22,7 +22,7 @@ from engine.evaluation.statistics import (
     paired_difference,
 )
 from engine.statistics import Difference, Interval, interval, welch_difference
-from hdtui.services.known_robots import Ancestry
+from engine.workers.lineage import Ancestry
 from hdtui.services.run_list import flat_config, without_seeds
 
 if TYPE_CHECKING:

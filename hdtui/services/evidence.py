@@ -10,6 +10,7 @@ from db.queries.evaluations import summaries
 from db.records import EpisodeSummary, Run, RunKind, RunState
 from engine.evaluation.robot_groups import Knowledge, robot_groups
 from engine.evaluation.statistics import surely_positive
+from engine.workers.lineage import Ancestry
 from hdtui.services.claims import (
     Claim,
     KeptReturn,
@@ -18,7 +19,6 @@ from hdtui.services.claims import (
     kept_claim,
     size_claim,
 )
-from hdtui.services.known_robots import Ancestry
 from hdtui.services.run_list import without_seeds
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from db.records import EpisodeSummary, Run, RunKind
 from engine.config.base import TaskConfig
 from engine.evaluation.statistics import RobotReturn, kept_ratio
 from engine.statistics import mean
-from hdtui.services.known_robots import Ancestry
+from engine.workers.lineage import Ancestry
 
 ColumnName = Literal["return", "ratio", "unseen", "training"]
 COMPARED: tuple[ColumnName, ...] = ("return", "ratio", "unseen", "training")

@@ -11,10 +11,10 @@ from db.queries.metrics import list_series, read_points
 from db.queries.runs import get_run
 from db.records import EpisodeSummary, Run, RunKind, Series
 from engine.errors import UsageError
+from engine.workers.lineage import Ancestry
 from hdtui.formatting import duration, size, with_interval
 from hdtui.services.comparison import Returns, compare
 from hdtui.services.curves import breaks_words
-from hdtui.services.known_robots import Ancestry
 from hdtui.services.metric_names import metric_label, metric_order
 from hdtui.services.run_list import flat_config
 from hdtui.services.svg import Line, line_plot

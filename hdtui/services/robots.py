@@ -19,6 +19,7 @@ from engine.morphology.tree import Morphology
 from engine.statistics import half_width
 from engine.workers.commands import judge_all
 from engine.workers.library import load
+from engine.workers.lineage import trainers
 from engine.workers.workspace import Workspace
 from hdtui.formatting import duration
 from hdtui.services.filters import Filter, Value
@@ -322,7 +323,7 @@ def read_robot(
         poses=rest_poses(body) if body else None,
         problem=problem,
         sets=tuple(sets),
-        trained_by=tuple(kin.trainers(database, [each.name for each in sets])),
+        trained_by=tuple(trainers(database, digest, [each.name for each in sets])),
         ancestors=tuple(kin.ancestors(database, robot)),
         children=tuple(kin.children(database, digest)),
         scores=tuple((runs.get(each.policy_run_id or 0), each) for each in listed),

@@ -14,9 +14,9 @@ from db.queries.metrics import last_values
 from db.queries.runs import list_pipelines, list_runs
 from db.records import Pipeline, Run, RunKind, RunState
 from engine.statistics import Interval, interval
+from engine.workers.lineage import Ancestry
 from hdtui.formatting import episode_return, printable
 from hdtui.services.filters import Filter, Value
-from hdtui.services.known_robots import Ancestry
 from hdtui.services.measured import (
     COMPARED,
     Basis,

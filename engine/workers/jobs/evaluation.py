@@ -3,14 +3,11 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from db.queries.artifacts import list_artifacts
 from db.queries.evaluations import set_policies
-from db.queries.robots import list_robots, list_sets
-from db.queries.runs import list_runs
-from db.records import Robot, Run, RunKind
+from db.records import Run, RunKind
 from db.session import Database
 from engine.config.evaluation import EvaluationConfig
 from engine.deployment.actors import DeployedActors
@@ -23,7 +20,8 @@ from engine.files import write_text
 from engine.rollout.actors import ActorFactory, CheckpointActors, RandomActors, ZeroActors
 from engine.workers.jobs.job import Job, check_file
 from engine.workers.library import TRAINING, UNSEEN
-from engine.workers.policy_files import DEPLOYED, policy_file_of, training_robots
+from engine.workers.lineage import Ancestry
+from engine.workers.policy_files import DEPLOYED, file_knowledge, policy_file_of
 from engine.workers.run_policies import TRAINED, read_checkpoints
 
 if TYPE_CHECKING:
@@ -106,8 +104,8 @@ def _groups(job: Job) -> dict[Group, list[str]]:
     Where no policy knows a robot, the roles in the robot sets do.
     """
     everyone = [robot.digest for robot in job.robots()]
-    policies = [*_knowledge(job), *_knowledge_of_files(job)]
-    if not any(each.known for each in policies):
+    policies = _knowledge(job)
+    if not any(each.says for each in policies):
         trained = frozenset(robot.digest for robot in job.robots(TRAINING))
         unseen = frozenset(robot.digest for robot in job.robots(UNSEEN)) - trained
         policies = [Knowledge(trained, frozenset(everyone) - unseen)]
@@ -115,36 +113,15 @@ def _groups(job: Job) -> dict[Group, list[str]]:
 
 
 def _knowledge(job: Job) -> list[Knowledge]:
-    """Which robots stand behind the policies of runs, as ``hdtui.services.known_robots`` has it."""
-    sets = {each.name for each in job.ask(list_sets)}
-    runs = {run.id: run for run in job.ask(lambda database: list_runs(database, archived=True))}
-
-    def learned_from(database: Database, name: str) -> list[Robot]:
-        return list_robots(database, name, role=TRAINING) or list_robots(database, name)
-
-    def digests(behind: Sequence[Run], *kinds: RunKind) -> frozenset[str]:
-        names = {name for run in behind if run.kind in kinds for name in run.robot_sets} & sets
-        robots = [job.ask(partial(learned_from, name=name)) for name in names]
-        return frozenset(robot.digest for own in robots for robot in own)
-
-    behind = [_ancestors(each, runs) for each in job.inputs if each.kind in POLICY_KINDS]
-    read = (RunKind.TEACHER, RunKind.COLLECTION)
-    return [Knowledge(digests(own, RunKind.TEACHER), digests(own, *read)) for own in behind]
-
-
-def _ancestors(run: Run, runs: Mapping[int, Run]) -> list[Run]:
-    """A run and all it was made from."""
-    found = [run]
-    for each in found:
-        found += [runs[key] for key in each.inputs if key in runs and runs[key] not in found]
-    return found
-
-
-def _knowledge_of_files(job: Job) -> list[Knowledge]:
-    """What files say of themselves; a deployed policy says nothing."""
+    """What policies know of robots: of runs by their lineage, of files by what they say."""
+    policies = [run for run in job.inputs if run.kind in POLICY_KINDS]
     files = [policy_file_of(each) for each in job.run.extra.get("files", ())]
-    paths = [file.checked_paths()[0] for file in files if file.kind != DEPLOYED]
-    return [Knowledge(digests, digests) for digests in map(training_robots, paths)]
+
+    def of_runs(database: Database) -> list[Knowledge]:
+        ancestry = Ancestry(database)
+        return [ancestry.knowledge(run) for run in policies]
+
+    return [*job.ask(of_runs), *map(file_knowledge, files)]
 
 
 def _document(

@@ -8,6 +8,7 @@ from engine.config.distillation import StudentConfig
 from engine.distillation.training import train_student
 from engine.errors import HdtuiError, RunError
 from engine.workers.jobs.job import Job
+from engine.workers.lineage import Ancestry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +20,8 @@ def run(job: Job) -> None:
     collection = job.input(RunKind.COLLECTION)
     data = job.artifact(collection, "expert_data")
     teacher = _teacher(job, collection) if config.correction_rounds else None
-    train_student(config, data, job.context, teacher)
+    taught_on = job.ask(lambda database: Ancestry(database).trained_on(collection))
+    train_student(config, data, job.context, teacher, taught_on)
 
 
 def _teacher(job: Job, collection: Run) -> "Path":
