@@ -5,6 +5,7 @@ Loads neither torch nor mujoco.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from db.queries import kin
 from db.queries.artifacts import list_artifacts
@@ -91,7 +92,7 @@ def adopted_digests(database: Database, run: Run) -> frozenset[str]:
         return frozenset(map(str, document[TRAINED_ON]))
     workspace = Workspace(database.home)
     written = [file.path for file in list_artifacts(database, run.id) if file.kind == "policy"]
-    for path in [*map(workspace.resolve, written), *map(workspace.resolve, document["paths"])]:
+    for path in [*map(workspace.resolve, written), *map(Path, document["paths"])]:
         try:
             return training_robots(path)
         except UsageError:

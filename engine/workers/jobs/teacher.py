@@ -10,6 +10,7 @@ from engine.ppo.train import train_teacher
 from engine.rollout.saved_policy import load_policy
 from engine.workers.jobs.job import Job
 from engine.workers.policy_files import policy_file_of
+from engine.workers.wording import counted
 
 
 def run(job: Job) -> None:
@@ -40,5 +41,6 @@ def _adopt(job: Job) -> None:
     path = job.context.folder / f"policy-a{job.context.attempt}.safetensors"
     sha256 = write_bytes(path, source.read_bytes())
     job.context.report(ArtifactWritten("policy", path.stem, path, sha256))
-    kind = description.network.kind
-    job.context.report(Result(None, f"taken over from {source.name}: {kind}, {description.task}"))
+    known = counted(len(description.digests), "robot")
+    what = f"{description.network.kind}, {description.task}, trained on {known}"
+    job.context.report(Result(None, f"taken over from {source.name}: {what}"))
