@@ -233,7 +233,10 @@ class Points:
 
 @dataclass(frozen=True)
 class Robot:
-    """A robot of the library; its XML lies in the workspace under its digest."""
+    """A robot of the library; its XML lies in the workspace under its digest.
+
+    ``num_limbs`` counts the head, as arrays over limbs do.
+    """
 
     id: int
     digest: str
@@ -247,6 +250,11 @@ class Robot:
     operations: tuple[str, ...]
     seed: int | None
     path: str
+
+    @property
+    def num_limbs_without_head(self) -> int:
+        """The limbs that a robot is said to have, on screens, in commands, files and reports."""
+        return self.num_limbs - 1
 
 
 @dataclass(frozen=True)

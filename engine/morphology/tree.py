@@ -78,8 +78,13 @@ class Morphology:
 
     @property
     def num_limbs(self) -> int:
-        """L: limbs with the head counted."""
+        """L: limbs with the head counted, as arrays over limbs have it."""
         return len(self.limbs)
+
+    @property
+    def num_limbs_without_head(self) -> int:
+        """The limbs that a robot is said to have, as its metadata and the published sets count."""
+        return len(self.limbs) - 1
 
     @cached_property
     def joint_mask(self) -> npt.NDArray[np.bool_]:

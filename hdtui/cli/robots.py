@@ -43,7 +43,7 @@ def robot_summary(robot: Robot) -> dict[str, Any]:
         "name": robot.name,
         "digest": robot.digest,
         "family": robot.family,
-        "limbs": robot.num_limbs,
+        "limbs": robot.num_limbs_without_head,
         "joints": robot.num_joints,
         "mass_kg": robot.mass_kg,
         "head_height_m": robot.head_height_m,
@@ -226,7 +226,7 @@ def list_command(
         [
             [
                 robot.name,
-                str(robot.num_limbs),
+                str(robot.num_limbs_without_head),
                 str(robot.num_joints),
                 f"{robot.mass_kg:.1f}",
                 f"{robot.head_height_m:.2f}",
@@ -270,6 +270,8 @@ def show_command(
                 "name": morphology.name,
                 "digest": morphology.digest,
                 "family": morphology.family,
+                "num_limbs": morphology.num_limbs_without_head,
+                "num_joints": morphology.num_joints,
                 "lineage": morphology.lineage,
                 "symmetric_pairs": morphology.symmetric_pairs,
                 "limb_names": morphology.limb_names,
@@ -277,8 +279,9 @@ def show_command(
             }
         )
         return
-    print(f"{morphology.name}  {morphology.num_limbs} limbs with the head, ", end="")
-    print(f"{morphology.num_joints} joints, digest {morphology.digest[:7]}")
+    num_limbs = counted(morphology.num_limbs_without_head, "limb")
+    num_joints = counted(morphology.num_joints, "joint")
+    print(f"{morphology.name}  {num_limbs}, {num_joints}, digest {morphology.digest[:7]}")
     rows = []
     for limb, name in zip(morphology.limbs, morphology.limb_names, strict=True):
         joints = [

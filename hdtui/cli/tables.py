@@ -19,12 +19,17 @@ if TYPE_CHECKING:
 Task = Annotated[str, typer.Option("--task", help="flat, variable or obstacles.")]
 Limbs = Annotated[
     int | None,
-    typer.Option("--limbs", min=1, max=100, help="Real limbs; else the 12 padded slots."),
+    typer.Option(
+        "--limbs",
+        min=1,
+        max=100,
+        help="Limb slots, the head's too; else 12.",
+    ),
 ]
 Latency = Annotated[
     bool, typer.Option("--latency", help="Measure as well: batch 1, one thread, interleaved.")
 ]
-Scaling = Annotated[bool, typer.Option("--scaling", help="Count for every 2 to 24 limbs.")]
+Scaling = Annotated[bool, typer.Option("--scaling", help="Count for every 2 to 24 limb slots.")]
 Policies = Annotated[
     list[str] | None,
     typer.Option("--policies", metavar="NAME|RUN,...", help="Published policies or runs."),
@@ -121,7 +126,10 @@ def _print_curves(curves: Mapping[str, Mapping[str, Any]]) -> None:
     from hdtui.formatting import amount, times
 
     limbs = next(iter(curves.values()))["limbs"]
-    print("multiply-adds of one action by limbs, and their ratio to the base MLP's")
+    print(
+        "multiply-adds of one action by limb slots (the head has one),"
+        " and their ratio to the base MLP's"
+    )
     headings = [heading for policy in curves for heading in (policy, "ratio")]
     rows = []
     for place, number in enumerate(limbs):
@@ -130,7 +138,7 @@ def _print_curves(curves: Mapping[str, Mapping[str, Any]]) -> None:
             ratios = curve.get("macs_ratio")
             cells += [amount(curve["macs"][place]), times(ratios[place] if ratios else None)]
         rows.append(cells)
-    print_table(["limbs", *headings], rows)
+    print_table(["slots", *headings], rows)
 
 
 def counted_claims(home: Path | None) -> dict[str, Any]:

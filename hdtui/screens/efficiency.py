@@ -172,7 +172,7 @@ class EfficiencyScreen(CockpitScreen):
             self.bars.show(bar_lines(lines, self.size.width, rows) or [waiting])
         elif self.view == "limbs":
             spec, legend = limbs_chart(facts.by_limbs)
-            chart.set_rule("MACs by limbs")
+            chart.set_rule("MACs by limb slots, the head's too")
             self._show_chart(spec, legend, self.counting or "Not counted by limbs yet.")
         elif self.view == "pareto":
             spec, legend = pareto_chart(lines)
@@ -275,7 +275,7 @@ class EfficiencyScreen(CockpitScreen):
         facts = self.facts
         if self.view == "limbs" and facts is not None and not facts.by_limbs and not self.counting:
             self._in_child(
-                "A child process counts the networks for 2 to 24 limbs, about 10s.",
+                "A child process counts the networks for 2 to 24 limb slots, about 10s.",
                 [self._count_by_limbs],
             )
         self.show_costs()

@@ -78,7 +78,9 @@ class PaletteScreen(ModalScreen[None]):
             self.entries.append(Entry(words, about, partial(self._open_run, run.id)))
         for robot in robots:
             page = partial(self._open_robot, robot.digest, robot.name)
-            self.entries.append(Entry(f"robot {robot.name}", f"{robot.num_limbs} limbs", page))
+            self.entries.append(
+                Entry(f"robot {robot.name}", f"{robot.num_limbs_without_head} limbs", page)
+            )
         self._narrow(self.query_one(Input).value)
 
     def _open_robot(self, digest: str, name: str) -> None:

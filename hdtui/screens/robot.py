@@ -113,7 +113,7 @@ class RobotScreen(RobotActionsScreen):
         last = replace(_LIMB_COLUMNS[-1], width=max(_LIMB_COLUMNS[-1].width, joints))
         self.limbs.set_columns((*_LIMB_COLUMNS[:-1], last))
         self.limbs.set_rows(list(range(len(rows))), lambda index: rows[index])
-        count = f"{body.num_limbs - 1} limbs, {body.num_joints} joints"
+        count = f"{body.num_limbs_without_head} limbs, {body.num_joints} joints"
         self.query_one("#limbs-pane", Pane).set_rule("Limbs", count)
 
     def _show_scores(self, detail: RobotDetail) -> None:

@@ -124,7 +124,7 @@ def cell_words(entry: Entry, column: str) -> str:
         found = entry.teacher if column == "teacher" else entry.student
         return episode_return(found.mean if found else None)
     words = {
-        "limbs": str(entry.num_limbs),
+        "limbs": str(entry.robot.num_limbs_without_head),
         "joints": str(robot.num_joints),
         "mass": f"{robot.mass_kg:.1f}",
         "head": f"{robot.head_height_m:.2f}",
@@ -140,7 +140,9 @@ def cell_words(entry: Entry, column: str) -> str:
 
 def body_words(robot: Robot) -> str:
     """Limbs, joints and mass in one phrase."""
-    return f"{robot.num_limbs - 1} limbs, {robot.num_joints} joints, {robot.mass_kg:.1f} kg"
+    return (
+        f"{robot.num_limbs_without_head} limbs, {robot.num_joints} joints, {robot.mass_kg:.1f} kg"
+    )
 
 
 def short_lines(detail: RobotDetail, entry: Entry | None) -> list[Line]:

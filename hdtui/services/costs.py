@@ -33,7 +33,7 @@ def question(
         RunError: There is no such run.
     """
     if scaling and (limbs is not None or latency):
-        raise UsageError("--scaling counts for 2 to 24 limbs; leave --limbs and --latency out")
+        raise UsageError("--scaling counts for 2 to 24 limb slots; leave --limbs and --latency out")
     names = [name for word in words for name in word.split(",") if name]
     own = {}
     for name in names:

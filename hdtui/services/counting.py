@@ -73,7 +73,7 @@ def count_by_limbs(cockpit: Cockpit, given_up: Callable[[], bool] = never) -> st
         HdtuiError: The child failed; its last line says why.
     """
     _keep(cockpit, "limbs", limb_rows(given_up))
-    return f"counted for {LIMB_COUNTS[0]} to {LIMB_COUNTS[-1]} limbs"
+    return f"counted for {LIMB_COUNTS[0]} to {LIMB_COUNTS[-1]} limb slots"
 
 
 def limb_rows(given_up: Callable[[], bool] = never) -> list[dict[str, Any]]:

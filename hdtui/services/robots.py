@@ -67,11 +67,6 @@ class Entry:
             return None
         return self.student.mean / self.teacher.mean
 
-    @property
-    def num_limbs(self) -> int:
-        """Limbs without the head, as robots are described."""
-        return self.robot.num_limbs - 1
-
 
 @dataclass(frozen=True)
 class AtWork:
@@ -237,7 +232,7 @@ def _task_of(run: Run) -> str:
 
 _VALUES: Mapping[str, Any] = {
     "name": lambda entry: entry.robot.name,
-    "limbs": lambda entry: entry.num_limbs,
+    "limbs": lambda entry: entry.robot.num_limbs_without_head,
     "joints": lambda entry: entry.robot.num_joints,
     "mass": lambda entry: entry.robot.mass_kg,
     "head": lambda entry: entry.robot.head_height_m,

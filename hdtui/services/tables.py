@@ -2,8 +2,8 @@
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -47,18 +47,19 @@ _RUN_COLUMNS = (
     "tags",
     "note",
 )
-_ROBOT_COLUMNS = (
-    "name",
-    "digest",
-    "family",
-    "num_limbs",
-    "num_joints",
-    "mass_kg",
-    "head_height_m",
-    "parent_digest",
-    "operations",
-    "seed",
-)
+_ROBOT_COLUMNS = {
+    "name": "name",
+    "digest": "digest",
+    "family": "family",
+    "num_limbs": "num_limbs_without_head",
+    "num_joints": "num_joints",
+    "mass_kg": "mass_kg",
+    "head_height_m": "head_height_m",
+    "parent_digest": "parent_digest",
+    "operations": "operations",
+    "seed": "seed",
+}
+"""Headings and the attributes below them."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def _escaped(text: str) -> str:
     return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|")
 
 
-def table_of(records: Sequence[Any], columns: Sequence[str]) -> DataTable:
+def table_of(records: Sequence[Any], columns: Collection[str]) -> DataTable:
     """Attributes of records as columns."""
     rows = tuple(tuple(getattr(record, name) for name in columns) for record in records)
     return DataTable(tuple(columns), rows)
@@ -182,7 +183,8 @@ def robots_table(database: "Database", set_name: str | None) -> DataTable:
     Raises:
         UnknownRobotSetError: There is no such set.
     """
-    return table_of(list_robots(database, set_name), _ROBOT_COLUMNS)
+    robots = table_of(list_robots(database, set_name), _ROBOT_COLUMNS.values())
+    return replace(robots, headings=tuple(_ROBOT_COLUMNS))
 
 
 def metrics_table(database: "Database", run_id: int, names: Sequence[str]) -> DataTable:

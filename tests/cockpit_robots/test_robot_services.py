@@ -63,7 +63,7 @@ def test_the_columns_hold_the_means_of_the_latest_evaluation(
     assert first.teacher.half_width == pytest.approx(4.3027 / 3**0.5, rel=1e-4)
     assert first.ratio == pytest.approx(0.9)
     assert by_digest[robots[5].digest].teacher is None
-    assert first.num_limbs == robots[0].num_limbs - 1
+    assert first.robot.num_limbs_without_head == robots[0].num_limbs - 1
 
 
 def test_robots_without_a_value_sort_last_either_way(database: Database) -> None:
