@@ -4,6 +4,7 @@ Loads neither torch nor mujoco: networks are known by their settings, bodies by 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from db.records import Robot, Run, RunKind
 from engine.config.network import NetworkConfig
-from engine.errors import UsageError
+from engine.errors import RobotError, UsageError
 from engine.morphology.drivable import undrivable_reason
 from engine.morphology.mjcf import RobotFile
 from engine.morphology.tree import Morphology
@@ -58,6 +59,13 @@ def networks_of(inputs: Sequence[Run], files: Sequence[Path]) -> dict[str, Netwo
 
 
 def bodies(workspace: Workspace, robots: Iterable[Robot | RobotFile]) -> Iterator[Morphology]:
-    """The bodies of robots of the library and of files, read one by one."""
+    """The bodies of robots of the library and of files, read one by one.
+
+    One whose file is gone or damaged is left to the worker, which names it.
+    """
     for robot in robots:
-        yield robot.robot if isinstance(robot, RobotFile) else load(workspace, robot)
+        if isinstance(robot, RobotFile):
+            yield robot.robot
+        else:
+            with suppress(RobotError):
+                yield load(workspace, robot)

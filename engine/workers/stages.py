@@ -51,7 +51,7 @@ from engine.workers.policy_files import (
     training_robots,
 )
 from engine.workers.robot_roles import check_roles, overlaps
-from engine.workers.run_policies import policy_problem
+from engine.workers.run_policies import policy_problem, run_of_folder
 from engine.workers.wording import counted
 from engine.workers.workspace import Workspace
 
@@ -350,20 +350,42 @@ def _asked(database: Database, request: StageRequest) -> Asked:
     return Asked(database, request, inputs, tuple(sets), tuple(single))
 
 
+def policies_of(
+    words: Sequence[str], home: Path
+) -> tuple[tuple[int, ...], tuple[str, ...], tuple[Path, ...]]:
+    """The runs, by number or folder in a workspace, the baselines and the files that words name."""
+    inputs: list[int] = []
+    baselines: list[str] = []
+    files: list[Path] = []
+    for word in words:
+        if word in STAGES[RunKind.EVALUATION].baselines:
+            baselines.append(word)
+        elif word.isdecimal():
+            inputs.append(int(word))
+        elif (number := run_of_folder(home, word)) is not None:
+            inputs.append(number)
+        else:
+            files.append(Path(word))
+    return tuple(inputs), tuple(baselines), tuple(files)
+
+
 def robots_of(
     database: Database, stage: Stage, words: Sequence[str]
 ) -> tuple[list[str], list[Robot | RobotFile]]:
-    """The sets and the single robots that words stand for, each once.
+    """The sets and the single robots that words stand for.
 
     Raises:
         MorphologyError: An XML file is no robot.
-        UsageError: A word names neither, or there are too many or none.
+        UsageError: A word names neither or stands there twice, or there are too many or none.
     """
     if stage.robots is Robots.NONE:
         return [], []
-    names = list(dict.fromkeys(word for word in robot_words(stage, words) if word))
+    names = [word for word in robot_words(stage, words) if word]
     if not names:
         raise UsageError("no robots are named; name a set or robots, comma-separated")
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise UsageError(f"{twice[0]} is named more than once")
     workspace = Workspace(database.home)
     if stage.robots is not Robots.SETS_AND_ROBOTS:
         if stage.robots is Robots.ONE_SET and len(names) > 1:

@@ -12,7 +12,6 @@ from engine.config.distillation import CollectionConfig, StudentConfig
 from engine.config.evaluation import EvaluationConfig
 from engine.config.presets import stage_preset
 from engine.config.teacher import TeacherConfig
-from engine.errors import UsageError
 from hdtui.cli.launch import ConfigType, configured, queue_and_follow, run_document
 from hdtui.cli.options import (
     AllowedRoles,
@@ -215,7 +214,7 @@ def evaluate_command(
     seed: Seed = None,
 ) -> None:
     """Evaluate policies on robots: the same seeds for each, every episode kept."""
-    from engine.workers.stages import StageRequest
+    from engine.workers.stages import StageRequest, policies_of
 
     if task is not None:
         known_name(task, get_args(TaskName), "task")
@@ -223,7 +222,7 @@ def evaluate_command(
     words += [] if episodes is None else [f"episodes={episodes}"]
     words += [] if task is None else [f'task.name="{task}"']
     workspace, database = judging_workspace(policies, robots, home)
-    inputs, baselines, files = policy_words(policies, workspace.home)
+    inputs, baselines, files = policies_of(policies, workspace.home)
     chosen = stage_config(
         EvaluationConfig, "evaluation", preset, config, words, seed, (database, inputs)
     )
@@ -233,9 +232,9 @@ def evaluate_command(
         preset,
         name=name or "",
         study=study or "",
-        inputs=tuple(inputs),
-        baselines=tuple(baselines),
-        policy_files=tuple(files),
+        inputs=inputs,
+        baselines=baselines,
+        policy_files=files,
         robots=tuple(robots),
     )
     run = queue_and_follow(workspace, database, request, detach=detach, json=json)
@@ -286,32 +285,6 @@ def policy_label(label: str, evaluation: Mapping[str, Any]) -> str:
     """A policy as an evaluation names it, with the checkpoint it was where it had not finished."""
     read = evaluation.get("checkpoints", {}).get(label)
     return label if read is None else f"{label} of run {read['run']} at {read['step']:,} steps"
-
-
-def policy_words(words: Sequence[str], home: Path) -> tuple[list[int], list[str], list[Path]]:
-    """Runs (by number or folder), baselines and files that policies were named by.
-
-    Raises:
-        UsageError: A policy is named twice.
-    """
-    from engine.workers.run_policies import run_of_folder
-    from engine.workers.stages import STAGES
-
-    inputs: list[int] = []
-    baselines: list[str] = []
-    files: list[Path] = []
-    for word in words:
-        if words.count(word) > 1:
-            raise UsageError(f"--policy {word}: named more than once")
-        if word in STAGES[RunKind.EVALUATION].baselines:
-            baselines.append(word)
-        elif word.isdecimal():
-            inputs.append(int(word))
-        elif (number := run_of_folder(home, word)) is not None:
-            inputs.append(number)
-        else:
-            files.append(Path(word))
-    return inputs, baselines, files
 
 
 def allowed(words: Sequence[str] | None) -> frozenset[str]:

@@ -135,6 +135,7 @@ class LaunchScreen(CockpitScreen):
         self.clone_id = None
         self.stage = form.stage
         self.forms[self.stage] = form
+        form.take_defaults(self.known)
         self.stages.set_current(STAGE_NAMES.index(self.stage))
 
     def on_resize(self) -> None:

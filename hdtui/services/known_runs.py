@@ -45,6 +45,7 @@ class Known:
     about_sets: Mapping[str, str] = field(default_factory=dict)
     robots: Mapping[str, str] = field(default_factory=dict)
     warnings: Mapping[str, str] = field(default_factory=dict)
+    home: Path = Path()
 
     def offered_sets(self, stage: Stage) -> tuple[str, ...]:
         """The sets that a stage is offered: for training only where it learns from its robots."""
@@ -83,6 +84,7 @@ def read_known(database: "Database") -> Known:
         folder_bytes=sizes,
         free_bytes=_free_bytes(database.home),
         by_number={run.id: run for run in runs},
+        home=database.home,
         training_sets=frozenset(one.name for one in sets if TRAINING in one.roles),
         about_sets={
             one.name: f"{counted(one.size, 'robot')}, {' and '.join(one.roles) or 'no role'}"

@@ -21,6 +21,7 @@ from engine.workers.stages import (
     Stage,
     StageRequest,
     clone_name,
+    policies_of,
     request_of,
 )
 from hdtui.formatting import setting, words_of
@@ -73,7 +74,7 @@ def read_clone(database: "Database", run_id: int) -> "LaunchForm":
 class LaunchForm:
     """What the user asked for so far; raw texts are kept until they are valid.
 
-    ``runs`` are those of the workspace, of which a stage's inputs decide some settings; ``role``
+    ``runs`` are those of the workspace in ``home``; a stage's inputs decide some settings. ``role``
     is that of the robots a generation makes; ``allowed_roles`` were confirmed for the robots.
     ``opened_with`` holds what its upper rows showed first, and ``opened_on`` the run it cloned.
     """
@@ -88,6 +89,7 @@ class LaunchForm:
     raw: dict[str, str] = field(default_factory=dict)
     clone: Run | None = None
     runs: Mapping[int, Run] = field(default_factory=dict)
+    home: Path = Path()
     role: str = TRAINING
     allowed_roles: frozenset[str] = frozenset()
     opened_with: dict[str, str] = field(init=False)
@@ -174,7 +176,7 @@ class LaunchForm:
 
     def _fitted(self, start: Config) -> Config:
         """A preset as its command takes it, after the runs that the stage reads."""
-        numbers = [int(word) for word in self._run_words() if word.isdecimal()]
+        numbers = policies_of(words_of(self.inputs), self.home)[0]
 
         def find(wanted: Sequence[int]) -> list[Run]:
             return [self.runs[number] for number in wanted if number in self.runs]
@@ -310,9 +312,6 @@ class LaunchForm:
             return []
         return [word for word in words_of(self.robots) if word != GENERATED]
 
-    def _run_words(self) -> list[str]:
-        return [word for word in words_of(self.inputs) if word.isdecimal()]
-
     def request(self) -> StageRequest:
         """The run to queue.
 
@@ -324,18 +323,17 @@ class LaunchForm:
         return self._request(name=own_name or ("" if named else self.automatic_name))
 
     def _request(self, name: str) -> StageRequest:
-        kind, inputs = self.kind, words_of(self.inputs) if self.kind.reads else []
-        baselines = [word for word in inputs if word in kind.baselines]
-        files = [word for word in inputs if word not in baselines and not word.isdecimal()]
+        kind, words = self.kind, words_of(self.inputs) if self.kind.reads else []
+        inputs, baselines, files = policies_of(words, self.home)
         return StageRequest(
             kind=RunKind(self.stage),
             config=self.config(),
             preset=self.preset if kind.has_presets else "",
             name=name,
             study=self.study.strip(),
-            inputs=tuple(int(word) for word in inputs if word.isdecimal()),
-            baselines=tuple(baselines),
-            policy_files=tuple(map(Path, files)),
+            inputs=inputs,
+            baselines=baselines,
+            policy_files=files,
             robots=tuple(self._robot_words()),
             fills=self._filled_sets(),
             allowed_roles=self.allowed_roles,
@@ -351,7 +349,7 @@ class LaunchForm:
 
     def take_defaults(self, known: Known) -> None:
         """Fill robots and inputs with what was used last, once, where they are empty."""
-        self.runs = known.by_number or {}
+        self.runs, self.home = known.by_number or {}, known.home
         if self.filled_in:
             return
         self.filled_in = known.by_number is not None

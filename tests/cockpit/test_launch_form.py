@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import cockpit_story
 import pytest
 from cockpit_pilot import opened, shows, text, until
 
-from db.queries.runs import list_runs
-from db.records import RunKind
+from db.queries.runs import list_runs, queue_run
+from db.records import NewRun, RunKind
 from db.session import Database
 from engine.config.presets import PRESETS
 from engine.workers.stages import built_run
@@ -66,7 +67,10 @@ async def test_a_mutation_starts_from_the_form_at_80_columns(filled: Filled) -> 
 
 def test_sets_and_runs_are_looked_up_before_a_run_starts(filled: Filled) -> None:
     home, ids = filled
-    known = read_known(Database.open(home))
+    database = Database.open(home)
+    unsaved = queue_run(database, NewRun(RunKind.TEACHER, "unsaved", {}, 1)).id
+    cockpit_story.change(database, unsaved, state="failed")
+    known = read_known(database)
 
     def problem(stage: str, key: str, **words: str) -> str:
         return LaunchForm(stage=stage, **words).problems(known).get(key, "")  # type: ignore[arg-type]
@@ -84,6 +88,7 @@ def test_sets_and_runs_are_looked_up_before_a_run_starts(filled: Filled) -> None
     assert known.by_number is not None
     assert known.by_number[ids["failed"]].checkpoint_step is not None
     assert problem("collection", "from", inputs=str(ids["failed"])) == ""
+    assert "is failed" in problem("collection", "from", inputs=str(unsaved))
     assert "expected the number" in problem("student", "from", inputs="newest")
     two = f"{ids['old teacher']} {ids['teacher']}"
     assert "takes one teacher" in problem("collection", "from", inputs=two)
