@@ -9,23 +9,28 @@ import select
 import signal
 import sys
 import threading
+import traceback
 from codecs import lookup
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rich.text import Text
 from textual import on, work
 from textual._compositor import ChopsUpdate
+from textual._context import active_message_pump
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
-from textual.events import Event, Key
+from textual.events import AppFocus, Event, Key
 from textual.message import Message
 from textual.screen import Screen
+from textual.worker import WorkerFailed
 
 from engine.errors import HdtuiError
 from hdtui.messages import Answer, Counts, Failed, WorldChanged
 from hdtui.screens.opening import OpeningScreen
+from hdtui.screens.shell import CockpitScreen
 from hdtui.services.cockpit import Cockpit
 from hdtui.services.store import NoWorkspaceError
 from hdtui.widgets.changed_cells import ChangedCells
@@ -33,7 +38,9 @@ from hdtui.widgets.drawn_text import DrawnText
 from hdtui.widgets.kept_styles import KeptStylesheet
 from hdtui.widgets.key_gate import KeyGate
 from hdtui.widgets.meter import ByteMeter, MeteredDriver
+from hdtui.widgets.outliving import outlive_errors
 from hdtui.widgets.roles import themes
+from hdtui.widgets.shell_rows import Paragraph
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,6 +124,7 @@ class CockpitApp(App[str]):
             self.told = told
 
     def __init__(self, home: Path, readonly: bool = False, theme: str | None = None) -> None:
+        outlive_errors()
         self.meter = ByteMeter()
         encoding = getattr(sys.__stderr__, "encoding", None) or "utf-8"
         self._drawn_text = DrawnText(encoding)
@@ -149,6 +157,39 @@ class CockpitApp(App[str]):
             renderable = ChangedCells.of(renderable)
         super()._display(screen, renderable)
 
+    def _handle_exception(self, error: Exception) -> None:
+        """Go on after what a handler, a timer or a worker let through; end what never began."""
+        cause = error.error if isinstance(error, WorkerFailed) else error
+        if not (self._running and self._is_mounted):
+            self.end_with(cause)
+            return
+        pump = active_message_pump.get(None)
+        self.outlive(f"in {type(pump).__name__}", cause)
+        if isinstance(pump, Screen) and not pump.children:  # composing it failed
+            pump.mount(Paragraph(f"This screen cannot be shown: {type(cause).__name__}."))
+
+    def outlive(self, doing: str, error: BaseException) -> None:
+        """Write an error that nobody expected to the log, say it once, and go on."""
+        mistakes = self.cockpit.mistakes
+        if not mistakes.is_news(doing, error) or self._exit:
+            return
+        told = Answer(mistakes.sentence(doing, error), "bad")
+        screens = self._screen_stacks.get(self._current_mode, [])
+        for screen in reversed(screens):  # a dialog has no row for it, what lies below has
+            if isinstance(screen, CockpitScreen):
+                screen.post_message(told)
+                return
+
+    def end_with(self, error: BaseException) -> None:
+        """Leave with exit code 1: the cockpit cannot begin, or its terminal is gone."""
+        self._return_code = 1
+        if self._exception is None and isinstance(error, Exception):
+            self._exception = error  # a test's pilot raises it
+            self._exception_event.set()
+        sentence = self.cockpit.mistakes.note("starting or leaving", error)
+        lines = [] if self.cockpit.mistakes.log else traceback.format_exception(error)
+        self.panic(Text("".join([*lines, sentence])))
+
     def delay_update(self, delay: float = SWITCH_DELAY_S) -> None:
         """Wait less than Textual for a screen to be laid out before it is shown."""
         super().delay_update(min(delay, SWITCH_DELAY_S))
@@ -161,8 +202,10 @@ class CockpitApp(App[str]):
         if not isinstance(event, Key):
             await super().on_event(event)
         elif event.is_forwarded:
-            await super().on_event(event)
-            self.gate.done()
+            try:
+                await super().on_event(event)
+            finally:
+                self.gate.done()
         elif (event.key in LEAVING_KEYS and self.gate.closed) or self.gate.admits(event):
             receiver = self.focused or self.screen
             await super().on_event(event)
@@ -171,9 +214,15 @@ class CockpitApp(App[str]):
     def on_mount(self) -> None:
         # A lost terminal or a polite kill leaves as a key would: the terminal is restored.
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self.exit)
+        loop.add_signal_handler(signal.SIGTERM, self.exit)
+        loop.add_signal_handler(signal.SIGHUP, self.exit, None, 1)
+        loop.set_exception_handler(self._outlive_in_loop)
         self.call_after_refresh(self.open_workspace)
+
+    def _outlive_in_loop(self, _: asyncio.AbstractEventLoop, facts: dict[str, Any]) -> None:
+        error = facts.get("exception")
+        if isinstance(error, Exception):
+            self.outlive("in the background", error)
 
     @work(thread=True, exclusive=True, group="open")
     def open_workspace(self) -> None:
@@ -186,6 +235,8 @@ class CockpitApp(App[str]):
             first_start = True
         except HdtuiError as error:
             problem = str(error)
+        except Exception as error:  # noqa: BLE001 -- a workspace that cannot be read is still shown
+            problem = self.cockpit.mistakes.note("opening the workspace", error)
         _screen_class(MODE_SCREENS["home"])
         upgrade = self.cockpit.store.upgrade_sentence
         self.post_message(self.Opened(first_start, problem, upgrade))
@@ -240,7 +291,7 @@ class CockpitApp(App[str]):
     def pulse(self) -> None:
         """Look whether anybody wrote, every half second; unchanged means no query."""
         if terminal_is_gone():
-            self.call_from_thread(self.exit)
+            self.call_from_thread(self.exit, None, 1)
             return
         if not self._pulsing.acquire(blocking=False):
             return  # the one before still waits for the database
@@ -333,6 +384,12 @@ class CockpitApp(App[str]):
             from hdtui.screens.palette import PaletteScreen
 
             self.push_screen(PaletteScreen(self.cockpit))
+
+    @on(AppFocus)
+    def _give_focus_back(self) -> None:
+        """Another screen may stand there than the one that was left; Textual gives it no focus."""
+        if isinstance(self.screen, CockpitScreen):
+            self.screen.call_later(self.screen.keep_focus)
 
     @on(Driver.SignalResume)
     def action_redraw(self) -> None:

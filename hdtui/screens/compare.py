@@ -184,7 +184,7 @@ class CompareScreen(CockpitScreen):
         words += ["outliers clipped"] if self.clip else []
         return " · ".join([*words, self.x_axis])
 
-    def _columns(self) -> list[Column]:
+    def _columns(self, drawn: Sequence[TableRow] = ()) -> list[Column]:
         half, end, difference = "halfway", "at the end", "difference"
         if self.half is not None:
             half = f"at {self._x_words(self.half)}"
@@ -200,21 +200,22 @@ class CompareScreen(CockpitScreen):
             Column("end", end, 13, True),
             Column("difference", difference, 19, True, gap=0, leaves_first=1),
         ]
-        return [*columns[:3], *(self._wide_enough(place, columns[place]) for place in (3, 4, 5))]
-
-    def _wide_enough(self, place: int, column: Column) -> Column:
-        """The column as wide as its widest number."""
-        widest = max((line_width(self._row(row).cells[place]) for row in self.rows), default=0)
-        return replace(column, width=max(column.width, widest))
+        for place in (3, 4, 5):  # as wide as their widest number
+            widest = max((line_width(row.cells[place]) for row in drawn), default=0)
+            columns[place] = replace(columns[place], width=max(columns[place].width, widest))
+        return columns
 
     def _x_words(self, x: float) -> str:
         return duration(x) if self.x_axis == "wall time" else steps(x)
 
     def _show_table(self) -> None:
-        self.table.set_columns(self._columns())
-        self.table.set_empty(_NOTHING if not self.groups else "")
-        rows = self.rows
-        self.table.set_rows([row.group.title for row in rows], lambda index: self._row(rows[index]))
+        rows, drawn = self.rows, self._drawn_rows()
+        self.table.set_rows(
+            [row.group.title for row in rows],
+            lambda index: drawn[index],
+            columns=self._columns(drawn),
+            empty=_NOTHING if not self.groups else "",
+        )
         self.table.styles.height = min(_MOST_ROWS, max(1, len(rows))) + 1
         pane = self.query_one("#groups-pane", Pane)
         pane.styles.height = min(_MOST_ROWS, max(1, len(rows))) + 2
@@ -226,8 +227,11 @@ class CompareScreen(CockpitScreen):
         }
         pane.set_rule(titles.get(self.by, "Groups"))
 
-    def _row(self, row: GroupRow) -> TableRow:
-        place = self.groups.index(row.group)
+    def _drawn_rows(self) -> list[TableRow]:
+        """The rows of the table, in the order of their groups."""
+        return [self._row(place, row) for place, row in enumerate(self.rows)]
+
+    def _row(self, place: int, row: GroupRow) -> TableRow:
         role = CURVE_ROLES[place % len(CURVE_ROLES)]
         cells = (
             (Span(row.group.letter, f"{role} bold"),),
@@ -321,8 +325,8 @@ class CompareScreen(CockpitScreen):
         columns = self._columns()
         lines = ["| " + " | ".join(column.title for column in columns) + " |"]
         lines.append("|" + " --- |" * len(columns))
-        for row in self.rows:
-            cells = ["".join(span.text for span in cell) for cell in self._row(row).cells]
+        for row in self._drawn_rows():
+            cells = ["".join(span.text for span in cell) for cell in row.cells]
             lines.append("| " + " | ".join(cells) + " |")
         self.app.copy_to_clipboard("\n".join(lines) + "\n")
         self.say(f"copied {len(self.rows)} rows as Markdown")

@@ -136,13 +136,17 @@ class EfficiencyScreen(CockpitScreen):
         if facts is None:
             return
         lines = cost_lines(facts, self.task_name)
-        self.costs.set_empty("No policy is counted and no run evaluated yet.")
         rows = {line.key: line for line in lines}
         keys = list(rows)
         apart = [len(line.name) for line in lines if line.reached and line.reached.apart]
         first = replace(COST_COLUMNS[0], width=max(COST_COLUMNS[0].width, *apart, 0))
-        self.costs.set_columns((first, *COST_COLUMNS[1:]))
-        self.costs.set_rows(keys, lambda index: cost_row(rows[keys[index]], facts, self.task_name))
+        task_name = self.task_name
+        self.costs.set_rows(
+            keys,
+            lambda index: cost_row(rows[keys[index]], facts, task_name),
+            columns=(first, *COST_COLUMNS[1:]),
+            empty="No policy is counted and no run evaluated yet.",
+        )
         tasks = " ".join(f"[{task}]" if task == self.task_name else task for task in TASKS)
         self.query_one("#costs-pane", Pane).set_rule(self._title(facts, lines), tasks)
         self._show_view(facts)

@@ -31,7 +31,7 @@ from hdtui.services.metric_names import metric_label
 from hdtui.services.states import RunView
 from hdtui.widgets.chart import Chart, headline_chart
 from hdtui.widgets.lines import Lines, Span
-from hdtui.widgets.meter import CHART_BYTES_PER_S, TokenBucket
+from hdtui.widgets.meter import LiveDrawing
 from hdtui.widgets.rule import Divider, Pane
 from hdtui.widgets.shell_rows import Key
 from hdtui.widgets.stage_strip import StageStrip
@@ -82,7 +82,9 @@ class HomeScreen(RunActionsScreen):
         self.results_body = Lines()
         self.chart = Chart(empty="No points yet.")
         self.curve_reader = CurveReader()
-        self.bucket = TokenBucket(CHART_BYTES_PER_S, 2 * CHART_BYTES_PER_S)
+        self._lent_focus: Table | StageStrip | None = None
+        self.curves: CurvesFacts | None = None
+        self.live_chart = LiveDrawing(self, self._draw_chart)
 
     def compose_body(self) -> ComposeResult:
         yield Pane("Pipeline", self.strip, facts="reading", widget_id="pipeline-pane")
@@ -104,6 +106,9 @@ class HomeScreen(RunActionsScreen):
         self.set_interval(LOAD_EVERY_S, self._read_machine)
         self._read_machine()
         self.set_timer(1.0, self._read_machine)  # the first look knows no CPU yet
+
+    def on_screen_resume(self) -> None:
+        self.live_chart.forgive()
 
     def keys(self) -> Sequence[Key]:
         wide = self.size.width >= 110
@@ -136,12 +141,10 @@ class HomeScreen(RunActionsScreen):
         run_ids = [run_id] if pinned is None else [run_id, pinned]
         self.ask("chart", lambda database: reader.read_headline(database, run_ids))
 
-    def _show_chart(self, facts: CurvesFacts) -> None:
-        meter = getattr(self.app, "meter", None)
-        if meter is not None and not self.bucket.affords(meter.total_bytes):
-            return
+    def _draw_chart(self) -> None:
+        """Draw the curves that were read last."""
         pane = self.query_one("#home-chart-pane", Pane)
-        for metric, curves in facts.curves.items():
+        for metric, curves in self.curves.curves.items() if self.curves else ():
             drawn = [curve for curve in curves if curve.points.last_step >= 0]
             letters = ", ".join(
                 f"{curve.run.id} ({letter})" for letter, curve in zip("ab", drawn, strict=False)
@@ -170,11 +173,10 @@ class HomeScreen(RunActionsScreen):
 
     def show_facts(self, topic: str, facts: Any) -> None:
         if isinstance(facts, HomeFacts):
-            self.active.set_empty("Nothing runs. n opens a form; Runs (2) has all that ran.")
-            self.events.set_empty("No events yet.")
             self._show_home(facts)
         elif isinstance(facts, CurvesFacts):
-            self._show_chart(facts)
+            self.curves = facts
+            self.live_chart.changed()
         elif isinstance(facts, TimeSplit):
             self.split = facts
             self._show_split()
@@ -190,12 +192,31 @@ class HomeScreen(RunActionsScreen):
         self.events.set_rows(
             [event.id for event in events],
             lambda index: event_row(events[index], facts.states, now()),
+            empty="No events yet.",
         )
         alerts = f"{facts.num_alerts} alert{'s' if facts.num_alerts != 1 else ''}"
         self.query_one("#events-pane", Pane).set_rule(facts=alerts if facts.num_alerts else "")
         self.results_body.show(result_lines(facts, self.results_body.size.width))
+        self._focus_on_rows()
         if first and self._split_run() is not None:
             self.read()
+
+    def _focus_on_rows(self) -> None:
+        """Where nothing is active, keys work on the latest events, else on the pipeline's stages.
+
+        The focus goes back to what is active once something is, unless the cursor was moved.
+        """
+        active, lent = self.active, self._lent_focus
+        if active.keys:
+            if lent is not None and lent.has_focus and lent.cursor == 0:
+                self.set_focus(active)
+            self._lent_focus = None
+        elif active.has_focus:
+            if self.events.keys and self.events.region.area:
+                self._lent_focus = self.events
+            elif self.facts is not None and self.facts.stages:
+                self._lent_focus = self.strip
+            self.set_focus(self._lent_focus or active)
 
     def _show_pipeline(self, facts: HomeFacts) -> None:
         pane = self.query_one("#pipeline-pane", Pane)
@@ -226,6 +247,7 @@ class HomeScreen(RunActionsScreen):
         self.active.set_rows(
             [each.run.id for each in shown],
             lambda index: active_row(shown[index], self.cockpit, now()),
+            empty="Nothing runs. n opens a form; Runs (2) has all that ran.",
         )
         following = f" · next {facts.queued[0].run.id}" if facts.queued else ""
         slots = f"slots {facts.slots_in_use} of {facts.slots}" if facts.slots else ""

@@ -147,12 +147,12 @@ class LaunchScreen(CockpitScreen):
         problems = form.problems(self.known)
         rows = self._rows()
         keys: list[Hashable] = [row.key for row in rows]
-        self.table.set_columns(columns_of(form))
         self.table.set_rows(
             keys,
             lambda index: setting_row(
                 rows[index], form, problems, self.opened, self.table.size.width
             ),
+            columns=columns_of(form),
         )
         changes = len(form.raw)
         words = f"{changes} change{'' if changes == 1 else 's'} to {form.base_label}"

@@ -111,8 +111,11 @@ class RobotScreen(RobotActionsScreen):
         rows = limb_rows(body)
         joints = max(line_width(row.cells[-1]) for row in rows)
         last = replace(_LIMB_COLUMNS[-1], width=max(_LIMB_COLUMNS[-1].width, joints))
-        self.limbs.set_columns((*_LIMB_COLUMNS[:-1], last))
-        self.limbs.set_rows(list(range(len(rows))), lambda index: rows[index])
+        self.limbs.set_rows(
+            list(range(len(rows))),
+            lambda index: rows[index],
+            columns=(*_LIMB_COLUMNS[:-1], last),
+        )
         count = f"{body.num_limbs_without_head} limbs, {body.num_joints} joints"
         self.query_one("#limbs-pane", Pane).set_rule("Limbs", count)
 

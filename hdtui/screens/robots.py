@@ -140,14 +140,16 @@ class RobotsScreen(RobotActionsScreen):
         self.shown = sorted_entries(passing(facts, self.filter), self.sort_key, self.descending)
         names, width = self._column_names(), self.table.size.width - 2
         policies, kept = (facts.teacher_id, facts.student_id), (self.sort_key, self.chosen_column)
-        self.table.set_columns(robot_columns(names, policies, kept, width))
-        name_cells = fitting_columns(self.table.columns, width)[0][2]
+        columns = robot_columns(names, policies, kept, width)
+        name_cells = fitting_columns(columns, width)[0][2]
         marks, shown = self.cockpit.marked_robots, self.shown
         self.table.set_rows(
             [entry.robot.id for entry in shown],
             lambda index: robot_row(
                 shown[index], names, name_cells, shown[index].robot.digest in marks
             ),
+            columns=columns,
+            empty=self._empty_sentence(facts),
         )
         self._show_words(facts)
         self._read_detail()
@@ -168,7 +170,6 @@ class RobotsScreen(RobotActionsScreen):
         sort = f"{self.sort_key} {arrow}" + ("" if facts.task == "flat" else f" · {facts.task}")
         pane = self.query_one("#robots-pane", Pane)
         pane.set_rule(" · ".join(words), f"{sort} · returns of {policies}" if policies else sort)
-        self.table.set_empty(self._empty_sentence(facts))
         below = [f"{hidden} more do not pass the filter"] if hidden else []
         below += [facts.filling] if facts.filling else []
         self.footer.show([(muted(f"  {words}"),) for words in [*below, "", ""][:2]])

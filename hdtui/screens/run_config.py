@@ -64,10 +64,13 @@ class ConfigTab(RunTab):
                 f"{facts.num_different} differ, {equal} equal · "
                 f"v {'all' if self.only_different else 'differing'}",
             )
-        self.table.set_columns(_columns(str(facts.run.id), str(other.id) if other else ""))
         shown = self._shown(facts)
-        self.table.set_empty(self._empty_sentence(facts))
-        self.table.set_rows([each.key for each in shown], lambda index: _row(shown[index], other))
+        self.table.set_rows(
+            [each.key for each in shown],
+            lambda index: _row(shown[index], other),
+            columns=_columns(str(facts.run.id), str(other.id) if other else ""),
+            empty=self._empty_sentence(facts),
+        )
 
     def _shown(self, facts: ConfigFacts) -> list[Setting]:
         """Settings that differ first, all that match the search."""

@@ -29,7 +29,7 @@ from hdtui.services.run_details import RobotsFacts, read_robot_returns
 from hdtui.services.smoothing import WEIGHTS
 from hdtui.widgets.chart import Chart, ChartSpec
 from hdtui.widgets.lines import Lines, Span, left_and_right
-from hdtui.widgets.meter import CHART_BYTES_PER_S, TokenBucket
+from hdtui.widgets.meter import LiveDrawing
 from hdtui.widgets.rule import Divider, Pane
 from hdtui.widgets.run_cells import number
 from hdtui.widgets.shell_rows import Key
@@ -86,7 +86,7 @@ class CurvesTab(RunTab):
         self.as_band = preferences.get("curves.band", False)
         self.window: tuple[float, float] | None = None
         self.following = True
-        self.bucket = TokenBucket(CHART_BYTES_PER_S, 2 * CHART_BYTES_PER_S)
+        self.live_drawing = LiveDrawing(self, self._draw)
         self.metrics = Table(METRIC_COLUMNS, header=False, empty="reading", widget_id="metrics")
         self.chart = Chart(widget_id="main-chart")
         self.values = Lines()
@@ -156,15 +156,21 @@ class CurvesTab(RunTab):
         self.answer = facts
         values = {each.name: each.last_value for each in facts.curves.series}
         series = [name for name in values if not is_bound(name, values)]
-        self.metrics.set_empty(f"No metrics{'' if self.ended else ' yet'}.")
-        self.metrics.set_rows(series, lambda index: self._metric_row(series[index], values))
+        self.metrics.set_rows(
+            series,
+            lambda index: self._metric_row(series[index], values),
+            empty=f"No metrics{'' if self.ended else ' yet'}.",
+        )
         visible = f"{min(len(series), self.metrics.num_visible)} of {len(series)}"
         self.query_one("#metrics-pane", Pane).set_rule(facts=visible if series else "")
         if first and series:
             self.post_message(self.Reread())
         if self.following:
             self._to_newest()
-        self._draw()
+        if self.shown_metrics() == self._drawn:
+            self.live_drawing.changed()
+        else:
+            self.live_drawing.at_once()
 
     def _metric_row(self, name: str, values: Mapping[str, float | None]) -> TableRow:
         """Name left, value right, in one cell: the name gives way in its middle."""
@@ -174,13 +180,9 @@ class CurvesTab(RunTab):
         cell = left_and_right((Span(label),), number(value), room)
         return TableRow(cells=(cell,), mark="*" if name in self.marked else " ")
 
-    def _draw(self, live: bool = True) -> None:
-        """Draw the charts, unless the bytes of the last pictures are not paid yet."""
-        meter = getattr(self.app, "meter", None)
+    def _draw(self) -> None:
+        """Draw the charts of what was read last."""
         metric, shown = self.metric, self.shown_metrics()
-        live = live and shown == self._drawn
-        if live and meter is not None and not self.bucket.affords(meter.total_bytes):
-            return
         if self.answer is None or metric is None:
             self.chart.show_sentence(self._empty_sentence())
             return
@@ -289,7 +291,7 @@ class CurvesTab(RunTab):
     def on_table_moved(self, message: Table.Moved) -> None:
         message.stop()
         if self.answer is not None:
-            self._draw(live=False)
+            self.live_drawing.at_once()
             self.post_message(self.Reread())
 
     def on_table_chosen(self, message: Table.Chosen) -> None:
@@ -318,7 +320,7 @@ class CurvesTab(RunTab):
         """Keep a look, draw with it, and say so: a smooth curve may look the same."""
         self.cockpit.preferences.set(key, value)
         self.post_message(Answer(answer))
-        self._draw(live=False)
+        self.live_drawing.at_once()
         self.post_message(self.Reread())
 
     def action_x_axis(self) -> None:
@@ -353,7 +355,7 @@ class CurvesTab(RunTab):
         self.following = not self.following or self.window is None
         if self.window is not None and self.following and extent is not None:
             self._to_newest()
-        self._draw(live=False)
+        self.live_drawing.at_once()
         self.post_message(self.Reread())
 
     def _to_newest(self) -> None:
@@ -369,7 +371,7 @@ class CurvesTab(RunTab):
 
     def action_all(self) -> None:
         self.window = None
-        self._draw(live=False)
+        self.live_drawing.at_once()
         self.post_message(self.Reread())
 
     def action_zoom(self, factor: float) -> None:
@@ -381,7 +383,7 @@ class CurvesTab(RunTab):
             return
         self.window = zoomed(self.window, extent, factor)
         self.following = self.window is None
-        self._draw(live=False)
+        self.live_drawing.at_once()
         self.post_message(self.Reread())
 
     def action_pan(self, share: float) -> None:
@@ -392,7 +394,7 @@ class CurvesTab(RunTab):
         shift = max(extent[0] - low, min(extent[1] - high, (high - low) * share))
         self.window = (low + shift, high + shift)
         self.following = False
-        self._draw(live=False)
+        self.live_drawing.at_once()
 
     def _extent(self) -> tuple[float, float] | None:
         if self.answer is None or self.metric is None or "x" in self.log_scale.split():

@@ -130,8 +130,12 @@ class FilesTab(RunTab):
         folder = facts.home / "runs" / str(self.run_id)
         many = f"{len(self.rows)} of {len(rows)}" if wanted else str(len(rows))
         pane.set_rule(f"Files · {many}", f"{size(total)} · {folder}")
-        self.table.set_empty(self._empty_sentence(any_file=bool(rows)))
-        self.table.set_rows([row.path for row in self.rows], self._row)
+        shown = self.rows
+        self.table.set_rows(
+            [row.path for row in shown],
+            lambda index: self._row(shown[index]),
+            empty=self._empty_sentence(any_file=bool(rows)),
+        )
 
     def _empty_sentence(self, *, any_file: bool) -> str:
         if any_file:
@@ -140,8 +144,8 @@ class FilesTab(RunTab):
             return "This run left no files but its log."
         return "No files yet; checkpoints and results appear here."
 
-    def _row(self, index: int) -> TableRow:
-        what, name, path, num_bytes, sha256, at = self.rows[index]
+    def _row(self, row: FileRow) -> TableRow:
+        what, name, path, num_bytes, sha256, at = row
         verdict = self.checked.get(path, "not checked")
         role = {"checked": "good", "not checked": "muted", "a folder": "muted"}.get(verdict, "bad")
         return TableRow(

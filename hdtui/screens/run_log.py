@@ -94,9 +94,10 @@ class LogTab(RunTab):
         self.shown = of_level(self.tail.lines, self.level)
         first = self.tail.start
         shown = self.shown
-        self.table.set_empty(self._empty_sentence())
         self.table.set_rows(
-            [(first, index) for index in range(len(shown))], lambda index: self._row(shown[index])
+            [(first, index) for index in range(len(shown))],
+            lambda index: self._row(shown[index]),
+            empty=self._empty_sentence(),
         )
         if self.following and shown:
             self.table.cursor = len(shown) - 1

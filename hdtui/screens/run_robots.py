@@ -65,12 +65,12 @@ class RobotsTab(RunTab):
         title = f"Return by robot · {len(robots)}" if robots else None
         words = [means_words(facts), f"{facts.judged} {self.sort_key} {arrow}".strip()]
         pane.set_rule(title, " · ".join(word for word in words if word))
-        self.table.set_columns(columns_of(facts, self.sort_key))
-        self.table.set_empty(no_robots_sentence(facts, self.ended))
         marks = self.cockpit.marked_robots
         self.table.set_rows(
             [robot.digest for robot in robots],
             lambda index: robot_row(robots[index], facts, robots[index].digest in marks),
+            columns=columns_of(facts, self.sort_key),
+            empty=no_robots_sentence(facts, self.ended),
         )
         self._show_chart()
 

@@ -1,7 +1,7 @@
 """Runs: all of them, past and present; filter, sort, group, mark, and what stands behind one."""
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -37,13 +37,15 @@ from hdtui.services.run_list import (
     passing,
     sorted_runs,
 )
-from hdtui.services.states import RunView
 from hdtui.widgets.chart import Chart, headline_chart
 from hdtui.widgets.filter_row import FilterRow
 from hdtui.widgets.lines import Lines, Span
 from hdtui.widgets.rule import Divider, Pane
 from hdtui.widgets.shell_rows import Key
 from hdtui.widgets.table import Table, TableRow
+
+if TYPE_CHECKING:
+    from hdtui.services.states import RunView
 
 GROUPINGS = ("", "pipeline", "config", "kind", "study")
 
@@ -151,11 +153,23 @@ class RunsScreen(RunActionsScreen):
             return
         self.shown = sorted_runs(facts, passing(facts, self.filter), self.sort_key, self.descending)
         keys = self._rows(facts)
-        names = self._column_names()
-        self.table.set_columns(self.writer.columns(names, self.sort_key, self.descending))
+        names, groups = self._column_names(), self.groups
         by_id = {each.run.id: each for each in self.shown}
         self.writer.facts = facts
-        self.table.set_rows(keys, lambda index: self._row(keys[index], by_id))
+
+        def row_of(index: int) -> TableRow:
+            key = keys[index]
+            if isinstance(key, int):
+                return self.writer.row(by_id[key], names)
+            group = groups[str(key)]
+            return self.writer.group_row(group, names, folded=group.key in self.folded)
+
+        self.table.set_rows(
+            keys,
+            row_of,
+            columns=self.writer.columns(names, self.sort_key, self.descending),
+            empty=self._empty_sentence(facts),
+        )
         self._show_words(facts)
         self._show_preview()
 
@@ -164,13 +178,6 @@ class RunsScreen(RunActionsScreen):
         if self.sort_key in ("id", *self.columns):
             return self.columns
         return (*self.columns, self.sort_key)
-
-    def _row(self, key: Hashable, by_id: Mapping[int, RunView]) -> TableRow:
-        names = self._column_names()
-        if isinstance(key, int):
-            return self.writer.row(by_id[key], names)
-        group = self.groups[str(key)]
-        return self.writer.group_row(group, names, folded=group.key in self.folded)
 
     def _rows(self, facts: RunsFacts) -> list[Hashable]:
         """Run ids, with a title before every group; those of folded groups are left out."""
@@ -192,7 +199,6 @@ class RunsScreen(RunActionsScreen):
         arrow = "↓" if self.descending else "↑"
         pane = self.query_one("#runs-pane", Pane)
         pane.set_rule(f"Runs · {count}", f"{self.sort_key} {arrow} · {grouped}")
-        self.table.set_empty(self._empty_sentence(facts))
         marked, unseen = len(self.cockpit.marked_runs), len(self._hidden_marks())
         words = [f"{marked} marked" + (f", {unseen} hidden" if unseen else "")] if marked else []
         if self.cockpit.pinned_run is not None:

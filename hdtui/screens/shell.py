@@ -8,6 +8,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.events import DescendantFocus
 from textual.events import Key as KeyPressed
 from textual.screen import Screen
 from textual.worker import Worker, get_current_worker
@@ -22,6 +23,8 @@ from hdtui.widgets.rule import Pane
 from hdtui.widgets.shell_rows import READING, AnswerRow, Key, KeyRow, TabRow
 
 if TYPE_CHECKING:
+    from textual.widget import Widget
+
     from db.session import Database
 
 MINIMUM = (60, 18)
@@ -64,6 +67,7 @@ class CockpitScreen(Screen[None]):
         self.stale = False
         self._answered = False
         self._claim: tuple[int, str] | None = None
+        self._had_focus: Widget | None = None
         self._said_at = 0.0
         self._read_at = 0.0
         self._asked: dict[str, Worker[None]] = {}
@@ -103,6 +107,7 @@ class CockpitScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self.set_interval(self.READ_EVERY_S, self._tick)
+        self.screen_layout_refresh_signal.subscribe(self, self._laid_out)
         self.key_row.set_keys(self.keys())
         self.read()
 
@@ -110,11 +115,28 @@ class CockpitScreen(Screen[None]):
         self.set_class(self.size.width >= 120 and self.size.height >= 30, "roomy")
         self.show_keys()
 
+    def _laid_out(self, _: Screen[Any]) -> None:
+        self.call_later(self.keep_focus)
+
+    def keep_focus(self) -> None:
+        """What is not shown has no focus; what is shown again gets back the one it had."""
+        if not (self.is_current and getattr(self.app, "app_focus", True)):
+            return
+        seen = [widget for widget in self.focus_chain if widget.region.area]
+        if self.focused not in seen:
+            had = self._had_focus
+            self.set_focus(had if had in seen else next(iter(seen), None))
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        if event.widget in self.focus_chain:
+            self._had_focus = event.widget
+
     def on_screen_resume(self) -> None:
         for widget in self.query("Lines, Table"):
             widget.refresh()  # the drawing may have changed while another screen was shown
         self.show_keys()
         self.show_counts()
+        self.call_later(self.keep_focus)
         if self.is_mounted:
             self.read()
 
@@ -200,7 +222,7 @@ class CockpitScreen(Screen[None]):
                 self.post_message(Failed(topic, str(error)))
             return
         except Exception as error:  # noqa: BLE001 -- a wrong answer must not end the cockpit
-            sentence = self.cockpit.note_mistake(f"reading {topic}", error)
+            sentence = self.cockpit.mistakes.note(f"reading {topic}", error)
             if not worker.is_cancelled:
                 self.post_message(Failed(topic, sentence))
             return
@@ -216,7 +238,7 @@ class CockpitScreen(Screen[None]):
             self.post_message(Answer(str(error), "warn"))
             return
         except Exception as error:  # noqa: BLE001 -- a failed act must not end the cockpit
-            self.post_message(Answer(self.cockpit.note_mistake("acting", error), "bad"))
+            self.post_message(Answer(self.cockpit.mistakes.note("acting", error), "bad"))
             return
         self.post_message(Answer(sentence))
         self.app.call_from_thread(self.read)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
@@ -11,6 +12,7 @@ from textual.containers import Horizontal
 from engine.errors import DatasetError
 from hdtui.canvas.camera import VIEWS
 from hdtui.canvas.picture import Drawing
+from hdtui.formatting import printable
 from hdtui.messages import Failed, Loaded
 from hdtui.screens.shell import CockpitScreen
 from hdtui.screens.watch_parts import camera_words, clock_words, nothing_sentence, title_words
@@ -392,7 +394,23 @@ class WatchScreen(CockpitScreen):
         if self.robot_digest is None:
             self.say("R records the robot you came from: choose one on Robots (3), then w")
             return
-        digest, cockpit = self.robot_digest, self.cockpit
-        from hdtui.services.evaluate import record_robot
+        from hdtui.services.evaluate import TASKS, Evaluation, record_robot
 
-        self.command(lambda: record_robot(cockpit, digest))
+        cockpit, watched_run = self.cockpit, self.cockpit.watched_run
+        headers = [film.poses.header for film in self.films]
+        policies = [header.policy_run_id for header in headers if header.policy_run_id is not None]
+        if headers and not policies:
+            names = " and ".join(printable(header.policy) for header in headers)
+            self.say(f"R: no run made {names}; e on Robots (3) evaluates and records others")
+            return
+        wanted = Evaluation(tuple(policies), (self.robot_digest,), episodes=1)
+        task = next((task for header in headers[:1] for task in TASKS if task == header.task), None)
+        if task is not None:
+            wanted = replace(wanted, task=task, seed=self._unseen_seed())
+        self.command(lambda: record_robot(cockpit, wanted, watched_run))
+
+    def _unseen_seed(self) -> int:
+        """A seed of which no walk is recorded on this robot: the same one would be the same."""
+        digest, episodes = self.robot_digest, self.recordings.episodes if self.recordings else ()
+        seeds = [each.seed or 0 for each in episodes if each.robot_digest == digest]
+        return max(seeds, default=0) + 1

@@ -3,13 +3,13 @@
 import json
 import os
 import socket
-import traceback
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hdtui.services.mistakes import Mistakes
 from hdtui.services.store import Store
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from hdtui.services.run_list import RunsReader
 
 PREFERENCES_KEY = "cockpit"
-LOG_NAME = "cockpit.log"
 
 
 def now() -> datetime:
@@ -54,6 +53,7 @@ class Cockpit:
         self.host = socket.gethostname()
         self.num_cores = os.cpu_count() or 1
         self.store = Store(home, readonly)
+        self.mistakes = Mistakes(home)
         self.preferences = Preferences()
         self.marked_runs: dict[int, None] = {}
         self.marked_robots: dict[str, None] = {}
@@ -82,18 +82,6 @@ class Cockpit:
             del self.marked_runs[run_id]
         else:
             self.marked_runs[run_id] = None
-
-    def note_mistake(self, doing: str, error: Exception) -> str:
-        """Write an error that nobody expected to the log; the sentence that tells of it."""
-        log = self.home / LOG_NAME
-        words = f"{type(error).__name__}: {error}"
-        try:
-            with log.open("a", encoding="utf-8") as file:
-                file.write(f"{now().isoformat()} {doing}\n")
-                file.writelines(traceback.format_exception(error))
-        except OSError:
-            return f"A mistake in hdtui while {doing}: {words}"
-        return f"A mistake in hdtui while {doing}: {words}. More in {log}"
 
     def load_preferences(self) -> None:
         """Read the preferences of the workspace; called in a thread."""

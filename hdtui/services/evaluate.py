@@ -23,6 +23,7 @@ from hdtui.formatting import duration
 from hdtui.messages import StateSentence
 from hdtui.services.cockpit import Cockpit
 from hdtui.services.commands import queue, warning_words
+from hdtui.services.known_robots import Ancestry
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -192,7 +193,7 @@ def evaluation_request(database: "Database", wanted: Evaluation) -> StageRequest
     )
 
 
-def queue_evaluation(cockpit: Cockpit, wanted: Evaluation) -> str:
+def queue_evaluation(cockpit: Cockpit, wanted: Evaluation) -> StateSentence:
     """Queue it on a set of the marked robots; the sentence that answers the key.
 
     Raises:
@@ -207,19 +208,49 @@ def queue_evaluation(cockpit: Cockpit, wanted: Evaluation) -> str:
     return StateSentence(words, run.id, RunState.QUEUED)
 
 
-def record_robot(cockpit: Cockpit, digest: str) -> str:
-    """Queue one episode of the latest student and its teacher on a robot, to watch.
+def record_robot(cockpit: Cockpit, wanted: Evaluation, of_run: int | None = None) -> str:
+    """Queue an episode of policies on a robot, to watch; the sentence that answers the key.
+
+    Where ``wanted`` names no policies, they are those of a run: its own with its teacher's, or
+    those that it reads; and without a run those of the latest student.
 
     Raises:
-        UsageError: No teacher or student has a policy yet.
+        UsageError: There is no such policy yet.
     """
-    choices = cockpit.store.ask(lambda database: read_choices(database, (), [(digest, "")]))
-    chosen: list[int] = []
-    for kind in (RunKind.TEACHER, RunKind.STUDENT):
-        of_kind = [run for run in choices.policies if run.kind is kind]
+    if not wanted.policies:
+        wanted = cockpit.store.ask(lambda database: _around(database, wanted.robots, of_run))
+    whose = " and ".join(map(str, wanted.policies))
+    told = queue_evaluation(cockpit, wanted)
+    return StateSentence(f"{told}, of {whose}", told.run_id, told.state)
+
+
+def _around(database: "Database", robots: Sequence[str], run_id: int | None) -> Evaluation:
+    """An episode of the policies around a run on robots, as their settings ask for it."""
+    policies = policies_of(database, run_id)
+    choices = read_choices(database, policies, [(robot, "") for robot in robots])
+    return replace(choices.first(policies), robots=tuple(robots), episodes=1)
+
+
+def policies_of(database: "Database", run_id: int | None) -> tuple[int, ...]:
+    """Teacher and student that belong together: those around a run, else the latest ones.
+
+    Raises:
+        UsageError: None of them has a policy yet.
+    """
+    if run_id is None:
+        choices = read_choices(database, ())
         # What is still at work is evaluated where it is named, not by itself.
-        of_kind.sort(key=lambda run: run.state is not RunState.FINISHED)
-        chosen += [run.id for run in of_kind[:1]]
-    if not chosen:
-        raise UsageError("No teacher or student has a policy yet; start the quick pipeline first.")
-    return queue_evaluation(cockpit, replace(choices.first(chosen), episodes=1))
+        latest = sorted(
+            choices.policies,
+            key=lambda run: (run.state is not RunState.FINISHED, run.kind is RunKind.TEACHER),
+        )
+        if not latest:
+            words = "No teacher or student has a policy yet; start the quick pipeline first."
+            raise UsageError(words)
+        run_id = latest[0].id
+    around = Ancestry(database).ancestors(get_run(database, run_id))
+    usable = [run for run in around if input_problem(run, POLICY_KINDS) is None]
+    found = [next((run.id for run in usable if run.kind is kind), None) for kind in POLICY_KINDS]
+    if not any(found):
+        raise UsageError(f"No teacher or student of {run_id} has a policy yet: nothing to record.")
+    return tuple(policy for policy in found if policy is not None)

@@ -1,7 +1,7 @@
 """The filter's row: shows the filter, becomes a text field on ``/``."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
@@ -12,6 +12,9 @@ from textual.message import Message
 from textual.widgets import Input
 
 from hdtui.widgets.lines import Lines, Span
+
+if TYPE_CHECKING:
+    from textual.widget import Widget
 
 PROMPT = " / "
 
@@ -31,30 +34,55 @@ class FilterField(Input):
     class Refused(Message):
         """Enter was pressed, and the text has a problem."""
 
-    closed = True
-
     def __init__(self, problem: Callable[[str], str]) -> None:
         super().__init__()
         self.problem = problem
+        self.can_focus = False  # Textual gives the focus of what it hides to any field beside it
+        self._focus_before: Widget | None = None
+
+    @property
+    def closed(self) -> bool:
+        """The field is not there, and can have no focus."""
+        return not self.can_focus
+
+    def open(self) -> None:
+        """Take the focus, to give it back at the end."""
+        if self.closed:
+            self.can_focus = True
+            self._focus_before = self.screen.focused
+        self.screen.set_focus(self)
+
+    def _close(self) -> None:
+        self.can_focus = False
+        if self.screen.focused is self:
+            before, self._focus_before = self._focus_before, None
+            usable = before is not None and before.is_attached and before.focusable
+            self.screen.set_focus(before if usable else None)
 
     async def _on_key(self, event: Key) -> None:
-        """Keys typed ahead of a closing field belong to what has the focus next."""
-        if self.closed:
+        """Keys typed ahead of a closed field belong to what has the focus now."""
+        if self.closed and self.screen.focused is not self:
             event.stop()
             event.prevent_default()
             self.app.post_message(Key(event.key, event.character))
         else:
             await super()._on_key(event)
 
+    def on_blur(self) -> None:
+        """Left by tab or a click; a terminal that loses its focus, or is too small, leaves none."""
+        left = self.app.app_focus and self.is_on_screen and self.screen.focused is not None
+        if left and not self.closed:
+            self.action_leave()
+
     async def action_submit(self) -> None:
         if self.problem(self.value):
             self.post_message(self.Refused())
             return
-        self.closed = True
+        self._close()
         await super().action_submit()
 
     def action_leave(self) -> None:
-        self.closed = True
+        self._close()
         self.post_message(self.Left())
 
 
@@ -125,8 +153,7 @@ class FilterRow(Horizontal):
         self.text_before = self.text_before if self.editing else self.text
         self.field.value = self.text
         self.add_class("-editing")
-        self.field.closed = False
-        self.screen.set_focus(self.field)
+        self.field.open()
         self.field.cursor_position = len(self.text)
         if replace:
             self.field.select_all()

@@ -4,22 +4,25 @@ import contextlib
 import os
 import selectors
 import time
-from codecs import getincrementaldecoder
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from textual import constants
 from textual._xterm_parser import XTermParser
+from textual.constants import ESCAPE_DELAY
 from textual.drivers.linux_driver import LinuxDriver
 
+from hdtui.widgets.keyboard import Keyboard
 from hdtui.widgets.lasting_file import LastingFile
 
 if TYPE_CHECKING:
     from textual.app import App
+    from textual.widget import Widget
 
 Clock = Callable[[], float]
 CHART_BYTES_PER_S = 3 * 1024
+LONGEST_WAIT_S = 2.0
+"""The newest points are on the screen so long after the picture before, whatever that one cost."""
 _LOOK_EVERY_S = 0.1
 _READ_BYTES = 4096
 _KITTY_KEYS_OFF = "\x1b[<u"
@@ -52,35 +55,78 @@ class ByteMeter:
 
 
 class TokenBucket:
-    """Lets through what a rate allows; a frame that cannot be paid is skipped."""
+    """Lets through what a rate allows; a frame that cannot be paid waits.
+
+    No debt is longer than what fills the bucket: whatever a frame cost, the wait for the next one
+    has an end that a reader may count on.
+    """
 
     def __init__(
         self, bytes_per_s: float, burst_bytes: float, clock: Clock = time.monotonic
     ) -> None:
         self._rate = bytes_per_s
-        self._burst = burst_bytes
+        self.most = burst_bytes
         self._clock = clock
         self._tokens = burst_bytes
-        self._paid_up_to: int | None = None
         self._at = clock()
 
     def can_pay(self) -> bool:
         """Whether the last frames are paid for."""
         now = self._clock()
-        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        self._tokens = min(self.most, self._tokens + (now - self._at) * self._rate)
         self._at = now
         return self._tokens > 0
 
-    def affords(self, total_bytes: int) -> bool:
-        """Pay for what a meter counted since the last call, and say whether more may be sent."""
-        if self._paid_up_to is not None:
-            self.pay(total_bytes - self._paid_up_to)
-        self._paid_up_to = total_bytes
-        return self.can_pay()
+    @property
+    def wait_s(self) -> float:
+        """Seconds until the last frames are paid for."""
+        return 0.0 if self.can_pay() else 1e-3 - self._tokens / self._rate
 
     def pay(self, num_bytes: float) -> None:
         """Take the cost of a frame; it may leave a debt that later frames wait for."""
-        self._tokens -= num_bytes
+        self._tokens = min(self.most, max(-self.most, self._tokens - num_bytes))
+
+
+class LiveDrawing:
+    """Draws what changes by itself as often as its own bytes allow.
+
+    A picture that is not paid for yet is drawn when it is, with what is newest by then; what a key
+    or another size makes the terminal repaint is no cost of this drawing.
+    """
+
+    def __init__(self, widget: "Widget", draw: Callable[[], None]) -> None:
+        self._widget = widget
+        self._draw = draw
+        self._bucket = TokenBucket(CHART_BYTES_PER_S, LONGEST_WAIT_S * CHART_BYTES_PER_S)
+        self._waits = False
+
+    def changed(self) -> None:
+        """Draw now, or as soon as the pictures before are paid for."""
+        if self._waits:
+            return
+        wait_s = self._bucket.wait_s
+        if wait_s > 0:
+            self._waits = True
+            self._widget.set_timer(wait_s, self._paid_for)
+        else:
+            self.at_once()
+
+    def _paid_for(self) -> None:
+        self._waits = False
+        if self._widget.screen.is_current:
+            self.at_once()
+
+    def forgive(self) -> None:
+        """Draw the next change at once: somebody has just come to look."""
+        self._bucket.pay(-2 * self._bucket.most)
+
+    def at_once(self) -> None:
+        """Draw, whatever it costs: somebody has just asked for it."""
+        meter: ByteMeter | None = getattr(self._widget.app, "meter", None)
+        sent = meter.total_bytes if meter is not None else 0
+        self._draw()
+        if meter is not None:
+            self._widget.call_after_refresh(lambda: self._bucket.pay(meter.total_bytes - sent))
 
 
 class MeteredDriver(LinuxDriver):
@@ -99,8 +145,7 @@ class MeteredDriver(LinuxDriver):
     def _sigcont_application(self, *_: object) -> None:
         """Go on in the event loop: a signal may have come in the middle of a write."""
         if self._auto_restart:
-            with contextlib.suppress(RuntimeError):  # the loop has ended: the cockpit is leaving
-                self._loop.call_soon_threadsafe(self.resume_application_mode)
+            self._in_loop(self.resume_application_mode)
 
     def start_application_mode(self) -> None:
         """Take the terminal; also again, where a signal halted the process without notice.
@@ -125,18 +170,35 @@ class MeteredDriver(LinuxDriver):
         """Read keys until the application leaves.
 
         Textual looks whether a lone esc has waited long enough every tenth of a second; here it is
-        heard as soon as it has. The parser and its clock have no public names.
+        heard as soon as it has.
         """
-        parser = XTermParser(self._debug)
-        decode = getincrementaldecoder("utf-8")().decode
+        keyboard = Keyboard(XTermParser(self._debug))
         with selectors.SelectSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
             while not self.exit_event.is_set():
-                waiting = parser._timeout_time is not None
-                ready = selector.select(constants.ESCAPE_DELAY if waiting else _LOOK_EVERY_S)
-                text = decode(os.read(self.fileno, _READ_BYTES)) if ready else ""
-                if text:  # nothing may come where the terminal was taken away
-                    for event in parser.feed(text):
+                ready = selector.select(ESCAPE_DELAY if keyboard.waiting else _LOOK_EVERY_S)
+                data = os.read(self.fileno, _READ_BYTES) if ready else b""
+                if ready and not data:  # nothing comes where the terminal was taken away
+                    self.exit_event.wait(_LOOK_EVERY_S)
+                try:
+                    for event in keyboard.heard(data):
                         self.process_message(event)
-                for event in parser.tick():
-                    self.process_message(event)
+                except Exception as error:  # noqa: BLE001 -- whatever came, the next key is heard
+                    keyboard = Keyboard(XTermParser(self._debug))
+                    self._tell("reading keys", error)
+
+    def _run_input_thread(self) -> None:
+        """Read keys; without a terminal to read from there is no cockpit."""
+        try:
+            self.run_input_thread()
+        except Exception as error:  # noqa: BLE001 -- whatever it is, nobody hears keys any more
+            self._in_loop(getattr(self._app, "end_with", self._app._handle_exception), error)
+
+    def _tell(self, doing: str, error: Exception) -> None:
+        outlive = getattr(self._app, "outlive", None)
+        if outlive is not None:
+            self._in_loop(outlive, doing, error)
+
+    def _in_loop(self, act: Callable[..., object], *facts: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended: the cockpit is leaving
+            self._loop.call_soon_threadsafe(act, *facts)

@@ -193,16 +193,25 @@ class Table(Widget, can_focus=True):
         """How many rows fit below the heading."""
         return max(1, self.size.height - int(self.header))
 
-    def set_columns(self, columns: Sequence[Column]) -> None:
-        """Use other columns from the next rows on."""
-        self.columns = tuple(columns)
-
-    def set_rows(self, keys: Sequence[Hashable], row_of: RowSource) -> None:
+    def set_rows(
+        self,
+        keys: Sequence[Hashable],
+        row_of: RowSource,
+        *,
+        columns: Sequence[Column] | None = None,
+        empty: str | None = None,
+    ) -> None:
         """Show rows; ``row_of`` draws the row at an index and is asked for visible rows only.
+
+        It is asked again at any later moment, by a resize or a key: it draws from what was read
+        together with ``keys``, never from what the screen holds by then. For the same reason
+        ``columns`` and the sentence for ``empty`` lists come with the rows, all at once.
 
         A cursor that was put on the first row goes back there when new rows above would push it
         out of sight, or at once where the focus is elsewhere.
         """
+        self.columns = self.columns if columns is None else tuple(columns)
+        self.empty = self.empty if empty is None else empty
         old_key, old_keys = self.cursor_key, self.keys
         self.keys = list(keys)
         self._row_of = row_of
@@ -229,12 +238,6 @@ class Table(Widget, can_focus=True):
         rows = [self._row_of(index) for index in range(len(self.keys))]
         headings = [column.title.strip(" ↓↑") or column.key for column in self.columns]
         return headings, [[_words(cell) for cell in row.cells] for row in rows if row.cells]
-
-    def set_empty(self, sentence: str) -> None:
-        """The sentence that stands in place of rows."""
-        if sentence != self.empty:
-            self.empty = sentence
-            self.redraw()
 
     def set_stale(self, stale: bool) -> None:
         """Draw everything muted: the data is old."""
