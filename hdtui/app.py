@@ -160,6 +160,9 @@ class CockpitApp(App[str]):
     def _handle_exception(self, error: Exception) -> None:
         """Go on after what a handler, a timer or a worker let through; end what never began."""
         cause = error.error if isinstance(error, WorkerFailed) else error
+        if self._exit:  # what the last messages meet is half gone
+            self.cockpit.mistakes.is_news("leaving", cause)
+            return
         if not (self._running and self._is_mounted):
             self.end_with(cause)
             return
@@ -171,13 +174,15 @@ class CockpitApp(App[str]):
     def outlive(self, doing: str, error: BaseException) -> None:
         """Write an error that nobody expected to the log, say it once, and go on."""
         mistakes = self.cockpit.mistakes
-        if not mistakes.is_news(doing, error) or self._exit:
+        if not mistakes.is_news(doing, error):
             return
-        told = Answer(mistakes.sentence(doing, error), "bad")
-        screens = self._screen_stacks.get(self._current_mode, [])
-        for screen in reversed(screens):  # a dialog has no row for it, what lies below has
+        self.tell(Answer(mistakes.sentence(doing, error), "bad"))
+
+    def tell(self, answer: Answer) -> None:
+        """Say something above the keys; a dialog has no row for it, what lies below has."""
+        for screen in reversed(self._screen_stacks.get(self._current_mode, [])):
             if isinstance(screen, CockpitScreen):
-                screen.post_message(told)
+                screen.post_message(answer)
                 return
 
     def end_with(self, error: BaseException) -> None:
@@ -201,6 +206,8 @@ class CockpitApp(App[str]):
         """Let keys act one after another, also those typed ahead of a screen that opens."""
         if not isinstance(event, Key):
             await super().on_event(event)
+        elif self._exit:
+            return
         elif event.is_forwarded:
             try:
                 await super().on_event(event)
@@ -291,7 +298,7 @@ class CockpitApp(App[str]):
     def pulse(self) -> None:
         """Look whether anybody wrote, every half second; unchanged means no query."""
         if terminal_is_gone():
-            self.call_from_thread(self.exit, None, 1)
+            self.call_later(self.exit, None, 1)
             return
         if not self._pulsing.acquire(blocking=False):
             return  # the one before still waits for the database
@@ -410,7 +417,7 @@ class CockpitApp(App[str]):
                 sentence = self.cockpit.store.ask(leaving_sentence)
         except HdtuiError:
             sentence = "Runs go on."
-        self.call_from_thread(self.exit, sentence)
+        self.call_later(self.exit, sentence)
 
 
 def terminal_is_gone() -> bool:

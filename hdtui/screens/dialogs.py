@@ -9,6 +9,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from hdtui.screens.leaving import LeavesOnce
 from hdtui.widgets.lines import Line, Lines, Span, wrapped
 
 WIDTH = 62
@@ -19,7 +20,7 @@ def sentences_lines(sentences: Sequence[str]) -> list[Line]:
     return [(Span(f" {row}"),) for sentence in sentences for row in wrapped(sentence, WIDTH - 6)]
 
 
-class ConfirmScreen(ModalScreen[str]):
+class ConfirmScreen(LeavesOnce[str], ModalScreen[str]):
     """Asks before something changes; the result is the key pressed, empty for no."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -58,7 +59,7 @@ class ConfirmScreen(ModalScreen[str]):
         self.dismiss(key)
 
 
-class TypeToConfirmScreen(ModalScreen[bool]):
+class TypeToConfirmScreen(LeavesOnce[bool], ModalScreen[bool]):
     """Deletes only when the asked word was typed."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
@@ -93,7 +94,7 @@ class TypeToConfirmScreen(ModalScreen[bool]):
         self.dismiss(False)
 
 
-class FieldsScreen(ModalScreen[tuple[str, ...] | None]):
+class FieldsScreen(LeavesOnce[tuple[str, ...] | None], ModalScreen[tuple[str, ...] | None]):
     """One or more lines of text to edit: tags and note, a name, a path."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]

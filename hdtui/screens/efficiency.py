@@ -272,7 +272,7 @@ class EfficiencyScreen(CockpitScreen):
         took = duration((now() - started).total_seconds())
         self.counting = ""
         self.post_message(Answer(f"{sentence}, took {took}"))
-        self.app.call_from_thread(self.read)
+        self.call_later(self.read)
 
     def action_view(self) -> None:
         self.view = _VIEWS[(_VIEWS.index(self.view) + 1) % len(_VIEWS)]

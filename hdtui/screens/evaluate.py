@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from hdtui.formatting import printable, shorten
+from hdtui.screens.leaving import LeavesOnce
 from hdtui.services.evaluate import (
     BASELINES,
     TASKS,
@@ -27,7 +28,7 @@ _EPISODES = (1, 4, 16, 64)
 _SETTINGS = ("task", "episodes", "seed")
 
 
-class EvaluateScreen(ModalScreen[Evaluation | None]):
+class EvaluateScreen(LeavesOnce[Evaluation | None], ModalScreen[Evaluation | None]):
     """Space or Enter changes the row under the cursor; the result is None when left."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -153,16 +153,16 @@ class FirstScreen(CockpitScreen):
         def run_it() -> str:
             sentence = act()
             if leave:
-                self.app.call_from_thread(self._started, sentence)
+                self.app.call_later(self._started, sentence)
             return sentence
 
         self.command(run_it)
 
     def _started(self, sentence: str) -> None:
-        app = self.app
+        app: Any = self.app
         self.dismiss()
         app.screen.post_message(WorldChanged())
-        app.screen.post_message(Answer(sentence))
+        app.tell(Answer(sentence))
 
     def on_answer(self, message: Answer) -> None:
         super().on_answer(message)

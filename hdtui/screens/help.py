@@ -8,6 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 
+from hdtui.screens.leaving import LeavesOnce
 from hdtui.widgets.lines import BLANK, Line, Lines, Span, fit, wrapped
 from hdtui.widgets.shell_rows import Paragraph
 
@@ -30,7 +31,7 @@ LEFT_WIDTH = 40
 KEY_WIDTH = 9
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(LeavesOnce[None], ModalScreen[None]):
     """The keys of a screen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

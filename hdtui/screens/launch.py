@@ -319,7 +319,7 @@ class LaunchScreen(CockpitScreen):
             self.app.call_from_thread(self._confirm_role, error)
             return ""
         run_id = self.cockpit.store.ask(first_queued)
-        self.app.call_from_thread(self._started, sentence, run_id)
+        self.app.call_later(self._started, sentence, run_id)
         return sentence
 
     def _confirm_role(self, error: RoleNotAllowedError) -> None:
@@ -337,11 +337,13 @@ class LaunchScreen(CockpitScreen):
         self.app.push_screen(screen, act)
 
     def _started(self, sentence: str, run_id: int | None) -> None:
-        app = self.app
+        """Go back to where the form was opened; a user who left it already stays where they are."""
+        app: Any = self.app
+        leaves = self.is_active
         self.dismiss()
         app.screen.post_message(WorldChanged())
-        app.screen.post_message(Answer(sentence))
-        for table in app.screen.query(LISTS_OF_RUNS).results(Table):
+        app.tell(Answer(sentence))
+        for table in app.screen.query(LISTS_OF_RUNS).results(Table) if leaves else ():
             put_cursor(table, run_id)
 
     def action_out(self) -> None:

@@ -12,11 +12,12 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from hdtui.formatting import words_of
+from hdtui.screens.leaving import LeavesOnce
 from hdtui.widgets.lines import Lines, Span
 from hdtui.widgets.table import Column, Table, TableRow
 
 
-class MenuScreen(ModalScreen[str | None]):
+class MenuScreen(LeavesOnce[str | None], ModalScreen[str | None]):
     """The result is the chosen word, None when the user went out.
 
     With ``typed`` a word that is not offered may be typed. With ``many``, ``current`` and the

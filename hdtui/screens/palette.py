@@ -16,6 +16,7 @@ from engine.errors import HdtuiError
 from hdtui.formatting import printable, size
 from hdtui.messages import Answer, Loaded, WorldChanged
 from hdtui.screens.dialogs import ConfirmScreen
+from hdtui.screens.leaving import LeavesOnce
 from hdtui.screens.run_actions import RunActionsScreen
 from hdtui.services.cockpit import Cockpit
 from hdtui.services.palette import checked, export, key_words, read_names
@@ -38,7 +39,7 @@ class Entry(NamedTuple):
     act: Callable[[], Any]
 
 
-class PaletteScreen(ModalScreen[None]):
+class PaletteScreen(LeavesOnce[None], ModalScreen[None]):
     """Type to narrow, enter acts."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
@@ -129,7 +130,7 @@ class PaletteScreen(ModalScreen[None]):
         def look() -> str:
             summary, sentences = checked(home)
             dialog = ConfirmScreen("Doctor", sentences, (), "close")
-            app.call_from_thread(app.push_screen, dialog)
+            app.call_later(app.push_screen, dialog)
             return summary
 
         screen.command(look)

@@ -164,7 +164,7 @@ class RobotScreen(RobotActionsScreen):
         self.app.push_screen(RobotScreen(self.cockpit, parent.digest, parent.name))
 
     def action_out(self) -> None:
-        self.app.pop_screen()
+        self.dismiss()
 
 
 def kin_lines(detail: RobotDetail) -> list[Line]:

@@ -203,7 +203,7 @@ class FilesTab(RunTab):
 
     def _check(self, path: str, sha256: str) -> None:
         self.checked[path] = check_file(self.cockpit.home / path, sha256)
-        self.app.call_from_thread(self.table.redraw)
+        self.call_later(self.table.redraw)
 
     def action_copy(self) -> None:
         chosen = self._chosen()

@@ -16,6 +16,7 @@ from textual.worker import Worker, get_current_worker
 from engine.errors import HdtuiError
 from hdtui.formatting import duration
 from hdtui.messages import Answer, Counts, Failed, Loaded, StateSentence, WorldChanged
+from hdtui.screens.leaving import LeavesOnce
 from hdtui.services.cockpit import Cockpit, now
 from hdtui.services.store import NoWorkspaceError
 from hdtui.widgets.lines import Lines, Span
@@ -44,7 +45,7 @@ class TooSmall(Lines):
         )
 
 
-class CockpitScreen(Screen[None]):
+class CockpitScreen(LeavesOnce[None]):
     """A screen of the cockpit. Subclasses compose a body, name keys, read and show."""
 
     TAB: ClassVar[int] = 0
@@ -120,7 +121,7 @@ class CockpitScreen(Screen[None]):
 
     def keep_focus(self) -> None:
         """What is not shown has no focus; what is shown again gets back the one it had."""
-        if not (self.is_current and getattr(self.app, "app_focus", True)):
+        if not (self.is_active and getattr(self.app, "app_focus", True)):
             return
         seen = [widget for widget in self.focus_chain if widget.region.area]
         if self.focused not in seen:
@@ -235,13 +236,21 @@ class CockpitScreen(Screen[None]):
         try:
             sentence = act()
         except HdtuiError as error:
-            self.post_message(Answer(str(error), "warn"))
+            self.app.call_later(self.hear, Answer(str(error), "warn"))
             return
         except Exception as error:  # noqa: BLE001 -- a failed act must not end the cockpit
-            self.post_message(Answer(self.cockpit.mistakes.note("acting", error), "bad"))
+            told = Answer(self.cockpit.mistakes.note("acting", error), "bad")
+            self.app.call_later(self.hear, told)
             return
-        self.post_message(Answer(sentence))
-        self.app.call_from_thread(self.read)
+        self.app.call_later(self.hear, Answer(sentence))
+        self.call_later(self.read)
+
+    def hear(self, answer: Answer) -> None:
+        """Say an answer that comes from a thread here, or where the user has gone meanwhile."""
+        if self.is_attached and self.is_current:
+            self.post_message(answer)
+        else:
+            self.app.tell(answer)  # type: ignore[attr-defined]
 
     def may_act(self) -> bool:
         """False, with an answer, where the cockpit only reads."""

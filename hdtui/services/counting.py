@@ -107,15 +107,19 @@ def _keep(cockpit: Cockpit, name: str, rows: Sequence[Mapping[str, Any]]) -> Non
 
 def _ask_child(arguments: Mapping[str, Any], given_up: Callable[[], bool]) -> list[dict[str, Any]]:
     pipe = subprocess.PIPE
-    with subprocess.Popen(
-        child_command("engine.workers.tool", "efficiency"),
-        stdin=pipe,
-        stdout=pipe,
-        stderr=pipe,
-        text=True,
-        cwd=NEUTRAL_FOLDER,
-        env=child_environment(),
-    ) as child:
+    try:
+        process = subprocess.Popen(
+            child_command("engine.workers.tool", "efficiency"),
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+            cwd=NEUTRAL_FOLDER,
+            env=child_environment(),
+        )
+    except OSError as error:
+        raise HdtuiError(f"Counting failed: its process did not start ({error})") from error
+    with process as child:
         said, complaints = _listen(child, json.dumps(arguments), given_up)
     if child.returncode:
         last = complaints.strip().splitlines()[-1:] or ["it said nothing"]

@@ -1,0 +1,21 @@
+"""Screens that leave once: a key typed twice, or an answer that comes late, closes nothing else."""
+
+from typing import TypeVar
+
+from textual.await_complete import AwaitComplete
+from textual.screen import Screen
+
+Result = TypeVar("Result")
+
+
+class LeavesOnce(Screen[Result]):
+    """A screen whose ``dismiss`` takes away no screen but itself.
+
+    Textual's takes what is on top, which may be another one by the time that a thread has acted.
+    """
+
+    def dismiss(self, result: Result | None = None) -> AwaitComplete:
+        """Leave with a result; nothing where the screen is no longer, or not yet again, on top."""
+        if not self.is_active or len(self.app.screen_stack) < 2:
+            return AwaitComplete()
+        return super().dismiss(result)
