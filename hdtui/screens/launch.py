@@ -316,7 +316,7 @@ class LaunchScreen(CockpitScreen):
         try:
             sentence = commands.queue_form(self.cockpit, self.form)
         except RoleNotAllowedError as error:
-            self.app.call_from_thread(self._confirm_role, error)
+            self.call_later(self._confirm_role, error)
             return ""
         run_id = self.cockpit.store.ask(first_queued)
         self.app.call_later(self._started, sentence, run_id)
@@ -334,7 +334,8 @@ class LaunchScreen(CockpitScreen):
         why = f"{str(error).partition('; choose')[0]}."
         choices = [("y", "learn from them all the same")]
         screen = ConfirmScreen("Not for training", [why], choices, "choose others")
-        self.app.push_screen(screen, act)
+        if self.is_active:  # else the user has left the form, and asks for nothing any more
+            self.app.push_screen(screen, act)
 
     def _started(self, sentence: str, run_id: int | None) -> None:
         """Go back to where the form was opened; a user who left it already stays where they are."""

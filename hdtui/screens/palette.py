@@ -1,6 +1,6 @@
 """The palette: every run by id, name or tag, every screen, new runs, themes and other actions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
@@ -17,7 +17,7 @@ from hdtui.formatting import printable, size
 from hdtui.messages import Answer, Loaded, WorldChanged
 from hdtui.screens.dialogs import ConfirmScreen
 from hdtui.screens.leaving import LeavesOnce
-from hdtui.screens.run_actions import RunActionsScreen
+from hdtui.screens.run_actions import Offer, RunActionsScreen
 from hdtui.services.cockpit import Cockpit
 from hdtui.services.palette import checked, export, key_words, read_names
 from hdtui.widgets.lines import Span
@@ -105,10 +105,17 @@ class PaletteScreen(LeavesOnce[None], ModalScreen[None]):
         screen = self._beneath
         if not isinstance(screen, RunActionsScreen):
             return []
-        return [
-            Entry(offer.words, offer.key, partial(self.app.run_action, offer.action, screen))
-            for offer in screen.offers()
-        ]
+        act = partial(self._act_on, screen, screen.current_run(), screen.chosen_runs())
+        return [Entry(offer.words, offer.key, partial(act, offer)) for offer in screen.offers()]
+
+    async def _act_on(
+        self, screen: RunActionsScreen, run_id: int | None, chosen: Sequence[int], offer: Offer
+    ) -> None:
+        """Act on the run that the line names: the list below may have moved since."""
+        if (screen.current_run(), screen.chosen_runs()) == (run_id, chosen):
+            await self.app.run_action(offer.action, screen)
+        else:
+            screen.say(f"{offer.words}: the list has moved, so nothing was done")
 
     def _keys(self) -> list[Entry]:
         """The keys of the screen beneath that mean something there now, but for those of runs."""

@@ -91,6 +91,8 @@ class RobotActionsScreen(CockpitScreen):
             super().on_loaded(message)
 
     def _ask_what(self, choices: Choices) -> None:
+        if not self.is_active:
+            return  # over another screen the dialog would take keys that are meant for that one
         wanted = choices.first(self.policies_first())
         self.app.push_screen(EvaluateScreen(wanted, choices), self._evaluate)
 

@@ -24,6 +24,9 @@ from hdtui.services.evaluate import (
 from hdtui.services.run_list import Archiving, read_archiving
 from hdtui.widgets.shell_rows import Key
 
+QUESTIONS = ("stop-warning", "delete-warning", "archive-warning", "offer", "annotate")
+"""What is read before a dialog opens."""
+
 
 class Offer(NamedTuple):
     """An action of a screen in words, with its key."""
@@ -223,6 +226,8 @@ class RunActionsScreen(CockpitScreen):
             self.ask("annotate", partial(commands.annotated, run_id=run_id))
 
     def on_loaded(self, message: Loaded) -> None:
+        if message.topic in QUESTIONS and not self.is_active:
+            return  # over another screen the dialog would take keys that are meant for that one
         if message.topic == "stop-warning":
             self._ask_stop(*message.facts)
         elif message.topic == "delete-warning":
