@@ -249,7 +249,7 @@ def policies_of(database: "Database", run_id: int | None) -> tuple[int, ...]:
             raise UsageError(words)
         run_id = latest[0].id
     around = Ancestry(database).ancestors(get_run(database, run_id))
-    usable = [run for run in around if input_problem(run, POLICY_KINDS) is None]
+    usable = [run for run in around if can_be_evaluated(run)]
     found = [next((run.id for run in usable if run.kind is kind), None) for kind in POLICY_KINDS]
     if not any(found):
         raise UsageError(f"No teacher or student of {run_id} has a policy yet: nothing to record.")
