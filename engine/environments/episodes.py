@@ -72,10 +72,10 @@ class EpisodeAccounts:
         for sums in (self.length, self.episode_return, self.energy):
             sums[ended] = 0
 
-    def clear(self) -> None:
-        """Forget running episodes and number them from 0 again."""
+    def clear(self, which: BoolArray) -> None:
+        """Forget running episodes of some environments (E,) and number them from 0 again."""
         for sums in (self.episode, self.length, self.episode_return, self.energy):
-            sums[:] = 0
+            sums[which] = 0
 
     def drain(self) -> EpisodeBatch:
         """Every episode that ended since the last call."""

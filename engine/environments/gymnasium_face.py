@@ -6,11 +6,12 @@ Observations are a robot's limb rows, flattened, followed by the terrain heights
 has a shape; actions are its hinges', in [-1, 1].
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import gymnasium
+import gymnasium.utils.seeding
 import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -33,14 +34,22 @@ Action = npt.NDArray[np.float32]
 
 
 class FlatFace:
-    """A robot's environments with flat vectors for observations and actions of real hinges only."""
+    """A robot's environments with flat vectors for observations and actions of real hinges only.
+
+    Each has random streams and courses of its own, so it lives as an environment alone with its
+    seed does. Nothing starts anew by itself.
+    """
 
     def __init__(
         self, robot: Morphology | str | Path, task: TaskName | TaskConfig, count: int
     ) -> None:
         morphology = robot if isinstance(robot, Morphology) else load_robot(Path(robot))
         config = task if isinstance(task, TaskConfig) else TaskConfig(name=task)
-        self.environment = VectorEnvironment([morphology], config, count, seed=0)
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ValueError(f"num_envs is {count!r}, expected a number of environments from 1 on")
+        self.environment = VectorEnvironment(
+            [morphology] * count, config, 1, seed=0, restart_ended=False
+        )
         self._hinges = np.flatnonzero(morphology.joint_mask)
         self._action = np.zeros((count, morphology.joint_mask.size), np.float32)
         self._rows_shape = (morphology.joint_mask.size // morphology.num_limbs,)
@@ -50,26 +59,39 @@ class FlatFace:
         self.observation_space = gymnasium.spaces.Box(-LIMIT, LIMIT, (width,), np.float32)
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (len(self._hinges),), np.float32)
         self._count = count
+        self._seeded = np.zeros(count, np.bool_)
+
+    def reset(
+        self, generators: Sequence[np.random.Generator | None], which: npt.NDArray[np.bool_]
+    ) -> None:
+        """Start an episode in some environments (N,), from new streams where a generator is given.
+
+        One that was never seeded is seeded by chance.
+        """
+        for index in np.flatnonzero(which).tolist():
+            rng = generators[index]
+            if rng is None and not self._seeded[index]:
+                rng = gymnasium.utils.seeding.np_random()[0]
+            if rng is not None:
+                self.environment.seed_robot(index, int(rng.integers(SEEDS)))
+        self._seeded |= which
+        self.environment.restart(which)
 
     def step(self, actions: Action) -> None:
         """Hold the hinges' actions (N, A) for a control step."""
         self._action[:, self._hinges] = actions
         self.environment.step(self._action.reshape(-1, *self._rows_shape))
 
+    def ended(self, which: npt.NDArray[np.bool_]) -> Mapping[str, npt.NDArray[Any]]:
+        """Close the episodes of some environments (N,): what is told of them, in that order."""
+        self.environment.finish(which)
+        return _told(self.environment.finished_episodes())
+
     def observation(self) -> Observation:
         """A copy of what the robots see: (N, F)."""
-        return self._flat(self.environment.observation, self.environment.terrain)
-
-    def final_observation(self) -> Observation:
-        """A copy of what the robots whose episode ended in this step saw last: (N, F)."""
-        return self._flat(self.environment.final_observation, self.environment.final_terrain)
-
-    def _flat(
-        self, observation: npt.NDArray[np.floating], terrain: npt.NDArray[np.floating] | None
-    ) -> Observation:
-        parts = [observation.reshape(self._count, -1)]
-        if terrain is not None:
-            parts.append(terrain)
+        parts = [self.environment.observation.reshape(self._count, -1)]
+        if self.environment.terrain is not None:
+            parts.append(self.environment.terrain)
         return np.concatenate(parts, axis=1, dtype=np.float32)
 
 
@@ -88,45 +110,50 @@ class LocomotionEnv(gymnasium.Env[Observation, Action]):
         self.observation_space = self._face.observation_space
         self.action_space = self._face.action_space
         self.render_mode = None
-        self._at_start = False
-        self._seeded = False
+        self._needs_reset = True
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Start an episode; the same seed gives the same episodes from there on."""
         super().reset(seed=seed)
-        if seed is not None or not self._seeded:
-            self._face.environment.seed(int(self.np_random.integers(SEEDS)))
-            self._seeded, self._at_start = True, False
-        if not self._at_start:
-            self._face.environment.reset()
-        self._at_start = False
+        self._face.reset([None if seed is None else self.np_random], np.ones(1, np.bool_))
+        self._needs_reset = False
         return self._face.observation()[0], {}
 
     def step(self, action: Action) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Hold ``action`` for a control step; the information tells of an ended episode."""
-        self._face.step(action[None])
+        """Hold ``action`` (A,) for a control step; the information tells of an ended episode.
+
+        Raises:
+            ValueError: the action has another shape or is not finite.
+            ResetNeeded: the episode has ended, or none has begun.
+        """
+        checked = checked_actions(action, self.action_space.shape)
+        if self._needs_reset:
+            raise gymnasium.error.ResetNeeded("no episode runs: call reset before step")
+        self._face.step(checked[None])
         environment = self._face.environment
         terminated, truncated = bool(environment.terminated[0]), bool(environment.truncated[0])
+        information: dict[str, Any] = {}
+        if terminated or truncated:
+            self._needs_reset = True
+            told = self._face.ended(np.ones(1, np.bool_))
+            information = {name: values[0].item() for name, values in told.items()}
         reward = float(environment.reward[0])
-        if not (terminated or truncated):
-            return self._face.observation()[0], reward, False, False, {}
-        # The environment has begun the next episode by itself; ``reset`` will hand it out.
-        self._at_start = True
-        information = {
-            name: values[0].item()
-            for name, values in _told(environment.finished_episodes()).items()
-        }
-        return self._face.final_observation()[0], reward, terminated, truncated, information
+        return self._face.observation()[0], reward, terminated, truncated, information
 
 
 class LocomotionVectorEnv(VectorEnv[Observation, Action, npt.NDArray[Any]]):
-    """Many simulations of one robot; episodes that end start anew in the same step."""
+    """Many simulations of one robot; each lives as a single environment with its seed does.
+
+    ``autoreset_mode`` says, as in Gymnasium's own vectors, when an ended episode is followed by the
+    next: in the next step, whose action is then ignored (the default), in the same step, or never:
+    then ``reset`` with ``options={"reset_mask": ...}`` (N,) has to.
+    """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 - declared so by Gymnasium
         **LocomotionEnv.metadata,
-        "autoreset_mode": AutoresetMode.SAME_STEP,
+        "autoreset_mode": AutoresetMode.NEXT_STEP,
     }
 
     def __init__(
@@ -135,7 +162,10 @@ class LocomotionVectorEnv(VectorEnv[Observation, Action, npt.NDArray[Any]]):
         *,
         robot: Morphology | str | Path,
         task: TaskName | TaskConfig = "flat",
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
     ) -> None:
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
         self._face = FlatFace(robot, task, num_envs)
         self.num_envs = num_envs
         self.single_observation_space = self._face.observation_space
@@ -143,57 +173,147 @@ class LocomotionVectorEnv(VectorEnv[Observation, Action, npt.NDArray[Any]]):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.render_mode = None
-        self._seeded = False
+        self._begun = np.zeros(num_envs, np.bool_)
+        self._over = np.zeros(num_envs, np.bool_)
 
     def reset(
         self,
         *,
-        seed: int | list[int | None] | None = None,
+        seed: int | Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,
     ) -> tuple[Observation, dict[str, Any]]:
-        """Start an episode everywhere; one seed serves all (of a list, the first)."""
-        first = seed[0] if isinstance(seed, list) else seed
-        super().reset(seed=first)
-        if first is not None or not self._seeded:
-            self._face.environment.seed(int(self.np_random.integers(SEEDS)))
-            self._seeded = True
-        self._face.environment.reset()
+        """Start an episode everywhere, or where ``options["reset_mask"]`` (N,) is True.
+
+        ``seed`` is one an environment, or the first of consecutive ones.
+
+        Raises:
+            ValueError: there are more or fewer seeds than environments, or the mask is none.
+        """
+        generators = self._generators(seed)
+        which = self._mask(options)
+        self._face.reset(generators, which)
+        self._begun |= which
+        self._over &= ~which
         return self._face.observation(), {}
 
     def step(
         self, actions: Action
     ) -> tuple[Observation, npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], dict[str, Any]]:
-        """Step all; ``final_obs`` and ``final_info`` tell of the episodes that ended."""
-        self._face.step(actions)
-        environment = self._face.environment
-        ended = environment.terminated | environment.truncated
+        """Hold ``actions`` (N, A) for a control step; the information tells of ended episodes.
+
+        Raises:
+            ValueError: the actions have another shape or are not finite.
+            ResetNeeded: an episode has ended and none follows by itself, or none has begun.
+        """
+        checked = checked_actions(actions, self.action_space.shape)
+        waiting = ~self._begun
+        if self.autoreset_mode is AutoresetMode.DISABLED:
+            waiting |= self._over
+        if waiting.any():
+            where = np.flatnonzero(waiting).tolist()
+            raise gymnasium.error.ResetNeeded(
+                f"no episode runs in environments {where}: reset them"
+            )
+        restarting, environment = self._over, self._face.environment
+        # What has ended passes this step idly and begins anew after it.
+        checked[restarting] = 0.0
+        self._face.step(checked)
+        if restarting.any():
+            environment.restart(restarting)
+        reward = np.where(restarting, 0.0, environment.reward.astype(np.float64))
+        terminated = environment.terminated & ~restarting
+        truncated = environment.truncated & ~restarting
+        ended = terminated | truncated
+        observation = self._face.observation()
         information: dict[str, Any] = {}
         if ended.any():
-            information = self._ended_information(ended)
-        return (
-            self._face.observation(),
-            environment.reward.astype(np.float64),
-            environment.terminated.copy(),
-            environment.truncated.copy(),
-            information,
-        )
+            information = self._told(ended)
+        if self.autoreset_mode is AutoresetMode.SAME_STEP and ended.any():
+            information = self._final(observation, ended, information)
+            environment.restart(ended)
+            observation = self._face.observation()
+        else:
+            self._over = ended
+        return observation, reward, terminated, truncated, information
 
-    def _ended_information(self, ended: npt.NDArray[np.bool_]) -> dict[str, Any]:
-        final = np.full(self.num_envs, None, dtype=object)
-        observation = self._face.final_observation()
-        for index in np.flatnonzero(ended):
-            final[index] = observation[index]
+    def _generators(
+        self, seed: int | Sequence[int | None] | None
+    ) -> list[np.random.Generator | None]:
+        """One generator an environment or None; all seeds are looked at before any is used."""
+        if seed is None:
+            return [None] * self.num_envs
+        if isinstance(seed, int | np.integer) and not isinstance(seed, bool):
+            seeds: Sequence[Any] = [int(seed) + index for index in range(self.num_envs)]
+        else:
+            seeds = np.asarray(seed, object).tolist()
+        if not isinstance(seeds, list) or len(seeds) != self.num_envs:
+            raise ValueError(
+                f"seed is {seed!r}, expected one for each of {self.num_envs} environments, or one"
+                " whole number"
+            )
+        for each in seeds:
+            whole = isinstance(each, int | np.integer) and not isinstance(each, bool)
+            if each is not None and (not whole or each < 0):
+                raise ValueError(f"seed holds {each!r}, expected whole numbers from 0 on, or None")
+        return [
+            None if each is None else gymnasium.utils.seeding.np_random(int(each))[0]
+            for each in seeds
+        ]
+
+    def _mask(self, options: dict[str, Any] | None) -> npt.NDArray[np.bool_]:
+        """Which environments are reset: all, unless ``options`` holds a mask."""
+        if options is None or "reset_mask" not in options:
+            return np.ones(self.num_envs, np.bool_)
+        mask = np.asarray(options["reset_mask"])
+        if mask.dtype != np.bool_ or mask.shape != (self.num_envs,) or not mask.any():
+            raise ValueError(
+                f"options['reset_mask'] is {mask.dtype} of shape {mask.shape}, expected bool of"
+                f" shape ({self.num_envs},) with at least one True"
+            )
+        return mask
+
+    def _told(self, ended: npt.NDArray[np.bool_]) -> dict[str, Any]:
         told: dict[str, Any] = {}
-        for name, values in _told(self._face.environment.finished_episodes()).items():
+        for name, values in self._face.ended(ended).items():
             told[name] = np.zeros(self.num_envs, values.dtype)
             told[name][ended] = values
-            told[f"_{name}"] = ended
+            told[f"_{name}"] = ended.copy()
+        return told
+
+    def _final(
+        self, observation: Observation, ended: npt.NDArray[np.bool_], told: dict[str, Any]
+    ) -> dict[str, Any]:
+        final = np.full(self.num_envs, None, dtype=object)
+        for index in np.flatnonzero(ended):
+            final[index] = observation[index]
         return {
             "final_obs": final,
-            "_final_obs": ended,
+            "_final_obs": ended.copy(),
             "final_info": told,
-            "_final_info": ended,
+            "_final_info": ended.copy(),
         }
+
+
+def checked_actions(given: Any, shape: tuple[int, ...] | None) -> Action:
+    """A copy of actions as finite float32 numbers of a shape: no other is stretched to fit.
+
+    Raises:
+        ValueError: they have another shape, or are not finite real numbers.
+    """
+    try:
+        actions = np.asarray(given)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ValueError(f"actions are no array of numbers ({error})") from error
+    if actions.shape != shape or actions.dtype.kind not in "fiu":
+        raise ValueError(
+            f"actions are {actions.dtype} of shape {actions.shape}, expected numbers of shape"
+            f" {shape} within [-1, 1]"
+        )
+    if not np.isfinite(actions).all():
+        raise ValueError("actions hold numbers that are not finite, expected some within [-1, 1]")
+    # Beyond the range they count as its bounds; float32 holds no larger ones.
+    within: Action = np.clip(actions, -1.0, 1.0).astype(np.float32)
+    return within
 
 
 def _told(episodes: EpisodeBatch) -> Mapping[str, npt.NDArray[Any]]:

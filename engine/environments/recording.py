@@ -31,7 +31,9 @@ def record(
     Raises:
         UsageError: the actions do not fit the robot.
     """
-    shape = robot.joint_mask.shape
+    shape, actions = robot.joint_mask.shape, np.asarray(actions)
+    if actions.dtype.kind not in "fiu":
+        raise UsageError(f"{robot.name}: actions hold {actions.dtype}, expected numbers")
     if actions.ndim != 3 or actions.shape[1:] != shape:
         raise UsageError(
             f"{robot.name}: actions are {actions.shape}, expected (T, {shape[0]}, {shape[1]})"

@@ -17,7 +17,7 @@ from engine.environments.robot_environments import RobotEnvironments, Senses
 from engine.environments.starts import EpisodeStarts, Starts, StreamedStarts
 from engine.environments.tasks import TaskRules
 from engine.environments.terrain_observation import TERRAIN_POINTS, TerrainReader
-from engine.errors import SimulationError
+from engine.errors import SimulationError, UsageError
 from engine.morphology.family import UNIMAL
 from engine.morphology.packing import Packing
 from engine.morphology.tree import Morphology
@@ -122,9 +122,16 @@ class VectorEnvironment:
             # Equal bodies in one batch must not live the same life.
             name = f"{robot.digest}/{twins[robot.digest]}"
             twins[robot.digest] += 1
-            environments.starts = self._starts(seed, name, environments.simulations)
-            if environments.courses is not None:
-                environments.courses.seed(seed, name)
+            self._seed(environments, seed, name)
+
+    def seed_robot(self, robot: int, seed: int) -> None:
+        """Begin one robot's random streams anew, as those of an environment of this robot alone."""
+        self._seed(self._environments[robot], seed, f"{self._robots[robot].digest}/0")
+
+    def _seed(self, environments: RobotEnvironments, seed: int, name: str) -> None:
+        environments.starts = self._starts(seed, name, environments.simulations)
+        if environments.courses is not None:
+            environments.courses.seed(seed, name)
 
     def _starts(self, seed: int, name: str, simulations: Simulations) -> Starts:
         width = simulations.qpos.shape[1] + simulations.qvel.shape[1]
@@ -140,8 +147,16 @@ class VectorEnvironment:
 
     def reset(self) -> None:
         """Start a new episode everywhere; unfinished ones are dropped and numbers start at 0."""
-        self._accounts.clear()
-        self._restart(np.ones(self.packing.num_environments, np.bool_))
+        self.restart(np.ones(self.packing.num_environments, np.bool_))
+
+    def restart(self, which: BoolArray) -> None:
+        """Start a new episode in some environments (E,), as ``reset`` does everywhere."""
+        self._accounts.clear(which)
+        self._restart(which)
+
+    def finish(self, ended: BoolArray) -> None:
+        """Count the episodes that ended in this step (E,), where none starts anew by itself."""
+        self._accounts.close(ended, self.terminated, self.exploded, self.head_m[:, 0])
 
     def step(self, actions: RealArray) -> None:
         """Advance every environment by a control step.
@@ -149,7 +164,8 @@ class VectorEnvironment:
         ``actions`` is (rows, J); it is clipped to [-1, 1], and entries without a hinge are ignored.
 
         Raises:
-            SimulationError: an action is not a number.
+            UsageError: the actions have another shape or are no real numbers.
+            SimulationError: an action is not finite.
         """
         accounts = self._accounts
         self._head_x_before_m[:] = self.head_m[:, 0]
@@ -171,25 +187,39 @@ class VectorEnvironment:
                     float(self._reward[environment]), bool(self.terminated[environment])
                 )
         if self._restart_ended and ended.any():
-            accounts.close(ended, self.terminated, self.exploded, self.head_m[:, 0])
+            self.finish(ended)
             self._restart(ended)
 
     def _advance(self, actions: RealArray) -> None:
         began = perf_counter()
+        actions = self._checked(actions)
         np.clip(actions, -1.0, 1.0, out=self._actions)
-        if np.isnan(self._actions.sum()):
-            raise SimulationError(self._not_a_number())
         for environments, rows in zip(self._environments, self.packing.robot_rows, strict=True):
             environments.act(self._actions[rows])
         for environments in self._environments:
             environments.advance()
         self._physics_s += perf_counter() - began
 
-    def _not_a_number(self) -> str:
-        rows = np.isnan(self._actions).any(axis=1)
+    def _checked(self, actions: RealArray) -> RealArray:
+        """The actions as real, finite numbers of the right shape; numpy would stretch others."""
+        actions = np.asarray(actions)
+        if actions.shape != self._actions.shape or actions.dtype.kind not in "fiu":
+            raise UsageError(
+                f"actions are {actions.dtype} of shape {actions.shape}, expected numbers of shape"
+                f" {self._actions.shape}: rows of limbs, joint slots"
+            )
+        # A sum of finite numbers is finite but for the largest, which the slow way then clears.
+        with np.errstate(all="ignore"):
+            total = actions.sum()
+        if not np.isfinite(total) and not np.isfinite(actions).all():
+            raise SimulationError(self._not_finite(actions))
+        return actions
+
+    def _not_finite(self, actions: RealArray) -> str:
+        rows = ~np.isfinite(actions).all(axis=1)
         robots = np.unique(self.packing.environment_robot[self.packing.row_environment[rows]])
         names = ", ".join(self._robots[robot].name for robot in robots)
-        return f"{names}: an action is not a number; the policy has diverged"
+        return f"{names}: an action is not a finite number; the policy has diverged"
 
     def _sense(self) -> None:
         began = perf_counter()

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from engine.config.base import TaskConfig
 from engine.environments import VectorEnvironment
-from engine.errors import SimulationError
+from engine.errors import SimulationError, UsageError
 
 TASKS = ["flat", "variable", "obstacles", "incline"]
 
@@ -236,6 +236,21 @@ def test_an_action_that_is_not_a_number_is_refused(crawler):
 
     with pytest.raises(SimulationError, match="crawler"):
         environment.step(actions)
+
+
+def test_actions_that_numpy_would_stretch_are_refused(crawler):
+    environment = make([crawler], short())
+    rows = environment.packing.num_rows
+    zeros = np.zeros((rows, 2))
+    wrong = [zeros[:, :1], zeros[:1], np.float32(0.5), zeros[0], np.zeros((rows, 3)), zeros > 0]
+    for actions in [*wrong, zeros.astype(str), zeros.astype(object)]:
+        with pytest.raises(UsageError, match=rf"expected numbers of shape \({rows}, 2\)"):
+            environment.step(actions)
+    for value in (np.inf, -np.inf, np.nan):
+        with pytest.raises(SimulationError, match="not a finite number"):
+            environment.step(np.full((rows, 2), value))
+    # The largest finite ones have no finite sum, and count as the bounds.
+    environment.step(np.full((rows, 2), np.finfo(np.float32).max, np.float32))
 
 
 @settings(max_examples=8, deadline=None)

@@ -51,6 +51,8 @@ def _load_actions(path: Path) -> npt.NDArray[np.floating]:
         ) from error
     if not isinstance(actions, np.ndarray) or actions.dtype.kind not in "fiu":
         raise UsageError(f"{path}: holds no array of numbers; expected (T, L, J) actions")
+    if actions.ndim != 3:
+        raise UsageError(f"{path}: holds actions of shape {actions.shape}, expected (T, L, J)")
     if len(actions) > MAX_STEPS:
         raise UsageError(f"{path}: {len(actions)} steps, at most {MAX_STEPS} can be played")
     return actions.astype(np.float64)
