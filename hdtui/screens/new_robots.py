@@ -96,7 +96,7 @@ class NewRobots:
             return robot_commands.import_robots(cockpit, folder, name)
         except InvalidRobotsError as error:
             ask = partial(self._ask_for_the_rest, folder, name, error)
-            self._screen.app.call_from_thread(ask)
+            self._screen.app.call_later(ask)
             return ""
 
     def _ask_for_the_rest(self, folder: str, name: str, error: InvalidRobotsError) -> None:

@@ -16,6 +16,7 @@ from engine.config.presets import stage_preset
 from engine.errors import RobotError, UsageError
 from engine.workers.inherited import found_in, starting_config
 from engine.workers.library import BUILT_IN_SETS
+from engine.workers.lineage import Ancestry
 from engine.workers.run_policies import acts
 from engine.workers.stages import STAGES, StageRequest
 from engine.workers.wording import counted
@@ -23,7 +24,6 @@ from hdtui.formatting import duration
 from hdtui.messages import StateSentence
 from hdtui.services.cockpit import Cockpit
 from hdtui.services.commands import queue, warning_words
-from hdtui.services.known_robots import Ancestry
 
 if TYPE_CHECKING:
     from db.session import Database
