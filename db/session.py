@@ -181,6 +181,14 @@ class Database:
             with self._named_errors("write"), closing(self._engine.raw_connection()) as connection:
                 connection.cursor().execute(f"PRAGMA wal_checkpoint({mode})")
 
+    def spare_bytes(self) -> int:
+        """Bytes of SQLite's file that hold nothing any more; 0 on PostgreSQL, which keeps house."""
+        if self.dialect != "sqlite":
+            return 0
+        with self._named_errors("read"), self._engine.connect() as connection:
+            pages = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
+            return int(pages) * int(connection.exec_driver_sql("PRAGMA page_size").scalar_one())
+
     def problems(self) -> list[str]:
         """What SQLite finds wrong with the file; empty when it is sound."""
         if self.dialect != "sqlite":

@@ -3,6 +3,9 @@
 import os
 import sys
 
+COMPLETING = "_HDTUI_COMPLETE" in os.environ
+"""A shell asks what could stand at its cursor: without words on the command line."""
+
 
 def main() -> None:
     """Run the command line and leave with its exit code: 0 done, 1 failed, 2 wrong use."""
@@ -12,7 +15,8 @@ def main() -> None:
 
     # Until a command or the cockpit listens, modules are being loaded and nothing was begun.
     signal.signal(signal.SIGINT, _leave)
-    if len(sys.argv) == 1:  # the commands and their imports would only delay the first paint
+    # The commands and their imports would only delay the first paint.
+    if len(sys.argv) == 1 and not COMPLETING:
         from hdtui.cli.cockpit import open_usual_cockpit
 
         code = open_usual_cockpit()

@@ -252,22 +252,29 @@ def archive(database: Database, run_id: int, archived: bool = True) -> None:
         existing(session, run_id).archived = archived
 
 
-def delete_run(database: Database, run_id: int) -> None:
-    """Remove a run and everything it reported; its files are the caller's.
+def delete_runs(database: Database, run_ids: Collection[int]) -> None:
+    """Remove runs and everything they reported, all or none; their files are the caller's.
 
-    RunError while it is active or while another run was made from it.
+    A pipeline goes with its last run. RunError while one of them is active or while a run that is
+    not among them was made from one.
     """
     with database.write() as session:
-        row = existing(session, run_id)
-        if RunState(row.state).active:
-            raise RunError(f"Run {run_id} is {row.state}; stop it before deleting it.")
-        readers = session.scalars(
-            select(RunInputRow.run_id).where(RunInputRow.input_id == run_id)
-        ).all()
-        if readers:
-            names = " ".join(str(reader) for reader in sorted(readers))
-            raise RunError(f"Run {run_id} is the input of {names}; delete those first.")
-        session.delete(row)
+        rows = [existing(session, run_id) for run_id in sorted(run_ids, reverse=True)]
+        for row in rows:
+            if RunState(row.state).active:
+                raise RunError(f"Run {row.id} is {row.state}; stop it before deleting it.")
+            inputs = select(RunInputRow.run_id).where(RunInputRow.input_id == row.id)
+            readers = sorted(set(session.scalars(inputs)) - set(run_ids))
+            if readers:
+                names = " ".join(map(str, readers))
+                raise RunError(f"Run {row.id} is the input of {names}; delete those first.")
+        pipelines = {row.pipeline_id for row in rows if row.pipeline_id is not None}
+        for row in rows:
+            session.delete(row)
+            session.flush()  # in this order: what reads a run goes before it
+        for pipeline in pipelines:
+            if session.scalar(select(func.count()).where(RunRow.pipeline_id == pipeline)) == 0:
+                session.execute(delete(PipelineRow).where(PipelineRow.id == pipeline))
 
 
 def _pipeline(row: PipelineRow) -> Pipeline:

@@ -126,6 +126,7 @@ def named_network(kind: NetworkKind, size: NetworkSize, task: TaskName = "flat")
 
 
 NETWORK_NAMING = ("network.kind", "network.size")
+SIZE_SENTENCE = "A named size of the network; what follows from it can still be changed by itself."
 
 
 def renamed_network(

@@ -14,6 +14,8 @@ from engine.errors import ConfigError
 
 ConfigType = TypeVar("ConfigType", bound=Config)
 MAX_CONFIG_BYTES = 1_000_000
+_WORDS: Mapping[str, bool | None] = {"yes": True, "no": False, "none": None}
+"""How settings are written on screens and in their sentences, besides JSON."""
 
 
 def setting_names(config: type[BaseModel], prefix: str = "") -> Iterator[str]:
@@ -27,7 +29,7 @@ def setting_names(config: type[BaseModel], prefix: str = "") -> Iterator[str]:
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
-    """``key=value`` to (key, value); the value is JSON where it reads as such, else a string.
+    """``key=value`` to (key, value); the value is JSON, yes, no or none, else a string.
 
     Raises:
         ConfigError: There is no ``=`` or no key.
@@ -35,10 +37,13 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     key, separator, value = text.partition("=")
     if not separator or not key.strip():
         raise ConfigError(f"--set {text}: expected KEY=VALUE, for example seed=2")
+    word = value.strip()
+    if word in _WORDS:
+        return key.strip(), _WORDS[word]
     try:
         return key.strip(), json.loads(value)
     except json.JSONDecodeError:
-        return key.strip(), value.strip()
+        return key.strip(), word
 
 
 def with_settings(config: ConfigType, settings: Mapping[str, Any], source: str) -> ConfigType:
@@ -120,6 +125,10 @@ def plain(value: Any) -> str:
     """A value as ``--set`` takes it."""
     if isinstance(value, str):
         return value
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float) and value == int(value) and abs(value) < 1e15:
         return str(int(value))
     return json.dumps(value, default=list)

@@ -18,19 +18,40 @@ from engine.config.teacher import TeacherConfig, named_teacher
 from engine.errors import ConfigError
 
 PresetName = Literal["smoke", "quick", "laptop", "paper"]
+PRESET_SENTENCES: Mapping[str, str] = {
+    "smoke": "every stage in under a minute, learns nothing",
+    "quick": "4 to 9 minutes on two cores",
+    "laptop": "an hour or two",
+    "paper": "published sizes",
+}
+"""What the presets take, in a few words each."""
 
 
 class PipelineConfig(Config):
     """Every stage of a pipeline; its seed is given to each stage that draws."""
 
     seed: int = Field(1, ge=0, le=2**31 - 1, description="Seed of every stage.")
-    generation: GenerationConfig = GenerationConfig()
-    teacher: TeacherConfig = TeacherConfig()
-    mutation: MutationConfig = MutationConfig()
-    collection: CollectionConfig = CollectionConfig()
-    student: StudentConfig = StudentConfig()
-    evaluation: EvaluationConfig = EvaluationConfig()
-    deployment: DeploymentConfig = DeploymentConfig()
+    generation: GenerationConfig = Field(
+        GenerationConfig(), description="Robots to train on and to test with."
+    )
+    teacher: TeacherConfig = Field(
+        TeacherConfig(), description="One policy for all robots, trained by PPO."
+    )
+    mutation: MutationConfig = Field(
+        MutationConfig(), description="Mutants of the training robots."
+    )
+    collection: CollectionConfig = Field(
+        CollectionConfig(), description="What the teacher sees and does, stored for students."
+    )
+    student: StudentConfig = Field(
+        StudentConfig(), description="The hypernetwork that imitates the teacher."
+    )
+    evaluation: EvaluationConfig = Field(
+        EvaluationConfig(), description="Returns of teacher, student and baselines."
+    )
+    deployment: DeploymentConfig = Field(
+        DeploymentConfig(), description="The files that the student writes."
+    )
 
     NAMING: ClassVar[tuple[str, ...]] = (
         *(f"teacher.{name}" for name in TeacherConfig.NAMING),

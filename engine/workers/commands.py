@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -279,19 +279,25 @@ def _active_runs(workspace: Workspace) -> list[Run]:
         database.close()
 
 
-def delete(database: Database, workspace: Workspace, run_id: int) -> None:
-    """Remove a run that has ended, what it reported, and its folder."""
-    _settled(database, run_id)
-    folder = workspace.run_folder(run_id)
-    runs.delete_run(database, run_id)
-    try:
-        shutil.rmtree(folder)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise RunError(
-            f"Run {run_id} is deleted, its folder is not: {folder}: {error.strerror}."
-        ) from error
+def delete(database: Database, workspace: Workspace, run_ids: Collection[int]) -> None:
+    """Remove runs that have ended, what they reported, and their folders.
+
+    RunError (nothing is removed) where one is at work, or is read by a run that is to stay.
+    """
+    for run_id in run_ids:
+        _settled(database, run_id)
+    runs.delete_runs(database, run_ids)
+    left = []
+    for run_id in run_ids:
+        folder = workspace.run_folder(run_id)
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            left.append(f"{folder}: {error.strerror}")
+    if left:
+        raise RunError(f"The runs are deleted, of their folders these are not: {'; '.join(left)}.")
 
 
 def _settled(database: Database, run_id: int) -> Run:

@@ -11,6 +11,7 @@ from engine.config.base import Config
 from engine.config.presets import PRESETS, PipelineConfig
 from engine.errors import ConfigError
 from engine.workers.commands import ensure_supervisor
+from engine.workers.devices import check_devices
 from engine.workers.drivable import bodies, check_drivable
 from engine.workers.inherited import check_grounds_of_pipeline
 from engine.workers.library import TRAINING, UNSEEN, resolve_set
@@ -64,10 +65,11 @@ def queue_pipeline(
     are those of the set with that role, else generated. ``study`` groups the runs with others that
     answer the same question. Nothing is queued where UnknownRobotSetError says that no set has that
     name, RoleNotAllowedError that it is not for training, ConfigError that the teacher could not go
-    on to mutants or to another stage's ground.
+    on to mutants or to another stage's ground, or that this machine lacks a device.
     """
     config = config.seeded().grounded()
     _check_settings(config)
+    check_devices(config)
     unseen_given = False
     if robots is not None:
         resolve_set(database, Workspace(database.home), robots)

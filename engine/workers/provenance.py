@@ -2,8 +2,12 @@
 
 import os
 import platform
+import shutil
+import subprocess
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("hdtui", "torch", "mujoco", "mjbatch", "numpy", "safetensors")
 
 
@@ -20,3 +24,13 @@ def provenance() -> dict[str, str]:
         except PackageNotFoundError:
             facts[package] = "absent"
     return facts
+
+
+def source_revision() -> str | None:
+    """The commit of the checkout that this program runs from; None where it was installed."""
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():
+        return None
+    asked = [git, "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+    found = subprocess.run(asked, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or None

@@ -24,6 +24,7 @@ from engine.config.teacher import TeacherConfig
 from engine.errors import RobotError, UsageError
 from engine.morphology.mjcf import RobotFile, read_robot_file
 from engine.workers import commands
+from engine.workers.devices import check_devices
 from engine.workers.drivable import bodies, check_drivable, networks_of
 from engine.workers.inherited import (
     Find,
@@ -457,6 +458,12 @@ def _check_ground(asked: Asked) -> None:
         check_ground(found_in(asked.database), asked.request.inputs, task)
 
 
+def _check_device(asked: Asked) -> None:
+    """This machine has the device that the settings name; what is adopted needs none."""
+    if asked.request.adopted is None:
+        check_devices(asked.request.config)
+
+
 def _check_roles(asked: Asked) -> None:
     """Nothing is fitted to robots that judge policies, unless it is allowed by name."""
     if asked.request.stage.learns and asked.request.adopted is None:
@@ -541,5 +548,6 @@ CHECKS: tuple[Callable[[Asked], None], ...] = (
     _check_drivable,
     _check_names_of_files,
     _check_new_sets,
+    _check_device,
 )
 """What is looked at before a run is queued, whoever asks for it; each raises one sentence."""

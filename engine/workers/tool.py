@@ -1,7 +1,7 @@
 """Work that is asked for and waited for: ``python -m engine.workers.tool NAME`` with JSON on stdin.
 
-The answer is one JSON document on stdout; progress and errors go to stderr. Exit codes are those of
-the command line: 0 done, 1 failed, 2 wrong use.
+The answer is one JSON document on stdout, for a failure ``{"error": SENTENCE}``; progress goes to
+stderr. Exit codes are those of the command line: 0 done, 1 failed, 2 wrong use.
 """
 
 import importlib
@@ -11,7 +11,6 @@ import sys
 from typing import Any
 
 from engine.errors import HdtuiError, UsageError
-from engine.workers.wording import clause
 
 TOOLS = {
     "rollout": "engine.workers.tools.rollout",
@@ -20,6 +19,7 @@ TOOLS = {
     "bench-distillation": "engine.workers.tools.bench_distillation",
     "bench-database": "engine.workers.tools.bench_database",
     "efficiency": "engine.workers.tools.efficiency",
+    "device": "engine.workers.tools.device",
 }
 
 
@@ -41,19 +41,16 @@ def main() -> int:
     # A library that prints must not spoil the document: stdout is kept for it alone.
     document = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    code = 0
     try:
         result = answer(sys.argv[1] if len(sys.argv) > 1 else "", json.load(sys.stdin))
-    except UsageError as error:
-        print(f"hdtui: {clause(str(error))}", file=sys.stderr)  # noqa: T201
-        return 2
     except HdtuiError as error:
-        print(f"hdtui: {clause(str(error))}", file=sys.stderr)  # noqa: T201
-        return 1
+        result, code = {"error": str(error)}, 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
         return 1
     json.dump(result, document)
     document.close()
-    return 0
+    return code
 
 
 if __name__ == "__main__":

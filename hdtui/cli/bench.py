@@ -1,14 +1,20 @@
 """``hdtui bench ...``: measure speed on this machine, against something in the same run."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
+from engine.config.base import TaskName
+from hdtui.cli import completion
 from hdtui.cli.child import run_tool
-from hdtui.cli.options import Home, Json, Seed, home_folder, user_folder
+from hdtui.cli.options import Home, Json, NoHome, NoSeed, Seed, home_folder, known_name, user_folder
 from hdtui.cli.output import print_json, print_table
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed on this machine.")
+
+
+def _seed(seed: int | None) -> int:
+    return 1 if seed is None else seed
 
 
 def show(result: dict[str, Any], json: bool) -> None:
@@ -27,28 +33,34 @@ def show(result: dict[str, Any], json: bool) -> None:
 
 @app.command("simulation")
 def simulation_command(
-    task: Annotated[str, typer.Option("--task", help="flat, variable, obstacles, incline.")] = (
-        "flat"
-    ),
+    task: Annotated[
+        str,
+        typer.Option(
+            "--task",
+            help="flat, variable, obstacles, incline.",
+            autocompletion=completion.tasks,
+        ),
+    ] = "flat",
     robots: Annotated[int, typer.Option("--robots", min=1, help="Generated robots.")] = 16,
     per_robot: Annotated[int, typer.Option("--simulations", min=1, help="Per robot.")] = 16,
-    home: Home = None,
+    home: NoHome = None,
     json: Json = False,
     seed: Seed = None,
 ) -> None:
     """Environment steps against pure physics and against single Gymnasium environments."""
-    arguments = {"task": task, "robots": robots, "per_robot": per_robot, "seed": seed or 1}
+    known_name(task, get_args(TaskName), "task")
+    arguments = {"task": task, "robots": robots, "per_robot": per_robot, "seed": _seed(seed)}
     show(run_tool("bench-simulation", arguments), json)
 
 
 @app.command("ppo")
-def ppo_command(home: Home = None, json: Json = False, seed: Seed = None) -> None:
+def ppo_command(home: NoHome = None, json: Json = False, seed: Seed = None) -> None:
     """The whole training loop against the environment alone."""
-    show(run_tool("bench-ppo", {"seed": seed or 1}), json)
+    show(run_tool("bench-ppo", {"seed": _seed(seed)}), json)
 
 
 @app.command("distillation")
-def distillation_command(home: Home = None, json: Json = False, seed: Seed = None) -> None:
+def distillation_command(home: NoHome = None, json: Json = False, seed: NoSeed = None) -> None:
     """Distilling by robot against distilling by sample."""
     show(run_tool("bench-distillation", {}), json)
 
@@ -59,17 +71,17 @@ def database_command(
     readers: Annotated[int, typer.Option("--readers", min=1, help="Cockpits that look.")] = 4,
     seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="How long.")] = 60.0,
     kills: Annotated[int, typer.Option("--kills", min=0, help="Writers killed at work.")] = 100,
-    home: Home = None,
+    home: NoHome = None,
     json: Json = False,
     seed: Seed = None,
 ) -> None:
     """Writers and readers on one database, writers killed and replaced: waits, losses, damage."""
     arguments = {"writers": writers, "readers": readers, "seconds": seconds, "kills": kills}
-    show(run_tool("bench-database", {**arguments, "seed": seed or 1}), json)
+    show(run_tool("bench-database", {**arguments, "seed": _seed(seed)}), json)
 
 
 @app.command("cockpit")
-def cockpit_command(home: Home = None, json: Json = False, seed: Seed = None) -> None:
+def cockpit_command(home: Home = None, json: Json = False, seed: NoSeed = None) -> None:
     """Opening, keys, a long curve and bytes, on 1 000 runs, 1 000 robots, 10 million points.
 
     The workspace is made on the first call and kept in the user's cache folder, or in --home.

@@ -5,16 +5,18 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any
 
-import typer
-
+from engine.errors import HdtuiError, UsageError
 from engine.workers.child_process import NEUTRAL_FOLDER, child_command, child_environment
 
 
 def run_tool(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The JSON document that ``engine.workers.tool`` NAME prints for these arguments.
 
-    The child's stderr (progress, errors) passes through. Leaves with the child's exit code where it
-    failed: it has said why.
+    The child's stderr (progress) passes through.
+
+    Raises:
+        UsageError: An argument is not valid.
+        HdtuiError: The child failed.
     """
     child = subprocess.run(
         child_command("engine.workers.tool", name),
@@ -25,7 +27,11 @@ def run_tool(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         env=child_environment(),
         check=False,
     )
+    if child.returncode in (1, 2) and child.stdout:
+        raise (UsageError if child.returncode == 2 else HdtuiError)(
+            json.loads(child.stdout)["error"]
+        )
     if child.returncode:
-        raise typer.Exit(child.returncode if child.returncode in (1, 2) else 1)
+        raise HdtuiError(f"{name} ended with exit code {child.returncode} and gave no answer")
     result: dict[str, Any] = json.loads(child.stdout)
     return result

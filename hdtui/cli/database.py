@@ -7,15 +7,15 @@ import typer
 
 from engine.errors import DatabaseError
 from engine.workers.wording import counted
-from hdtui.cli.options import Home, Json, Seed, home_folder, open_workspace
-from hdtui.cli.output import print_json
+from hdtui.cli.options import Home, Json, NoSeed, home_folder, open_workspace
+from hdtui.cli.output import print_json, say
 from hdtui.cli.runs import existing
 
 app = typer.Typer(no_args_is_help=True, help="The workspace's database.")
 
 
 @app.command("upgrade")
-def upgrade_command(home: Home = None, json: Json = False, seed: Seed = None) -> None:
+def upgrade_command(home: Home = None, json: Json = False, seed: NoSeed = None) -> None:
     """Bring the database to this program's schema; a copy of an older one is kept."""
     _, database = open_workspace(home)
     upgrade = database.upgrade
@@ -34,7 +34,7 @@ def upgrade_command(home: Home = None, json: Json = False, seed: Seed = None) ->
 
 
 @app.command("check")
-def check_command(home: Home = None, json: Json = False, seed: Seed = None) -> None:
+def check_command(home: Home = None, json: Json = False, seed: NoSeed = None) -> None:
     """Read the whole database and say what is wrong with it."""
     _, database = existing(home, "is no database")
     problems = database.problems()
@@ -43,9 +43,9 @@ def check_command(home: Home = None, json: Json = False, seed: Seed = None) -> N
     else:
         print("\n".join(problems) or "the database is sound")
     if problems:
-        raise DatabaseError(
-            f"{counted(len(problems), 'problem')}; restore a backup, or keep what still reads"
-        )
+        found = counted(len(problems), "problem")
+        say(f"hdtui: {found}; restore a backup, or keep what still reads")
+        raise typer.Exit(1)
 
 
 @app.command("backup")
@@ -53,7 +53,7 @@ def backup_command(
     to: Annotated[Path, typer.Argument(help="File to write; must not exist.")],
     home: Home = None,
     json: Json = False,
-    seed: Seed = None,
+    seed: NoSeed = None,
 ) -> None:
     """Copy the database while runs go on; `hdtui db restore` puts it back."""
     _, database = existing(home, "is no database")
@@ -71,7 +71,7 @@ def restore_command(
     copy: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.")],
     home: Home = None,
     json: Json = False,
-    seed: Seed = None,
+    seed: NoSeed = None,
 ) -> None:
     """Put a backup in the database's place; what was there is kept beside it."""
     from engine.workers.commands import restore

@@ -7,10 +7,9 @@ import typer
 
 from db.records import Run, RunKind
 from engine.config.evaluation import DeploymentConfig, DeploymentFormat
-from engine.deployment import runtime
-from engine.deployment.runtime import json_path
 from engine.errors import DeploymentError, UsageError
 from engine.files import write_bytes
+from hdtui.cli import completion
 from hdtui.cli.launch import queue_and_follow
 from hdtui.cli.options import (
     ConfigFile,
@@ -26,7 +25,7 @@ from hdtui.cli.options import (
 )
 from hdtui.cli.output import safe
 from hdtui.cli.runs import existing
-from hdtui.cli.stages import RunArgument, stage_config
+from hdtui.cli.stages import stage_config
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -34,16 +33,32 @@ if TYPE_CHECKING:
 
 
 def deploy_command(
-    student: RunArgument,
+    student: Annotated[
+        int,
+        typer.Argument(
+            metavar="STUDENT",
+            min=1,
+            help="Number of its run.",
+            autocompletion=completion.runs(RunKind.STUDENT),
+        ),
+    ],
     robots: Annotated[
         list[str],
-        typer.Option("--robot", metavar="ROBOT|FILE.xml|SET", help="May be repeated."),
+        typer.Option(
+            "--robot",
+            metavar="ROBOT|FILE.xml|SET",
+            help="A robot, its file or a set; may be repeated.",
+            autocompletion=completion.robots_and_sets,
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder to copy the files to as well.")
     ] = None,
     file_format: Annotated[
-        str | None, typer.Option("--format", help="npz (numpy alone) or onnx.")
+        str | None,
+        typer.Option(
+            "--format", help="npz (numpy alone) or onnx.", autocompletion=completion.formats
+        ),
     ] = None,
     preset: Preset = "quick",
     settings: Settings = None,
@@ -78,13 +93,17 @@ def deploy_command(
         inputs=(student,),
         robots=tuple(robots),
     )
-    run = queue_and_follow(workspace, database, request, detach=detach, json=json)
-    if detach:
-        return
-    for policy in deployed_files(workspace, database, run):
-        written = policy if out is None else copy_deployed(policy, out)
-        if not json:
-            print(safe(str(written)))
+    written: list[Path] = []
+
+    def copy(run: Run) -> dict[str, list[Path]]:
+        files = deployed_files(workspace, database, run)
+        written.extend(files if out is None else (copy_deployed(each, out) for each in files))
+        return {"files": written}
+
+    queue_and_follow(workspace, database, request, detach=detach, json=json, finished=copy)
+    if not json:
+        for file in written:
+            print(safe(str(file)))
 
 
 def deployed_files(workspace: "Workspace", database: "Database", run: Run) -> list[Path]:
@@ -105,9 +124,11 @@ def copy_deployed(policy: Path, out: Path) -> Path:
     Raises:
         DeploymentError: The policy or its JSON is missing, or the folder cannot be written.
     """
+    from engine.deployment import runtime
+
     scene = policy.with_suffix(".xml")
     # A robot that sees terrain has no scene of its own, an ONNX file no runner of ours.
-    sources = [policy, json_path(policy), *([scene] if scene.is_file() else [])]
+    sources = [policy, runtime.json_path(policy), *([scene] if scene.is_file() else [])]
     sources += [Path(runtime.__file__)] if policy.suffix == ".npz" else []
     try:
         out.mkdir(parents=True, exist_ok=True)

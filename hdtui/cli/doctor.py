@@ -2,13 +2,13 @@
 
 import typer
 
-from hdtui.cli.options import Home, Json, Seed, home_folder
+from hdtui.cli.options import Home, Json, NoSeed, home_folder
 from hdtui.cli.output import print_json
 
 SIGNS = {"good": "ok  ", "warn": "warn", "bad": "BAD "}
 
 
-def doctor_command(home: Home = None, json: Json = False, seed: Seed = None) -> None:
+def doctor_command(home: Home = None, json: Json = False, seed: NoSeed = None) -> None:
     """Check this machine for what breaks long runs; exit code 1 where something is bad."""
     from hdtui.services.doctor import examine
 

@@ -1,5 +1,6 @@
 """``hdtui export ...``: tables as CSV or Markdown, curves as TensorBoard events, run reports."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -7,22 +8,37 @@ import typer
 
 from engine.errors import HdtuiError, UsageError
 from engine.workers.wording import counted
-from hdtui.cli.options import Home, Json, Seed, known_name
+from hdtui.cli import completion
+from hdtui.cli.options import Home, Json, NoSeed, known_name
 from hdtui.cli.output import print_json, say
-from hdtui.cli.runs import check_metric_names, existing
+from hdtui.cli.runs import RunId, RunIds, check_metric_names, existing
 from hdtui.cli.tables import Latency, Limbs, Policies, Scaling, Task, counted_claims, counted_costs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from db.records import Run
     from db.session import Database
     from hdtui.services.tables import DataTable
 
 app = typer.Typer(no_args_is_help=True, help="Tables, curves and reports for other programs.")
 
-Format = Annotated[str, typer.Option("--format", help="csv or markdown.")]
+TENSORBOARD = "tensorboard"
+Format = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        help="csv or markdown.",
+        autocompletion=completion.words("csv", "markdown"),
+    ),
+]
 Out = Annotated[Path | None, typer.Option("--out", help="File to write; else stdout.")]
-Runs = Annotated[list[int] | None, typer.Argument(metavar="[RUN...]", min=1)]
+Runs = Annotated[
+    list[int] | None,
+    typer.Argument(
+        metavar="[RUN...]", min=1, help="Numbers of runs.", autocompletion=completion.runs()
+    ),
+]
 
 
 def _give(table: "Callable[[], DataTable]", file_format: str, out: Path | None, json: bool) -> None:
@@ -65,7 +81,7 @@ def runs_command(
     out: Out = None,
     home: Home = None,
     json: Json = False,
-    seed: Seed = None,
+    seed: NoSeed = None,
 ) -> None:
     """Runs: all that are not archived, or those named."""
     from hdtui.services.tables import runs_table
@@ -81,7 +97,7 @@ def episodes_command(
     out: Out = None,
     home: Home = None,
     json: Json = False,
-    seed: Seed = None,
+    seed: NoSeed = None,
 ) -> None:
     """Evaluated episodes: all, or those of evaluations and policies named by their runs."""
     from hdtui.services.tables import episodes_table
@@ -92,12 +108,20 @@ def episodes_command(
 
 @app.command("robots")
 def robots_command(
-    robot_set: Annotated[str | None, typer.Option("--set", help="Only robots of a set.")] = None,
+    robot_set: Annotated[
+        str | None,
+        typer.Option(
+            "--set",
+            metavar="SET",
+            help="Only robots of a set.",
+            autocompletion=completion.robot_sets,
+        ),
+    ] = None,
     file_format: Format = "csv",
     out: Out = None,
     home: Home = None,
     json: Json = False,
-    seed: Seed = None,
+    seed: NoSeed = None,
 ) -> None:
     """Robots of the library."""
     from hdtui.services.tables import robots_table
@@ -117,7 +141,7 @@ def efficiency_command(
     out: Out = None,
     home: Home = None,
     json: Json = False,
-    seed: Seed = None,
+    seed: NoSeed = None,
 ) -> None:
     """What one action of each policy costs."""
     from hdtui.services.tables import efficiency_table
@@ -135,7 +159,7 @@ def claims_command(
     out: Out = None,
     home: Home = None,
     json: Json = False,
-    seed: Seed = None,
+    seed: NoSeed = None,
 ) -> None:
     """The claims of the paper and what our figures say."""
     from hdtui.services.tables import claims_table
@@ -145,65 +169,98 @@ def claims_command(
 
 @app.command("metrics")
 def metrics_command(
-    run: Annotated[int, typer.Argument(metavar="RUN", min=1)],
+    runs: RunIds,
     name: Annotated[
-        list[str] | None, typer.Option("--name", help="Only these; default all.")
+        list[str] | None,
+        typer.Option("--name", help="Only these; default all.", autocompletion=completion.metrics),
     ] = None,
     file_format: Annotated[
-        str, typer.Option("--format", help="csv, markdown or tensorboard.")
+        str,
+        typer.Option(
+            "--format",
+            help="csv, markdown or tensorboard.",
+            autocompletion=completion.words("csv", "markdown", TENSORBOARD),
+        ),
     ] = "csv",
     out: Annotated[
-        Path | None, typer.Option("--out", help="File to write; a folder for tensorboard.")
+        Path | None,
+        typer.Option("--out", help="File to write; for tensorboard a folder, one inside per run."),
     ] = None,
     home: Home = None,
     json: Json = False,
-    seed: Seed = None,
+    seed: NoSeed = None,
 ) -> None:
-    """Every point of a run's curves, also as events that TensorBoard shows.
+    """Every point of runs' curves, also as events that TensorBoard shows, run by run.
 
     Values that are not finite are nan, inf and -inf in CSV, the texts NaN, Infinity and -Infinity
     in JSON; TensorBoard has 32 bits, so that values beyond 3.4e38 become infinite there.
     """
     from db.queries.metrics import list_series
+    from db.queries.runs import get_run
     from hdtui.services.tables import metrics_table
 
     _, database = existing(home)
-    check_metric_names(run, name or [], {one.name for one in list_series(database, run)})
-    table = metrics_table(database, run, name or [])
-    if file_format != "tensorboard":
-        _give(lambda: table, file_format, out, json)
-    elif out is None:
+    chosen = [get_run(database, number) for number in dict.fromkeys(runs)]
+    for run in chosen:
+        check_metric_names(run.id, name or [], {one.name for one in list_series(database, run.id)})
+    if file_format != TENSORBOARD:
+        numbers = [run.id for run in chosen]
+        _give(lambda: metrics_table(database, numbers, name or []), file_format, out, json)
+        return
+    if out is None:
         raise UsageError("--format tensorboard writes a folder; name it with --out")
-    else:
-        path = _write_events(database, run, table, out)
-        say(f"{path}: {counted(len(table.rows), 'point')}; `tensorboard --logdir {out}` shows them")
-        if json:
-            print_json(_written(path, len(table.rows)))
+    written = _write_events(database, chosen, name or [], out)
+    points = counted(sum(each["rows"] for each in written), "point")
+    say(
+        f"{out}: {points} of {counted(len(written), 'run')}, each in a folder of its own;"
+        f" `tensorboard --logdir {shlex.quote(str(out))}` shows them"
+    )
+    if json:
+        print_json({"folder": out.absolute(), "runs": written})
 
 
-def _write_events(database: "Database", run: int, table: "DataTable", folder: Path) -> Path:
+def _write_events(
+    database: "Database", runs: "Sequence[Run]", names: "Sequence[str]", out: Path
+) -> list[dict[str, Any]]:
+    """One folder per run, which TensorBoard takes for a run, with one file; what was written.
+
+    Raises:
+        UsageError: A folder holds events of something else, which would join the run's curves.
+    """
     import io
 
-    from hdtui.services.run_events import run_scalars
-    from hdtui.services.tensorboard import FILE_NAME, write_events
+    from hdtui.services.run_events import events_path, run_scalars
+    from hdtui.services.tables import metrics_table
+    from hdtui.services.tensorboard import write_events
 
-    started_s, scalars = run_scalars(database, run, table)
-    content = io.BytesIO()
-    write_events(content, scalars, started_s)
-    path = folder / FILE_NAME.format(seconds=int(started_s))
-    write(path, content.getvalue())
-    return path
+    paths = [events_path(out, run) for run in runs]
+    for path in paths:
+        others = sorted(each.name for each in path.parent.glob("*tfevents*") if each != path)
+        if others:
+            raise UsageError(
+                f"{path.parent} holds {others[0]}, events of another run, and TensorBoard joins the"
+                " curves of one folder; name another folder with --out"
+            )
+    written = []
+    for run, path in zip(runs, paths, strict=True):
+        table = metrics_table(database, [run.id], names)
+        started_s, scalars = run_scalars(database, run.id, table)
+        content = io.BytesIO()
+        write_events(content, scalars, started_s)
+        write(path, content.getvalue())
+        written.append({"run": run.id, "file": path.absolute(), "rows": len(table.rows)})
+    return written
 
 
 @app.command("curves")
 def curves_command(
-    runs: Annotated[list[int], typer.Argument(metavar="RUN...", min=1)],
+    runs: RunIds,
     out: Annotated[Path, typer.Option("--out", help="SVG file to write.")],
     metric: Annotated[str, typer.Option("--metric", help="What to draw.")] = "return",
     title: Annotated[str | None, typer.Option("--title", help="Else the metric's name.")] = None,
     home: Home = None,
     json: Json = False,
-    seed: Seed = None,
+    seed: NoSeed = None,
 ) -> None:
     """One metric of several runs over the same steps, in one plot."""
     from hdtui.services.report import curves_plot
@@ -217,11 +274,11 @@ def curves_command(
 
 @app.command("run")
 def run_command(
-    run: Annotated[int, typer.Argument(metavar="RUN", min=1)],
+    run: RunId,
     out: Annotated[Path, typer.Option("--out", help="Folder for report.md and its plots.")],
     home: Home = None,
     json: Json = False,
-    seed: Seed = None,
+    seed: NoSeed = None,
 ) -> None:
     """A run as a Markdown report with plots: lineage, returns, curves, settings, files."""
     from hdtui.services.report import REPORT_NAME, run_report

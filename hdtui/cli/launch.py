@@ -1,6 +1,6 @@
 """Queue runs from the shell and follow them: the part that all stage commands share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -43,9 +43,11 @@ def queue_and_follow(
     *,
     detach: bool,
     json: bool,
+    finished: "Callable[[Run], Mapping[str, Any]] | None" = None,
 ) -> Run:
     """Queue one run, start a supervisor, and wait for the end unless told to leave it alone.
 
+    ``finished`` does what is left to do with a finished run; what it gives is told with the run.
     Leaves with exit code 1 where the run did not finish.
     """
     from engine.workers.run_policies import checkpoints_read
@@ -57,8 +59,10 @@ def queue_and_follow(
     say_warnings(database, run)
     if not detach:
         run = follow(database, workspace.home, [run.id])[-1]
+    done = not detach and run.state is RunState.FINISHED
+    also = finished(run) if finished is not None and done else {}
     if json:
-        print_json({"run": run_document(workspace, database, run)})
+        print_json({"run": run_document(workspace, database, run), **also})
     if not detach and run.state is not RunState.FINISHED:
         raise typer.Exit(1)
     return run

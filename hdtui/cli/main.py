@@ -4,9 +4,9 @@ import errno
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol, runtime_checkable
 
 import typer
 
@@ -14,20 +14,24 @@ from engine.errors import HdtuiError, UsageError
 from hdtui.cli import (
     adopt,
     bench,
+    clone,
+    completion,
     database,
+    disk,
     doctor,
     export,
     pipeline,
     robots,
     runs,
     screenshots,
+    settings,
     stages,
     tables,
 )
 from hdtui.cli.cockpit import open_cockpit
 from hdtui.cli.deploy import deploy_command
 from hdtui.cli.options import Home, home_folder
-from hdtui.cli.output import refuse, replace_what_cannot_be_written, say
+from hdtui.cli.output import print_failure, refuse, replace_what_cannot_be_written, say
 
 app = typer.Typer(
     name="hdtui",
@@ -46,8 +50,24 @@ app.command("deploy")(deploy_command)
 app.command("adopt")(adopt.adopt_command)
 tables.register(app)
 runs.app.command("compare")(tables.compare_command)
+runs.app.command("clone")(clone.clone_command)
+runs.app.command("du")(disk.disk_command)
+app.command("settings")(settings.settings_command)
 app.command("doctor")(doctor.doctor_command)
 app.command("screenshots")(screenshots.screenshots_command)
+
+
+INTERRUPTED = 130
+
+
+@runtime_checkable
+class _WrongWords(Protocol):
+    """What the parser of options raises: typer has moved the class more than once."""
+
+    exit_code: int
+
+    def show(self) -> None: ...
+    def format_message(self) -> str: ...
 
 
 _UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
@@ -65,14 +85,27 @@ def cockpit(
     demo: Annotated[
         bool, typer.Option("--demo", help="Look at a made-up workspace; nothing is kept.")
     ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Say which hdtui this is, and leave.")
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="With --version: one JSON document, libraries too.")
+    ] = False,
 ) -> None:
     """Open the cockpit."""
     if context.invoked_subcommand is not None:
-        if home is not None:
-            raise UsageError(
-                f"--home stands after the command: {_with_home_last(context.obj, home)}"
-            )
+        alone = {"--readonly": readonly, "--demo": demo, "--version": version}
+        _refuse_before_a_command(context.obj or (), home, json, alone)
         return
+    if version:
+        from hdtui.cli.version import print_version
+
+        print_version(json)
+        return
+    if json:
+        raise UsageError("--json goes with --version, or stands after a command")
+    if demo and home is not None:
+        raise UsageError("--demo has a workspace of its own; leave --home out")
     if demo:
         from hdtui.cli.demo import open_demo
 
@@ -80,12 +113,27 @@ def cockpit(
     raise typer.Exit(open_cockpit(home_folder(home), readonly=readonly))
 
 
-def _with_home_last(arguments: Sequence[str], home: Path) -> str:
-    """The command line that was meant where ``--home`` stood before the command."""
+def _refuse_before_a_command(
+    arguments: Sequence[str], home: Path | None, json: bool, alone: Mapping[str, bool]
+) -> None:
+    """Refuse what stands before a command and would be lost there; a sentence says what to type.
+
+    Raises:
+        UsageError: An option that needs no command, or stands after it, stands before one.
+    """
+    for option, given in alone.items():
+        if given:
+            raise UsageError(f"{option} needs no command; leave one of them out")
     words = list(arguments)
-    place = next(place for place, word in enumerate(words) if word.startswith("--home"))
-    del words[place : place + (1 if "=" in words[place] else 2)]
-    return shlex.join(["hdtui", *words, "--home", str(home)])
+    if home is not None:
+        place = next(place for place, word in enumerate(words) if word.startswith("--home"))
+        del words[place : place + (1 if "=" in words[place] else 2)]
+        meant = shlex.join(["hdtui", *words, "--home", str(home)])
+        raise UsageError(f"--home stands after the command: {meant}")
+    if json:
+        words.remove("--json")
+        meant = shlex.join(["hdtui", *words, "--json"])
+        raise UsageError(f"--json stands after the command: {meant}")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -122,14 +170,30 @@ def _forget_stdout() -> None:
 
 
 def _run(arguments: Sequence[str]) -> int:
+    if completion.asked():
+        return completion.answer(lambda: _call(arguments))
+    return _call(arguments)
+
+
+def _call(arguments: Sequence[str]) -> int:
+    words, json = list(arguments), "--json" in arguments
     try:
         _refuse_undecodable(arguments)
         command = typer.main.get_command(app)
-        command(args=list(arguments), prog_name="hdtui", obj=list(arguments))
+        code = command(args=words, prog_name="hdtui", obj=words, standalone_mode=False)
     except SystemExit as leaving:
-        return leaving.code if isinstance(leaving.code, int) else int(bool(leaving.code))
+        code = leaving.code if isinstance(leaving.code, int) else int(bool(leaving.code))
     except HdtuiError as error:
-        return refuse(error)
+        return refuse(error, json)
     except KeyboardInterrupt:
-        return 130
-    return 0
+        code = INTERRUPTED
+    except Exception as error:
+        if not isinstance(error, _WrongWords):
+            raise
+        error.show()
+        code = error.exit_code
+        if json:
+            print_failure(UsageError(error.format_message()), code)
+    if code == INTERRUPTED and json:
+        print_failure(InterruptedError("ctrl+c ended this command; its runs go on"), code)
+    return code if isinstance(code, int) else 0

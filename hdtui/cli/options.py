@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from engine.errors import UsageError, WorkspaceError
+from hdtui.cli import completion
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -21,8 +22,20 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and 
 Seed = Annotated[
     int | None, typer.Option("--seed", min=0, max=2**31 - 1, help="Seed of every random choice.")
 ]
+NoSeed = Annotated[
+    int | None, typer.Option("--seed", help="No effect: nothing here is drawn by chance.")
+]
+NoHome = Annotated[
+    Path | None, typer.Option("--home", help="No effect: no workspace is read or written.")
+]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting.")
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one setting; `hdtui settings STAGE` lists them.",
+        autocompletion=completion.settings,
+    ),
 ]
 CHOOSE_ANOTHER = "--home DIR or HDTUI_HOME"
 
@@ -50,7 +63,12 @@ ConfigFile = Annotated[
 Detach = Annotated[
     bool, typer.Option("--detach/--follow", help="Return at once, or follow until the end.")
 ]
-Preset = Annotated[str, typer.Option("--preset", help="smoke, quick, laptop or paper.")]
+Preset = Annotated[
+    str,
+    typer.Option(
+        "--preset", help="smoke, quick, laptop or paper.", autocompletion=completion.presets
+    ),
+]
 DeviceName = Annotated[
     Literal["auto", "cpu", "cuda"] | None,
     typer.Option("--device", help="Where networks run; auto is a GPU where there is one."),
@@ -59,7 +77,10 @@ Name = Annotated[str | None, typer.Option("--name", help="A name for the run.")]
 Study = Annotated[
     str | None,
     typer.Option(
-        "--study", metavar="NAME", help="Study that the run belongs to; study:NAME finds it."
+        "--study",
+        metavar="NAME",
+        help="Study that the run belongs to; study:NAME finds it.",
+        autocompletion=completion.studies,
     ),
 ]
 AllowedRoles = Annotated[

@@ -4,6 +4,7 @@ import codecs
 import io
 import json
 import math
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -71,10 +72,25 @@ def say(text: str) -> None:
     print(safe(text), file=sys.stderr, flush=True)
 
 
-def refuse(error: HdtuiError) -> int:
-    """Say what is wrong, in one sentence on stderr; the exit code: 2 for wrong use, else 1."""
+def refuse(error: HdtuiError, json: bool = False) -> int:
+    """Say what is wrong, in one sentence on stderr; the exit code: 2 for wrong use, else 1.
+
+    With ``json`` it is a document on stdout as well. Commands print theirs last of all, so an error
+    that leaves one means that none was printed.
+    """
+    code = 2 if isinstance(error, UsageError) else 1
     say(f"hdtui: {clause(str(error))}")
-    return 2 if isinstance(error, UsageError) else 1
+    if json:
+        print_failure(error, code)
+    return code
+
+
+def print_failure(error: Exception, exit_code: int, **facts: Any) -> None:
+    """The document of a command that failed: kind of error, sentence, exit code; then ``facts``."""
+    name = type(error).__name__.removesuffix("Error")
+    kind = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+    told = {"kind": kind, "message": clause(str(error)), "exit_code": exit_code}
+    print_json({"error": told, **facts})
 
 
 def safe(text: str) -> str:

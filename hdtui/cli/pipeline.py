@@ -7,6 +7,8 @@ import typer
 
 from db.records import Run, RunKind, RunState
 from engine.config.presets import preset as named_preset
+from engine.workers.devices import check_devices
+from hdtui.cli import completion
 from hdtui.cli.follow import follow
 from hdtui.cli.launch import configured, say_warnings
 from hdtui.cli.options import (
@@ -33,7 +35,13 @@ if TYPE_CHECKING:
 def pipeline_command(
     preset: Preset = "quick",
     robots: Annotated[
-        str | None, typer.Option("--robots", help="Robot set to train on; else new robots.")
+        str | None,
+        typer.Option(
+            "--robots",
+            metavar="SET",
+            help="Robot set to train on; else new robots.",
+            autocompletion=completion.robot_sets,
+        ),
     ] = None,
     settings: Settings = None,
     config: ConfigFile = None,
@@ -50,6 +58,7 @@ def pipeline_command(
     from hdtui.cli.stages import allowed
 
     chosen = configured(named_preset(preset), config, settings, seed)
+    check_devices(chosen)
     check_robot_set(robots, home)
     workspace, database = open_workspace(home)
     pipeline, runs = queue_pipeline(

@@ -9,12 +9,14 @@ from db.records import Robot, RunKind
 from engine.config.robots import GenerationConfig, MutationConfig
 from engine.errors import InvalidRobotsError, RobotError, UsageError
 from engine.workers.wording import counted
+from hdtui.cli import completion
 from hdtui.cli.launch import configured, queue_and_follow
 from hdtui.cli.options import (
     AllowedRoles,
     Detach,
     Home,
     Json,
+    NoSeed,
     Seed,
     Settings,
     Study,
@@ -22,7 +24,7 @@ from hdtui.cli.options import (
     open_workspace,
     read_workspace,
 )
-from hdtui.cli.output import print_json, print_table, say
+from hdtui.cli.output import print_failure, print_json, print_table, say
 from hdtui.cli.runs import existing, no_workspace
 
 if TYPE_CHECKING:
@@ -30,10 +32,23 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Robots: generate, import, mutate, look at, group.")
 TASKS = ("flat", "variable", "obstacles", "incline")
+ROLES = ("training", "unseen")
 NO_SETS = "are no robot sets"
 Into = Annotated[str, typer.Option("--into", metavar="SET", help="Name of the new set.")]
 RobotName = Annotated[
-    str, typer.Argument(metavar="ROBOT|FILE.xml", help="Name, digest, or a robot's XML file.")
+    str,
+    typer.Argument(
+        metavar="ROBOT|FILE.xml",
+        help="Name, digest, or a robot's XML file.",
+        autocompletion=completion.robots,
+    ),
+]
+Role = Annotated[
+    str,
+    typer.Option("--role", help="training or unseen.", autocompletion=completion.words(*ROLES)),
+]
+RobotSetName = Annotated[
+    str, typer.Argument(metavar="SET", autocompletion=completion.robot_sets, help="A robot set.")
 ]
 
 
@@ -60,7 +75,7 @@ def generate_command(
     unseen: Annotated[
         int, typer.Option("--unseen", min=0, max=10_000, help="More robots, for SET-unseen.")
     ] = 0,
-    role: Annotated[str, typer.Option("--role", help="training or unseen.")] = "training",
+    role: Role = "training",
     study: Study = None,
     detach: Detach = False,
     home: Home = None,
@@ -72,7 +87,7 @@ def generate_command(
     from engine.workers.stages import StageRequest
 
     check_set_name(into)
-    known_name(role, ("training", "unseen"), "role")
+    known_name(role, ROLES, "role")
     if unseen and role == "unseen":
         raise UsageError("--unseen adds robots to a training set; leave --role out")
     counts = {"train_count": count, "unseen_count": unseen}
@@ -91,13 +106,13 @@ def import_command(
     into: Annotated[
         str | None, typer.Option("--into", metavar="SET", help="Else named after the folder.")
     ] = None,
-    role: Annotated[str, typer.Option("--role", help="training or unseen.")] = "training",
+    role: Role = "training",
     skip_invalid: Annotated[
         bool, typer.Option("--skip-invalid", help="Leave out files that are no valid robots.")
     ] = False,
     home: Home = None,
     json: Json = False,
-    seed: Seed = None,
+    seed: NoSeed = None,
 ) -> None:
     """Read all robots of a folder into a set; none is added where one is not valid.
 
@@ -109,14 +124,14 @@ def import_command(
     """
     from hdtui.services.robot_imports import import_read, read_robots_of
 
-    known_name(role, ("training", "unseen"), "role")
+    known_name(role, ROLES, "role")
     try:
         found = read_robots_of(folder, into, skip_invalid)
     except InvalidRobotsError as error:
         if not json:
             raise
         say(f"hdtui: {error}")
-        print_json({"set": None, "refused": error.refused})
+        print_failure(error, 1, set=None, refused=error.refused)
         raise typer.Exit(1) from error
     workspace, database = open_workspace(home)
     imported = import_read(database, workspace, found, into, role)
@@ -129,7 +144,7 @@ def import_command(
 
 @app.command("mutate")
 def mutate_command(
-    robots: Annotated[str, typer.Argument(metavar="SET", help="Set of the parents.")],
+    robots: RobotSetName,
     into: Into,
     per_robot: Annotated[
         int | None, typer.Option("--per-robot", min=1, help="Mutants of each robot.")
@@ -167,20 +182,27 @@ def mutate_command(
 
 @app.command("select")
 def select_command(
-    from_set: Annotated[str, typer.Argument(metavar="SET")],
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Robots of the set.")],
+    from_set: RobotSetName,
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...",
+            help="Robots of the set.",
+            autocompletion=completion.robots_of_set,
+        ),
+    ],
     into: Into,
-    role: Annotated[str, typer.Option("--role", help="training or unseen.")] = "training",
+    role: Role = "training",
     home: Home = None,
     json: Json = False,
-    seed: Seed = None,
+    seed: NoSeed = None,
 ) -> None:
     """A set of some robots of another."""
     from db.queries.robots import create_set, list_robots
     from engine.workers.library import check_set_name, resolve_set
 
     check_set_name(into)
-    known_name(role, ("training", "unseen"), "role")
+    known_name(role, ROLES, "role")
     workspace, database = existing(home, NO_SETS)
     resolve_set(database, workspace, from_set)
     members = {robot.name: robot for robot in list_robots(database, from_set)}
@@ -195,10 +217,15 @@ def select_command(
 
 @app.command("list")
 def list_command(
-    from_set: Annotated[str | None, typer.Argument(metavar="SET")] = None,
+    from_set: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SET]", help="Else all sets.", autocompletion=completion.robot_sets
+        ),
+    ] = None,
     home: Home = None,
     json: Json = False,
-    seed: Seed = None,
+    seed: NoSeed = None,
 ) -> None:
     """The sets, or the robots of one."""
     from db.queries.robots import get_set, list_robots, list_sets
@@ -260,7 +287,7 @@ def find_robot(name: str, home: Path | None) -> "Morphology":
 
 @app.command("show")
 def show_command(
-    robot: RobotName, home: Home = None, json: Json = False, seed: Seed = None
+    robot: RobotName, home: Home = None, json: Json = False, seed: NoSeed = None
 ) -> None:
     """One robot: limbs, joints, mass, lineage."""
     morphology = find_robot(robot, home)
@@ -297,13 +324,20 @@ def show_command(
 @app.command("draw")
 def draw_command(
     robot: RobotName,
-    width: Annotated[int, typer.Option("--width", min=8, max=300)] = 60,
-    height: Annotated[int, typer.Option("--height", min=4, max=100)] = 20,
-    mode: Annotated[str, typer.Option("--mode", help="braille, blocks or ascii.")] = "braille",
+    width: Annotated[int, typer.Option("--width", min=8, max=300, help="Columns.")] = 60,
+    height: Annotated[int, typer.Option("--height", min=4, max=100, help="Rows.")] = 20,
+    mode: Annotated[
+        str,
+        typer.Option(
+            "--mode",
+            help="braille, blocks or ascii.",
+            autocompletion=completion.words("braille", "blocks", "ascii"),
+        ),
+    ] = "braille",
     yaw_deg: Annotated[float, typer.Option("--yaw", help="Camera's turn, degrees.")] = -20.0,
     home: Home = None,
     json: Json = False,
-    seed: Seed = None,
+    seed: NoSeed = None,
 ) -> None:
     """Draw a robot as it stands."""
     from hdtui.canvas.picture import Drawing, draw
@@ -318,11 +352,11 @@ def draw_command(
 
 @app.command("export")
 def export_command(
-    from_set: Annotated[str, typer.Argument(metavar="SET")],
+    from_set: RobotSetName,
     folder: Annotated[Path, typer.Argument(help="Folder to write xml/ and metadata/ into.")],
     home: Home = None,
     json: Json = False,
-    seed: Seed = None,
+    seed: NoSeed = None,
 ) -> None:
     """Write a set's robots as files that MuJoCo and others read.
 
@@ -344,9 +378,14 @@ def rollout_command(
     robot: RobotName,
     actions: Annotated[Path, typer.Option("--actions", help="FILE.npy of (T, L, 2).")],
     out: Annotated[Path, typer.Option("--out", help="FILE.npz to write.")],
-    task: Annotated[str, typer.Option("--task", help="flat, variable, obstacles, incline.")] = (
-        "flat"
-    ),
+    task: Annotated[
+        str,
+        typer.Option(
+            "--task",
+            help="flat, variable, obstacles, incline.",
+            autocompletion=completion.tasks,
+        ),
+    ] = "flat",
     noise: Annotated[bool, typer.Option("--noise/--no-noise", help="Reset noise.")] = True,
     home: Home = None,
     json: Json = False,

@@ -1,6 +1,6 @@
 """``hdtui runs ...``: list, look at, stop, resume, describe and delete runs."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from math import isinf
@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from db.records import CHECKPOINTS, Run, RunKind, RunState
-from engine.errors import RunError
+from engine.errors import RunError, UsageError
 from engine.workers.verdict import has_diverged
+from engine.workers.wording import counted
+from hdtui.cli import completion
 from hdtui.cli.options import (
     Detach,
     Home,
     Json,
-    Seed,
+    NoSeed,
     known_name,
-    open_workspace,
     read_workspace,
 )
 from hdtui.cli.output import print_json, print_table, safe, say, terminal_width
+from hdtui.formatting import size
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -29,11 +31,19 @@ if TYPE_CHECKING:
     from hdtui.services.states import Surroundings
 
 app = typer.Typer(no_args_is_help=True, help="Past and present runs.")
-RunId = Annotated[int, typer.Argument(metavar="RUN", min=1, help="Number of a run.")]
+RunId = Annotated[
+    int,
+    typer.Argument(metavar="RUN", min=1, help="Number of a run.", autocompletion=completion.runs()),
+]
 OfSeed = Annotated[
     int | None, typer.Option("--seed", min=0, max=2**31 - 1, help="Only runs of this seed.")
 ]
-RunIds = Annotated[list[int], typer.Argument(metavar="RUN...", min=1, help="Numbers of runs.")]
+RunIds = Annotated[
+    list[int],
+    typer.Argument(
+        metavar="RUN...", min=1, help="Numbers of runs.", autocompletion=completion.runs()
+    ),
+]
 
 
 def run_summary(run: Run) -> dict[str, Any]:
@@ -88,31 +98,45 @@ def no_workspace(home: Path) -> str:
 
 @app.command("list")
 def list_command(
-    state: Annotated[str | None, typer.Option("--state", help="Only runs in this state.")] = None,
-    pipeline: Annotated[int | None, typer.Option("--pipeline", help="Only this pipeline.")] = None,
+    words: Annotated[
+        str,
+        typer.Option(
+            "--filter",
+            metavar="WORDS",
+            help="As in the filter of the screens: 'kind:teacher return>100 -tag:old'.",
+            autocompletion=completion.run_filter,
+        ),
+    ] = "",
+    state: Annotated[
+        str | None,
+        typer.Option("--state", help="Only runs in this state.", autocompletion=completion.states),
+    ] = None,
+    pipeline: Annotated[
+        int | None,
+        typer.Option("--pipeline", help="Only this pipeline.", autocompletion=completion.pipelines),
+    ] = None,
     archived: Annotated[bool, typer.Option("--archived", help="Archived runs too.")] = False,
     home: Home = None,
     json: Json = False,
     seed: OfSeed = None,
 ) -> None:
     """Runs, newest first."""
-    from db.queries.runs import list_runs
-    from engine.workers.commands import judge_all
     from engine.workers.machines import SILENT_AFTER_S
+    from hdtui.services.run_list import filtered_runs
     from hdtui.services.runs import surroundings
 
     if state is not None:
         known_name(state, [one.value for one in RunState], "state")
     workspace, database = read_workspace(home)
-    runs = []
     if database is None:
         say(no_workspace(workspace.home))
-    else:
-        runs = judge_all(database, list_runs(database, pipeline=pipeline, archived=archived))
+    runs = filtered_runs(database, words, archived=archived)
     chosen = [
         run
         for run in runs
-        if (state is None or run.state.value == state) and (seed is None or run.seed == seed)
+        if (state is None or run.state.value == state)
+        and (pipeline is None or run.pipeline == pipeline)
+        and (seed is None or run.seed == seed)
     ]
     elsewhere = surroundings(database, _now()).elsewhere if database else {}
     if json:
@@ -140,7 +164,7 @@ def list_command(
 
 
 @app.command("show")
-def show_command(run: RunId, home: Home = None, json: Json = False, seed: Seed = None) -> None:
+def show_command(run: RunId, home: Home = None, json: Json = False, seed: NoSeed = None) -> None:
     """One run: state, settings, lineage, checkpoints and artifacts."""
     from db.queries.artifacts import list_artifacts, list_checkpoints
     from db.queries.runs import dependants, get_run
@@ -195,7 +219,7 @@ def logs_command(
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Last lines.")] = 200,
     home: Home = None,
     json: Json = False,
-    seed: Seed = None,
+    seed: NoSeed = None,
 ) -> None:
     """The end of a run's log."""
     from db.queries.runs import get_run
@@ -215,12 +239,13 @@ def logs_command(
 def metrics_command(
     run: RunId,
     name: Annotated[
-        list[str] | None, typer.Option("--name", help="Only these; default all.")
+        list[str] | None,
+        typer.Option("--name", help="Only these; default all.", autocompletion=completion.metrics),
     ] = None,
     robots: Annotated[bool, typer.Option("--robots", help="Per-robot curves too.")] = False,
     home: Home = None,
     json: Json = False,
-    seed: Seed = None,
+    seed: NoSeed = None,
 ) -> None:
     """Curves of a run: step, iteration, seconds and value of every point.
 
@@ -274,7 +299,7 @@ def stop_command(
     kill: Annotated[bool, typer.Option("--kill", help="Kill now, without a checkpoint.")] = False,
     home: Home = None,
     json: Json = False,
-    seed: Seed = None,
+    seed: NoSeed = None,
 ) -> None:
     """Ask workers to write a checkpoint and leave."""
     from db.queries.runs import list_runs
@@ -293,7 +318,7 @@ def stop_command(
 
 @app.command("resume")
 def resume_command(
-    runs: RunIds, detach: Detach = True, home: Home = None, json: Json = False, seed: Seed = None
+    runs: RunIds, detach: Detach = True, home: Home = None, json: Json = False, seed: NoSeed = None
 ) -> None:
     """Continue stopped, failed, lost or interrupted runs; repair a finished collection's data."""
     from db.queries.runs import list_runs
@@ -316,7 +341,7 @@ def lost_command(
     host: Annotated[str, typer.Argument(metavar="HOST", help="Name of a machine that is gone.")],
     home: Home = None,
     json: Json = False,
-    seed: Seed = None,
+    seed: NoSeed = None,
 ) -> None:
     """Write another machine off: what worked there is lost, what waited for it is queued here."""
     from engine.workers.commands import write_off
@@ -344,7 +369,7 @@ def note_command(
     archive: Annotated[bool | None, typer.Option("--archive/--unarchive")] = None,
     home: Home = None,
     json: Json = False,
-    seed: Seed = None,
+    seed: NoSeed = None,
 ) -> None:
     """Describe a run: note, tags, study, archived or not."""
     from db.queries.runs import archive as set_archived
@@ -368,27 +393,63 @@ def note_command(
 
 @app.command("delete")
 def delete_command(
-    run: RunId,
-    yes: Annotated[bool, typer.Option("--yes", help="Really delete it and its files.")] = False,
+    runs: Annotated[
+        list[int] | None,
+        typer.Argument(
+            metavar="[RUN...]", min=1, help="Numbers of runs.", autocompletion=completion.runs()
+        ),
+    ] = None,
+    pipeline: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--pipeline",
+            metavar="PIPELINE",
+            help="All runs of a pipeline; may be repeated.",
+            autocompletion=completion.pipelines,
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Really delete them and their files.")] = False,
     home: Home = None,
     json: Json = False,
-    seed: Seed = None,
+    seed: NoSeed = None,
 ) -> None:
-    """Delete a run that has ended, with its folder."""
-    from db.queries.runs import get_run
+    """Delete runs that have ended, with their folders: all that are named, or none."""
     from engine.workers.commands import delete
+    from hdtui.services.machine import folder_sizes
 
-    workspace, database = open_workspace(home)
-    record = get_run(database, run)
+    workspace, database = existing(home)
+    chosen = _named_runs(database, runs or [], pipeline or [])
+    names = ", ".join(f"{run.id} {run.kind.value} {run.name}" for run in chosen)
+    size_bytes = sum(folder_sizes(workspace.home / run.folder)[0] for run in chosen)
     if not yes:
         raise RunError(
-            f"run {run} ({record.kind.value} {record.name}) and {workspace.home / record.folder} "
-            "would be deleted for good; say --yes to do it"
+            f"{counted(len(chosen), 'run')} would be deleted for good, and {size(size_bytes)} in"
+            f" {workspace.home / 'runs'}: {names}; say --yes to do it"
         )
-    delete(database, workspace, run)
-    say(f"{run}: {record.kind.value} {record.name} is deleted with everything it wrote")
+    delete(database, workspace, [run.id for run in chosen])
+    say(f"{names}: deleted with everything written, {size(size_bytes)}")
     if json:
-        print_json({"deleted": run})
+        print_json({"deleted": [run.id for run in chosen], "size_bytes": size_bytes})
+
+
+def _named_runs(
+    database: "Database", numbers: Sequence[int], pipelines: Sequence[int]
+) -> list[Run]:
+    """The runs with these numbers and those of these pipelines, oldest first.
+
+    Raises:
+        UsageError: None is named.
+        RunError: There is no such run or pipeline.
+    """
+    from db.queries.runs import get_pipeline, get_run, list_runs
+
+    if not numbers and not pipelines:
+        raise UsageError("no runs are named; name their numbers, or --pipeline PIPELINE")
+    found = {number: get_run(database, number) for number in numbers}
+    for each in pipelines:
+        pipeline = get_pipeline(database, each).id
+        found |= {run.id: run for run in list_runs(database, pipeline=pipeline, archived=True)}
+    return [found[number] for number in sorted(found)]
 
 
 def _now() -> datetime:

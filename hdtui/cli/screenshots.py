@@ -14,9 +14,10 @@ import typer
 
 from engine.errors import HdtuiError, UsageError
 from engine.workers.wording import counted
+from hdtui.cli import completion
 from hdtui.cli.dots import with_drawn_dots
-from hdtui.cli.options import known_name
-from hdtui.cli.output import say
+from hdtui.cli.options import Json, NoHome, NoSeed, known_name
+from hdtui.cli.output import print_json, say
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot
@@ -51,9 +52,20 @@ SHOTS = (
 
 def screenshots_command(
     out: Annotated[Path, typer.Option("--out", help="Folder for the pictures.")],
-    only: Annotated[str, typer.Option("--only", help="Names, parted by commas.")] = "",
+    only: Annotated[
+        str,
+        typer.Option(
+            "--only",
+            metavar="NAME,...",
+            help="Some screens alone.",
+            autocompletion=completion.words(*(shot.name for shot in SHOTS)),
+        ),
+    ] = "",
     theme: Annotated[str, typer.Option("--theme", help="Colours of the pictures.")] = "dark",
     size: Annotated[str, typer.Option("--size", help="Columns x rows.")] = "100x30",
+    home: NoHome = None,
+    json: Json = False,
+    seed: NoSeed = None,
 ) -> None:
     """Draw the main screens of the demo as SVG, and as PNG where cairosvg is installed."""
     from db.address import URL_VARIABLE
@@ -80,6 +92,8 @@ def screenshots_command(
         asyncio.run(take(home, names, theme, cells, keep))
     kinds = "SVG and PNG" if converter else "SVG; `pip install cairosvg` adds PNG"
     say(f"{counted(len(names), 'screen')} in {out}: {kinds}")
+    if json:
+        print_json({"folder": out.absolute(), "screens": names})
 
 
 async def take(

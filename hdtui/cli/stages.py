@@ -12,6 +12,8 @@ from engine.config.distillation import CollectionConfig, StudentConfig
 from engine.config.evaluation import EvaluationConfig
 from engine.config.presets import stage_preset
 from engine.config.teacher import TeacherConfig
+from engine.workers.devices import check_devices
+from hdtui.cli import completion
 from hdtui.cli.launch import ConfigType, configured, queue_and_follow, run_document
 from hdtui.cli.options import (
     AllowedRoles,
@@ -37,9 +39,14 @@ if TYPE_CHECKING:
     from db.session import Database
     from engine.workers.workspace import Workspace
 
-RunArgument = Annotated[int, typer.Argument(metavar="RUN", min=1, help="Number of a run.")]
 RobotSets = Annotated[
-    list[str], typer.Option("--robots", metavar="SET", help="Robot set; may be repeated.")
+    list[str],
+    typer.Option(
+        "--robots",
+        metavar="SET",
+        help="Robot set; may be repeated.",
+        autocompletion=completion.robot_sets,
+    ),
 ]
 
 
@@ -65,7 +72,7 @@ def stage_config(
     The preset first takes over what follows from ``inputs``, runs of a database.
 
     Raises:
-        ConfigError: There is no such preset, or a key or value is not valid.
+        ConfigError: There is no such preset or device, or a key or value is not valid.
     """
     from engine.workers.inherited import found_in, starting_config
 
@@ -74,7 +81,9 @@ def stage_config(
         base = starting_config(base, found_in(inputs[0]), inputs[1])
     if not isinstance(base, config):
         raise TypeError(f"preset {preset} holds no {config.__name__} under {stage}")
-    return configured(base, file, settings, seed)
+    chosen = configured(base, file, settings, seed)
+    check_devices(chosen)
+    return chosen
 
 
 def on_device(settings: Sequence[str] | None, device: str | None) -> list[str]:
@@ -117,7 +126,15 @@ def teach_command(
 
 
 def collect_command(
-    teacher: RunArgument,
+    teacher: Annotated[
+        int,
+        typer.Argument(
+            metavar="TEACHER",
+            min=1,
+            help="Number of its run.",
+            autocompletion=completion.runs(RunKind.TEACHER),
+        ),
+    ],
     robots: RobotSets,
     preset: Preset = "quick",
     settings: Settings = None,
@@ -151,7 +168,15 @@ def collect_command(
 
 
 def distill_command(
-    collection: RunArgument,
+    collection: Annotated[
+        int,
+        typer.Argument(
+            metavar="COLLECTION",
+            min=1,
+            help="Number of its run.",
+            autocompletion=completion.runs(RunKind.COLLECTION),
+        ),
+    ],
     preset: Preset = "quick",
     settings: Settings = None,
     config: ConfigFile = None,
@@ -186,12 +211,20 @@ def evaluate_command(
     policies: Annotated[
         list[str],
         typer.Option(
-            "--policy", metavar="RUN|FILE", help="A run, a file, random or zero; may be repeated."
+            "--policy",
+            metavar="RUN|FILE",
+            help="A run, a file, random or zero; may be repeated.",
+            autocompletion=completion.policies,
         ),
     ],
     robots: Annotated[
         list[str],
-        typer.Option("--robots", metavar="SET|NAME,NAME...", help="Sets or robots of the library."),
+        typer.Option(
+            "--robots",
+            metavar="SET|NAME,NAME...",
+            help="Sets or robots of the library.",
+            autocompletion=completion.robots_and_sets,
+        ),
     ],
     episodes: Annotated[
         int | None,
@@ -200,7 +233,9 @@ def evaluate_command(
     task: Annotated[
         str | None,
         typer.Option(
-            "--task", help="flat, variable, obstacles, incline; default as the first run's."
+            "--task",
+            help="flat, variable, obstacles, incline; default as the first run's.",
+            autocompletion=completion.tasks,
         ),
     ] = None,
     preset: Preset = "laptop",

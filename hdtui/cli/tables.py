@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.errors import UsageError
+from hdtui.cli import completion
 from hdtui.cli.child import run_tool
-from hdtui.cli.options import Home, Json, Seed, known_name, read_workspace
+from hdtui.cli.options import Home, Json, NoSeed, known_name, read_workspace
 from hdtui.cli.output import print_json, print_table
 from hdtui.cli.runs import existing
 
@@ -16,7 +17,14 @@ if TYPE_CHECKING:
     from engine.evaluation.statistics import Estimate
     from hdtui.services.comparison import Comparison
 
-Task = Annotated[str, typer.Option("--task", help="flat, variable or obstacles.")]
+Task = Annotated[
+    str,
+    typer.Option(
+        "--task",
+        help="flat, variable or obstacles.",
+        autocompletion=completion.words("flat", "variable", "obstacles"),
+    ),
+]
 Limbs = Annotated[
     int | None,
     typer.Option(
@@ -32,7 +40,12 @@ Latency = Annotated[
 Scaling = Annotated[bool, typer.Option("--scaling", help="Count for every 2 to 24 limb slots.")]
 Policies = Annotated[
     list[str] | None,
-    typer.Option("--policies", metavar="NAME|RUN,...", help="Published policies or runs."),
+    typer.Option(
+        "--policies",
+        metavar="NAME|RUN,...",
+        help="Published policies or runs.",
+        autocompletion=completion.networks,
+    ),
 ]
 
 
@@ -51,7 +64,7 @@ def efficiency_command(
     policies: Policies = None,
     home: Home = None,
     json: Json = False,
-    seed: Seed = None,
+    seed: NoSeed = None,
 ) -> None:
     """What one action costs: parameters, multiply-adds, latency, and ratios to the base MLP."""
     document = counted_costs(task, limbs, latency, scaling, policies, home)
@@ -157,7 +170,7 @@ def counted_claims(home: Path | None) -> dict[str, Any]:
     }
 
 
-def claims_command(home: Home = None, json: Json = False, seed: Seed = None) -> None:
+def claims_command(home: Home = None, json: Json = False, seed: NoSeed = None) -> None:
     """The claims of the paper: target, our figure and where it comes from, verdict."""
     found = counted_claims(home)
     if json:
@@ -175,10 +188,18 @@ def claims_command(home: Home = None, json: Json = False, seed: Seed = None) -> 
 
 
 def compare_command(
-    runs: Annotated[list[int], typer.Argument(metavar="RUN...", min=1, help="Two runs or more.")],
+    runs: Annotated[
+        list[int],
+        typer.Argument(
+            metavar="RUN...",
+            min=1,
+            help="Two runs or more.",
+            autocompletion=completion.runs(),
+        ),
+    ],
     home: Home = None,
     json: Json = False,
-    seed: Seed = None,
+    seed: NoSeed = None,
 ) -> None:
     """Runs side by side: returns, differences on the same robots and seeds, settings."""
     from hdtui.services.comparison import compare

@@ -72,16 +72,12 @@ def archive(cockpit: Cockpit, run_ids: Sequence[int]) -> str:
 
 
 def delete(cockpit: Cockpit, run_ids: Sequence[int]) -> str:
-    """Delete runs, newest first, with their folders."""
+    """Delete runs with their folders, all or none."""
     workspace = Workspace(cockpit.home)
-    for run_id in sorted(run_ids, reverse=True):
-        cockpit.store.ask(partial(_delete_one, workspace=workspace, run_id=run_id))
+    cockpit.store.ask(lambda database: worker_commands.delete(database, workspace, run_ids))
+    for run_id in run_ids:
         cockpit.marked_runs.pop(run_id, None)
     return f"deleted {' '.join(str(run_id) for run_id in run_ids)}"
-
-
-def _delete_one(database: "Database", workspace: Workspace, run_id: int) -> None:
-    worker_commands.delete(database, workspace, run_id)
 
 
 def delete_warning(cockpit: Cockpit, run_ids: Sequence[int]) -> tuple[str, ...]:

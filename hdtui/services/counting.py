@@ -123,12 +123,22 @@ def _ask_child(arguments: Mapping[str, Any], given_up: Callable[[], bool]) -> li
         said, complaints = _listen(child, json.dumps(arguments), given_up)
     if child.returncode:
         last = complaints.strip().splitlines()[-1:] or ["it said nothing"]
-        raise HdtuiError(f"Counting failed with exit code {child.returncode}: {last[0]}")
+        raise HdtuiError(
+            f"Counting failed with exit code {child.returncode}: {_why(said, last[0])}"
+        )
     try:
         rows: list[dict[str, Any]] = json.loads(said)["rows"]
     except (ValueError, KeyError, TypeError) as error:
         raise HdtuiError(f"Counting failed: its answer cannot be read ({error!r})") from error
     return rows
+
+
+def _why(said: str, last_complaint: str) -> str:
+    """The sentence of a child that failed: its answer, or what it complained of last."""
+    try:
+        return str(json.loads(said)["error"])
+    except (ValueError, KeyError, TypeError):
+        return last_complaint
 
 
 def _listen(

@@ -30,7 +30,7 @@ TEACHER = "transformer"
 OWN = " #"
 """Stands in the names of shapes of ours, before their digest."""
 SETTING = "efficiency"
-_NAMES = {
+PUBLISHED_NAMES = {
     "transformer": "transformer, published",
     "transformer-compressed": "transformer, compressed",
     "modumorph": "modumorph, published",
@@ -59,7 +59,7 @@ class Cost:
     @property
     def name(self) -> str:
         """The policy in words."""
-        return _NAMES.get(self.policy, self.policy.partition(OWN)[0])
+        return PUBLISHED_NAMES.get(self.policy, self.policy.partition(OWN)[0])
 
     @property
     def own(self) -> bool:

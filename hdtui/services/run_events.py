@@ -1,15 +1,27 @@
 """A run's curves as points in time, as TensorBoard wants them."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from db.queries.robots import list_robots
 from db.queries.runs import get_run
+from db.records import Run
 from hdtui.services.tables import DataTable
-from hdtui.services.tensorboard import Scalar
+from hdtui.services.tensorboard import FILE_NAME, Scalar
 
 if TYPE_CHECKING:
     from db.session import Database
+
+
+def events_path(out: Path, run: Run) -> Path:
+    """Where a run's events go: a folder named after it, a file named after when it was queued.
+
+    Both stay the same however often it is resumed, so a later export replaces an earlier one.
+    """
+    name = re.sub(r"[^\w.-]+", "-", run.name).strip("-.")[:100]
+    return out / f"{run.id}-{name}" / FILE_NAME.format(seconds=int(run.created_at.timestamp()))
 
 
 def run_scalars(

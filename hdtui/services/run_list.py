@@ -16,7 +16,7 @@ from db.records import Pipeline, Run, RunKind, RunState
 from engine.statistics import Interval, interval
 from engine.workers.lineage import Ancestry
 from hdtui.formatting import episode_return, printable
-from hdtui.services.filters import Filter, Value
+from hdtui.services.filters import Filter, Value, parse_filter
 from hdtui.services.measured import (
     COMPARED,
     Basis,
@@ -250,6 +250,21 @@ def _filter_value(facts: RunsFacts, each: RunView, name: str) -> Value:
     """A run's own value; a return that no evaluation measured is that of its training."""
     value = field_value(facts, each, name)
     return field_value(facts, each, "training") if name == "return" and value is None else value
+
+
+def filtered_runs(database: "Database | None", words: str, *, archived: bool) -> list[Run]:
+    """The runs that pass a filter as the screens read it, newest first, as they really are.
+
+    Archived ones only where asked for, here or in the filter. Raises FilterError where the filter
+    cannot be read.
+    """
+    at = datetime.now().astimezone()
+    facts = RunsFacts((), {}, at)
+    if database is not None:
+        facts = RunsReader().read(database, at, archived=True)
+    asked = parse_filter(words, facts.fields, VALUES)
+    shown = archived or "archived" in asked.fields
+    return [each.run for each in passing(facts, asked) if shown or not each.run.archived]
 
 
 def sorted_runs(

@@ -5,14 +5,15 @@ import re
 import types
 import typing
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from engine.config.base import Config
-from engine.config.overrides import differences, flat, setting_names
+from engine.config.network import SIZE_SENTENCE, NetworkSize
+from engine.config.overrides import differences, flat, plain, setting_names
 from engine.config.presets import PRESETS, stage_preset
 from engine.errors import ConfigError
 from hdtui.formatting import setting
@@ -24,6 +25,7 @@ _TYPE_WORDS: Mapping[Any, str] = {
     float: "number",
     types.NoneType: "none",
 }
+_LIMIT_WORDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,43 @@ class SettingRow:
     base: Any = None
     num_settings: int = 0
     num_changed: int = 0
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What can be said of a setting: ``defaults`` by preset, ``words`` where it is a choice.
+
+    A name that stands for several settings, such as a network's size, has no defaults.
+    """
+
+    key: str
+    kind: str
+    sentence: str
+    words: tuple[str, ...] = ()
+    limits: Mapping[str, float] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    def default_words(self, preset: str) -> str:
+        """A preset's value as ``--set`` takes it."""
+        return plain(self.defaults[preset]) if preset in self.defaults else ""
+
+
+def list_settings(stage: str) -> list[Setting]:
+    """Every setting of a stage, or of all of them, in the order of the form."""
+    presets = {name: flat(start_of(stage, name)) for name in PRESETS}
+    config = type(start_of(stage, "quick"))
+    found = []
+    for key in setting_names(config):
+        info = fields_of(config, key)
+        defaults = {str(name): values[key] for name, values in presets.items()}
+        words = choices_of(info)
+        kind, sentence = _type_words(info.annotation), info.description or ""
+        found.append(Setting(key, kind, sentence, words, limits(info), defaults))
+    known = {each.key for each in found}
+    sizes = get_args(NetworkSize)
+    kind = _type_words(NetworkSize)
+    named = [key for key in config.NAMING if key not in known]
+    return found + [Setting(key, kind, SIZE_SENTENCE, sizes) for key in named]
 
 
 def start_of(stage: str, preset: str) -> Config:
@@ -65,16 +104,21 @@ def choices_of(info: FieldInfo) -> tuple[str, ...]:
     return ()
 
 
-def limits_words(info: FieldInfo) -> str:
-    """What a setting must be: ``number, above 0, at most 0.1``."""
-    words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
-    found = [_type_words(info.annotation)]
+def limits(info: FieldInfo) -> dict[str, float]:
+    """The bounds of a number by the words for them: ``above``, ``at least`` and so on."""
+    found = {}
     for rule in info.metadata:
-        for name, word in words.items():
+        for name, word in _LIMIT_WORDS.items():
             limit = getattr(rule, name, None)
             if limit is not None:
-                found.append(f"{word} {setting(limit)}")
-    return ", ".join(found)
+                found[word] = limit
+    return found
+
+
+def limits_words(info: FieldInfo) -> str:
+    """What a setting must be: ``number, above 0, at most 0.1``."""
+    bounds = [f"{word} {setting(limit)}" for word, limit in limits(info).items()]
+    return ", ".join([_type_words(info.annotation), *bounds])
 
 
 def _type_words(annotation: Any) -> str:

@@ -187,21 +187,22 @@ def robots_table(database: "Database", set_name: str | None) -> DataTable:
     return replace(robots, headings=tuple(_ROBOT_COLUMNS))
 
 
-def metrics_table(database: "Database", run_id: int, names: Sequence[str]) -> DataTable:
-    """Every point of a run's curves, finite or not, those of robots under their digest.
+def metrics_table(database: "Database", run_ids: Sequence[int], names: Sequence[str]) -> DataTable:
+    """Every point of runs' curves, finite or not, those of robots under their digest.
 
     Raises:
         RunError: There is no such run.
     """
-    get_run(database, run_id)
     rows: list[tuple[Any, ...]] = []
-    for series in list_series(database, run_id):
-        if not names or series.name in names:
-            points = read_points(database, series.id, max_points=_ALL_POINTS)
-            rows += [
-                (run_id, series.name, series.robot_digest, *vars(point).values())
-                for point in points.every_point()
-            ]
+    for run_id in run_ids:
+        get_run(database, run_id)
+        for series in list_series(database, run_id):
+            if not names or series.name in names:
+                points = read_points(database, series.id, max_points=_ALL_POINTS)
+                rows += [
+                    (run_id, series.name, series.robot_digest, *vars(point).values())
+                    for point in points.every_point()
+                ]
     headings = ("run", "metric", "robot_digest", "step", "iteration", "wall_s", "value")
     return DataTable(headings, tuple(rows))
 

@@ -22,6 +22,7 @@ from engine.errors import UsageError
 from engine.morphology.generation import generate
 from engine.workers.library import make_set
 from engine.workers.workspace import Workspace
+from hdtui.cli.main import run as hdtui
 from hdtui.cli.output import document
 from hdtui.services.report import curves_plot, run_report
 from hdtui.services.run_events import run_scalars
@@ -67,9 +68,9 @@ def test_markdown_keeps_a_row_on_a_line_and_bars_in_their_cells() -> None:
 
 
 def test_every_point_of_a_curve_is_in_its_table(database: Database) -> None:
-    table = metrics_table(database, 1, ["return"])
+    table = metrics_table(database, [1], ["return"])
     assert [(row["step"], row["value"]) for row in table.records()] == [(1, 1), (2, 4), (3, 9)]
-    assert metrics_table(database, 1, ["loss"]).rows == ()
+    assert metrics_table(database, [1], ["loss"]).rows == ()
     assert [row["kind"] for row in runs_table(database, []).records()] == [RunKind.TEACHER]
 
 
@@ -89,7 +90,7 @@ def odd(tmp_path: Path) -> Database:
 
 
 def test_no_export_loses_a_point_that_is_not_finite(odd: Database) -> None:
-    table = metrics_table(odd, 1, ["loss"])
+    table = metrics_table(odd, [1], ["loss"])
     own = [row for row in table.records() if row["robot_digest"] is None]
     assert repr([row["value"] for row in own]) == repr(list(ODD.values()))
     assert len(table.rows) == 12
@@ -102,7 +103,7 @@ def test_no_export_loses_a_point_that_is_not_finite(odd: Database) -> None:
 
 
 def test_tensorboard_gets_every_point_and_infinity_for_what_has_no_32_bits(odd: Database) -> None:
-    _, scalars = run_scalars(odd, 1, metrics_table(odd, 1, ["loss"]))
+    _, scalars = run_scalars(odd, 1, metrics_table(odd, [1], ["loss"]))
     file = io.BytesIO()
     assert write_events(file, scalars, 0.0) == 12
     values = [struct.unpack("<f", record[-4:])[0] for record in _records(file.getvalue())[1:7]]
@@ -222,3 +223,29 @@ def _event_type() -> type:
     pool.Add(file)
     found: type = message_factory.GetMessageClass(pool.FindMessageTypeByName("t.Event"))
     return found
+
+
+def test_each_run_gets_a_folder_of_its_own_for_tensorboard(
+    database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    second = queue_run(database, NewRun(RunKind.TEACHER, "../up", {"seed": 2}, 2))
+    with database.write() as session:
+        append_points(session, second.id, [NewPoint("return", "", 1, 1, 0.5, 4.0)])
+    out = tmp_path / "of events"
+    words = ["export", "metrics", "1", "2", "--home", str(tmp_path), "--out", str(out)]
+    assert hdtui([*words, "--format", "tensorboard", "--json"]) == 0
+    told = capsys.readouterr()
+    assert f"tensorboard --logdir '{out}'" in told.err
+    written = json.loads(told.out)["runs"]
+    assert [(each["run"], each["rows"]) for each in written] == [(1, 3), (2, 1)]
+    assert sorted(each.name for each in out.iterdir()) == ["1-b", "2-up"]
+    # Again: the same files, not others beside them; a foreign file there is no run of ours.
+    assert hdtui([*words, "--format", "tensorboard"]) == 0
+    assert [len(list(each.iterdir())) for each in out.iterdir()] == [1, 1]
+    (out / "2-up" / "events.out.tfevents.7.elsewhere").touch()
+    assert hdtui([*words, "--format", "tensorboard"]) == 2
+    assert "events.out.tfevents.7.elsewhere, events of another run" in capsys.readouterr().err
+    assert hdtui(["export", "metrics", "1", "2", "--home", str(tmp_path)]) == 0
+    assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()] == [
+        *("run", "1", "1", "1", "2")
+    ]

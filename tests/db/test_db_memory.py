@@ -50,8 +50,8 @@ def test_a_kept_run_is_made_anew_when_anything_of_it_or_its_inputs_changed(
         lambda: _end(database, run.id),
         lambda: _claim(database, reader.id),
         lambda: runs.archive(database, reader.id),
-        lambda: runs.delete_run(
-            database, runs.queue_run(database, NewRun(RunKind.TEACHER, "x", {}, seed=3)).id
+        lambda: runs.delete_runs(
+            database, [runs.queue_run(database, NewRun(RunKind.TEACHER, "x", {}, seed=3)).id]
         ),
     ]
     for change in changes:

@@ -83,7 +83,7 @@ def test_a_run_is_deleted_with_all_it_reported_and_its_number_is_not_given_again
     with database.write() as session:
         insert_checkpoint(session, run.id, file, 10, 1.0, 2.0)
         insert_artifact(session, run.id, file, "policy", "policy")
-    runs.delete_run(database, run.id)
+    runs.delete_runs(database, [run.id])
     assert list_checkpoints(database, run.id) == list_artifacts(database, run.id) == []
     assert queue(database, RunKind.TEACHER).id == run.id + 1
 
@@ -91,11 +91,11 @@ def test_a_run_is_deleted_with_all_it_reported_and_its_number_is_not_given_again
 def test_a_run_that_works_or_that_others_read_is_not_deleted(database: Database, run: Run) -> None:
     reader = queue(database, RunKind.COLLECTION, run.id)
     with pytest.raises(RunError, match=f"is the input of {reader.id}"):
-        runs.delete_run(database, run.id)
+        runs.delete_runs(database, [run.id])
     with database.write() as session:
         claim(session, reader.id, "token", "here")
     with pytest.raises(RunError, match="is starting; stop it"):
-        runs.delete_run(database, reader.id)
+        runs.delete_runs(database, [reader.id])
 
 
 def test_notes_tags_and_settings_are_replaced(database: Database, run: Run) -> None:

@@ -236,7 +236,7 @@ def test_a_deleted_run_leaves_no_folder(database: Database, workspace: Workspace
     run = queue(database, generation(1))
     until_state(database, run.id, RunState.FINISHED)
     assert workspace.run_folder(run.id).is_dir()
-    delete(database, workspace, run.id)
+    delete(database, workspace, [run.id])
     assert not workspace.run_folder(run.id).exists()
     assert list_runs(database) == []
 
