@@ -18,6 +18,7 @@ from engine.workers.library import learning_robots, set_names
 from engine.workers.policy_files import TRAINED_ON, training_robots
 from engine.workers.workspace import Workspace
 
+_FILLS_SETS = (RunKind.GENERATION, RunKind.MUTATION)
 _READS_ROBOTS = (RunKind.TEACHER, RunKind.COLLECTION)
 
 
@@ -28,6 +29,13 @@ class Ancestry:
         self._database = database
         self.runs = {run.id: run for run in list_runs(database, archived=True, newest_first=False)}
         self._sets = set_names(database)
+        self._roles = {
+            made: role
+            for run in self.runs.values()
+            if run.kind in _FILLS_SETS
+            for role, made in run.extra.items()
+            if isinstance(made, str)
+        }
         self._digests: dict[str, frozenset[str]] = {}
         self._adopted: dict[int, frozenset[str]] = {}
 
@@ -57,6 +65,14 @@ class Ancestry:
     def knowledge(self, run: Run) -> Knowledge:
         """What a policy knows of robots, as its file says it."""
         return Knowledge(self.trained_on(run), self.known_to(run))
+
+    def role_of_set(self, name: str) -> str:
+        """What a set is to the run that filled it (``training_set``...), else its name."""
+        return self._roles.get(name, name)
+
+    def robots_of(self, run: Run) -> frozenset[str]:
+        """Digests of the robots in a run's own sets."""
+        return self._of([run])
 
     def met_children(self, run: Run) -> bool:
         """Whether mutants are among the robots behind a run."""

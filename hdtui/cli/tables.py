@@ -183,6 +183,9 @@ def claims_command(home: Home = None, json: Json = False, seed: NoSeed = None) -
         for each in claims
     ]
     print_table([*names, "runs"], rows)
+    for each in claims:
+        if each["reason"]:
+            print(f"{each['claim']}: {each['reason']}")
     good = sum(each["verdict"] == "reproduced" for each in claims)
     print(f"{good} of {len(claims)} reproduced · counting: {found['convention']}")
 

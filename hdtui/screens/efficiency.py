@@ -297,6 +297,13 @@ class EfficiencyScreen(CockpitScreen):
             act = partial(self._count, self.facts, self.task_name, latency=True)
             self._in_child(sentence, [act])
 
+    def on_table_moved(self, message: Table.Moved) -> None:
+        """The claim under the cursor says why it could not be judged."""
+        facts = self.facts
+        if message.table is self.claims and self.claims.has_focus and facts is not None:
+            why = {claim.name: claim.reason for claim in facts.claims}
+            self.say(why.get(str(self.claims.cursor_key), ""))
+
     def on_table_chosen(self, message: Table.Chosen) -> None:
         if self.facts is None:
             return
@@ -304,7 +311,10 @@ class EfficiencyScreen(CockpitScreen):
             self._open_runs((message.key,) if isinstance(message.key, int) else ())
             return
         claim = next((c for c in self.facts.claims if c.name == message.key), None)
-        self._open_runs(claim.runs if claim else ())
+        if claim is not None and claim.reason:
+            self.say(claim.reason)
+        else:
+            self._open_runs(claim.runs if claim else ())
 
     def _open_runs(self, runs: Sequence[int]) -> None:
         """One run opens; several are marked and shown in the list."""

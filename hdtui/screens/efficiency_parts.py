@@ -251,6 +251,8 @@ def markdown(facts: EfficiencyFacts, task: str) -> str:
     for line in cost_lines(facts, task):
         cells = cost_row(line, facts, task).cells
         rows.append("| " + " | ".join(cell[0].text for cell in cells) + " |")
-    rows += ["", "| claim | target | here | verdict |", "| --- | --- | --- | --- |"]
-    rows += [f"| {c.name} | {c.target} | {c.here} | {c.verdict} |" for c in facts.claims]
+    rows += ["", "| claim | target | here | verdict | reason |", "| --- | --- | --- | --- | --- |"]
+    rows += [
+        f"| {c.name} | {c.target} | {c.here} | {c.verdict} | {c.reason} |" for c in facts.claims
+    ]
     return "\n".join(rows) + "\n"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.statistics import Interval, interval
 
@@ -30,6 +30,18 @@ class Claim:
     runs: tuple[int, ...] = ()
     figures: tuple[float, ...] = ()
     over_seeds: Interval | None = None
+    reason: str = ""
+    """Why it could not be judged, as a sentence; empty where it could."""
+
+
+class Reason(NamedTuple):
+    """Why a claim is not judged: a few words, and a sentence that names runs."""
+
+    here: str
+    sentence: str
+
+
+NO_RUN = Reason("no run", "")
 
 
 @dataclass(frozen=True)
@@ -77,16 +89,24 @@ def size_claim(name: str, published: tuple[int, int], ratios: Mapping[str, float
 
 
 _WEAK = "teacher earns about 0"
+_GROUPS = {"train": "trained", "unseen": "unseen"}
 
 
-def kept_claim(name: str, group: str, found: Sequence[KeptReturn]) -> Claim:
+def kept_claim(
+    name: str, group: str, found: Sequence[KeptReturn], why: Reason | None = None
+) -> Claim:
     """Does the student keep the teacher's return on these robots, over three seeds or more?"""
     target = "about 1"
     measured = [each for each in found if group in each.ratios]
     if not measured:
-        weak = bool(found) and not any(each.ratios for each in found)
-        runs = tuple(each.evaluation_id for each in found) if weak else ()
-        return Claim(name, target, _WEAK if weak else "no run", Verdict.NOT_MEASURED, runs)
+        runs = tuple(each.evaluation_id for each in found)
+        if not found:
+            return unmeasured(name, target, why)
+        last = f"evaluation {runs[-1]} exists, but its teacher earns about nothing"
+        words = _WEAK
+        if any(each.ratios for each in found):
+            last, words = f"{last} on {_GROUPS[group]} robots, or it judged none", "no such robots"
+        return replace(unmeasured(name, target, Reason(words, last)), runs=runs)
     ratios = [each.ratios[group] for each in measured]
     runs = tuple(each.source(group) for each in measured)
     over_seeds = interval(ratios)
@@ -99,12 +119,14 @@ def kept_claim(name: str, group: str, found: Sequence[KeptReturn]) -> Claim:
     return Claim(name, target, words, verdict, runs, tuple(ratios), over_seeds)
 
 
-def behind_claim(name: str, group: str, found: Sequence[KeptReturn]) -> Claim:
+def behind_claim(
+    name: str, group: str, found: Sequence[KeptReturn], why: Reason | None = None
+) -> Claim:
     """Does the hypernetwork trained by reinforcement earn less than the distilled one?"""
     target = "below 1"
     measured = [each for each in found if group in each.ratios]
     if not measured:
-        return unmeasured(name, target)
+        return unmeasured(name, target, why)
     ratios = tuple(each.ratios[group] for each in measured)
     runs = tuple(each.source(group) for each in measured)
     over_seeds = interval(ratios)
@@ -126,7 +148,10 @@ def interval_words(found: Interval) -> str:
 
 
 def difference_claim(
-    name: str, with_mutants: Sequence[KeptReturn], without: Sequence[KeptReturn]
+    name: str,
+    with_mutants: Sequence[KeptReturn],
+    without: Sequence[KeptReturn],
+    why: Reason | None = None,
 ) -> Claim:
     """Do students distilled with mutants keep more on unseen robots than those without?"""
     target = "above 0"
@@ -136,7 +161,8 @@ def difference_claim(
     runs = tuple(each.source("unseen") for each in judged)
     if not first or not second:
         missing = "with" if not first else "without"
-        return Claim(name, target, f"no run {missing} mutants", Verdict.NOT_MEASURED, runs)
+        why = why or Reason(f"no run {missing} mutants", "")
+        return replace(unmeasured(name, target, why), runs=runs)
     gain = interval(first).mean - interval(second).mean
     fewest = min(len(first), len(second))
     words = f"{gain:+.2f}  n {fewest}"
@@ -148,9 +174,10 @@ def difference_claim(
     return Claim(name, target, words, verdict, runs, (gain,))
 
 
-def unmeasured(name: str, target: str) -> Claim:
-    """A claim that no run speaks about yet."""
-    return Claim(name, target, "no run", Verdict.NOT_MEASURED)
+def unmeasured(name: str, target: str, why: Reason | None = None) -> Claim:
+    """A claim that no run speaks about, and why not those that are nearest to it."""
+    here, sentence = why or NO_RUN
+    return Claim(name, target, here, Verdict.NOT_MEASURED, reason=sentence)
 
 
 def claim_document(claim: Claim) -> dict[str, Any]:
@@ -170,4 +197,5 @@ def claim_document(claim: Claim) -> dict[str, Any]:
         "seeds": found.count if found else None,
         "runs": claim.runs,
         "verdict": str(claim.verdict),
+        "reason": claim.reason or None,
     }

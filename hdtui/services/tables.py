@@ -235,7 +235,18 @@ def _ratios(row: Mapping[str, Any], base: Mapping[str, Any] | None) -> dict[str,
 
 def claims_table(documents: Sequence[Mapping[str, Any]]) -> DataTable:
     """Claims as ``claim_document`` describes them."""
-    headings = ("claim", "target", "here", "figure", "low", "high", "seeds", "runs", "verdict")
+    headings = (
+        "claim",
+        "target",
+        "here",
+        "figure",
+        "low",
+        "high",
+        "seeds",
+        "runs",
+        "verdict",
+        "reason",
+    )
     rows = []
     for each in documents:
         low, high = each["interval"] or (None, None)

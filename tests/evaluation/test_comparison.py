@@ -8,7 +8,7 @@ import pytest
 
 from db.models import RunRow
 from db.queries.evaluations import record_episodes, set_policies
-from db.queries.runs import get_run, queue_run
+from db.queries.runs import archive, get_run, queue_run
 from db.records import NewEpisode, NewRun, RunKind
 from db.session import Database
 from engine.errors import RunError, UsageError
@@ -21,7 +21,7 @@ from engine.workers.jobs.evaluation import _groups, _headline
 from engine.workers.jobs.job import Job
 from engine.workers.library import make_set
 from engine.workers.workspace import Workspace
-from hdtui.services.claims import Verdict, claim_document
+from hdtui.services.claims import Claim, Verdict, claim_document
 from hdtui.services.comparison import compare, comparison_document
 from hdtui.services.costs import curves, headline_ratios, question
 from hdtui.services.evidence import claims, read_evidence
@@ -49,11 +49,15 @@ class Story:
             kind, f"r-s{seed}", {"seed": seed, **more}, seed, inputs=inputs, robot_sets=sets
         )
         run = queue_run(self.database, new)
-        with self.database.write() as session:
-            row = session.get(RunRow, run.id)
-            assert row is not None
-            row.state = "finished"
+        self.change(run.id, state="finished")
         return run.id
+
+    def change(self, run_id: int, **values: object) -> None:
+        with self.database.write() as session:
+            row = session.get(RunRow, run_id)
+            assert row is not None
+            for name, value in values.items():
+                setattr(row, name, value)
 
     def judge(self, policies: dict[int, tuple[float, float]], seed: int = 1, **more: object) -> int:
         """An evaluation with returns on training and unseen robots by policy run."""
@@ -81,14 +85,29 @@ class Story:
             set_policies(session, run_id, {str(policy): policy for policy in policies})
         return run_id
 
-    def pipeline(self, seed: int, kept: float, kept_unseen: float, *, mutants: bool = True) -> int:
-        """A student of a teacher, both judged; the student."""
-        teacher = self.add(RunKind.TEACHER, seed=seed)
+    def pipeline(
+        self,
+        seed: int,
+        kept: float,
+        kept_unseen: float,
+        *,
+        mutants: bool = True,
+        **settings: dict[str, Any],
+    ) -> int:
+        """A student of a teacher, both judged; the student. ``settings`` are by kind of run."""
+        teacher = self.add(RunKind.TEACHER, seed=seed, **settings.get("teacher", {}))
         data = (self.add(RunKind.MUTATION, seed=seed),) if mutants else ()
-        collection = self.add(RunKind.COLLECTION, seed=seed, inputs=(teacher, *data))
-        student = self.add(RunKind.STUDENT, seed=seed, inputs=(collection,))
-        self.judge({teacher: (1000.0, 500.0), student: (1000.0 * kept, 500.0 * kept_unseen)})
+        inputs, collected = (teacher, *data), settings.get("collection", {})
+        collection = self.add(RunKind.COLLECTION, seed=seed, inputs=inputs, **collected)
+        own = settings.get("student", {})
+        student = self.add(RunKind.STUDENT, seed=seed, inputs=(collection,), **own)
+        returns = {teacher: (1000.0, 500.0), student: (1000.0 * kept, 500.0 * kept_unseen)}
+        self.judge(returns, **settings.get("evaluation", {}))
         return student
+
+    def claim(self, name: str) -> Claim:
+        found = claims(read_evidence(self.database), RATIOS, MACS)
+        return next(each for each in found if each.name == name)
 
 
 @pytest.fixture
@@ -142,6 +161,7 @@ def test_mutants_are_known_by_their_parents_where_no_mutation_run_is_named(
         RunKind.COLLECTION, "c", {}, 1, inputs=(teacher,), robot_sets=("training", "children")
     )
     collection = queue_run(story.database, with_child).id
+    story.change(collection, state="finished")
     student = story.add(RunKind.STUDENT, seed=1, inputs=(collection,))
     story.judge({teacher: (1000.0, 500.0), student: (900.0, 400.0)})
     assert [each.student_id for each in read_evidence(story.database).with_mutants] == [student]
@@ -274,6 +294,105 @@ def test_a_student_of_a_teacher_that_earns_nothing_proves_nothing(story: Story) 
     assert evidence.with_mutants == evidence.without_mutants == ()
     found = {each.name: each for each in claims(evidence, RATIOS, MACS)}
     assert found["student = teacher, trained"].here == "teacher earns about 0"
+
+
+KEPT, MUTANTS = "student = teacher, trained", "mutants help unseen robots"
+BEHIND = "HN by RL behind distilled"
+ABLATIONS: list[tuple[dict[str, dict[str, Any]], str]] = [
+    ({"student": {"network": {"context": "raw"}}}, "its student {} read raw contexts"),
+    (
+        {"student": {"network": {"kind": "transformer"}}},
+        "its student {} has network.kind transformer, not hypernetwork",
+    ),
+    ({"student": {"correction_rounds": 3}}, "its student {} has correction_rounds 3, not 0"),
+    ({"student": {"network": {"dropout": 0.0}}}, "its student {} has network.dropout 0, not 0.1"),
+    ({"evaluation": {"deterministic": False}}, "it sampled its actions"),
+    ({"collection": {"stochastic": False}}, "its collection {c} took mean actions"),
+    (
+        {"teacher": {"network": {"kind": "modumorph"}}},
+        "its teacher {t} has network.kind modumorph, not transformer",
+    ),
+    (
+        {"evaluation": {"task": {"name": "incline"}}},
+        "its robots ran on another ground than its teacher learned on",
+    ),
+    (
+        {"evaluation": {"task": {"episode_steps": 100}}},
+        "it has task.episode_steps 100, not 1000",
+    ),
+]
+
+
+@pytest.mark.parametrize(("settings", "why"), ABLATIONS)
+def test_an_ablation_judged_last_takes_no_claim_over_and_is_told_where_it_is_alone(
+    story: Story, settings: dict[str, dict[str, Any]], why: str
+) -> None:
+    student = story.pipeline(1, 0.77, 0.7, **settings)
+    alone = story.claim(KEPT)
+    assert (alone.here, alone.verdict) == ("not as published", Verdict.NOT_MEASURED)
+    words = why.format(student, t=student - 3, c=student - 1)
+    assert alone.reason == f"evaluation {student + 1} exists, but {words}"
+    published = [story.pipeline(seed, 0.88, 0.8) + 1 for seed in (1, 2, 3)]
+    for seed in (4, 5, 6, 7):
+        story.pipeline(seed, 0.77, 0.7, **settings)
+    assert story.claim(KEPT).runs == tuple(published)
+    assert story.claim(KEPT).figures == (pytest.approx(0.88),) * 3
+
+
+def test_what_was_not_evaluated_or_not_finished_is_told(story: Story) -> None:
+    assert (story.claim(KEPT).here, story.claim(KEPT).reason) == ("no run", "")
+    student = story.add(RunKind.STUDENT, seed=1)
+    assert story.claim(KEPT).here == "not evaluated"
+    assert (
+        story.claim(KEPT).reason == f"student {student} is evaluated beside no teacher of its own"
+    )
+    student = story.pipeline(1, 0.9, 0.8)
+    story.change(student - 3, state="stopped", done=5e5, total=1e6)
+    reason = f"evaluation {student + 1} exists, but its teacher {student - 3}"
+    assert story.claim(KEPT).reason == f"{reason} is stopped"
+    story.change(student - 3, state="finished")
+    assert story.claim(KEPT).reason == f"{reason} made 500k of 1.0M steps"
+    story.change(student - 3, done=1e6)
+    assert story.claim(KEPT).figures == (pytest.approx(0.9),)
+    bare = story.pipeline(9, 0.9, 0.8, mutants=False)
+    archive(story.database, student + 1, archived=True)
+    words = f"evaluation {bare + 1} exists, but its student {bare} learned from no mutants"
+    assert story.claim(KEPT).reason == words
+
+
+def test_claims_compare_equal_budgets_alone(story: Story) -> None:
+    for seed in (1, 2, 3):
+        story.change(story.pipeline(seed, 0.99, 0.9), done=5200.0)
+        bare = story.pipeline(seed, 0.99, 0.2, mutants=False)
+        story.change(bare, done=520.0)
+    claim = story.claim(MUTANTS)
+    assert (claim.here, claim.verdict) == ("unequal budgets", Verdict.NOT_MEASURED)
+    assert claim.reason == (
+        f"evaluation {bare + 1} exists, but with and without mutants budgets are unequal:"
+        " gradient steps 5 200 against 520"
+    )
+    for seed in (1, 2, 3):
+        again = story.pipeline(seed, 0.99, 0.3, mutants=False, student={"epochs": 100})
+        story.change(again, done=5200.0)
+    assert story.claim(MUTANTS).figures == (pytest.approx(0.6),)
+    network = {"kind": "hypernetwork"}
+    student = story.pipeline(9, 1.0, 1.0)
+    short = story.add(RunKind.TEACHER, seed=1, network=network, total_env_steps=1_000_000)
+    assert story.claim(BEHIND).here == "not evaluated"
+    evaluation = story.judge({short: (500.0, 100.0), student: (1000.0, 500.0)})
+    assert story.claim(BEHIND).reason == (
+        f"evaluation {evaluation} exists, but teacher {short} had 1,000,000 control steps, the"
+        " student's 2,000,000"
+    )
+    equal = story.add(RunKind.TEACHER, seed=1, network=network)
+    story.judge({equal: (500.0, 100.0), student: (1000.0, 500.0)})
+    assert story.claim(BEHIND).figures == (pytest.approx(0.5),)
+
+
+def test_two_runs_of_one_seed_are_one_seed(story: Story) -> None:
+    for _ in range(3):
+        story.pipeline(1, 0.99, 0.9)
+    assert story.claim(KEPT).here.endswith("n 1, needs 3")
 
 
 def test_networks_of_runs_are_asked_for_by_number(story: Story) -> None:
