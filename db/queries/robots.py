@@ -1,7 +1,7 @@
 """The library: robots by digest, and named, ordered sets of them."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import Select, delete, func, or_, select
 from sqlalchemy.orm import Session
@@ -85,6 +85,25 @@ def robot_sets_of(database: Database, digest: str) -> list[RobotSet]:
     )
     with database.read() as session:
         return [_set_record(session, row) for row in session.scalars(query)]
+
+
+def roles_of(
+    database: Database, digests: Collection[str], set_name: str | None = None
+) -> dict[str, set[str]]:
+    """By digest, the roles that robots have in a set, or in all; none for those without."""
+    member = RobotSetMemberRow
+    query = (
+        select(RobotRow.digest, member.role)
+        .join(member, member.robot_id == RobotRow.id)
+        .where(RobotRow.digest.in_(digests), member.role.is_not(None))
+    )
+    found: dict[str, set[str]] = {digest: set() for digest in digests}
+    with database.read() as session:
+        if set_name is not None:
+            query = query.where(member.set_id == existing_set(session, set_name).id)
+        for digest, role in session.execute(query).all():
+            found[digest].add(str(role))
+    return found
 
 
 def add_robots(database: Database, robots: Iterable[NewRobot]) -> list[Robot]:

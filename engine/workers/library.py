@@ -8,7 +8,7 @@ can stand is for the generation stage to find out.
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from db.queries import robots as queries
@@ -168,12 +168,37 @@ def import_files(
 
 
 def select_into_set(
-    database: Database, name: str, robots: Sequence[str], role: str | None = TRAINING
+    database: Database,
+    name: str,
+    robots: Sequence[str],
+    role: str | None = None,
+    *,
+    from_set: str | None = None,
 ) -> RobotSet:
-    """A set of robots of the library, by names or digests."""
+    """A set of robots of the library, by names or digests; ``from_set`` is where they are from.
+
+    Without ``role`` they keep theirs: robots that were set apart stay so in the new set.
+    """
     check_set_name(name)
-    numbers = [queries.get_robot(database, robot).id for robot in robots]
-    return queries.create_set(database, name, [(number, role) for number in numbers])
+    chosen = [queries.get_robot(database, robot) for robot in robots]
+    roles = kept_roles(database, [robot.digest for robot in chosen], from_set)
+    members = [(robot.id, role or roles[robot.digest]) for robot in chosen]
+    return queries.create_set(database, name, members)
+
+
+def kept_roles(
+    database: Database, digests: Collection[str], from_set: str | None = None
+) -> dict[str, str]:
+    """The role of each robot in the set it is taken from, else what it is in any set.
+
+    For training where some set has it so, or none says anything.
+    """
+    own = queries.roles_of(database, digests, from_set) if from_set else {}
+    anywhere = queries.roles_of(database, digests)
+    return {
+        digest: UNSEEN if (own.get(digest) or anywhere[digest]) == {UNSEEN} else TRAINING
+        for digest in digests
+    }
 
 
 def marked_set(database: Database, robots: Iterable[Robot]) -> RobotSet:

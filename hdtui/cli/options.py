@@ -89,6 +89,7 @@ AllowedRoles = Annotated[
         "--allow-role",
         metavar="ROLE",
         help="Learn from a set that is not for training: unseen, or none for one without a role.",
+        autocompletion=completion.words("unseen", "none"),
     ),
 ]
 

@@ -47,6 +47,14 @@ Role = Annotated[
     str,
     typer.Option("--role", help="training or unseen.", autocompletion=completion.words(*ROLES)),
 ]
+KeptRole = Annotated[
+    str | None,
+    typer.Option(
+        "--role",
+        help="training or unseen; else as in SET.",
+        autocompletion=completion.words(*ROLES),
+    ),
+]
 RobotSetName = Annotated[
     str, typer.Argument(metavar="SET", autocompletion=completion.robot_sets, help="A robot set.")
 ]
@@ -192,24 +200,27 @@ def select_command(
         ),
     ],
     into: Into,
-    role: Role = "training",
+    role: KeptRole = None,
     home: Home = None,
     json: Json = False,
     seed: NoSeed = None,
 ) -> None:
     """A set of some robots of another."""
     from db.queries.robots import create_set, list_robots
-    from engine.workers.library import check_set_name, resolve_set
+    from engine.workers.library import check_set_name, kept_roles, resolve_set
 
     check_set_name(into)
-    known_name(role, ROLES, "role")
+    if role is not None:
+        known_name(role, ROLES, "role")
     workspace, database = existing(home, NO_SETS)
     resolve_set(database, workspace, from_set)
     members = {robot.name: robot for robot in list_robots(database, from_set)}
     missing = [name for name in names if name not in members]
     if missing:
         raise UsageError(f"set {from_set} has no robot {', '.join(missing)}")
-    made = create_set(database, into, [(members[name].id, role) for name in names])
+    chosen = [members[name] for name in names]
+    roles = kept_roles(database, [robot.digest for robot in chosen], from_set)
+    made = create_set(database, into, [(robot.id, role or roles[robot.digest]) for robot in chosen])
     say(f"{counted(made.size, 'robot')} in set {made.name}")
     if json:
         print_json({"set": made})

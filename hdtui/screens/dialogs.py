@@ -9,6 +9,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from engine.errors import RoleNotAllowedError
 from hdtui.screens.leaving import LeavesOnce
 from hdtui.widgets.lines import Line, Lines, Span, wrapped
 
@@ -57,6 +58,13 @@ class ConfirmScreen(LeavesOnce[str], ModalScreen[str]):
 
     def action_answer(self, key: str) -> None:
         self.dismiss(key)
+
+
+def role_question(error: RoleNotAllowedError) -> ConfirmScreen:
+    """Asks whether to learn from robots that are not for training; ``y`` is the word."""
+    why = f"{str(error).partition('; choose')[0]}."
+    choices = [("y", "learn from them all the same")]
+    return ConfirmScreen("Not for training", [why], choices, "choose others")
 
 
 class TypeToConfirmScreen(LeavesOnce[bool], ModalScreen[bool]):

@@ -10,7 +10,7 @@ from textual.containers import Horizontal
 from engine.config.presets import PRESETS
 from engine.errors import RoleNotAllowedError
 from hdtui.messages import Answer, WorldChanged
-from hdtui.screens.dialogs import ConfirmScreen
+from hdtui.screens.dialogs import role_question
 from hdtui.screens.launch_parts import (
     COLUMNS,
     SettingField,
@@ -331,11 +331,8 @@ class LaunchScreen(CockpitScreen):
                 self.show_form()
                 self.action_start()
 
-        why = f"{str(error).partition('; choose')[0]}."
-        choices = [("y", "learn from them all the same")]
-        screen = ConfirmScreen("Not for training", [why], choices, "choose others")
         if self.is_active:  # else the user has left the form, and asks for nothing any more
-            self.app.push_screen(screen, act)
+            self.app.push_screen(role_question(error), act)
 
     def _started(self, sentence: str, run_id: int | None) -> None:
         """Go back to where the form was opened; a user who left it already stays where they are."""

@@ -77,8 +77,9 @@ class MenuScreen(LeavesOnce[str | None], ModalScreen[str | None]):
             if wanted in " ".join(choice).casefold() and choice not in starting
         ]
         self.shown = sorted(starting, key=lambda choice: choice[0].casefold() != wanted) + inside
-        self.table.cursor = 0
         self._show()
+        if self.shown:  # the best match, not the word that the cursor stood on
+            self.table.move_to(self.shown[0][0])
 
     def _show(self) -> None:
         shown = self.shown
@@ -113,8 +114,8 @@ class MenuScreen(LeavesOnce[str | None], ModalScreen[str | None]):
             self.ticked = [other for other in self.ticked if other != word] + (
                 [] if word in self.ticked else [word]
             )
+        self._show()
         self.query_one(Input).value = ""
-        self._narrow("")
 
     def _under_cursor(self) -> list[str]:
         """The word under the cursor; where none is offered, those that were typed."""

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from engine.errors import InvalidRobotsError
-from hdtui.screens.dialogs import ConfirmScreen, FieldsScreen
+from engine.errors import InvalidRobotsError, RoleNotAllowedError
+from hdtui.screens.dialogs import ConfirmScreen, FieldsScreen, role_question
 from hdtui.screens.menu import MenuScreen
 from hdtui.services import robot_commands
 from hdtui.services.cockpit import Cockpit
@@ -81,7 +81,23 @@ class NewRobots:
             ("seed", "1"),
             ("into the set", f"{source}-mutants" if source else "mutants"),
         )
-        self._fields("Mutate robots", fields, robot_commands.mutate, (1, 2))
+        self._fields("Mutate robots", fields, self._mutated, (1, 2))
+
+    def _mutated(self, cockpit: Cockpit, *values: str) -> str:
+        """Mutate a set, or ask whether to where it is not for training."""
+        try:
+            return robot_commands.mutate(cockpit, *values)
+        except RoleNotAllowedError as error:
+            self._screen.app.call_later(partial(self._ask_about_role, values, error))
+            return ""
+
+    def _ask_about_role(self, values: Sequence[str], error: RoleNotAllowedError) -> None:
+        def act(key: str | None) -> None:
+            if key == "y":
+                allowed = partial(robot_commands.mutate, allowed_roles=[error.role])
+                self._screen.command(partial(allowed, self._screen.cockpit, *values))
+
+        self._screen.app.push_screen(role_question(error), act)
 
     def _import(self) -> None:
         fields = (

@@ -1,6 +1,6 @@
 """New robots for the library: generated, mutated, imported, selected into sets."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from db.records import RunKind, RunState
@@ -39,16 +39,29 @@ def generate(cockpit: Cockpit, count: str, unseen: str, seed: str, set_name: str
     return StateSentence(words, run.id, RunState.QUEUED)
 
 
-def mutate(cockpit: Cockpit, source: str, per_robot: str, seed: str, set_name: str) -> str:
+def mutate(
+    cockpit: Cockpit,
+    source: str,
+    per_robot: str,
+    seed: str,
+    set_name: str,
+    *,
+    allowed_roles: Collection[str] = (),
+) -> str:
     """Queue a mutation run over a set that fills another.
 
     Raises:
-        HdtuiError: A field that cannot be used, or a set that is not for training.
+        RoleNotAllowedError: The set is not for training, and its role not allowed.
+        HdtuiError: A field that cannot be used.
     """
     counts = {"mutants_per_robot": int(per_robot), "seed": int(seed)}
     config = validated(MutationConfig, counts, "mutate")
     request = StageRequest(
-        RunKind.MUTATION, config, robots=(source,) if source else (), fills={MUTANTS: set_name}
+        RunKind.MUTATION,
+        config,
+        robots=(source,) if source else (),
+        fills={MUTANTS: set_name},
+        allowed_roles=allowed_roles,
     )
     run = queue(cockpit, request)
     warnings = warning_words(cockpit, run)

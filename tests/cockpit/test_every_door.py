@@ -13,7 +13,7 @@ from test_launch_command import changes
 from typer.testing import CliRunner
 
 from db.models import RunRow
-from db.queries.robots import list_robots, list_sets
+from db.queries.robots import get_set, list_robots, list_sets
 from db.queries.runs import list_events, list_runs, queue_run
 from db.records import NewRun, Run, RunKind
 from db.session import Database
@@ -104,7 +104,8 @@ class Door:
         return str(done.exception)
 
     def run(self, *words: str) -> Any:
-        return CliRunner().invoke(app, [*words, "--detach", "--home", str(self.home)])
+        detached = () if words[:2] == ("robots", "select") else ("--detach",)
+        return CliRunner().invoke(app, [*words, *detached, "--home", str(self.home)])
 
     @property
     def newest(self) -> Run:
@@ -537,3 +538,20 @@ def door_json(door: Door, *words: str) -> str:
     done = CliRunner().invoke(app, [*words, "--json", "--home", str(door.home)])
     assert done.exit_code == 0, done.output
     return str(done.stdout)
+
+
+def test_robots_that_were_set_apart_stay_so_in_a_set_that_is_selected(door: Door) -> None:
+    def role(name: str) -> str | None:
+        return get_set(door.database, name).role
+
+    names = [robot.name for robot in ROBOTS]
+    select = ("robots", "select")
+    door.command(*select, "apart", names[2], "--into", "still")
+    door.command(*select, "mixed", names[0], names[2], "--into", "both")
+    door.command(*select, "marked-0000000", names[4], "--into", "free")
+    door.command(*select, "apart", names[2], "--into", "allowed", "--role", "training")
+    assert [role("still"), role("both"), role("free")] == ["unseen", None, "training"]
+    assert role("allowed") == "training"
+    robot_commands.select(Cockpit(door.home), [ROBOTS[3].digest], "screen")
+    robot_commands.select(Cockpit(door.home), [ROBOTS[0].digest], "other")
+    assert [role("screen"), role("other")] == ["unseen", "training"]

@@ -6,6 +6,7 @@ import cockpit_story
 import pytest
 from cockpit_pilot import opened, shows, text, until
 
+from db.queries.robots import create_set, list_robots
 from db.queries.runs import list_runs, queue_run
 from db.records import NewRun, RunKind
 from db.session import Database
@@ -250,3 +251,49 @@ async def test_the_list_goes_to_the_run_that_was_started_and_names_it(filled: Fi
         await shows(pilot, f"{run_id} teacher", "is queued", "Runs · 14")
         await until(pilot, lambda: pilot.app.screen.current_run() == run_id)
         assert f"{run_id} teacher quick-unimal8-s1 is queued" in text(pilot)
+
+
+async def test_robots_and_runs_are_chosen_from_lists(filled: Filled) -> None:
+    home, ids = filled
+    async with opened(home) as pilot:
+        await pilot.press("n")
+        await shows(pilot, "hdtui teach --preset quick --robots unimal8")
+        await pilot.press("home", "j", "j", "j", "enter")
+        await shows(pilot, "robots of the teacher", "unimal8", "training", "space one more")
+        await pilot.press("escape", *["right_square_bracket"] * 2)
+        await shows(pilot, "[collection]")
+        await pilot.press("home", "j", "j", "j", "enter")
+        await shows(pilot, "from of the collection", f"{ids['old teacher']}", "teacher laptop")
+        await pilot.press(*str(ids["old teacher"]), "enter")
+        await shows(pilot, f"hdtui collect {ids['old teacher']} --preset")
+        await pilot.press(*["right_square_bracket"] * 2)
+        await shows(pilot, "[evaluation]")
+        await pilot.press("home", "j", "j", "j", "enter")
+        await shows(pilot, "from of the evaluation", "space one more")
+        await pilot.press(*"random", "space", *"zero", "space", "enter")
+        await shows(pilot, "--policy random --policy zero")
+
+
+async def test_robots_that_are_not_for_training_are_asked_about_before_they_teach(
+    filled: Filled,
+) -> None:
+    home, _ = filled
+    database = Database.open(home)
+    robot = list_robots(database)[0]
+    create_set(database, "apart", [(robot.id, "unseen")])
+    before = len(list_runs(database))
+    async with opened(home) as pilot:
+        await pilot.press("n")
+        await shows(pilot, "hdtui teach --preset quick --robots unimal8")
+        await pilot.press("home", "j", "j", "j", "enter", *"apart", "enter")
+        await shows(pilot, "--robots apart")
+        await pilot.press("R")
+        await shows(pilot, "Not for training", "the robots of apart have the role unseen")
+        await pilot.press("n")
+        await until(pilot, lambda: "Not for training" not in text(pilot))
+        assert len(list_runs(database)) == before
+        await pilot.press("R")
+        await shows(pilot, "learn from them all the same")
+        await pilot.press("y")
+        await shows(pilot, "teacher quick-apart-s1 is queued")
+    assert list_runs(database, limit=1)[0].robot_sets == ("apart",)
