@@ -43,6 +43,7 @@ class MenuScreen(LeavesOnce[str | None], ModalScreen[str | None]):
         self.many = many
         self.ticked = words_of(current or "") if many else []
         self.changed = False
+        self.narrowed = ""
         self.title_words = title
         self.choices = tuple(choices)
         self.current = current
@@ -69,6 +70,7 @@ class MenuScreen(LeavesOnce[str | None], ModalScreen[str | None]):
         self._narrow(event.value)
 
     def _narrow(self, text: str) -> None:
+        self.narrowed = text
         wanted = text.strip().casefold()
         starting = [choice for choice in self.choices if choice[0].casefold().startswith(wanted)]
         inside = [
@@ -109,6 +111,8 @@ class MenuScreen(LeavesOnce[str | None], ModalScreen[str | None]):
         if not self.many:
             self.query_one(Input).insert_text_at_cursor(" ")
             return
+        if self.query_one(Input).value != self.narrowed:  # keys were faster than the list
+            self._narrow(self.query_one(Input).value)
         for word in self._under_cursor():
             self.changed = True
             self.ticked = [other for other in self.ticked if other != word] + (

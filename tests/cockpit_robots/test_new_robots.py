@@ -15,7 +15,9 @@ from db.records import RobotSet, Run, RunKind, RunState
 from db.session import Database
 from engine.morphology.mjcf import save_robot
 from engine.morphology.tree import Morphology
+from engine.workers.library import make_set
 from engine.workers.supervisor import stand_in
+from engine.workers.workspace import Workspace
 from hdtui.app import CockpitApp
 
 
@@ -134,3 +136,19 @@ async def test_a_number_that_is_none_is_refused_in_the_dialog(workspace: Path, w
         await pilot.press("end", *["backspace"] * 4, *wrong, *["enter"] * 4)
         await shows(pilot, "needs a whole number")
         assert "queued" not in screen_text(app).split("\n")[22]
+
+
+async def test_mutants_of_robots_that_are_kept_unseen_need_a_word(
+    workspace: Path, robots: list[Morphology]
+) -> None:
+    database = Database.open(workspace)
+    make_set(database, Workspace(workspace), "apart", [(robots[0], "unseen")])
+    database.close()
+    async with robots_screen(workspace) as (_, pilot):
+        await choose(pilot, "mutate")
+        await shows(pilot, "mutants of the set")
+        await pilot.press("end", *["backspace"] * 20, *"apart", *["enter"] * 4)
+        await shows(pilot, "the robots of apart have the role unseen")
+        await pilot.press("y")
+        await shows(pilot, "mutation is queued")
+    assert queued(workspace, RunKind.MUTATION).robot_sets == ("apart",)
