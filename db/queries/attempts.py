@@ -61,6 +61,7 @@ def claim(session: Session, run_id: int, token: str, host: str) -> int | None:
     The attempt alone may write from now on.
 
     Curves are taken back to the checkpoint the attempt goes on from, in the same transaction.
+    Episodes stay: each is whole, unless its policy is another one now.
     """
     fresh: dict[str, Any] = dict.fromkeys(
         ("pid", "pid_started_at", "pid_ticks", "reason", "blocked_by", "exit_code", "ended_at")
@@ -96,10 +97,8 @@ def claim(session: Session, run_id: int, token: str, host: str) -> int | None:
     row.checkpoint_step = step
     if checkpoint is None:
         row.done = row.total = None
-        session.execute(delete(EpisodeRow).where(EpisodeRow.run_id == run_id))
     delete_points_after(session, run_id, step)
-    for read in session.scalars(select(RunInputRow).where(RunInputRow.run_id == run_id)):
-        read.input_attempt = session.get_one(RunRow, read.input_id).attempt
+    _read_inputs(session, run_id)
     session.add(
         AttemptRow(
             run_id=run_id,
@@ -112,6 +111,17 @@ def claim(session: Session, run_id: int, token: str, host: str) -> int | None:
     )
     session.flush()
     return row.attempt
+
+
+def _read_inputs(session: Session, run_id: int) -> None:
+    """Note which attempts of its inputs a run reads; what it found of others does not hold."""
+    others = False
+    for read in session.scalars(select(RunInputRow).where(RunInputRow.run_id == run_id)):
+        attempt = session.get_one(RunRow, read.input_id).attempt
+        others |= read.input_attempt not in (None, attempt)
+        read.input_attempt = attempt
+    if others:
+        session.execute(delete(EpisodeRow).where(EpisodeRow.run_id == run_id))
 
 
 def record_process(session: Session, run_id: int, token: str, process: Process) -> bool:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from engine.deployment.runtime import DeployedMLP, json_path, sha256_of
 from engine.deployment.storage import npz_content, storable
 from engine.errors import DeploymentError, StopRequestedError
 from engine.events import ArtifactWritten, Progress, Result, StageContext
-from engine.files import write_bytes
+from engine.files import file_sha256, write_bytes
 from engine.morphology.tree import Morphology
 from engine.policies.hypernetwork import Hypernetwork
 from engine.policies.robots import robot_batch
@@ -39,10 +39,12 @@ def deploy_student(
     student_path: Path,
     robots: Sequence[Morphology],
     context: StageContext,
+    known: Mapping[str, str] | None = None,
 ) -> list[Path]:
     """A policy file per robot, each beside a JSON and, on even ground, a MuJoCo scene to try it in.
 
-    Beside npz files lies what runs them: ``runtime.py``, for numpy alone.
+    Beside npz files lies what runs them: ``runtime.py``, for numpy alone. ``known`` are the SHA-256
+    of files that an earlier attempt wrote, by name: those that lie there still are not made again.
 
     Raises:
         DeploymentError: the student is no hypernetwork, acts differently once folded, two robots
@@ -60,6 +62,10 @@ def deploy_student(
         if context.should_stop():
             raise StopRequestedError(f"stopped after {index} of {len(robots)} robots")
         path = context.folder / FOLDER_NAME / f"{robot.name}.{config.format}"
+        if _lies_there(path, (known or {}).get(path.name), digest):
+            paths.append(path)
+            context.report(Progress(index + 1, len(robots), "robots"))
+            continue
         arrays = storable(_folded(student, robot))
         known_from = description.known_from(robot.digest)
         document = deployed_document(
@@ -85,6 +91,17 @@ def deploy_student(
         )
     )
     return paths
+
+
+def _lies_there(path: Path, sha256: str | None, student_sha256: str) -> bool:
+    """A policy of this student, whole; its JSON is written last."""
+    if sha256 is None:
+        return False
+    try:
+        document = json.loads(json_path(path).read_bytes())
+        return file_sha256(path) == sha256 and document["student"]["sha256"] == student_sha256
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 def check_names(robots: Sequence[Morphology]) -> None:

@@ -171,16 +171,15 @@ class _Progress:
     config: CollectionConfig
     total: int
 
-    def report(self, outcomes: Sequence[RobotOutcome], manifest: Manifest) -> None:
-        done = len(manifest.shards) + len(manifest.dropped)
+    def report(self, outcomes: Sequence[RobotOutcome], count: int, done: int) -> None:
         self.context.report(Progress(done, self.total, "robots"))
         statistics = {outcome.robot_digest: outcome.statistics for outcome in outcomes}
         returns = [entry.mean_return for entry in statistics.values()]
-        steps = done * self.config.steps * self.config.simulations_per_robot
+        steps = count * self.config.steps * self.config.simulations_per_robot
         self.context.report(
             Metrics(
                 step=steps,
-                iteration=done,
+                iteration=count,
                 values={"teacher_return": sum(returns) / len(returns)},
                 robots={
                     digest: {"episode_return": entry.mean_return}

@@ -22,8 +22,10 @@ from engine.events import Note, StageContext
 from engine.morphology.tree import Morphology
 from engine.rollout.processes import map_in_processes
 
-BatchRecorded = Callable[[Sequence[RobotOutcome], Manifest], None]
-"""Told of each batch that was recorded: its robots, and the folder's manifest with them."""
+BatchRecorded = Callable[[Sequence[RobotOutcome], int, int], None]
+"""Told of each batch: its robots, how many of the set they and those before them are, how many
+robots are done by now.
+"""
 
 _NAMES_SHOWN = 3
 
@@ -36,22 +38,22 @@ def fill_folder(
 ) -> tuple[Manifest, str]:
     """Record all robots that do not stand in the folder yet: its manifest, complete, and its hash.
 
-    What stands there already is told to ``on_batch`` first, as one batch.
+    Batches are told to ``on_batch`` in their order, whichever process is quicker, and those that
+    stand there already like the others: a resumed recording tells what an undisturbed one tells.
 
     Raises:
         DatasetError: the folder holds data of another source, or is not writable.
         StopRequestedError: a stop was asked for; finished robots are kept.
     """
     manifest = _started(plan, context)
-    kept: list[RobotOutcome] = [*manifest.shards, *manifest.dropped]
-    if kept:
-        on_batch(kept, manifest)
-    jobs = [BatchJob(tuple(batch), plan) for batch in _unfinished(plan, robots, manifest)]
+    batches = _batches(plan, robots)
+    told = _tell(batches, manifest, 0, on_batch)
+    jobs = [BatchJob(tuple(batch), plan) for batch in batches if not _recorded(batch, manifest)]
     processes = plan.config.processes
     for _, outcomes in map_in_processes(record_batch, jobs, processes, context.should_stop):
         manifest = _extended(manifest, outcomes)
         save_manifest(plan.folder, manifest)
-        on_batch(outcomes, manifest)
+        told = _tell(batches, manifest, told, on_batch)
     complete = manifest.model_copy(update={"complete": True})
     return complete, save_manifest(plan.folder, complete)
 
@@ -109,16 +111,38 @@ def _shown(names: Sequence[str]) -> str:
     return " ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def _unfinished(
-    plan: RecordingPlan, robots: Sequence[Morphology], manifest: Manifest
-) -> list[Sequence[Morphology]]:
-    """Batches with a robot still to do; how robots are batched does not depend on progress."""
-    done = {shard.name for shard in manifest.shards}
-    done |= {robot.name for robot in manifest.dropped}
+def _batches(plan: RecordingPlan, robots: Sequence[Morphology]) -> list[Sequence[Morphology]]:
+    """Robots as they are rolled out together, which depends on the set alone."""
     ordered = sorted(robots, key=lambda robot: (robot.num_limbs, robot.digest))
     size = plan.config.robots_per_batch
-    batches = [ordered[start : start + size] for start in range(0, len(ordered), size)]
-    return [batch for batch in batches if any(robot.name not in done for robot in batch)]
+    return [ordered[start : start + size] for start in range(0, len(ordered), size)]
+
+
+def _outcomes(manifest: Manifest) -> dict[str, RobotOutcome]:
+    outcomes: list[RobotOutcome] = [*manifest.shards, *manifest.dropped]
+    return {outcome.name: outcome for outcome in outcomes}
+
+
+def _recorded(batch: Sequence[Morphology], manifest: Manifest) -> bool:
+    return _outcomes(manifest).keys() >= {robot.name for robot in batch}
+
+
+def _tell(
+    batches: Sequence[Sequence[Morphology]],
+    manifest: Manifest,
+    told: int,
+    on_batch: BatchRecorded,
+) -> int:
+    """Tell of the batches after the first ``told`` up to one that is missing; the new count."""
+    outcomes = _outcomes(manifest)
+    count = sum(len(batch) for batch in batches[:told])
+    for batch in batches[told:]:
+        if not _recorded(batch, manifest):
+            break
+        count += len(batch)
+        told += 1
+        on_batch([outcomes[robot.name] for robot in batch], count, len(outcomes))
+    return told
 
 
 def _extended(manifest: Manifest, outcomes: Sequence[RobotOutcome]) -> Manifest:

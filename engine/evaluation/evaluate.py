@@ -88,10 +88,13 @@ def evaluate_policies(
     robots: Sequence[Morphology],
     context: StageContext,
     owners: Mapping[str, int] | None = None,
+    known: Sequence[Episode] = (),
 ) -> Evaluation:
     """Every policy on every robot, with the same resets; ``policies`` are named by their labels.
 
-    ``owners`` says which run a label's policy comes from, for recorded episodes.
+    ``owners`` says which run a label's policy comes from, for recorded episodes. ``known`` are
+    episodes that an earlier attempt reported: a policy and robot that has them all is not run
+    again.
 
     Raises:
         UsageError: there is no policy or no robot.
@@ -104,27 +107,47 @@ def evaluate_policies(
         for robot in robots
         for label, actors in policies.items()
     ]
+    episodes = {index: found for index, job in enumerate(jobs) if (found := _complete(job, known))}
+    waiting = [index for index in range(len(jobs)) if index not in episodes]
     total = len(jobs) * config.episodes
-    results: dict[int, JudgedRobot] = {}
+    if episodes:
+        context.report(Progress(len(episodes) * config.episodes, total, "episodes"))
+    judged: list[JudgedRobot] = []
     started = time.monotonic()
-    for index, judged in map_in_processes(
-        run_episodes, jobs, config.processes, context.should_stop
+    for place, robot in map_in_processes(
+        run_episodes, [jobs[index] for index in waiting], config.processes, context.should_stop
     ):
-        results[index] = judged
-        done = len(results) * config.episodes
-        rate = done / max(time.monotonic() - started, 1e-9)
-        context.report(EpisodesFinished(judged.episodes))
-        _report_recordings(jobs[index], context)
-        context.report(Progress(done, total, "episodes", rate))
-    ordered = tuple(episode for index in sorted(results) for episode in results[index].episodes)
+        job = jobs[waiting[place]]
+        judged.append(robot)
+        episodes[waiting[place]] = robot.episodes
+        rate = len(judged) * config.episodes / max(time.monotonic() - started, 1e-9)
+        # Episodes last: where they stand, all that belongs to them does.
+        _report_recordings(job, context)
+        context.report(EpisodesFinished(robot.episodes))
+        context.report(Progress(len(episodes) * config.episodes, total, "episodes", rate))
+    ordered = tuple(episode for index in sorted(episodes) for episode in episodes[index])
     evaluation = summarize(config, ordered, list(policies), robots)
     _report(config, evaluation, context)
-    timing = _timing(time.monotonic() - started, min(config.processes, len(jobs)), results)
-    return replace(evaluation, timing=timing)
+    processes = max(min(config.processes, len(waiting)), 1)
+    return replace(evaluation, timing=_timing(time.monotonic() - started, processes, judged))
 
 
-def _timing(wall_s: float, processes: int, results: Mapping[int, JudgedRobot]) -> Timing:
-    judged = results.values()
+def _complete(job: EpisodesJob, known: Sequence[Episode]) -> tuple[Episode, ...] | None:
+    """A job's episodes in their order, where an earlier attempt reported all of them."""
+    config = job.config
+    wanted = (job.label, job.robot.digest, config.task.name, config.seed)
+    found = {
+        each.episode: each
+        for each in known
+        if (each.policy, each.robot_digest, each.task, each.seed) == wanted
+    }
+    if found.keys() != set(range(config.episodes)):
+        return None
+    return tuple(found[number] for number in range(config.episodes))
+
+
+def _timing(wall_s: float, processes: int, judged: Sequence[JudgedRobot]) -> Timing:
+    """Of what this attempt ran."""
     return Timing(
         wall_s,
         processes,

@@ -1,12 +1,17 @@
-"""Work in parallel: one process per core, one thread each; children die with their parent."""
+"""Work in parallel: one process per core, one thread each; children die with their parent.
+
+Each child hangs on a pipe of its own. Queues and events would need named semaphores, which stay
+behind in /dev/shm where a whole family is killed.
+"""
 
 import multiprocessing
 import os
+import pickle
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.synchronize import Event
-from typing import TypeVar
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import TypeVar, cast
 
 import torch
 
@@ -20,7 +25,7 @@ Work = Callable[[Item, ShouldStop], Output]
 """Turns an item into a result; asks now and then whether to stop, and raises StopRequestedError."""
 
 _POLL_S = 0.2
-_stop_events: list[Event] = []
+_LEAVE_S = 5.0
 
 
 def map_in_processes(
@@ -41,17 +46,17 @@ def map_in_processes(
     if count <= 1:
         yield from _one_by_one(work, items, should_stop)
         return
-    spawning = multiprocessing.get_context("spawn")
-    stop = spawning.Event()
-    with ProcessPoolExecutor(
-        count, mp_context=spawning, initializer=_prepare_child, initargs=(os.getpid(), stop)
-    ) as pool:
-        pending = {pool.submit(_run, work, item): index for index, item in enumerate(items)}
-        try:
-            yield from _as_they_come(pending, should_stop)
-        finally:
-            stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
+    children = [_Child(*_start(work)) for _ in range(count)]
+    try:
+        yield from _as_they_come(children, items, should_stop)
+    finally:
+        for child in children:
+            child.connection.close()  # it asks whether to stop, and hears that nobody is there
+        for child in children:
+            child.process.join(_LEAVE_S)
+            if child.process.is_alive():
+                child.process.kill()
+                child.process.join()
 
 
 def _one_by_one(
@@ -70,31 +75,89 @@ def _one_by_one(
         torch.set_flush_denormal(False)
 
 
+@dataclass
+class _Child:
+    process: BaseProcess
+    connection: Connection
+    item: int | None = None
+    """What it works on."""
+
+
+def _start(work: Work[Item, Output]) -> tuple[BaseProcess, Connection]:
+    spawning = multiprocessing.get_context("spawn")
+    here, there = spawning.Pipe()
+    process = spawning.Process(target=_serve, args=(work, there, os.getpid()), daemon=True)
+    process.start()
+    there.close()
+    return process, here
+
+
 def _as_they_come(
-    pending: dict[Future[Output], int], should_stop: ShouldStop
+    children: Sequence[_Child], items: Sequence[Item], should_stop: ShouldStop
 ) -> Iterator[tuple[int, Output]]:
-    while pending:
-        finished, _ = wait(pending, timeout=_POLL_S, return_when=FIRST_COMPLETED)
-        for future in finished:
-            yield pending.pop(future), _result(future)
+    coming = iter(range(len(items)))
+    for child in children:
+        _give_next(child, items, coming)
+    while busy := {child.connection: child for child in children if child.item is not None}:
+        for connection in wait(list(busy), timeout=_POLL_S):
+            child = busy[cast("Connection", connection)]
+            index, output = child.item, _answer(child)
+            _give_next(child, items, coming)
+            yield cast("int", index), cast("Output", output)
         if should_stop():
             raise StopRequestedError("stopped between two items of work")
 
 
-def _result(future: Future[Output]) -> Output:
+def _give_next(child: _Child, items: Sequence[Item], coming: Iterator[int]) -> None:
+    child.item = next(coming, None)
+    if child.item is not None:
+        try:
+            child.connection.send(items[child.item])
+        except OSError as error:
+            raise _died() from error
+
+
+def _answer(child: _Child) -> object:
     try:
-        return future.result()
-    except BrokenProcessPool as error:
-        raise HdtuiError(
-            "a simulation process died (killed, or out of memory); use fewer processes or fewer"
-            " robots at a time, then resume"
-        ) from error
+        done, answer = child.connection.recv()
+    except (EOFError, OSError) as error:
+        raise _died() from error
+    if not done:
+        raise answer
+    return answer
 
 
-def _run(work: Callable[[Item, ShouldStop], Output], item: Item) -> Output:
-    return work(item, _stop_events[0].is_set)
+def _died() -> HdtuiError:
+    return HdtuiError(
+        "a simulation process died (killed, or out of memory); use fewer processes or fewer"
+        " robots at a time, then resume"
+    )
 
 
-def _prepare_child(parent: int, stop: Event) -> None:
+def _serve(work: Work[Item, Output], connection: Connection, parent: int) -> None:
+    """A child's life: an item comes, its result goes, until the parent is no longer there."""
     prepare_child(parent)
-    _stop_events.append(stop)
+    answer: tuple[bool, object]
+    while True:
+        try:
+            item = connection.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            # While it works nothing is sent to it, so what can be read is the end of the pipe.
+            answer = (True, work(item, connection.poll))
+        except Exception as error:  # noqa: BLE001 (the parent raises it)
+            answer = (False, _sendable(error))
+        try:
+            connection.send(answer)
+        except OSError:
+            return
+
+
+def _sendable(error: Exception) -> Exception:
+    """The error, or its words where it cannot travel."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 (its own bytes)
+    except Exception:  # noqa: BLE001 (whatever an error's own code does)
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error

@@ -3,6 +3,7 @@
 import errno
 import json
 import logging
+import re
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ from engine.workers.wording import amount, printable
 from engine.workers.workspace import Place, Workspace
 
 EXIT_FINISHED, EXIT_FAILED, EXIT_STALE, EXIT_STOPPED, EXIT_MOVED = 0, 1, 3, 4, 6
+_OF_ATTEMPT = re.compile(r"-a(\d+)(?=[-.])")
 FAILURE_WAITS_S = 60.0
 
 logger = logging.getLogger("hdtui.worker")
@@ -142,6 +144,7 @@ def _job(database: Database, workspace: Workspace, run: Run, desk: Desk) -> Job:
     folder = workspace.run_folder(run.id)
     workspace.own_run_folder(run.id, run.attempt, database.identity)
     remove_partial_files(folder)
+    _remove_unnamed(database, workspace, run)
     inputs = {each.id: each for each in patiently(lambda: list_runs(database, ids=run.inputs))}
     document = {
         "run": run.id,
@@ -175,6 +178,18 @@ def _reading(database: Database, run: Run) -> Run:
     with database.write() as session:
         set_checkpoints(session, run.id, read)
     return get_run(database, run.id)
+
+
+def _remove_unnamed(database: Database, workspace: Workspace, run: Run) -> None:
+    """Remove what attempts before this one wrote and did not live to report."""
+    written = patiently(lambda: artifacts.list_artifacts(database, run.id))
+    saved = patiently(lambda: artifacts.list_checkpoints(database, run.id))
+    paths = [*(file.path for file in written), *(file.path for file in saved)]
+    named = {workspace.resolve(path) for path in paths}
+    for path in workspace.run_folder(run.id).rglob("*-a*.safetensors"):
+        attempt = _OF_ATTEMPT.search(path.name)
+        if attempt and int(attempt[1]) < run.attempt and path not in named:
+            path.unlink(missing_ok=True)
 
 
 def _checkpoint(database: Database, workspace: Workspace, run: Run) -> Path | None:

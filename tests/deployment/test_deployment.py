@@ -41,7 +41,8 @@ from engine.deployment.runtime import (
 from engine.deployment.storage import PACKED, packed, unpacked
 from engine.environments import VectorEnvironment
 from engine.errors import DeploymentError
-from engine.events import StageContext
+from engine.events import ArtifactWritten, Event, StageContext
+from engine.files import file_sha256
 from engine.morphology.family import UNIMAL
 from engine.morphology.generation import generate
 from engine.morphology.tree import Morphology
@@ -378,6 +379,31 @@ def test_what_is_copied_out_runs_alone_and_says_what_it_cannot_do(
     paths[0].with_suffix(".json").unlink()
     with pytest.raises(DeploymentError, match="cannot be copied"):
         copy_deployed(paths[0], tmp_path / "out")
+
+
+def test_a_deployment_that_goes_on_makes_only_what_is_missing_damaged_or_of_another_student(
+    tmp_path: Path, robots: list[Morphology]
+) -> None:
+    student, paths = _deploy(tmp_path, robots)
+    known = {path.name: file_sha256(path) for path in paths}
+    before = {path.name: path.read_bytes() for path in paths}
+    paths[0].unlink()
+    paths[1].write_bytes(b"half a file")
+
+    def made(student: Path) -> list[str]:
+        events: list[Event] = []
+        context = StageContext(tmp_path, 2, events.append, lambda: False)
+        assert deploy_student(DeploymentConfig(), student, robots, context, known) == paths
+        return [
+            each.name
+            for each in events
+            if isinstance(each, ArtifactWritten) and each.kind == "deployed_policy"
+        ]
+
+    assert made(student) == [path.name for path in paths[:2]]
+    assert {path.name: path.read_bytes() for path in paths} == before
+    other = save_student(tmp_path / "other.safetensors", "flat", student_network("small"), 0.02)
+    assert made(other) == [path.name for path in paths]
 
 
 def test_a_student_without_a_base_mlp_is_refused(tmp_path: Path, robots: list[Morphology]) -> None:

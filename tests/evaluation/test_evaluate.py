@@ -227,6 +227,23 @@ def test_a_stop_is_heeded_within_an_episode(
         evaluate_policies(CONFIG, policies, robots, context)
 
 
+@pytest.mark.parametrize("reported", [0, 3, 5])
+def test_an_evaluation_that_goes_on_runs_only_what_is_missing_and_finds_the_same(
+    reported: int, policies: dict[str, ActorFactory], robots: list[Morphology]
+) -> None:
+    whole = evaluate_policies(CONFIG, policies, robots, _context())
+    # A policy and robot of which some episodes are missing is run again.
+    lost = CONFIG.episodes * reported + 1
+    events: list[Event] = []
+    context = StageContext(Path("unused"), 2, events.append, lambda: False)
+    again = evaluate_policies(CONFIG, policies, robots, context, known=whole.episodes[lost:])
+    assert again.episodes == whole.episodes
+    assert again.policies == whole.policies
+    assert again.differences == whole.differences
+    run = [event for event in events if isinstance(event, EpisodesFinished)]
+    assert len(run) == reported + 1
+
+
 def test_an_evaluation_of_nothing_is_wrong_use(robots: list[Morphology]) -> None:
     with pytest.raises(UsageError):
         evaluate_policies(CONFIG, {}, robots, _context())

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from db.queries.artifacts import list_artifacts
-from db.queries.evaluations import set_policies
+from db.queries.evaluations import list_episodes, set_policies
 from db.records import Run, RunKind
 from db.session import Database
 from engine.config.evaluation import EvaluationConfig
@@ -15,7 +15,7 @@ from engine.errors import UsageError
 from engine.evaluation.evaluate import Evaluation, evaluate_policies
 from engine.evaluation.robot_groups import Group, Knowledge, robot_groups
 from engine.evaluation.statistics import bootstrap_draws, generalization_gap, surely_positive
-from engine.events import ArtifactWritten, Result
+from engine.events import ArtifactWritten, Episode, Result
 from engine.files import write_text
 from engine.rollout.actors import ActorFactory, CheckpointActors, RandomActors, ZeroActors
 from engine.workers.jobs.job import Job, check_file
@@ -42,7 +42,10 @@ def run(job: Job) -> None:
     job.ask(lambda database: _name_policies(database, job.run.id, known))
     config = job.config(EvaluationConfig)
     owners = {name: policy.id for name, policy in labels.items()}
-    evaluation = evaluate_policies(config, policies, job.robots(), job.context, owners)
+    episodes = job.ask(lambda database: _reported(database, job.run.id))
+    evaluation = evaluate_policies(
+        config, policies, job.robots(), job.context, owners, known=episodes
+    )
     groups = _groups(job)
     document = _document(evaluation, groups, config)
     read = read_checkpoints(job.run)
@@ -61,6 +64,15 @@ def run(job: Job) -> None:
 def _name_policies(database: Database, run_id: int, known: Mapping[str, int | None]) -> None:
     with database.write() as session:
         set_policies(session, run_id, known)
+
+
+def _reported(database: Database, run_id: int) -> list[Episode]:
+    """Episodes of an attempt before this one; a claim forgets those of other policies."""
+    names = [each.name for each in fields(Episode)]
+    return [
+        Episode(**{name: getattr(each, name) for name in names})
+        for each in list_episodes(database, run_ids=[run_id])
+    ]
 
 
 def _labels(inputs: Sequence[Run]) -> dict[str, Run]:
