@@ -66,13 +66,16 @@ def test_a_run_that_did_not_change_is_the_same_record(database: Database, run: R
 
 
 def test_kept_sums_follow_new_episodes_and_new_attempts(database: Database, run: Run) -> None:
+    new = NewRun(RunKind.EVALUATION, "evaluation", {}, seed=2, inputs=(run.id,))
+    evaluation = runs.queue_run(database, new)
+
     def write(*values: float) -> None:
         episodes = [
             replace(EPISODE, episode=place, episode_return=value)
             for place, value in enumerate(values)
         ]
         with database.write() as session:
-            insert_episodes(session, run.id, episodes)
+            insert_episodes(session, evaluation.id, episodes)
 
     assert summaries(database) == []
     write(10.0)
@@ -80,13 +83,24 @@ def test_kept_sums_follow_new_episodes_and_new_attempts(database: Database, run:
     write(10.0, 20.0)
     assert [each.mean_return for each in summaries(database)] == [15.0]
     with database.write() as session:
-        set_policies(session, run.id, {"student": run.id})
-    assert [each.policy_run_id for each in summaries(database, run.id)] == [run.id]
-    _claim(database, run.id)  # begins again without a checkpoint: its episodes are gone
+        set_policies(session, evaluation.id, {"student": run.id})
+    assert [each.policy_run_id for each in summaries(database, evaluation.id)] == [run.id]
+    _claim(database, evaluation.id)
+    assert [each.mean_return for each in summaries(database)] == [15.0], "they are whole"
+    _claim_again(database, evaluation.id)
+    assert [each.mean_return for each in summaries(database)] == [15.0]
+    _claim(database, run.id)  # its policy is another one now: what it found does not hold
+    _claim_again(database, evaluation.id)
     write(1.0, 3.0)
     assert [each.mean_return for each in summaries(database)] == [2.0]
     assert summaries(database) == _fresh_look(database, summaries)
     assert summaries(database, robot_digests=["b" * 64]) == []
+
+
+def _claim_again(database: Database, run_id: int) -> None:
+    with database.write() as session:
+        assert change_state(session, run_id, RunState.QUEUED, [RunState.STARTING])
+    _claim(database, run_id)
 
 
 def _write_curves(database: Database, run_id: int, num_points: int) -> None:
