@@ -43,7 +43,7 @@ def load_checkpoint(
         with safe_open(path, framework="pt", device=str(device)) as file:
             document = _parse_document(path, file.metadata())
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"{path}: not a complete safetensors file ({error}); use an older checkpoint"
         ) from error

@@ -52,13 +52,21 @@ def load_policy(path: Path, device: torch.device | str = "cpu") -> tuple[Policy,
     """The policy of a teacher's or student's file, in evaluation mode.
 
     Raises:
-        CheckpointError: the file is missing, damaged or holds no policy of this version.
+        CheckpointError: the file is missing, damaged, holds no policy of this version, or one with
+            weights that are not finite.
     """
     tensors, document = load_checkpoint(path, device)
+    weights = select(tensors, BEST_PREFIX) or select(tensors, POLICY_PREFIX)
+    for name, tensor in weights.items():
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(
+                f"{path}: {name} holds numbers that are not finite: its training has diverged;"
+                " take an earlier checkpoint, or train anew with a lower learning rate"
+            )
     try:
         description = PolicyDescription.model_validate(document.get(DOCUMENT_KEY))
         policy = description.build()
-        policy.load_state_dict(select(tensors, BEST_PREFIX) or select(tensors, POLICY_PREFIX))
+        policy.load_state_dict(weights)
     except (ValidationError, RuntimeError) as error:
         raise CheckpointError(
             f"{path}: holds no policy that this version can build ({str(error).splitlines()[0]})"

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from engine.config.base import KnownFrom
@@ -17,6 +18,8 @@ from engine.errors import CheckpointError, DeploymentError, UsageError
 from engine.evaluation.robot_groups import Knowledge
 from engine.files import file_sha256
 
+_POLICY_PREFIXES = ("controller.", "best.")
+"""Names of a policy's tensors, as ``engine.rollout.saved_policy`` writes them."""
 NETWORK, DEPLOYED = "network", "deployed"
 TRAINED_ON = "trained_on"
 """Where a run that took a teacher over keeps the digests of the robots of its training."""
@@ -141,6 +144,7 @@ def teacher_file(path: Path) -> tuple[PolicyFile, dict[str, Any]]:
         )
     if document.get("kind") != "teacher" or not isinstance(document.get("config"), dict):
         raise UsageError(f"{path}: holds a {document.get('kind', 'policy')}, expected a teacher")
+    _check_weights(path)
     return PolicyFile(f"file {path.name}", NETWORK, *_named_and_hashed([path])), document["config"]
 
 
@@ -151,7 +155,7 @@ def _document(path: Path) -> dict[str, Any] | None:
             written = (file.metadata() or {}).get("hdtui", "")
         document = json.loads(written)
         document["policy"]["task"]
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return dict(document)
 
@@ -217,6 +221,18 @@ def _check_network(path: Path, task: str) -> None:
     own_task = document["policy"]["task"]
     if _sees_terrain(own_task) != _sees_terrain(task):
         raise UsageError(f"--policy {path}: was made for {own_task} and cannot act on {task}")
+    _check_weights(path)
+
+
+def _check_weights(path: Path) -> None:
+    """See that a file's policy can act: UsageError where a weight is not finite, by its name."""
+    with safe_open(path, framework="numpy") as file:
+        for name in file.keys():  # noqa: SIM118 - no mapping
+            if name.startswith(_POLICY_PREFIXES) and not np.isfinite(file.get_tensor(name)).all():
+                raise UsageError(
+                    f"{path}: {name} holds numbers that are not finite: its training has diverged;"
+                    " name an earlier checkpoint"
+                )
 
 
 def _sees_terrain(task: str) -> bool:
