@@ -1,9 +1,9 @@
 """Shared parts of stage configurations: frozen, checked where they are built, JSON in and out."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 TaskName = Literal["flat", "variable", "obstacles", "incline"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -20,6 +20,20 @@ class Config(BaseModel):
 
     NAMING: ClassVar[tuple[str, ...]] = ()
     """Dotted settings that choose among named configurations; others follow from them."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_of_its_type(cls, value: Any, info: ValidationInfo) -> Any:
+        """No value is read as another type: true is not 1, "5" is not 5; 2e6 is a whole number."""
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        wanted = {annotation, *get_args(annotation)}
+        if wanted & {int, float}:
+            for each in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(each, bool | str | bytes):
+                    raise ValueError("expected a number")
+        elif bool in wanted and not isinstance(value, bool):
+            raise ValueError("expected true or false")
+        return value
 
     def renamed(self, settings: Mapping[str, Any]) -> Self:
         """What stands here under the names that ``settings`` choose, for all of them to change.

@@ -119,7 +119,10 @@ class CollectionConfig(Config):
         True, description="Sample actions from the teacher; else take their means."
     )
     minimum_return: float | None = Field(
-        None, description="Leave out robots on which the teacher's mean return is below this."
+        None,
+        ge=-1e9,
+        le=1e9,
+        description="Leave out robots on which the teacher's mean return is below this.",
     )
     maximum_fall_fraction: float | None = Field(
         None, ge=0, le=1, description="Leave out robots that fall in a larger share of episodes."
@@ -147,10 +150,10 @@ class StudentConfig(Config):
         False, description="Weigh targets beyond the action range by exp(1 - |a|)."
     )
     max_robots: int | None = Field(
-        None, ge=1, description="Train on so many robots only, drawn by seed."
+        None, ge=1, le=1_000_000, description="Train on so many robots only, drawn by seed."
     )
     max_samples_per_robot: int | None = Field(
-        None, ge=1, description="Train on so many samples of a robot only."
+        None, ge=1, le=10_000_000, description="Train on so many samples of a robot only."
     )
     validation_robots: int = Field(
         4, ge=0, le=100_000, description="Robots held out of training, drawn by seed."
@@ -167,9 +170,14 @@ class StudentConfig(Config):
     warmup_fraction: float = Field(
         0.02, ge=0, lt=1, description="Share of the gradient steps over which the rate rises."
     )
-    gradient_norm: float = Field(0.5, gt=0, description="Gradients are clipped to this norm.")
+    gradient_norm: float = Field(
+        0.5, gt=0, le=1e12, description="Gradients are clipped to this norm."
+    )
     patience_epochs: int | None = Field(
-        None, ge=1, description="Stop after so many epochs without a better held-out loss."
+        None,
+        ge=1,
+        le=100_000,
+        description="Stop after so many epochs without a better held-out loss.",
     )
     correction_rounds: int = Field(
         0,
@@ -182,7 +190,10 @@ class StudentConfig(Config):
         2000, ge=1, le=10_000_000, description="Control steps a round adds per training robot."
     )
     return_every_steps: int | None = Field(
-        None, ge=1, description="Measure the student's return every so many gradient steps."
+        None,
+        ge=1,
+        le=1_000_000_000,
+        description="Measure the student's return every so many gradient steps.",
     )
     return_robots: int = Field(
         4,
@@ -200,7 +211,9 @@ class StudentConfig(Config):
         description="Threads that share the robots of a minibatch; fixed on resume.",
     )
     device: Device = Field("auto", description="Where the student is trained.")
-    checkpoint_every_s: float = Field(60.0, ge=0, description="Seconds between checkpoints.")
+    checkpoint_every_s: float = Field(
+        60.0, ge=0, le=1e9, description="Seconds between checkpoints."
+    )
 
     NAMING: ClassVar[tuple[str, ...]] = NETWORK_NAMING
 
@@ -244,8 +257,8 @@ class StudentConfig(Config):
     def _every_round_trains(self) -> "StudentConfig":
         if self.correction_rounds >= self.epochs:
             raise ValueError(
-                f"{self.epochs} epochs cannot be divided among {self.correction_rounds} rounds of"
-                " correction; take more epochs or fewer rounds"
+                f"epochs={self.epochs} cannot be divided among"
+                f" correction_rounds={self.correction_rounds}; take more epochs or fewer rounds"
             )
         return self
 

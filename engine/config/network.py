@@ -72,7 +72,7 @@ class NetworkConfig(Config):
     @model_validator(mode="after")
     def _heads_divide_width(self) -> "NetworkConfig":
         if self.kind in ("transformer", "modumorph", "hypernetwork") and self.width % self.heads:
-            raise ValueError(f"{self.heads} heads do not divide the width {self.width}")
+            raise ValueError(f"heads={self.heads} does not divide width={self.width}")
         return self
 
     @property

@@ -44,6 +44,9 @@ def parse_assignment(text: str) -> tuple[str, Any]:
         return key.strip(), json.loads(value)
     except json.JSONDecodeError:
         return key.strip(), word
+    except (ValueError, RecursionError) as error:
+        # A whole number of thousands of digits, or brackets nested as deep.
+        raise ConfigError(f"--set {key.strip()}: no value that can be read ({error})") from error
 
 
 def with_settings(config: ConfigType, settings: Mapping[str, Any], source: str) -> ConfigType:
@@ -88,7 +91,7 @@ def with_file(config: ConfigType, path: Path) -> ConfigType:
         if path.stat().st_size > MAX_CONFIG_BYTES:
             raise ConfigError(f"{path}: over {MAX_CONFIG_BYTES} bytes, too long for settings")
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: cannot be read as a TOML configuration: {error}") from error
     return with_settings(config, dict(_flattened(document)), str(path))
 

@@ -37,7 +37,7 @@ class MutationConfig(Config):
     def _check_order(self) -> Self:
         if self.min_operations > self.max_operations:
             raise ValueError(
-                f"min_operations {self.min_operations} is more than max_operations "
-                f"{self.max_operations}"
+                f"min_operations={self.min_operations} is more than"
+                f" max_operations={self.max_operations}"
             )
         return self

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from engine.config.base import Config, Device, TaskConfig, TaskName
 from engine.config.network import (
@@ -31,6 +31,7 @@ class PpoConfig(Config):
     value_clip_range: float | None = Field(
         0.2,
         gt=0,
+        le=1e6,
         description="Clip range of values, in scaled returns; none: no clipping.",
     )
     advantage_scope: Literal["rollout", "robot"] = Field(
@@ -46,29 +47,41 @@ class PpoConfig(Config):
         0.02, gt=0, le=10, description="KL a gradient step should keep to (adaptive schedule)."
     )
     learning_rate_limits: tuple[float, float] = Field(
-        (1e-5, 2e-3), description="Lowest and highest rate of the adaptive schedule."
+        (1e-5, 2e-3),
+        description="Lowest and highest rate of the adaptive schedule, above 0 and at most 1.",
     )
     warmup_iterations: int = Field(
-        0, ge=0, description="Iterations of linear warm-up (cosine schedule)."
+        0, ge=0, le=1_000_000, description="Iterations of linear warm-up (cosine schedule)."
     )
     stop_kl: float | None = Field(
-        None, gt=0, description="End an iteration's updates above this KL; none: never."
+        None, gt=0, le=1e6, description="End an iteration's updates above this KL; none: never."
     )
     gradient_norm: float = Field(
-        1.0, gt=0, description="Gradients are clipped to this norm, actor and critic each."
+        1.0, gt=0, le=1e12, description="Gradients are clipped to this norm, actor and critic each."
     )
     action_std: float = Field(0.9, gt=0, le=10, description="Standard deviation at the start.")
     learn_action_std: bool = Field(True, description="Learn one standard deviation for all joints.")
+
+    @field_validator("learning_rate_limits")
+    @classmethod
+    def _limits_are_rates_in_order(cls, limits: tuple[float, float]) -> tuple[float, float]:
+        lowest, highest = limits
+        if not 0 < lowest <= highest <= 1:
+            raise ValueError("expected the lowest and the highest rate, above 0 and at most 1")
+        return limits
 
 
 class TeacherConfig(Config):
     """One training run over a set of robots."""
 
     total_env_steps: int = Field(
-        2_000_000, ge=1, description="Control steps, summed over all environments."
+        2_000_000, ge=1, le=10**12, description="Control steps, summed over all environments."
     )
     time_limit_s: float = Field(
-        0.0, ge=0, description="Seconds of training after which the run ends early; 0: none."
+        0.0,
+        ge=0,
+        le=1e9,
+        description="Seconds of training after which the run ends early; 0: none.",
     )
     seed: int = Field(1, ge=0, le=2**63 - 1, description="Seed of weights, resets and actions.")
     device: Device = Field("auto", description="Where networks run; physics runs on the CPU.")
@@ -82,12 +95,17 @@ class TeacherConfig(Config):
         16, ge=1, le=4096, description="Environments of every robot."
     )
     robots_at_once: int = Field(
-        0, ge=0, description="Robots simulated at a time, in rotation; 0: all of them."
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Robots simulated at a time, in rotation; 0: all of them.",
     )
     rotation_iterations: int = Field(
-        64, ge=1, description="Iterations until the next robots take their turn."
+        64, ge=1, le=1_000_000_000, description="Iterations until the next robots take their turn."
     )
-    checkpoint_every_s: float = Field(60.0, ge=0, description="Seconds between checkpoints.")
+    checkpoint_every_s: float = Field(
+        60.0, ge=0, le=1e9, description="Seconds between checkpoints."
+    )
     task: TaskConfig = Field(default_factory=TaskConfig, description="What the robots learn.")
     network: NetworkConfig = Field(default_factory=NetworkConfig, description="Actor and critic.")
     ppo: PpoConfig = Field(default_factory=PpoConfig, description="The learning rule.")
@@ -103,9 +121,10 @@ class TeacherConfig(Config):
         samples = self.simulations_per_robot * self.ppo.horizon
         if samples < self.ppo.minibatches:
             raise ValueError(
-                f"a robot's {samples} samples of an iteration ({self.simulations_per_robot}"
-                f" simulations of {self.ppo.horizon} steps) cannot fill {self.ppo.minibatches}"
-                " minibatches; take fewer ppo.minibatches or a longer ppo.horizon"
+                f"a robot's {samples} samples of an iteration"
+                f" (simulations_per_robot={self.simulations_per_robot} times"
+                f" ppo.horizon={self.ppo.horizon}) cannot fill {self.ppo.minibatches} minibatches;"
+                " take fewer ppo.minibatches or a longer ppo.horizon"
             )
         return self
 
