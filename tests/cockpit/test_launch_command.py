@@ -44,7 +44,7 @@ def given_to(form: LaunchForm) -> Config:
     settings_words = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
     if form.stage == "generation":
         options = {"--count": "train_count", "--unseen": "unseen_count", "--seed": "seed"}
-        counts = {options[w]: words[i + 1] for i, w in enumerate(words) if w in options}
+        counts = {options[w]: int(words[i + 1]) for i, w in enumerate(words) if w in options}
         return GenerationConfig.model_validate(counts)
     if form.stage == "mutation":
         return configured(MutationConfig(), None, settings_words, None)

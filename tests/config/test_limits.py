@@ -78,7 +78,7 @@ def test_a_whole_number_may_be_written_with_an_exponent() -> None:
         (
             TeacherConfig,
             {"ppo.minibatches": 5000},
-            ("simulations_per_robot=16", "ppo.horizon=64", "fewer ppo.minibatches"),
+            ("simulations_per_robot=16", "ppo.horizon=64", "ppo.minibatches=5000"),
         ),
     ],
 )
