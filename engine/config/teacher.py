@@ -121,7 +121,7 @@ class TeacherConfig(Config):
         samples = self.simulations_per_robot * self.ppo.horizon
         if samples < self.ppo.minibatches:
             raise ValueError(
-                f"ppo.minibatches={self.ppo.minibatches}: a robot's {samples} samples of an iteration"
+                f"ppo.minibatches={self.ppo.minibatches}: a robot's {samples} samples an iteration"
                 f" (simulations_per_robot={self.simulations_per_robot} times"
                 f" ppo.horizon={self.ppo.horizon}) cannot fill {self.ppo.minibatches} minibatches;"
                 " take fewer ppo.minibatches or a longer ppo.horizon"
