@@ -300,7 +300,7 @@ class RobotRow(Base):
 
 
 class RobotSetRow(Base):
-    """A named, ordered list of robots."""
+    """A named, ordered list of robots; one that was removed stays for the runs that read it."""
 
     __tablename__ = "robot_sets"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -308,6 +308,7 @@ class RobotSetRow(Base):
     digest: Mapped[str] = mapped_column(String(64))
     run_id: Mapped[int | None]
     created_at: Mapped[datetime]
+    removed_at: Mapped[datetime | None]
 
 
 class RobotSetMemberRow(Base):

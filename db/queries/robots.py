@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
 
-from sqlalchemy import Select, delete, func, or_, select
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from db.models import RobotRow, RobotSetMemberRow, RobotSetRow
@@ -13,10 +13,13 @@ from db.session import Database
 from engine.errors import RobotError, UnknownRobotSetError, UsageError
 
 
-def list_sets(database: Database) -> list[RobotSet]:
-    """All sets by name."""
+def list_sets(database: Database, *, removed: bool = False) -> list[RobotSet]:
+    """All sets by name; those too that were removed and that runs have read, where asked for."""
+    query = _sets()
+    if not removed:
+        query = query.where(RobotSetRow.removed_at.is_(None))
     with database.read() as session:
-        return [_set_record(session, row) for row in session.scalars(_sets())]
+        return [_set_record(session, row) for row in session.scalars(query)]
 
 
 def get_set(database: Database, name: str) -> RobotSet:
@@ -44,10 +47,13 @@ def list_robots(
     *,
     role: str | None = None,
 ) -> list[Robot]:
-    """Robots of a set in its order (those of ``role`` where given), or all by name."""
+    """Robots of a set in its order (those of ``role`` where given), or all by name.
+
+    Among all are none that removed sets alone still hold.
+    """
     with database.read() as session:
         if set_name is None:
-            query = select(RobotRow).order_by(RobotRow.name, RobotRow.id)
+            query = select(RobotRow).where(_shown()).order_by(RobotRow.name, RobotRow.id)
         else:
             member = RobotSetMemberRow
             query = (
@@ -213,6 +219,16 @@ def _set_record(session: Session, row: RobotSetRow) -> RobotSet:
     size = sum(roles.values())
     known = tuple(sorted(each for each in roles if each is not None))
     return RobotSet(row.id, row.name, role, size, row.digest, row.created_at, known)
+
+
+def _shown() -> ColumnElement[bool]:
+    """Whether a robot is in a set that is there, or in none at all."""
+    member, robot_set = RobotSetMemberRow, RobotSetRow
+    held = select(member.robot_id).where(member.robot_id == RobotRow.id)
+    there = held.join(robot_set, robot_set.id == member.set_id).where(
+        robot_set.removed_at.is_(None)
+    )
+    return there.exists() | ~held.exists()
 
 
 def robot_record(row: RobotRow) -> Robot:

@@ -16,7 +16,7 @@ from db.records import NewRun, Run, RunKind, RunState
 from db.session import Database
 from engine.distillation.integrity import damage
 from engine.errors import DatabaseError, RunError
-from engine.workers.library import check_filled_sets
+from engine.workers.library import check_filled_sets, forget_unread_sets
 from engine.workers.liveness import kill_group, other_owner, signal_worker, worker_of
 from engine.workers.machines import SILENT_AFTER_S, Machines, is_here
 from engine.workers.run_policies import checkpoints_read, with_checkpoints
@@ -287,6 +287,7 @@ def delete(database: Database, workspace: Workspace, run_ids: Collection[int]) -
     for run_id in run_ids:
         _settled(database, run_id)
     runs.delete_runs(database, run_ids)
+    forget_unread_sets(database, workspace)
     left = []
     for run_id in run_ids:
         folder = workspace.run_folder(run_id)

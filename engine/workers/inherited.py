@@ -126,7 +126,7 @@ def check_teachers(database: Database, teacher: Run, robots: Sequence[Robot | Ro
     """
     if teacher.config.get("network", {}).get("kind") != ONE_PER_ROBOT:
         return
-    known = {one.name for one in list_sets(database)}
+    known = {one.name for one in list_sets(database, removed=True)}
     names = [name for name in teacher.robot_sets if name in known]
     if not names:  # of a workspace that forgot them: the worker reads them from the policy
         return
@@ -148,7 +148,7 @@ def check_deployed(
     Raises:
         UsageError: A robot has none.
     """
-    known = {one.name for one in list_sets(database)}
+    known = {one.name for one in list_sets(database, removed=True)}
     if not set(deployment.robot_sets) <= known:  # forgotten by the workspace: the worker tells
         return
     covered = {

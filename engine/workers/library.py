@@ -9,9 +9,12 @@ import hashlib
 import json
 import os
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from db.queries import removal
 from db.queries import robots as queries
+from db.queries.removal import RemovedSet
 from db.queries.runs import list_runs
 from db.records import NewRobot, NewRun, Robot, RobotSet, RunState
 from db.session import Database
@@ -58,7 +61,7 @@ def add_to_library(
     database: Database, workspace: Workspace, robots: Iterable[Morphology]
 ) -> list[Robot]:
     """Write robots and their rows; a robot that the library knows stays as it is."""
-    return queries.add_robots(database, [_stored(workspace, robot) for robot in robots])
+    return _added(database, workspace, [own_file(robot) for robot in robots], keep_known=True)
 
 
 def add_files(database: Database, workspace: Workspace, files: Sequence[RobotFile]) -> list[Robot]:
@@ -70,7 +73,19 @@ def add_files(database: Database, workspace: Workspace, files: Sequence[RobotFil
     """
     for file in files:
         _check_same_file(workspace, file)
-    return queries.add_robots(database, [_stored(workspace, file.robot, file) for file in files])
+    return _added(database, workspace, files, keep_known=False)
+
+
+def _added(
+    database: Database, workspace: Workspace, files: Sequence[RobotFile], *, keep_known: bool
+) -> list[Robot]:
+    rows = queries.add_robots(
+        database, [_stored(workspace, file, keep_known=keep_known) for file in files]
+    )
+    for file in files:  # the set that held one may have been removed between file and row
+        if not _place(workspace, file.robot).is_file():
+            _stored(workspace, file, keep_known=keep_known)
+    return rows
 
 
 def make_set(
@@ -222,8 +237,8 @@ def marked_set(database: Database, robots: Iterable[Robot]) -> RobotSet:
 
 
 def set_names(database: Database) -> set[str]:
-    """The names of all sets that can be asked for their robots."""
-    return {one.name for one in queries.list_sets(database)}
+    """The names of all sets that have robots, those too that were removed and are kept for runs."""
+    return {one.name for one in queries.list_sets(database, removed=True)}
 
 
 def learning_robots(database: Database, names: Iterable[str]) -> list[Robot]:
@@ -259,6 +274,37 @@ def export_set(database: Database, workspace: Workspace, name: str, folder: Path
         xml, metadata = stored.read_bytes(), stored.with_suffix(".json").read_bytes()
         paths.append(save_file(as_name, xml, metadata, folder))
     return paths
+
+
+def remove_set(
+    database: Database, workspace: Workspace, name: str, dead: Collection[int] = ()
+) -> RemovedSet:
+    """Take a set out of the library, with the files of robots that nothing else holds.
+
+    Runs that have ended keep the robots that they read. ``dead`` are runs whose rows say that they
+    work and whose processes are gone.
+
+    Raises:
+        UnknownRobotSetError: There is no such set.
+        RunError: A run that waits or works reads it or fills it; nothing was changed.
+    """
+    removed = removal.remove_set(database, name, dead)
+    _remove_files(workspace, removed.robots)
+    return removed
+
+
+def forget_unread_sets(database: Database, workspace: Workspace) -> None:
+    """Let go of sets that were removed and kept for runs which are deleted now."""
+    _remove_files(workspace, removal.forget_unread_sets(database))
+
+
+def _remove_files(workspace: Workspace, robots: Iterable[Robot]) -> None:
+    for robot in robots:
+        path = workspace.resolve(robot.path)
+        for file in (path, path.with_suffix(".json")):
+            file.unlink(missing_ok=True)
+        with suppress(OSError):  # another name of the body has its files there
+            path.parent.rmdir()
 
 
 def check_set_name(name: str) -> None:
@@ -329,11 +375,11 @@ def _place(workspace: Workspace, robot: Morphology) -> Path:
     return workspace.robots_folder / robot.digest / f"{robot.name}.xml"
 
 
-def _stored(workspace: Workspace, robot: Morphology, file: RobotFile | None = None) -> NewRobot:
+def _stored(workspace: Workspace, file: RobotFile, *, keep_known: bool) -> NewRobot:
+    """The row of a robot whose file is written where there is none, or none that must stay."""
+    robot = file.robot
     path = _place(workspace, robot)
-    missing = not path.is_file()
-    if missing or (file is not None and _kept(path, robot) is None):
-        file = file or own_file(robot)
+    if not path.is_file() or not (keep_known or _kept(path, robot)):
         write_bytes(path.with_suffix(".json"), file.metadata)
         write_bytes(path, file.xml)
     lineage = robot.lineage

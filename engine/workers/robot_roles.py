@@ -75,7 +75,7 @@ def overlaps(database: Database, sets: Sequence[str]) -> dict[str, str]:
 
 def _robots_of_evaluations(database: Database) -> dict[str, tuple[int, str]]:
     """Digests of the robots that evaluations took for unseen: the first such run, and the set."""
-    known = {one.name for one in list_sets(database) if UNSEEN in one.roles}
+    known = {one.name for one in list_sets(database, removed=True) if UNSEEN in one.roles}
     found: dict[str, tuple[int, str]] = {}
     seen: set[str] = set()
     for run in list_runs(database, archived=True, newest_first=False):

@@ -502,7 +502,7 @@ def _check_drivable(asked: Asked) -> None:
     learner = getattr(request.config, "network", None)
     if isinstance(learner, NetworkConfig) and request.adopted is None:
         networks[f"this {request.kind}"] = learner
-    known = {one.name for one in list_sets(database)}  # others are still to be filled
+    known = {one.name for one in list_sets(database, removed=True)}  # others are still to be filled
     read = [name for run in asked.inputs for name in run.robot_sets if name in known]
     collected = [] if request.stage.robots is not Robots.NONE else learning_robots(database, read)
     check_drivable(networks, bodies(Workspace(database.home), [*asked.robots(), *collected]))

@@ -7,7 +7,7 @@ import typer
 
 from db.records import Robot, RunKind
 from engine.config.robots import GenerationConfig, MutationConfig
-from engine.errors import InvalidRobotsError, RobotError, UsageError
+from engine.errors import InvalidRobotsError, RobotError, RunError, UsageError
 from engine.workers.wording import counted
 from hdtui.cli import completion
 from hdtui.cli.launch import configured, queue_and_follow
@@ -224,6 +224,34 @@ def select_command(
     say(f"{counted(made.size, 'robot')} in set {made.name}")
     if json:
         print_json({"set": made})
+
+
+@app.command("remove")
+def remove_command(
+    name: Annotated[str, typer.Argument(metavar="SET")],
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Really remove it, and robots that nothing else holds.")
+    ] = False,
+    home: Home = None,
+    json: Json = False,
+    seed: Seed = None,
+) -> None:
+    """Remove a set; robots that are in no other, and that no run needs, go with it.
+
+    Runs that have ended keep the robots that they read. A set that a waiting or working run reads
+    or fills is not removed.
+    """
+    from hdtui.services.robot_removal import removal_warning, remove, removed_words
+
+    workspace, database = existing(home, NO_SETS)
+    warning = removal_warning(database, name)
+    if not yes:
+        raise RunError(f"{' '.join(warning)} Say --yes to do it")
+    removed = remove(database, workspace, name)
+    say(removed_words(removed))
+    if json:
+        names = [robot.name for robot in removed.robots]
+        print_json({"removed": name, "kept_for_runs": removed.kept_for, "robots": names})
 
 
 @app.command("list")

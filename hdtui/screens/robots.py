@@ -10,6 +10,7 @@ from textual.containers import Horizontal, Vertical
 from hdtui.canvas.camera import View
 from hdtui.canvas.picture import Drawing
 from hdtui.formatting import printable
+from hdtui.screens.dialogs import ConfirmScreen
 from hdtui.screens.menu import MenuScreen
 from hdtui.screens.new_robots import NewRobots
 from hdtui.screens.robot_actions import RobotActionsScreen
@@ -27,6 +28,7 @@ from hdtui.screens.robots_parts import (
     short_lines,
 )
 from hdtui.services.filters import EditedFilter, Filter
+from hdtui.services.robot_removal import removal_warning, remove_shown
 from hdtui.services.robots import (
     FIELDS,
     Entry,
@@ -65,6 +67,7 @@ class RobotsScreen(RobotActionsScreen):
         Binding("left_square_bracket", "set(-1)", show=False),
         Binding("right_square_bracket", "set(1)", show=False),
         Binding("n", "new_robots", show=False),
+        Binding("D", "remove_set", show=False),
         Binding("c", "compare", show=False),
         Binding("p", "policies", show=False),
         Binding("tab", "other_page", show=False),
@@ -125,7 +128,9 @@ class RobotsScreen(RobotActionsScreen):
         return empty if topic == "robots" else None
 
     def show_facts(self, topic: str, facts: Any) -> None:
-        if isinstance(facts, RobotsFacts):
+        if topic == "removal":
+            self._ask_removal(*facts)
+        elif isinstance(facts, RobotsFacts):
             self.facts = facts
             self.show_robots()
         elif isinstance(facts, RobotDetail):
@@ -366,6 +371,22 @@ class RobotsScreen(RobotActionsScreen):
 
     def action_new_robots(self) -> None:
         NewRobots(self).choose()
+
+    def action_remove_set(self) -> None:
+        """Say what removing the shown set would take away, then ask."""
+        name = self.set_name
+        if self.facts is None or name is None or self.facts.set_name != name:
+            self.say("D removes the set that is shown; [ and ] choose one")
+        elif self.may_act():
+            self.ask("removal", lambda database: (name, removal_warning(database, name)))
+
+    def _ask_removal(self, name: str, sentences: Sequence[str]) -> None:
+        def act(key: str | None) -> None:
+            if key == "y":
+                self.command(lambda: remove_shown(self.cockpit, name))
+
+        choices = [("y", "remove it")]
+        self.app.push_screen(ConfirmScreen("Remove a set", sentences, choices, "keep it"), act)
 
     def action_other_page(self) -> None:
         """Where only one pane fits, show the other one."""

@@ -29,6 +29,7 @@ KEY_WORDS = (
     ("[ ]", "previous and next set"),
     ("p", "choose whose returns are shown"),
     ("n", "generate, import, mutate, select"),
+    ("D", "remove the shown set"),
     ("c", "compare the marked runs"),
     ("y", "copy the digest"),
     ("enter", "limbs, joints, parents"),

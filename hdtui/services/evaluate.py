@@ -129,7 +129,7 @@ def read_offer(database: "Database", run_id: int, marked: Sequence[str]) -> Choi
     if marked:
         robots = [robot for robot in robots if robot.digest in marked]
     else:
-        known = {one.name for one in list_sets(database)}
+        known = {one.name for one in list_sets(database, removed=True)}
         sets = [name for name in run.robot_sets if name in known]
         robots = list_robots(database, sets[0]) if sets else []
     return read_choices(

@@ -164,7 +164,7 @@ def robot_names(database: "Database", runs: Sequence[Run]) -> dict[int, dict[str
     """By run, names by digest as in its robot sets, else the first that the library knew."""
     library = sorted(list_robots(database), key=lambda robot: -robot.id)
     named = {robot.digest: robot.name for robot in library}
-    known = {one.name for one in list_sets(database)}
+    known = {one.name for one in list_sets(database, removed=True)}
     wanted = {name for run in runs for name in run.robot_sets} & known
     members = {
         name: {robot.digest: robot.name for robot in list_robots(database, name)} for name in wanted

@@ -152,3 +152,26 @@ async def test_mutants_of_robots_that_are_kept_unseen_need_a_word(
         await pilot.press("y")
         await shows(pilot, "mutation is queued")
     assert queued(workspace, RunKind.MUTATION).robot_sets == ("apart",)
+
+
+async def test_a_key_removes_the_shown_set_after_a_question(workspace: Path) -> None:
+    async with robots_screen(workspace) as (app, pilot):
+        await pilot.press("D")
+        await shows(pilot, "D removes the set that is shown")
+        await pilot.press("space", "space")
+        await choose(pilot, "select")
+        await shows(pilot, "Select 2 robots")
+        await confirm(pilot, 1)
+        await shows(pilot, "2 robots in the set selected")
+        place = [each.name for each in sets_of(workspace)].index("selected")
+        await pilot.press(*["right_square_bracket"] * (place + 1))
+        await shows(pilot, "Robots · selected · 2")
+        for key in ("n", "y"):
+            await pilot.press("D")
+            await shows(pilot, "Remove the set selected of 2 robots?")
+            assert "selected" in [each.name for each in sets_of(workspace)]
+            await pilot.press(key)
+            await until(pilot, lambda: "keep it" not in screen_text(app))
+        await shows(pilot, "set selected is removed; its robots stay in the library")
+        await shows(pilot, "Robots · all")
+        assert "selected" not in [each.name for each in sets_of(workspace)]

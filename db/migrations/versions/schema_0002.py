@@ -28,6 +28,8 @@ def upgrade() -> None:
         op.add_column("runs", sa.Column(name, sa.Float(precision=53), nullable=True))
     _key_supervisors_by_boot()
     op.add_column("runs", sa.Column("result_kind", sa.Text(), nullable=True))
+    removed_at = sa.Column("removed_at", sa.DateTime(timezone=True), nullable=True)
+    op.add_column("robot_sets", removed_at)
     _name_results()
     op.create_table(
         "extreme_points",
