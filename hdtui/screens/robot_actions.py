@@ -85,10 +85,9 @@ class RobotActionsScreen(CockpitScreen):
         self.ask("evaluate", lambda database: read_choices(database, first, robots))
 
     def on_loaded(self, message: Loaded) -> None:
+        # Textual calls the handler of the base class by itself.
         if message.topic == "evaluate":
             self._ask_what(message.facts)
-        else:
-            super().on_loaded(message)
 
     def _ask_what(self, choices: Choices) -> None:
         if not self.is_active:

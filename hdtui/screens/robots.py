@@ -10,6 +10,7 @@ from textual.containers import Horizontal, Vertical
 from hdtui.canvas.camera import View
 from hdtui.canvas.picture import Drawing
 from hdtui.formatting import printable
+from hdtui.messages import Loaded
 from hdtui.screens.dialogs import ConfirmScreen
 from hdtui.screens.menu import MenuScreen
 from hdtui.screens.new_robots import NewRobots
@@ -128,9 +129,7 @@ class RobotsScreen(RobotActionsScreen):
         return empty if topic == "robots" else None
 
     def show_facts(self, topic: str, facts: Any) -> None:
-        if topic == "removal":
-            self._ask_removal(*facts)
-        elif isinstance(facts, RobotsFacts):
+        if isinstance(facts, RobotsFacts):
             self.facts = facts
             self.show_robots()
         elif isinstance(facts, RobotDetail):
@@ -379,6 +378,10 @@ class RobotsScreen(RobotActionsScreen):
             self.say("D removes the set that is shown; [ and ] choose one")
         elif self.may_act():
             self.ask("removal", lambda database: (name, removal_warning(database, name)))
+
+    def on_loaded(self, message: Loaded) -> None:
+        if message.topic == "removal":
+            self._ask_removal(*message.facts)
 
     def _ask_removal(self, name: str, sentences: Sequence[str]) -> None:
         def act(key: str | None) -> None:
