@@ -22,7 +22,7 @@ from engine.workers.machines import SILENT_AFTER_S, Machines, is_here
 from engine.workers.run_policies import checkpoints_read, with_checkpoints
 from engine.workers.spawn import ensure_supervisor
 from engine.workers.states import end_as, sources
-from engine.workers.verdict import INTERRUPTED, STRANGER, Verdict, verdict
+from engine.workers.verdict import INTERRUPTED, STRANGER, Verdict, last_line, verdict
 from engine.workers.wording import printable
 from engine.workers.workspace import Workspace
 
@@ -82,7 +82,9 @@ def _found_dead(database: Database, run: Run, machines: Machines) -> Verdict | N
     worker = worker_of(run, database.home)
     if worker is None or worker.alive:
         return None
-    return STRANGER if worker.process.alive else verdict(run, None)
+    if worker.process.alive:
+        return STRANGER
+    return verdict(run, None, last_line(Workspace(database.home).log_path(run.id)))
 
 
 def request_stop(database: Database, run_id: int) -> Run:

@@ -1,5 +1,6 @@
 """What became of a worker that left no exit record, in one sentence."""
 
+import re
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ EXIT_UNWRITTEN = 5
 EXIT_DIVERGED = 7
 """A worker leaves with it when its training diverged, which it would do again: seeds are fixed."""
 _UNWRITTEN = "the workspace took no writing, often a full disk; free some space, then resume"
+_QUIET = re.compile(r"^[\d-]+ [\d:]+ (DEBUG|INFO) ")
+"""How a line of a log begins that tells of no trouble."""
 _WHY_KILLED = {
     None: "; often that is want of memory",
     False: "; not by the kernel for want of memory",
@@ -53,7 +56,9 @@ def verdict(
         kept = "checkpoint kept" if run.checkpoint_step is not None else "no checkpoint"
         return Verdict(RunState.STOPPED, f"killed, {kept}", code)
     if code is None:
-        return Verdict(RunState.LOST, f"process {run.pid} is gone and left no exit record")
+        trouble = last_words and not _QUIET.search(last_words)
+        words = f"; its log ends: {last_words}" if trouble else ""
+        return Verdict(RunState.LOST, f"process {run.pid} is gone and left no exit record{words}")
     if code < 0:
         number = signal.Signals(-code)
         reason = f"process {run.pid} was ended by {number.name} and left no exit record"

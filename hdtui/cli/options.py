@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from engine.errors import UsageError, WorkspaceError
+from engine.errors import DatabaseError, RunError, UsageError, WorkspaceError
 from hdtui.cli import completion
+from hdtui.cli.output import say
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -167,16 +168,25 @@ def open_workspace(home: Path | None) -> tuple["Workspace", "Database"]:
 def read_workspace(home: Path | None) -> tuple["Workspace", "Database | None"]:
     """The workspace to read, and its database or None where nothing was ever written.
 
+    Whoever looks brings back a supervisor that work waits for; a sentence says where that fails.
+
     Raises:
         WorkspaceError: It cannot be entered.
     """
     from db.session import Database
+    from engine.workers.supervision import attend
     from engine.workers.workspace import Workspace
 
     workspace = Workspace(home_folder(home))
     if not workspace.database_exists():
         return workspace, None
-    return workspace, Database.open(workspace.home, create=False)
+    database = Database.open(workspace.home, create=False)
+    try:
+        if attend(database):
+            say("Runs waited without a supervisor; another is started.")
+    except (RunError, DatabaseError) as error:
+        say(str(error))
+    return workspace, database
 
 
 def known_name(value: str, known: Collection[str], what: str) -> str:

@@ -122,6 +122,20 @@ def test_a_run_whose_own_disk_is_full_says_so_at_once(
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+def test_who_finds_a_process_gone_says_what_its_log_complained_of(tmp_path: Path) -> None:
+    database = Database.open(tmp_path)
+    run = queue_run(database, generation(1))
+    for line, said in (
+        ("2026-01-01 10:00:00 ERROR   No space left on device", "No space left on device"),
+        ("OSError: [Errno 28] No space left on device", "No space left on device"),
+        ("2026-01-01 10:00:00 INFO    5 of 10 robots", "left no exit record"),
+    ):
+        found = verdict(run, None, line)
+        assert found.state is RunState.LOST
+        assert found.reason.endswith(said)
+    database.close()
+
+
 def test_a_worker_whose_end_could_not_be_written_down_has_failed_for_that(
     tmp_path: Path,
 ) -> None:
