@@ -70,6 +70,11 @@ def is_this_machine(boot: str | None, host: str) -> bool:
     return boot == boot_id() or (boot == kernel_boot_id() and host == host_name())
 
 
+def clock_offset_s() -> float:
+    """The wall clock's time of the boot, which moves when the clock is set."""
+    return time.time() - uptime_s()
+
+
 def uptime_s() -> float:
     """Seconds since the boot, those asleep included; never set, never stepped."""
     return time.clock_gettime(_STEADY)

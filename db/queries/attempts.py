@@ -7,12 +7,13 @@ transaction both checks it and holds the row: a stale attempt writes nothing.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from db.machine import boot_id, uptime_s
+from db.machine import boot_id, is_this_machine, uptime_s
 from db.models import AttemptRow, CheckpointRow, EpisodeRow, RunInputRow, RunRow
 from db.queries.clock import now
 from db.queries.metrics import delete_points_after
@@ -196,6 +197,7 @@ def end(
     exit_code: int | None,
 ) -> bool:
     """Close an attempt: nobody may write for it any more. False where it was closed already."""
+    _set_start_by_todays_clock(session, run_id)
     moved = change_state(
         session,
         run_id,
@@ -215,6 +217,19 @@ def end(
             .values(ended_at=now(), outcome=str(to), reason=reason or str(to), exit_code=exit_code)
         )
     return moved
+
+
+def _set_start_by_todays_clock(session: Session, run_id: int) -> None:
+    """So that the run lasted as long as it did, if the clock was set while it worked."""
+    row = session.get(RunRow, run_id)
+    if row is None or not is_this_machine(row.boot_id, row.host):
+        return
+    if row.started_at is None or row.started_uptime_s is None:
+        return
+    start = now() - timedelta(seconds=uptime_s() - row.started_uptime_s)
+    if RunState(row.state).active and abs((start - row.started_at).total_seconds()) > 1.0:
+        row.started_at = start
+        session.flush()
 
 
 def block(session: Session, blocked: Mapping[int, int]) -> None:

@@ -7,15 +7,20 @@ are kept, and made anew where any stored value differs.
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any, TypeVarTuple
 
 from sqlalchemy import Select, Table, select, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, Session
 from sqlalchemy.types import NULLTYPE
 
+from db.machine import clock_offset_s, is_this_machine, uptime_s
 from db.models import Base, RunInputRow, RunRobotSetRow, RunRow, TagRow
+from db.queries.clock import now
 from db.records import CHECKPOINTS, Run, RunKind, RunState
 
+STEP_S = 1.0
+"""By less than this a clock is not set, only steered."""
 MANY = 300
 """From so many runs on, reading all rows of a table beats naming those that are wanted."""
 
@@ -36,9 +41,13 @@ class RunMemory:
 
     def __init__(self) -> None:
         self._kept: dict[int, tuple[tuple[Any, ...], Run]] = {}
+        self._offset_s = clock_offset_s()
 
     def records(self, session: Session, chosen: Select[Any]) -> list[Run]:
         """The records of the runs whose id, stored values and order ``chosen`` selects."""
+        if abs(clock_offset_s() - self._offset_s) > STEP_S:  # the clock was set
+            self._offset_s = clock_offset_s()
+            self._kept.clear()
         rows = {row[0]: tuple(row) for row in session.execute(chosen)}
         inputs, names, tags = _related(session, list(rows))
         stored = {
@@ -117,6 +126,20 @@ def _progress(row: Any) -> float | None:
     return 1.0 if row.state == RunState.FINISHED else min(1.0, row.done / row.total)
 
 
+def _by_todays_clock(row: Any, stored: datetime | None, uptime: float | None) -> datetime | None:
+    """When something happened to a run at work here, however the clock was set since.
+
+    So what is reckoned from it, by whomever, is as long as it lasted.
+    """
+    if stored is None or uptime is None or not RunState(row.state).active:
+        return stored
+    if not is_this_machine(row.boot_id, row.host):
+        return stored
+    ago_s = uptime_s() - uptime
+    today = now() - timedelta(seconds=ago_s)
+    return today if abs((today - stored).total_seconds()) > STEP_S else stored
+
+
 def _record(row: Any, inputs: Related, robot_sets: Related, tags: Related) -> Run:
     return Run(
         id=row.id,
@@ -150,9 +173,9 @@ def _record(row: Any, inputs: Related, robot_sets: Related, tags: Related) -> Ru
         result_kind=row.result_kind,
         report_gap_s=row.report_gap_s,
         created_at=row.created_at,
-        started_at=row.started_at,
+        started_at=_by_todays_clock(row, row.started_at, row.started_uptime_s),
         ended_at=row.ended_at,
-        reported_at=row.reported_at,
+        reported_at=_by_todays_clock(row, row.reported_at, row.reported_uptime_s),
         checkpoint_step=row.checkpoint_step,
         archived=row.archived,
         note=row.note,
@@ -160,7 +183,7 @@ def _record(row: Any, inputs: Related, robot_sets: Related, tags: Related) -> Ru
         extra=row.extra,
         blocked_by=row.blocked_by,
         queued_boot_id=row.queued_boot_id,
-        stop_requested_at=row.stop_requested_at,
+        stop_requested_at=_by_todays_clock(row, row.stop_requested_at, row.stop_requested_uptime_s),
         kill_requested_at=row.kill_requested_at,
         worked_s=row.worked_s,
         stale=any(

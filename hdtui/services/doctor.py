@@ -98,7 +98,16 @@ def _workspace(home: Path) -> Finding:
         return Finding("workspace", "bad", f"{home}: {existing} is a file; choose another --home")
     if not os.access(existing, os.W_OK | os.X_OK):
         return Finding("workspace", "bad", f"{home} cannot be written; choose another --home")
-    return Finding("workspace", "good", f"{home}{'' if home.exists() else ', not created yet'}")
+    if not home.exists():
+        return Finding("workspace", "good", f"{home}, not created yet")
+    if home.stat().st_mode & 0o077:
+        return Finding(
+            "workspace",
+            "warn",
+            f"{home} is open to other users, who see or change what lies there; "
+            f"`chmod 700 {home}` makes it yours alone",
+        )
+    return Finding("workspace", "good", f"{home}, yours alone")
 
 
 def _file_system(home: Path) -> Finding:

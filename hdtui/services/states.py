@@ -217,6 +217,8 @@ def _ended(run: Run, shown: str, around: Surroundings) -> str:
     resumes = f"{resume} resumes{at}"
     if shown == "lost":
         gone = f"process {run.pid} is gone and left no exit record" if run.pid else "no process"
+        if run.reason and not run.reason.startswith("process "):
+            gone = run.reason
         noticed = f", noticed {moment(run.ended_at, around.now)}" if run.ended_at else ""
         return f"lost: {gone}{noticed}. {resumes}"
     return f"interrupted: {run.reason or 'the machine restarted'}. {resumes}"
