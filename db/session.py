@@ -1,6 +1,7 @@
 """Open the database of a workspace: one transaction to read, one to write, upgraded when needed."""
 
 import fcntl
+import os
 import re
 import shutil
 import threading
@@ -239,6 +240,9 @@ class Database:
             )
             kind = DatabaseAwayError if away else DatabaseError
             raise kind(_sentence(verb, self._location, reason)) from error
+        except OverflowError as error:
+            reason = "a number is larger than any that is kept."
+            raise DatabaseError(_sentence(verb, self._location, reason)) from error
         except UnicodeDecodeError as error:  # SQLite names what it cannot read in its own words
             reason = "malformed text"
             raise DatabaseError(_sentence(verb, self._location, reason)) from error
@@ -308,7 +312,14 @@ def _upgrade_lock(database: Path | None) -> Iterator[None]:
     if database is None:  # the upgrade takes an advisory lock inside its transaction
         yield
         return
-    with database.with_name(f"{database.name}.upgrade-lock").open("w") as file:
+    path = database.with_name(f"{database.name}.upgrade-lock")
+    # What lies there may be a link to somebody's file or a pipe.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o666)
+    except OSError as error:
+        raise DatabaseError(f"Cannot write {path}: {error.strerror}.") from error
+    with os.fdopen(descriptor, "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -11,7 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from engine.errors import CheckpointError
-from engine.files import write_bytes
+from engine.files import check_file, parse_json, write_bytes
 
 _DOCUMENT_KEY = "hdtui"
 
@@ -40,6 +40,7 @@ def load_checkpoint(
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; it was moved or never written")
     try:
+        check_file(path)
         with safe_open(path, framework="pt", device=str(device)) as file:
             document = _parse_document(path, file.metadata())
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -67,7 +68,7 @@ def _parse_document(path: Path, metadata: Mapping[str, str] | None) -> dict[str,
     text = (metadata or {}).get(_DOCUMENT_KEY)
     if text is None:
         raise CheckpointError(f"{path}: a safetensors file, but not one written by hdtui")
-    document = json.loads(text)
+    document = parse_json(text)
     if not isinstance(document, dict):
         raise CheckpointError(f"{path}: its document is not a JSON object; the file is damaged")
     return document

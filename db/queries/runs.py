@@ -23,6 +23,11 @@ from db.session import Database
 from engine.errors import RunError, UsageError
 
 RUN_FOLDER = "runs"
+_LONGEST_NAME = 200
+_LONGEST_NOTE = 10_000
+_MOST_TAGS = 100
+_LAST_NUMBER = 2**31 - 1
+"""Of a run that any database can hold."""
 
 
 def list_runs(
@@ -38,7 +43,7 @@ def list_runs(
     """Runs by id; archived ones only where asked for or named in ``ids``."""
     query = choose_runs().order_by(RunRow.id.desc() if newest_first else RunRow.id)
     if ids is not None:
-        query = query.where(RunRow.id.in_(ids))
+        query = query.where(RunRow.id.in_([each for each in ids if 0 < each <= _LAST_NUMBER]))
     elif not archived:
         query = query.where(RunRow.archived.is_(False))
     if states is not None:
@@ -56,6 +61,8 @@ def _memory(database: Database) -> RunMemory:
 
 def get_run(database: Database, run_id: int) -> Run:
     """The run with this number; RunError where there is none."""
+    if not 0 < run_id <= _LAST_NUMBER:
+        raise _unknown(run_id)
     with database.read() as session:
         found = _memory(database).records(session, choose_runs().where(RunRow.id == run_id))
     if not found:
@@ -63,13 +70,25 @@ def get_run(database: Database, run_id: int) -> Run:
     return found[0]
 
 
-def _unknown(run_id: int) -> RunError:
+def is_run_number(word: str) -> bool:
+    """Whether a word is one that a run can have; Python converts no thousands of digits."""
+    return word.isdecimal() and len(word) <= len(str(_LAST_NUMBER))
+
+
+def run_number(word: str) -> int:
+    """The number that a word of digits says; RunError where no run can have it."""
+    if not is_run_number(word):
+        raise _unknown(f"{word[:40]}..." if len(word) > 40 else word)
+    return int(word)
+
+
+def _unknown(run_id: int | str) -> RunError:
     return RunError(f"There is no run {run_id}; `hdtui runs list` shows all.")
 
 
 def existing(session: Session, run_id: int) -> RunRow:
     """The row of a run that must exist."""
-    row = session.get(RunRow, run_id)
+    row = session.get(RunRow, run_id) if 0 < run_id <= _LAST_NUMBER else None
     if row is None:
         raise _unknown(run_id)
     return row
@@ -83,11 +102,13 @@ def queue_run(database: Database, new: NewRun, *, boot_id: str | None = None) ->
 
 def insert_run(session: Session, new: NewRun, boot_id: str | None = None) -> RunRow:
     """Add a queued run inside a transaction; UsageError where an input does not exist."""
-    known = set(session.scalars(select(RunRow.id).where(RunRow.id.in_(new.inputs))))
+    possible = [each for each in new.inputs if 0 < each <= _LAST_NUMBER]
+    known = set(session.scalars(select(RunRow.id).where(RunRow.id.in_(possible))))
     for missing in sorted(set(new.inputs) - known):
         raise UsageError(
             f"There is no run {missing} to take as input; `hdtui runs list` shows all."
         )
+    check_words(new.name, new.group)
     row = RunRow(
         kind=str(new.kind),
         name=new.name,
@@ -130,10 +151,30 @@ def create_pipeline(
         return insert_pipeline(session, name, preset, robot_set, seed)
 
 
+def check_words(
+    name: str | None = None,
+    study: str | None = None,
+    note: str | None = None,
+    tags: Collection[str] = (),
+) -> None:
+    """UsageError where words of a run are longer than lists and screens can bear."""
+    given = [("name", name, _LONGEST_NAME), ("study", study, _LONGEST_NAME)]
+    given += [("note", note, _LONGEST_NOTE), *(("tag", tag, _LONGEST_NAME) for tag in tags)]
+    for what, words, longest in given:
+        if words is not None and len(words) > longest:
+            raise UsageError(
+                f"The {what} {words[:20]!r}... has {len(words):,} characters, at most {longest:,} "
+                "are kept; nothing was changed."
+            )
+    if len(tags) > _MOST_TAGS:
+        raise UsageError(f"{len(tags):,} tags for one run, at most {_MOST_TAGS} are kept.")
+
+
 def insert_pipeline(
     session: Session, name: str, preset: str, robot_set: str, seed: int
 ) -> Pipeline:
     """Add a pipeline inside a transaction."""
+    check_words(name)
     row = PipelineRow(name=name, preset=preset, robot_set=robot_set, seed=seed, created_at=now())
     session.add(row)
     session.flush()
@@ -228,6 +269,7 @@ def dependant_ids(session: Session, ids: Sequence[int]) -> set[int]:
 
 def set_tags(database: Database, run_id: int, tags: Collection[str]) -> None:
     """Replace the tags of a run."""
+    check_words(tags=tags)
     with database.write() as session:
         existing(session, run_id)
         session.execute(delete(TagRow).where(TagRow.run_id == run_id))
@@ -236,12 +278,14 @@ def set_tags(database: Database, run_id: int, tags: Collection[str]) -> None:
 
 def set_note(database: Database, run_id: int, note: str | None) -> None:
     """Replace the note of a run."""
+    check_words(note=note)
     with database.write() as session:
         existing(session, run_id).note = note or None
 
 
 def set_study(database: Database, run_id: int, study: str | None) -> None:
     """Put a run into a study, or into none."""
+    check_words(study=study)
     with database.write() as session:
         existing(session, run_id).group_name = study or None
 

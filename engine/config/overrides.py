@@ -2,7 +2,6 @@
 
 import difflib
 import json
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,11 +10,14 @@ from pydantic import BaseModel, ValidationError
 
 from engine.config.base import Config
 from engine.errors import ConfigError
+from engine.files import parse_json, parse_toml, read_file
 
 ConfigType = TypeVar("ConfigType", bound=Config)
 MAX_CONFIG_BYTES = 1_000_000
 _WORDS: Mapping[str, bool | None] = {"yes": True, "no": False, "none": None}
 """How settings are written on screens and in their sentences, besides JSON."""
+_MAX_SHOWN = 120
+"""Characters of a value that a sentence repeats."""
 
 
 def setting_names(config: type[BaseModel], prefix: str = "") -> Iterator[str]:
@@ -41,11 +43,10 @@ def parse_assignment(text: str) -> tuple[str, Any]:
     if word in _WORDS:
         return key.strip(), _WORDS[word]
     try:
-        return key.strip(), json.loads(value)
+        return key.strip(), parse_json(value)
     except json.JSONDecodeError:
         return key.strip(), word
-    except (ValueError, RecursionError) as error:
-        # A whole number of thousands of digits, or brackets nested as deep.
+    except ValueError as error:
         raise ConfigError(f"--set {key.strip()}: no value that can be read ({error})") from error
 
 
@@ -88,12 +89,13 @@ def with_file(config: ConfigType, path: Path) -> ConfigType:
         ConfigError: The file cannot be read or holds a key or value that is not valid.
     """
     try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise ConfigError(f"{path}: over {MAX_CONFIG_BYTES} bytes, too long for settings")
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: cannot be read as a TOML configuration: {error}") from error
-    return with_settings(config, dict(_flattened(document)), str(path))
+        settings = dict(_flattened(parse_toml(read_file(path, MAX_CONFIG_BYTES))))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{path}: cannot be read as a TOML configuration: {reason}") from error
+    except RecursionError:
+        raise ConfigError(f"{path}: is no configuration: it is nested too deep") from None
+    return with_settings(config, settings, str(path))
 
 
 def validated(config: type[ConfigType], document: Mapping[str, Any], source: str) -> ConfigType:
@@ -108,8 +110,17 @@ def validated(config: type[ConfigType], document: Mapping[str, Any], source: str
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or config.__name__
         message = first["msg"][:1].lower() + first["msg"][1:]
-        found = "" if isinstance(first["input"], Mapping) else f"found {first['input']!r}; "
+        found = "" if isinstance(first["input"], Mapping) else f"found {_shown(first['input'])}; "
         raise ConfigError(f"{source} {key}: {found}{message}") from error
+
+
+def _shown(value: Any) -> str:
+    """A value that somebody gave, in the length of a sentence."""
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested too deep, or too many digits
+        return f"a {type(value).__name__} too large to show"
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
 def flat(config: BaseModel, prefix: str = "") -> dict[str, Any]:

@@ -208,12 +208,15 @@ def read_content(path: Path, document: dict[str, Any]) -> bytes:
 def _read(path: Path) -> bytes:
     """A file's content; what is no file, or larger than any policy, is not opened."""
     try:
-        facts = path.stat()
-        if not stat.S_ISREG(facts.st_mode) or facts.st_size > LARGEST_BYTES:
-            raise DeployedFileError(f"{path}: no file, or one of {facts.st_size} bytes; not read")
-        return path.read_bytes()
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise DeployedFileError(f"{path}: no regular file; not read")
+        with path.open("rb") as file:  # a size is not believed: some files have none
+            content = file.read(LARGEST_BYTES + 1)
     except OSError as error:
         raise DeployedFileError(f"{path}: not readable ({error.strerror})") from error
+    if len(content) > LARGEST_BYTES:
+        raise DeployedFileError(f"{path}: over {LARGEST_BYTES} bytes, larger than any policy")
+    return content
 
 
 def sha256_of(content: bytes) -> str:

@@ -12,7 +12,7 @@ from pydantic_core import from_json
 
 from engine.config.base import Config, TaskConfig
 from engine.errors import DatasetError
-from engine.files import write_bytes
+from engine.files import read_file, write_bytes
 from engine.morphology.family import RobotFamily
 from engine.morphology.tree import Morphology
 
@@ -190,10 +190,8 @@ def load_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST_NAME
     if not path.is_file():
         raise DatasetError(f"{path}: no expert data here; run `hdtui collect` first")
-    if path.stat().st_size > _MAX_MANIFEST_BYTES:
-        raise DatasetError(f"{path}: over {_MAX_MANIFEST_BYTES} bytes, not a manifest")
     try:
-        document = from_json(path.read_bytes())
+        document = from_json(read_file(path, _MAX_MANIFEST_BYTES))
         _check_format(path, document)
         return Manifest.model_validate(document)
     except (ValueError, OSError) as error:  # a ValidationError is a ValueError

@@ -14,7 +14,7 @@ from safetensors.numpy import save
 
 from engine.distillation.manifest import Shard, Source, write_atomically
 from engine.errors import DatasetError
-from engine.files import file_sha256
+from engine.files import check_file, file_sha256, parse_json
 
 OBSERVATION = "observation"
 ACTION = "action"
@@ -102,9 +102,10 @@ def open_shard(folder: Path, shard: Shard, source: Source) -> ShardArrays:
             f" {shard.sha256[:12]}: the file is truncated, altered or foreign; {RESUME}"
         )
     try:
+        check_file(path)
         with safe_open(path, framework="np") as file:
-            origin = json.loads((file.metadata() or {}).get(_ORIGIN_KEY, "{}"))
-    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+            origin = parse_json((file.metadata() or {}).get(_ORIGIN_KEY, "{}"))
+    except (SafetensorError, OSError, ValueError) as error:
         raise DatasetError(f"{shard.name}: {path} is no safetensors file ({error})") from error
     _check_origin(path, shard, source, origin)
     arrays = _mapped(path, shard, source)
@@ -127,7 +128,7 @@ def _mapped(path: Path, shard: Shard, source: Source) -> dict[str, FloatArray]:
     """Read-only views on the tensors of a file whose header safetensors has validated."""
     with path.open("rb") as file:
         (header_bytes,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(header_bytes))
+        header = parse_json(file.read(header_bytes))
     header.pop("__metadata__", None)
     found = {name: (entry["dtype"], tuple(entry["shape"])) for name, entry in header.items()}
     expected = _expected(shard, source)

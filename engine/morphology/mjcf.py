@@ -178,7 +178,11 @@ def read_robot_file(path: Path | str, tree: Path | None = None) -> RobotFile:
     xml = read_file(path, tree)
     beside = path.absolute().parent.parent / "metadata" / f"{path.stem}.json"
     metadata, written = None, None
-    if beside.is_symlink() or beside.exists():
+    try:
+        described = beside.is_symlink() or beside.exists()
+    except OSError as error:
+        raise RobotError(f"{shown(beside)}: cannot be read: {error.strerror}") from error
+    if described:
         written = read_file(beside, tree)
         try:
             metadata = parse_json(written)
@@ -208,7 +212,10 @@ def read_folder(folder: Path | str) -> RobotFolder:
     xml_folder = folder / "xml" if (folder / "xml").is_dir() else folder
     if not xml_folder.is_dir():
         raise RobotError(f"{shown(folder)}: is no folder of robots")
-    paths = sorted(xml_folder.glob("*.xml"))
+    try:
+        paths = sorted(path for path in xml_folder.iterdir() if path.suffix == ".xml")
+    except OSError as error:
+        raise RobotError(f"{shown(xml_folder)}: cannot be read: {error.strerror}") from error
     if not paths:
         raise RobotError(f"{shown(xml_folder)}: holds no robot files (*.xml)")
     files: dict[str, RobotFile] = {}

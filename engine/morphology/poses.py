@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from engine.errors import DatasetError
+from engine.files import check_file, parse_json
 from engine.morphology.geometry import rest_capsules
 from engine.morphology.tree import Morphology
 
@@ -135,11 +136,12 @@ def encode_poses(poses: Poses) -> bytes:
 def load_poses(path: Path) -> Poses:
     """Read a poses file; a :class:`DatasetError` names the file and what is wrong with it."""
     try:
+        check_file(path)
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
                 raise DatasetError(f"{path}: not a poses file ({FORMAT!r} expected in its header)")
-            header = PosesHeader(**json.loads(metadata["header"]))
+            header = PosesHeader(**parse_json(metadata["header"]))
             tensors = {name: file.get_tensor(name) for name in (*_FLOATS, *_INTEGERS)}
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise DatasetError(f"{path}: the poses file cannot be read: {error}") from error

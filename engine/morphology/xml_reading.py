@@ -1,16 +1,16 @@
 """Untrusted XML and JSON as data: bounded, without entities, networks or other files."""
 
-import json
+import errno
 import math
 import os
 import re
-import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from lxml import etree
 
+from engine import files
 from engine.errors import RobotError
 
 MAX_FILE_BYTES = 1_000_000
@@ -46,22 +46,17 @@ def read_file(path: Path, tree: Path | None = None) -> bytes:
             " copy the file there"
         )
     try:
-        # NOFOLLOW: a link could name any file; NONBLOCK: opening a pipe must not wait for a writer.
-        descriptor = os.open(found, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError) as error:
-        link = found.is_symlink()
-        reason = "is a symbolic link, give the file itself" if link else f"cannot be read: {error}"
+        return files.read_file(found, MAX_FILE_BYTES, follow_links=False)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            reason = "is a symbolic link, give the file itself"
+        elif error.errno == errno.EFBIG:
+            reason = f"{error.strerror}, no robot needs that much"
+        elif error.errno == errno.EINVAL:
+            reason = str(error.strerror)
+        else:
+            reason = f"cannot be read: {error.strerror}"
         raise RobotError(f"{shown(path)}: {reason}") from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise RobotError(f"{shown(path)}: is not a regular file")
-    with os.fdopen(descriptor, "rb") as file:
-        content = file.read(MAX_FILE_BYTES + 1)
-    if len(content) > MAX_FILE_BYTES:
-        raise RobotError(
-            f"{shown(path)}: is larger than {MAX_FILE_BYTES} bytes, no robot needs that much"
-        )
-    return content
 
 
 def shown(path: Path) -> str:
@@ -115,8 +110,8 @@ def refuse_other_files(root: etree._Element) -> None:
 def parse_json(content: bytes) -> Any:
     """A JSON document."""
     try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
+        return files.parse_json(content)
+    except ValueError as error:
         raise RejectedError(f"is not JSON: {error}") from error
 
 

@@ -6,7 +6,6 @@ can stand is for the generation stage to find out.
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
@@ -19,7 +18,7 @@ from db.queries.runs import list_runs
 from db.records import NewRobot, NewRun, Robot, RobotSet, RunState
 from db.session import Database
 from engine.errors import RobotError, UnknownRobotSetError, UsageError
-from engine.files import write_bytes
+from engine.files import parse_json, read_file, write_bytes
 from engine.morphology.geometry import limb_mass_kg
 from engine.morphology.mjcf import (
     RobotFile,
@@ -30,6 +29,7 @@ from engine.morphology.mjcf import (
     save_file,
 )
 from engine.morphology.tree import Morphology
+from engine.morphology.xml_reading import MAX_FILE_BYTES
 from engine.workers.workspace import Workspace
 
 TRAINING, UNSEEN = "training", "unseen"
@@ -119,13 +119,19 @@ def load(workspace: Workspace, robot: Robot) -> Morphology:
     """A robot of the library; RobotError where its file is gone or holds another body."""
     path = workspace.resolve(robot.path)
     try:
-        xml, metadata = path.read_bytes(), json.loads(path.with_suffix(".json").read_bytes())
+        xml, metadata = _read_stored(path)
+        document = parse_json(metadata)
     except (OSError, ValueError) as error:
         raise RobotError(f"{robot.name}: {path} or its .json cannot be read: {error}") from error
-    morphology = parse_robot(xml, robot.name, metadata, source=str(path))
+    morphology = parse_robot(xml, robot.name, document, source=str(path))
     if morphology.digest != robot.digest:
         raise RobotError(f"{robot.name}: {path} holds another body than digest {robot.digest[:7]}")
     return morphology
+
+
+def _read_stored(path: Path) -> tuple[bytes, bytes]:
+    """The XML of the library at ``path`` and the metadata beside it; OSError where one is not."""
+    return read_file(path, MAX_FILE_BYTES), read_file(path.with_suffix(".json"), MAX_FILE_BYTES)
 
 
 def resolve_set(database: Database, workspace: Workspace, name: str) -> RobotSet:
@@ -271,7 +277,7 @@ def export_set(database: Database, workspace: Workspace, name: str, folder: Path
         stored = workspace.resolve(robot.path)
         alone = len(bodies[robot.name]) == 1
         as_name = robot.name if alone else f"{robot.name}-{robot.digest[:7]}"
-        xml, metadata = stored.read_bytes(), stored.with_suffix(".json").read_bytes()
+        xml, metadata = _read_stored(stored)
         paths.append(save_file(as_name, xml, metadata, folder))
     return paths
 
@@ -359,8 +365,8 @@ def _check_same_file(workspace: Workspace, file: RobotFile) -> None:
 def _kept(path: Path, robot: Morphology) -> RobotFile | None:
     """The file that the library keeps of a robot and would lose; None where there is no such."""
     try:
-        xml, metadata = path.read_bytes(), path.with_suffix(".json").read_bytes()
-        kept = parse_robot(xml, robot.name, json.loads(metadata))
+        xml, metadata = _read_stored(path)
+        kept = parse_robot(xml, robot.name, parse_json(metadata))
     except (OSError, ValueError, RobotError):
         return None
     if kept.digest != robot.digest:

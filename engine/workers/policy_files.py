@@ -3,7 +3,6 @@
 Loads neither torch nor mujoco, and never unpickles: weights are read by the worker alone.
 """
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from engine.config.base import KnownFrom
 from engine.deployment.runtime import DeployedFileError, load_deployed, load_document
 from engine.errors import CheckpointError, DeploymentError, UsageError
 from engine.evaluation.robot_groups import Knowledge
-from engine.files import file_sha256
+from engine.files import check_file, expanded, file_sha256, parse_json
 
 _POLICY_PREFIXES = ("controller.", "best.")
 """Names of a policy's tensors, as ``engine.rollout.saved_policy`` writes them."""
@@ -95,7 +94,7 @@ def find_policy_file(path: Path, task: str, digests: Collection[str]) -> PolicyF
     Raises:
         UsageError: There is no such file, it holds no policy, or it does not fit task or robots.
     """
-    path = path.expanduser().absolute()
+    path = expanded(path, "--policy").absolute()
     if not path.exists():
         raise UsageError(f"--policy {path}: no such file; name a run, a file, random or zero")
     path = policy_in(path) if path.is_dir() else path
@@ -133,7 +132,7 @@ def teacher_file(path: Path) -> tuple[PolicyFile, dict[str, Any]]:
     Raises:
         UsageError: There is no such file, or it holds no teacher.
     """
-    path = path.expanduser().absolute()
+    path = expanded(path, "the file").absolute()
     path = policy_in(path) if path.is_dir() else path
     if not path.is_file():
         raise UsageError(f"{path}: no such file; name a teacher's policy (.safetensors)")
@@ -151,9 +150,10 @@ def teacher_file(path: Path) -> tuple[PolicyFile, dict[str, Any]]:
 def _document(path: Path) -> dict[str, Any] | None:
     """What a policy or checkpoint file says of itself; None where it is none."""
     try:
+        check_file(path)
         with safe_open(path, framework="numpy") as file:
             written = (file.metadata() or {}).get("hdtui", "")
-        document = json.loads(written)
+        document = parse_json(written)
         document["policy"]["task"]
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from db.queries.artifacts import latest_checkpoint
-from db.queries.runs import list_runs
+from db.queries.runs import is_run_number, list_runs
 from db.records import CHECKPOINTS, NewRun, Run, RunKind, RunState
 from db.session import Database
 from engine.errors import UsageError
+from engine.files import expanded
 
 TRAINED = (RunKind.TEACHER, RunKind.STUDENT)
 """Kinds whose checkpoints hold a policy."""
@@ -52,8 +53,11 @@ def policy_problem(run: Run) -> str | None:
 
 def run_of_folder(home: Path, word: str) -> int | None:
     """The run whose folder in this workspace a word names, None where it is another file."""
-    folder = Path(word).expanduser().absolute()
-    found = folder.is_dir() and folder.name.isdecimal()
+    try:
+        folder = expanded(Path(word), "--policy").absolute()
+        found = folder.is_dir() and is_run_number(folder.name)
+    except (UsageError, OSError):  # who takes it for a file says why it is none
+        return None
     same = found and folder.parent.resolve() == (home / "runs").resolve()
     return int(folder.name) if same else None
 

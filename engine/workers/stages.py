@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from db.queries.robots import get_robot, list_robots, list_sets
-from db.queries.runs import get_run, insert_event
+from db.queries.runs import get_run, insert_event, is_run_number
 from db.records import NewRun, Robot, Run, RunKind
 from db.session import Database
 from engine.config.base import Config, TaskConfig
@@ -22,6 +22,7 @@ from engine.config.presets import PipelineConfig
 from engine.config.robots import GenerationConfig, MutationConfig
 from engine.config.teacher import TeacherConfig
 from engine.errors import RobotError, UsageError
+from engine.files import expanded
 from engine.morphology.mjcf import RobotFile, read_robot_file
 from engine.workers import commands
 from engine.workers.devices import check_devices
@@ -361,7 +362,7 @@ def policies_of(
     for word in words:
         if word in STAGES[RunKind.EVALUATION].baselines:
             baselines.append(word)
-        elif word.isdecimal():
+        elif is_run_number(word):
             inputs.append(int(word))
         elif (number := run_of_folder(home, word)) is not None:
             inputs.append(number)
@@ -410,7 +411,7 @@ def robot_words(stage: Stage, words: Sequence[str]) -> list[str]:
 
 def _robot(database: Database, name: str) -> Robot | RobotFile:
     if name.endswith(XML):
-        return read_robot_file(Path(name).expanduser())
+        return read_robot_file(expanded(Path(name), "--robot"))
     try:
         return get_robot(database, name)
     except RobotError as error:

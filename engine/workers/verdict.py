@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from db.records import Run, RunState
+from engine.files import open_file
 from engine.workers.wording import printable
 
 TAIL_BYTES = 4096
@@ -75,7 +76,7 @@ def verdict(
 def last_line(log: Path) -> str:
     """The last line of a log that says anything, safe to show."""
     try:
-        with log.open("rb") as file:
+        with open_file(log) as file:
             file.seek(max(0, log.stat().st_size - TAIL_BYTES))
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:

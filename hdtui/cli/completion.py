@@ -292,9 +292,13 @@ def _typed_runs() -> list[int]:
 
     They are not among the parsed arguments while the option at the end has no value yet.
     """
+    from db.queries.runs import is_run_number
+
     line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS", "")
     typed = line.split()
-    return [int(word) for before, word in pairwise(typed) if word.isdecimal() and before[:1] != "-"]
+    return [
+        int(word) for before, word in pairwise(typed) if before[:1] != "-" and is_run_number(word)
+    ]
 
 
 def _stage(ctx: typer.Context) -> str | None:

@@ -8,7 +8,7 @@ import typer
 from engine.errors import DatabaseError
 from engine.workers.wording import counted
 from hdtui.cli.options import Home, Json, NoSeed, home_folder, open_workspace
-from hdtui.cli.output import print_json, say
+from hdtui.cli.output import print_json, safe, say
 from hdtui.cli.runs import existing
 
 app = typer.Typer(no_args_is_help=True, help="The workspace's database.")
@@ -28,7 +28,8 @@ def upgrade_command(home: Home = None, json: Json = False, seed: NoSeed = None) 
             }
         )
     elif upgrade:
-        print(f"upgraded schema {upgrade.from_schema} to {upgrade.to_schema}, copy: {upgrade.copy}")
+        steps = f"{upgrade.from_schema} to {upgrade.to_schema}"
+        print(safe(f"upgraded schema {steps}, copy: {upgrade.copy}"))
     else:
         print(f"schema {database.schema()}, nothing to upgrade")
 
@@ -41,7 +42,7 @@ def check_command(home: Home = None, json: Json = False, seed: NoSeed = None) ->
     if json:
         print_json({"problems": problems})
     else:
-        print("\n".join(problems) or "the database is sound")
+        print(safe("\n".join(problems) or "the database is sound"))
     if problems:
         found = counted(len(problems), "problem")
         say(f"hdtui: {found}; restore a backup, or keep what still reads")
@@ -63,7 +64,7 @@ def backup_command(
     if json:
         print_json({"backup": to.absolute(), "size_bytes": to.stat().st_size})
     else:
-        print(f"{to}: {to.stat().st_size} bytes")
+        print(safe(f"{to}: {to.stat().st_size} bytes"))
 
 
 @app.command("restore")
@@ -83,4 +84,5 @@ def restore_command(
     if json:
         print_json({"restored": copy.absolute(), "kept": kept})
     else:
-        print(f"restored {copy}" + (f"; the database of before is kept as {kept}" if kept else ""))
+        before = f"; the database of before is kept as {kept}" if kept else ""
+        print(safe(f"restored {copy}{before}"))

@@ -3,7 +3,7 @@
 import typer
 
 from hdtui.cli.options import Home, Json, NoSeed, home_folder
-from hdtui.cli.output import print_json
+from hdtui.cli.output import print_json, safe
 
 SIGNS = {"good": "ok  ", "warn": "warn", "bad": "BAD "}
 
@@ -17,6 +17,6 @@ def doctor_command(home: Home = None, json: Json = False, seed: NoSeed = None) -
         print_json({"findings": findings})
     else:
         for finding in findings:
-            print(f"{SIGNS[finding.verdict]} {finding.name:<12} {finding.text}")
+            print(safe(f"{SIGNS[finding.verdict]} {finding.name:<12} {finding.text}"))
     if any(finding.verdict == "bad" for finding in findings):
         raise typer.Exit(1)

@@ -1,7 +1,6 @@
 """Queue runs from the shell and follow them: the part that all stage commands share."""
 
 from collections.abc import Callable, Mapping, Sequence
-from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -91,7 +90,9 @@ def run_document(workspace: "Workspace", database: "Database", run: Run) -> dict
         for artifact in list_artifacts(database, run.id)
     ]
     described = {**run_summary(run), "folder": workspace.home / run.folder, "artifacts": artifacts}
+    from engine.files import MAX_DOCUMENT_BYTES, parse_json, read_file
+
     found = [each["path"] for each in artifacts if each["kind"] == RunKind.EVALUATION.value]
     if found:
-        described["evaluation"] = loads(found[0].read_bytes())
+        described["evaluation"] = parse_json(read_file(found[0], MAX_DOCUMENT_BYTES))
     return described

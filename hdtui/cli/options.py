@@ -48,8 +48,10 @@ def _readable(path: Path | None) -> Path | None:
         UsageError: It cannot.
     """
     if path is not None:
+        from engine.files import check_file
+
         try:
-            path.open("rb").close()
+            check_file(path)
         except OSError as error:
             raise UsageError(f"--config {path}: cannot be read: {error.strerror}") from error
     return path

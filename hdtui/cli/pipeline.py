@@ -23,7 +23,7 @@ from hdtui.cli.options import (
     Study,
     open_workspace,
 )
-from hdtui.cli.output import print_json, print_table, say
+from hdtui.cli.output import print_json, print_table, safe, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -139,13 +139,12 @@ def pipeline_document(
 
 def evaluated(workspace: "Workspace", database: "Database", run: Run) -> dict[str, Any]:
     """``returns`` and ``ratio`` of an evaluation run, as it wrote them down."""
-    import json
-
     from db.queries.artifacts import list_artifacts
+    from engine.files import MAX_DOCUMENT_BYTES, parse_json, read_file
 
     for artifact in list_artifacts(database, run.id):
         if artifact.kind == "evaluation":
-            report = json.loads(workspace.resolve(artifact.path).read_text(encoding="utf-8"))
+            report = parse_json(read_file(workspace.resolve(artifact.path), MAX_DOCUMENT_BYTES))
             return {"returns": report["returns"], "ratio": report["ratio"]}
     return {}
 
@@ -173,4 +172,4 @@ def print_returns(document: dict[str, Any]) -> None:
     ]
     print_table(["robots", "teacher", "student", "random", "student/teacher"], rows)
     for path in document["deployed"]:
-        print(path)
+        print(safe(str(path)))

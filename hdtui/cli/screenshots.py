@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -76,11 +77,14 @@ def screenshots_command(
     names = (
         [known_name(name.strip(), known, "screen") for name in only.split(",")] if only else known
     )
-    columns, _, rows = size.partition("x")
-    if not (columns.isdecimal() and rows.isdecimal()):
+    if not re.fullmatch(r"[1-9]\d{0,2}x[1-9]\d{0,2}", size, re.ASCII):
         raise UsageError(f"--size {size}: expected columns x rows, such as 80x24")
+    columns, _, rows = size.partition("x")
     cells = (int(columns), int(rows))
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {out}: cannot be made: {error.strerror}") from error
     with tempfile.TemporaryDirectory(prefix="hdtui-demo-") as folder:
         home = Path(folder) / "demo"
         build(home)
@@ -119,7 +123,7 @@ async def take(
 
 def _write(path: Path, svg: str, converter: ModuleType | None) -> None:
     svg = with_drawn_dots(svg)
-    path.write_text(svg)
+    path.write_text(svg, encoding="utf-8")
     if converter is not None:
         drawn = svg.replace("Fira Code", _FONT).encode()
         converter.svg2png(bytestring=drawn, write_to=str(path.with_suffix(".png")))

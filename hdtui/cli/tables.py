@@ -10,7 +10,7 @@ from engine.errors import UsageError
 from hdtui.cli import completion
 from hdtui.cli.child import run_tool
 from hdtui.cli.options import Home, Json, NoSeed, known_name, read_workspace
-from hdtui.cli.output import print_json, print_table
+from hdtui.cli.output import print_json, print_table, safe
 from hdtui.cli.runs import existing
 
 if TYPE_CHECKING:
@@ -241,17 +241,17 @@ def _print_comparison(found: "Comparison") -> None:
         if not returns:
             last = found.training_returns.get(subject.run.id)
             learning = "" if last is None else f"; its last training return was {last:.0f}"
-            print(f"{subject.label}: no evaluation yet{learning}")
+            print(safe(f"{subject.label}: no evaluation yet{learning}"))
     for group in found.groups:
         if len(group.runs) > 1:
             half = group.over_seeds.half_width
             width = "" if half is None else f" ± {half:.0f}"
             ids = " ".join(map(str, group.runs))
-            print(f"seeds {ids} on {group.task}: {group.over_seeds.mean:.0f}{width}")
+            print(safe(f"seeds {ids} on {group.task}: {group.over_seeds.mean:.0f}{width}"))
     for pair in found.differences:
         shared = f"{pair.robots} robots, {pair.episodes} episodes"
         names = f"{pair.first} - {pair.second}"
-        print(f"{names} on {pair.task}, {shared}: {_words(pair.difference)}")
+        print(safe(f"{names} on {pair.task}, {shared}: {_words(pair.difference)}"))
     if len({subject.run.kind for subject, _ in found.subjects}) == 1 and found.config:
         _print_settings(found.config)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from db.queries.runs import get_run
+from db.queries.runs import get_run, run_number
 from db.records import Run, RunKind
 from engine.config.network import NetworkConfig
 from engine.errors import UsageError
@@ -38,7 +38,7 @@ def question(
     own = {}
     for name in names:
         if name.isdecimal():
-            run = _run(database, int(name))
+            run = _run(database, run_number(name))
             own[network_name(run)] = _network(database, run, task).model_dump(mode="json")
     published = [name for name in names if not name.isdecimal()]
     return {

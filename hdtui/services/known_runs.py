@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import psutil
 
 from db.queries.robots import list_robots, list_sets
-from db.queries.runs import list_runs
+from db.queries.runs import is_run_number, list_runs
 from db.records import Run, RunKind, RunState
 from engine.errors import UsageError
+from engine.files import expanded
 from engine.workers.library import BUILT_IN_SETS, TRAINING, check_set_name
 from engine.workers.robot_roles import overlaps
 from engine.workers.stages import XML, Robots, Stage, input_problem, robot_words
@@ -116,7 +117,7 @@ def robots_problem(known: Known | None, words: Sequence[str], stage: Stage) -> s
 def _robot_problem(known: Known, name: str, stage: Stage) -> str | None:
     single = stage.robots is Robots.SETS_AND_ROBOTS
     if single and name.endswith(XML):
-        return None if Path(name).expanduser().is_file() else f"there is no file {name}"
+        return None if _exists(name) else f"there is no file {name}"
     sets = {*known.sets, *BUILT_IN_SETS}
     if name in sets or (single and known.has_robot(name)):
         return None
@@ -168,12 +169,12 @@ def inputs_problem(known: Known | None, words: Sequence[str], stage: Stage) -> s
 def _input_problem(known: Known | None, word: str, stage: Stage) -> str | None:
     wanted = " or ".join(stage.reads)
     if not word.isdecimal():
-        if stage.baselines and Path(word).expanduser().exists():
+        if stage.baselines and _exists(word):
             return None
         return f"{word}: expected the number of a {wanted}"
     if known is None or known.by_number is None:
         return None
-    run = known.by_number.get(int(word))
+    run = known.by_number.get(int(word)) if is_run_number(word) else None
     if run is None:
         return f"there is no run {word}; Runs (2) lists them"
     return input_problem(run, stage.reads)
@@ -184,3 +185,10 @@ def _free_bytes(folder: Path) -> int | None:
         return psutil.disk_usage(str(folder)).free
     except OSError:
         return None
+
+
+def _exists(word: str) -> bool:
+    try:
+        return expanded(Path(word), "the path").exists()
+    except (UsageError, OSError):
+        return False

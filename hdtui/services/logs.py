@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from engine.files import open_file
 from hdtui.formatting import printable
 
 WINDOW_BYTES = 64 * 1024
@@ -140,7 +141,7 @@ class LogTail:
 
     def _bytes(self, start: int, end: int) -> bytes:
         try:
-            with self.path.open("rb") as file:
+            with open_file(self.path) as file:
                 file.seek(start, os.SEEK_SET)
                 return file.read(end - start)
         except OSError:

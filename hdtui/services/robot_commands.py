@@ -7,6 +7,7 @@ from db.records import RunKind, RunState
 from engine.config.overrides import validated
 from engine.config.robots import GenerationConfig, MutationConfig
 from engine.errors import UsageError
+from engine.files import expanded
 from engine.workers.library import TRAINING, UNSEEN, select_into_set
 from engine.workers.stages import MUTANTS, StageRequest
 from engine.workers.wording import counted
@@ -16,11 +17,14 @@ from hdtui.services.cockpit import Cockpit
 from hdtui.services.commands import prepare_workspace, queue, warning_words
 from hdtui.services.robot_imports import import_read, read_robots_of
 
+MOST_DIGITS = 10
+"""Of a number of robots or a seed; larger ones fit neither a database nor a generator."""
+
 
 def number_problem(values: Sequence[str], names: Sequence[str]) -> str:
     """Which of these fields is no whole number; empty where all are."""
     for value, name in zip(values, names, strict=True):
-        if not value.isdecimal():
+        if not value.isdecimal() or len(value) > MOST_DIGITS:
             return f"{name}: found {value!r}, needs a whole number"
     return ""
 
@@ -78,7 +82,7 @@ def import_robots(
         UsageError: There is no such folder.
         InvalidRobotsError: Files are no valid robots, and those are not to be skipped.
     """
-    path = Path(folder).expanduser()
+    path = expanded(Path(folder), "the folder")
     if not path.is_dir():
         raise UsageError(f"{path} is no folder; robots are imported from one with xml/ in it")
     found = read_robots_of(path, set_name or None, skip_invalid)

@@ -1,6 +1,5 @@
 """One run in detail: per-robot returns, configuration and its difference, files, lineage."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -13,6 +12,7 @@ from db.queries.metrics import list_series, read_several
 from db.queries.robots import list_robots
 from db.queries.runs import dependants, get_run, list_runs
 from db.records import Artifact, Checkpoint, EpisodeSummary, Points, Run, RunKind, RunState
+from engine.files import file_sha256
 from engine.statistics import half_width
 from hdtui.services.metric_names import policy_order
 from hdtui.services.run_list import flat_config
@@ -256,8 +256,7 @@ def check_file(path: Path, sha256: str) -> str:
     if path.is_dir():
         return "a folder"
     try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = file_sha256(path)
     except OSError:
         return "missing"
     return "checked" if found == sha256 else "does not match"

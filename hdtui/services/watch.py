@@ -1,7 +1,5 @@
 """Recorded episodes: which exist, side by side on the same robot, read and checked."""
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
@@ -17,6 +15,7 @@ from db.queries.kin import artifacts_of_kind, robot_names
 from db.queries.runs import list_runs
 from db.records import Artifact, Run
 from engine.errors import DatasetError
+from engine.files import check_file, file_sha256, parse_json
 from engine.morphology.poses import (
     ARTIFACT_KIND,
     Poses,
@@ -184,8 +183,9 @@ def _seeds(artifacts: Sequence[Artifact], home: Path) -> dict[int, int]:
 def _seed_in(path: Path, sha256: str) -> int | None:
     """The seed in a recording's header, read once per content; None where it cannot be read."""
     try:
+        check_file(path)
         with safe_open(path, framework="numpy") as file:
-            return int(json.loads((file.metadata() or {})["header"])["seed"])
+            return int(parse_json((file.metadata() or {})["header"])["seed"])
     except (SafetensorError, OSError, KeyError, TypeError, ValueError):
         return None
 
@@ -246,7 +246,7 @@ class Film:
 def load_film(recording: Recording) -> Film:
     """Read an episode; DatasetError where the file is missing, changed or damaged."""
     try:
-        digest = hashlib.sha256(recording.path.read_bytes()).hexdigest()
+        digest = file_sha256(recording.path)
     except OSError as error:
         raise DatasetError(f"{recording.path}: {error.strerror}; not played.") from error
     if digest != recording.sha256:

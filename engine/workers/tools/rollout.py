@@ -1,5 +1,7 @@
 """Recorded actions played on one robot, for ``hdtui robots rollout``."""
 
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,12 @@ import numpy.typing as npt
 from engine.config.base import TaskConfig
 from engine.environments.recording import record
 from engine.errors import HdtuiError, UsageError
-from engine.files import complete_file
+from engine.files import complete_file, read_file
 from engine.morphology.mjcf import parse_robot
 
 MAX_STEPS = 1_000_000
+MAX_BYTES = 1 << 29
+"""So many steps of the largest robots in double precision."""
 
 
 def run(
@@ -44,10 +48,11 @@ def _task(name: str) -> TaskConfig:
 
 def _load_actions(path: Path) -> npt.NDArray[np.floating]:
     try:
-        actions = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        actions = np.load(io.BytesIO(read_file(path, MAX_BYTES)), allow_pickle=False)
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(
-            f"{path}: cannot be read as a .npy file of numbers (T, L, J): {error}"
+            f"{path}: cannot be read as a .npy file of numbers (T, L, J): {reason}"
         ) from error
     if not isinstance(actions, np.ndarray) or actions.dtype.kind not in "fiu":
         raise UsageError(f"{path}: holds no array of numbers; expected (T, L, J) actions")
