@@ -1,5 +1,6 @@
 """What each kind of run reads, fills, checks and is called: the one place that builds them."""
 
+import itertools
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -281,8 +282,10 @@ def run_name(
     return "-".join(word for word in (request.preset, what, f"s{request.seed}") if word)
 
 
-def request_of(run: Run, find: Find) -> StageRequest:
-    """What a run was asked for, to ask for it again; sets that it filled get another name.
+def request_of(run: Run, find: Find, known_sets: Collection[str] = ()) -> StageRequest:
+    """What a run was asked for, to ask for it again; sets that it filled get a name not yet known.
+
+    A teacher that was taken over from a file is asked for as one that trains with its settings.
 
     Raises:
         ConfigError: Its settings are not valid in this version.
@@ -297,13 +300,25 @@ def request_of(run: Run, find: Find) -> StageRequest:
         baselines=tuple(map(str, run.extra.get("baselines", ()))),
         policy_files=tuple(named_path(file) for file in run.extra.get("files", ())),
         robots=run.robot_sets,
-        fills={
-            role: f"{run.extra[f'{role}_set']}-2"
-            for role in stage.fills
-            if f"{role}_set" in run.extra
-        },
-        adopted=run.extra.get("file"),
+        fills=_filled_anew(run, known_sets),
     )
+
+
+def _filled_anew(run: Run, known_sets: Collection[str]) -> dict[str, str]:
+    """Sets for a run that does what this one did, named after its own and not among these."""
+    roles: Sequence[str] = STAGES[run.kind].fills
+    if roles and f"{roles[0]}_set" not in run.extra:  # a generation of unseen robots alone
+        roles = [role for role in roles if f"{role}_set" in run.extra]
+    if not roles:
+        return {}
+    own = run.extra[f"{roles[0]}_set"]
+    anew = (filled_sets(roles, f"{own}-{number}") for number in itertools.count(2))
+    return next(fills for fills in anew if not set(fills.values()) & {*known_sets, *BUILT_IN_SETS})
+
+
+def filled_sets(roles: Sequence[str], into: str) -> dict[str, str]:
+    """The names of the sets that a run fills, by role: the first is ``into``."""
+    return {role: into if role == roles[0] else f"{into}-{role}" for role in roles}
 
 
 def clone_name(run: Run, request: StageRequest) -> str:

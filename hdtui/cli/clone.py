@@ -37,18 +37,16 @@ def clone_command(
     """Queue a run again: its settings, robots and inputs, with some settings changed."""
     from db.queries.runs import get_run
     from engine.workers.inherited import found_in
+    from engine.workers.library import set_names
     from engine.workers.stages import clone_name, request_of
-    from hdtui.services.known_runs import free_set_name, read_known
 
     workspace, database = existing(home)
     cloned = get_run(database, run)
-    before = request_of(cloned, found_in(database))
+    before = request_of(cloned, found_in(database), set_names(database))
     chosen = configured(before.config, config, settings, seed)
-    known = read_known(database)
     request = replace(
         before,
         config=chosen,
-        fills={role: free_set_name(known, filled) for role, filled in before.fills.items()},
         study=before.study if study is None else study,
         allowed_roles=allowed(allow_role),
     )

@@ -92,7 +92,7 @@ def generate_command(
 ) -> None:
     """Grow new robots that can stand and move, by seed, into a set."""
     from engine.workers.library import check_set_name
-    from engine.workers.stages import StageRequest
+    from engine.workers.stages import StageRequest, filled_sets
 
     check_set_name(into)
     known_name(role, ROLES, "role")
@@ -102,7 +102,7 @@ def generate_command(
     if role == "unseen":
         counts = {"unseen_count": count}
     config = GenerationConfig.model_validate({**counts, "seed": 1 if seed is None else seed})
-    sets = {role: into} | ({"unseen": f"{into}-unseen"} if unseen else {})
+    sets = filled_sets([role, *(["unseen"] if unseen else [])], into)
     workspace, database = open_workspace(home)
     request = StageRequest(RunKind.GENERATION, config, study=study or "", fills=sets)
     queue_and_follow(workspace, database, request, detach=detach, json=json)

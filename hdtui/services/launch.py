@@ -13,7 +13,7 @@ from engine.config.overrides import differences, flat, plain, with_settings
 from engine.config.robots import MutationConfig
 from engine.errors import ConfigError
 from engine.workers.inherited import found_in, starting_config
-from engine.workers.library import TRAINING, UNSEEN
+from engine.workers.library import TRAINING, UNSEEN, set_names
 from engine.workers.stages import (
     PIPELINE,
     STAGES,
@@ -21,6 +21,7 @@ from engine.workers.stages import (
     Stage,
     StageRequest,
     clone_name,
+    filled_sets,
     policies_of,
     request_of,
 )
@@ -67,7 +68,7 @@ def read_clone(database: "Database", run_id: int) -> "LaunchForm":
         ConfigError: Its settings are not valid in this version.
     """
     run = get_run(database, run_id)
-    return form_of_clone(run, request_of(run, found_in(database)))
+    return form_of_clone(run, request_of(run, found_in(database), set_names(database)))
 
 
 @dataclass
@@ -341,11 +342,7 @@ class LaunchForm:
 
     def _filled_sets(self) -> dict[str, str]:
         """The sets that are made, by the roles of their robots."""
-        if self.stage == RunKind.GENERATION and self.role == TRAINING:
-            return {TRAINING: self.into, UNSEEN: f"{self.into}-unseen"}
-        if self.stage == RunKind.GENERATION:
-            return {self.role: self.into}
-        return dict.fromkeys(self.kind.fills, self.into)
+        return filled_sets([UNSEEN] if self.role == UNSEEN else self.kind.fills, self.into)
 
     def take_defaults(self, known: Known) -> None:
         """Fill robots and inputs with what was used last, once, where they are empty."""

@@ -9,7 +9,7 @@ from engine.config.robots import GenerationConfig, MutationConfig
 from engine.errors import UsageError
 from engine.files import expanded
 from engine.workers.library import TRAINING, UNSEEN, select_into_set
-from engine.workers.stages import MUTANTS, StageRequest
+from engine.workers.stages import MUTANTS, StageRequest, filled_sets
 from engine.workers.wording import counted
 from engine.workers.workspace import Workspace
 from hdtui.messages import StateSentence
@@ -37,7 +37,7 @@ def generate(cockpit: Cockpit, count: str, unseen: str, seed: str, set_name: str
     """
     counts = {"train_count": int(count), "unseen_count": int(unseen), "seed": int(seed)}
     config = validated(GenerationConfig, counts, "generate")
-    sets = {TRAINING: set_name, UNSEEN: f"{set_name}-unseen"}
+    sets = filled_sets((TRAINING, UNSEEN), set_name)
     run = queue(cockpit, StageRequest(RunKind.GENERATION, config, fills=sets))
     words = f"{run.id} generation is queued: {count} robots into the set {set_name}"
     return StateSentence(words, run.id, RunState.QUEUED)

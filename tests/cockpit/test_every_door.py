@@ -27,7 +27,7 @@ from engine.errors import ConfigError, HdtuiError, RoleNotAllowedError, UsageErr
 from engine.morphology.generation import generate
 from engine.workers import pipeline, stages
 from engine.workers.library import TRAINING, UNSEEN, make_set
-from engine.workers.stages import STAGES, StageRequest, new_run, queue_stage
+from engine.workers.stages import MUTANTS, STAGES, StageRequest, new_run, queue_stage
 from engine.workers.workspace import Workspace
 from hdtui.cli.main import app
 from hdtui.services import robot_commands
@@ -204,31 +204,42 @@ def test_the_printed_command_makes_the_very_run_of_the_form(
     holds()
 
 
-def test_the_printed_command_of_a_clone_makes_its_run(
+def test_a_clone_is_the_same_from_the_form_its_command_and_the_command_that_clones(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request = StageRequest(
-        RunKind.EVALUATION,
-        EvaluationConfig(episodes=3, seed=9),
-        "smoke",
-        inputs=(door.student, door.teacher),
-        baselines=("random",),
-        robots=("two", ROBOTS[2].name),
-    )
-    unseen = {"unseen_count": 3, "seed": 4}
-    apart = StageRequest(
-        RunKind.GENERATION, GenerationConfig.model_validate(unseen), fills={UNSEEN: "far"}
-    )
-    for asked in (request, apart):
+    grown = {"train_count": 5, "unseen_count": 3, "seed": 4}
+    far = GenerationConfig.model_validate({"unseen_count": 3, "seed": 4})
+    both = GenerationConfig.model_validate(grown)
+    policies = {"inputs": (door.student, door.teacher), "baselines": ("random",)}
+    kind, smoke = RunKind, PRESETS["smoke"]
+    for asked in (
+        StageRequest(kind.GENERATION, far, fills={UNSEEN: "far"}),
+        StageRequest(kind.GENERATION, both, fills={TRAINING: "near", UNSEEN: "near-unseen"}),
+        StageRequest(kind.MUTATION, smoke.mutation, robots=("two",), fills={MUTANTS: "more"}),
+        StageRequest(kind.TEACHER, smoke.teacher, "smoke", robots=("two",), study="a b"),
+        StageRequest(
+            kind.COLLECTION, smoke.collection, inputs=(door.teacher,), robots=("one", "two")
+        ),
+        StageRequest(
+            kind.EVALUATION, EvaluationConfig(seed=9), robots=("two", ROBOTS[2].name), **policies
+        ),
+        StageRequest(
+            kind.DEPLOYMENT, smoke.deployment, inputs=(door.student,), robots=(ROBOTS[2].name,)
+        ),
+    ):
         run = queue_stage(door.database, asked)
+        for name in run.extra.values():
+            if isinstance(name, str):  # what a run fills is there when it is cloned
+                make_set(door.database, Workspace(door.home), name, [(ROBOTS[4], TRAINING)])
         form = read_clone(door.database, run.id)
-        words = shlex.split(form.command())
         again = outcome(door.database, form.request())
-        assert outcome(door.database, asked_by(door, words, monkeypatch)) == again
         assert isinstance(again, NewRun)
-        assert (again.seed, again.config, again.inputs) == (run.seed, run.config, run.inputs)
-        assert again.robot_sets == run.robot_sets
-    assert again.extra == {"unseen_set": "far-2"}
+        for words in (shlex.split(form.command()), ["hdtui", "runs", "clone", str(run.id)]):
+            assert outcome(door.database, asked_by(door, words, monkeypatch)) == again
+        same = ("seed", "config", "inputs", "robot_sets", "group")
+        assert [getattr(again, key) for key in same] == [getattr(run, key) for key in same]
+        if not run.extra.keys() & {"unseen_set", "training_set", "mutant_set"}:
+            assert (again.name, again.extra) == (run.name, run.extra)
 
 
 def test_no_door_lets_a_policy_onto_ground_that_it_cannot_see(door: Door) -> None:
