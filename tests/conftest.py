@@ -1,11 +1,15 @@
 """Fixtures every area shares."""
 
 import os
+import shutil
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
 # Before torch is imported anywhere: two cores are shared by pytest's own processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -24,6 +28,50 @@ def unimal_dir() -> Path:
     if not (folder / "xml").is_dir():
         pytest.skip(f"HDTUI_UNIMAL_DIR={value} has no xml/ folder")
     return folder
+
+
+def _server_tools() -> Path | None:
+    for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True):
+        if (folder / "initdb").exists():
+            return folder
+    found = shutil.which("initdb")
+    return Path(found).resolve().parent if found else None
+
+
+def _run_quietly(command: list[str | Path]) -> None:
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """A PostgreSQL server of our own on a socket in a temporary folder."""
+    tools = _server_tools()
+    if tools is None:
+        pytest.skip("PostgreSQL is not installed")
+    user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+    with tempfile.TemporaryDirectory(prefix="hdtui-pg-") as folder:
+        if user:
+            shutil.chown(folder, "postgres")
+        data = f"{folder}/data"
+        _run_quietly([*user, tools / "initdb", "-D", data, "-U", "hdtui", "-A", "trust", "-N"])
+        options = f"-k {folder} -c listen_addresses='' -c fsync=off"
+        control = [*user, tools / "pg_ctl", "-D", data, "-w"]
+        _run_quietly([*control, "-l", f"{folder}/log", "-o", options, "start"])
+        try:
+            yield f"postgresql+psycopg://hdtui@/postgres?host={folder}"
+        finally:
+            _run_quietly([*control, "-m", "immediate", "stop"])
+
+
+@pytest.fixture
+def empty_postgresql(postgresql_url: str) -> str:
+    """The server's one database without what the test before made; one each would be slow."""
+    engine = create_engine(postgresql_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    engine.dispose()
+    return postgresql_url
 
 
 @pytest.fixture(autouse=True)

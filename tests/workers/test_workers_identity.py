@@ -20,11 +20,28 @@ from db.queries.runs import get_run, list_runs, queue_run
 from db.records import Run, RunState, Supervisor
 from db.session import Database
 from engine.errors import DatabaseError, RunError, WorkspaceError
-from engine.workers.commands import judge, release_queue, request_kill, request_stop, write_off
+from engine.workers.commands import (
+    ensure_supervisor,
+    judge,
+    release_queue,
+    request_kill,
+    request_stop,
+    write_off,
+)
 from engine.workers.liveness import worker_of
 from engine.workers.supervisor import stand_in
 from engine.workers.supervisor_lock import supervisor_alive
 from engine.workers.workspace import Workspace
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def workspace(
+    request: pytest.FixtureRequest, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> Workspace:
+    """An empty workspace with a database of each kind."""
+    if request.param == "postgresql":
+        monkeypatch.setenv("HDTUI_DATABASE_URL", request.getfixturevalue("empty_postgresql"))
+    return workspace
 
 
 @pytest.fixture
@@ -192,6 +209,31 @@ def test_a_database_elsewhere_belongs_to_one_folder(
         Database.open(other).close()
 
 
+@pytest.mark.slow
+def test_one_folder_keeps_runs_of_two_databases_apart(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if database.file is not None:
+        pytest.skip("it takes a server's database beside the folder's own")
+    queued = queue_run(database, generation(1), boot_id="before")
+    Workspace(database.home).own_run_folder(queued.id, 1, database.identity)
+    lock = stand_in(database)
+    with monkeypatch.context() as own:
+        own.delenv("HDTUI_DATABASE_URL")
+        with closing(Database.open(database.home)) as second:
+            assert second.identity != database.identity
+            assert not supervisor_alive(second)
+            run = queue_run(second, generation(1), boot_id=machine.boot_id())
+            assert run.id == queued.id + 1
+            ensure_supervisor(second.home)
+            assert until_state(second, run.id, RunState.FINISHED).result == 1.0
+    assert supervisor_alive(database)
+    assert lock is not None
+    os.close(lock)
+    with closing(Database.open(database.home)) as again:
+        assert queue_run(again, generation(1)).id == run.id + 1
+
+
 def test_nothing_is_read_or_written_through_a_link(tmp_path: Path) -> None:
     workspace, outside = Workspace(tmp_path / "workspace"), tmp_path / "outside"
     outside.mkdir()
@@ -217,7 +259,10 @@ def test_a_new_workspace_is_its_owners_alone_and_an_open_one_stays_open(tmp_path
     assert (tmp_path / "group").stat().st_mode & 0o777 == 0o750
 
 
+@pytest.mark.slow
 def test_in_a_copy_nothing_works_and_the_original_goes_on(database: Database) -> None:
+    if database.file is None:
+        pytest.skip("a server's database is not copied with its folder; the copy is refused it")
     run = start_long_run(database)
     copy = database.home.with_name("copy")
     shutil.copytree(database.home, copy)
@@ -236,6 +281,7 @@ def test_in_a_copy_nothing_works_and_the_original_goes_on(database: Database) ->
     assert judge(database, get_run(database, run.id)).state is RunState.RUNNING
 
 
+@pytest.mark.slow
 def test_a_workspace_that_is_renamed_is_left_at_once_and_never_made_anew(
     database: Database, workspace: Workspace
 ) -> None:
@@ -254,6 +300,7 @@ def test_a_workspace_that_is_renamed_is_left_at_once_and_never_made_anew(
     new.rename(workspace.home)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux" or os.getuid() != 0, reason="needs another user")
 def test_a_worker_of_another_user_is_theirs_and_hears_through_the_database(
     database: Database,
@@ -264,7 +311,7 @@ def test_a_worker_of_another_user_is_theirs_and_hears_through_the_database(
     kill(supervisor_pid(database))
     child = os.fork()
     if child == 0:  # nobody looks at root's worker
-        from engine.workers.liveness import kill_group, other_owner, signal_worker  # noqa: PLC0415
+        from engine.workers.liveness import kill_group, other_owner, signal_worker
 
         os.setgid(65534)
         os.setuid(65534)
