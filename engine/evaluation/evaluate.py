@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -10,16 +10,18 @@ from engine.config.evaluation import EvaluationConfig
 from engine.errors import UsageError
 from engine.evaluation.episodes import EpisodesJob, JudgedRobot, run_episodes
 from engine.evaluation.recordings import Recordings
+from engine.evaluation.robot_groups import Group
 from engine.evaluation.statistics import (
     Estimate,
+    RobotReturn,
     bootstrap,
     bootstrap_draws,
+    earns,
     interquartile_mean,
     mean,
     paired_difference,
     ratio_of_means,
     robot_means,
-    surely_positive,
 )
 from engine.events import (
     Episode,
@@ -33,6 +35,7 @@ from engine.events import (
 from engine.morphology.tree import Morphology
 from engine.rollout.actors import ActorFactory
 from engine.rollout.processes import map_in_processes
+from engine.statistics import sample_deviation
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,11 @@ class Evaluation:
     ratios: Mapping[str, Estimate]
     """This policy's mean return over the first one's, where that is surely above zero."""
     timing: Timing | None = None
+    groups: Mapping[Group, "Evaluation"] = field(default_factory=dict)
+    """The same by what policies know of robots: trained and unseen ones make no common mean."""
+
+
+GROUP_WORDS: Mapping[Group, str] = {"train": "trained", "unseen": "unseen", "robots": "other"}
 
 
 def evaluate_policies(
@@ -89,12 +97,14 @@ def evaluate_policies(
     context: StageContext,
     owners: Mapping[str, int] | None = None,
     known: Sequence[Episode] = (),
+    groups: Mapping[Group, Sequence[str]] | None = None,
 ) -> Evaluation:
     """Every policy on every robot, with the same resets; ``policies`` are named by their labels.
 
     ``owners`` says which run a label's policy comes from, for recorded episodes. ``known`` are
     episodes that an earlier attempt reported: a policy and robot that has them all is not run
-    again.
+    again. ``groups`` are digests of robots whose returns are told apart, all together where it is
+    None.
 
     Raises:
         UsageError: there is no policy or no robot.
@@ -127,6 +137,8 @@ def evaluate_policies(
         context.report(Progress(len(episodes) * config.episodes, total, "episodes", rate))
     ordered = tuple(episode for index in sorted(episodes) for episode in episodes[index])
     evaluation = summarize(config, ordered, list(policies), robots)
+    everyone: Mapping[Group, Sequence[str]] = {"robots": [robot.digest for robot in robots]}
+    evaluation = replace(evaluation, groups=_by_group(config, evaluation, groups or everyone))
     _report(config, evaluation, context)
     processes = max(min(config.processes, len(waiting)), 1)
     return replace(evaluation, timing=_timing(time.monotonic() - started, processes, judged))
@@ -181,7 +193,27 @@ def summarize(
     robots: Sequence[Morphology],
 ) -> Evaluation:
     """Statistics of finished episodes; every policy has episodes on every robot."""
-    digests = list(dict.fromkeys(robot.digest for robot in robots))
+    return _summarized(config, episodes, labels, [robot.digest for robot in robots])
+
+
+def _by_group(
+    config: EvaluationConfig, evaluation: Evaluation, groups: Mapping[Group, Sequence[str]]
+) -> dict[Group, Evaluation]:
+    labels = [summary.label for summary in evaluation.policies]
+    found = {}
+    for group, digests in groups.items():
+        own = [each for each in evaluation.episodes if each.robot_digest in digests]
+        found[group] = _summarized(config, own, labels, digests)
+    return found
+
+
+def _summarized(
+    config: EvaluationConfig,
+    episodes: Sequence[Episode],
+    labels: Sequence[str],
+    named: Sequence[str],
+) -> Evaluation:
+    digests = list(dict.fromkeys(named))
     summaries = tuple(_summary(config, episodes, label, digests) for label in labels)
     first = list(summaries[0].robot_returns.values())
     differences = {
@@ -194,12 +226,29 @@ def summarize(
         )
         for other in summaries[1:]
     }
-    return Evaluation(tuple(episodes), summaries, differences, _ratios(config, summaries))
+    ratios = _ratios(config, summaries, returns_of(episodes, labels[0]))
+    return Evaluation(tuple(episodes), summaries, differences, ratios)
 
 
-def _ratios(config: EvaluationConfig, summaries: Sequence[PolicySummary]) -> dict[str, Estimate]:
+def returns_of(episodes: Sequence[Episode], label: str) -> dict[str, RobotReturn]:
+    """What a policy earned on each robot, by digest."""
+    returns: dict[str, list[float]] = {}
+    for each in episodes:
+        if each.policy == label:
+            returns.setdefault(each.robot_digest, []).append(each.episode_return)
+    return {
+        digest: RobotReturn(sum(own) / len(own), sample_deviation(own), len(own))
+        for digest, own in returns.items()
+    }
+
+
+def _ratios(
+    config: EvaluationConfig,
+    summaries: Sequence[PolicySummary],
+    reference: Mapping[str, RobotReturn],
+) -> dict[str, Estimate]:
     first = list(summaries[0].robot_returns.values())
-    if not surely_positive(first):
+    if not earns(list(reference.values())):
         return {}
     return {
         other.label: ratio_of_means(
@@ -242,24 +291,36 @@ def _summary(
 
 def _report(config: EvaluationConfig, evaluation: Evaluation, context: StageContext) -> None:
     values: dict[str, float] = {}
+    for group, found in evaluation.groups.items():
+        # Trained and unseen robots have metrics of their own; one group alone needs no name.
+        values |= _values(found, f" {GROUP_WORDS[group]}" if len(evaluation.groups) > 1 else "")
     robots: dict[str, dict[str, float]] = {}
     for summary in evaluation.policies:
-        values |= _with_bounds(f"{summary.label}.mean_return", summary.mean_return)
-        values[f"{summary.label}.interquartile_mean_return"] = (
-            summary.interquartile_mean_return.value
-        )
-        values[f"{summary.label}.fall_fraction"] = summary.fall_fraction
         for digest, value in summary.robot_returns.items():
             robots.setdefault(digest, {})[f"{summary.label}.episode_return"] = value
-    for name, estimates in (("difference", evaluation.differences), ("ratio", evaluation.ratios)):
-        for label, estimate in estimates.items():
-            values |= _with_bounds(f"{label}.{name}", estimate)
     step = len(evaluation.episodes)
     context.report(Metrics(step=step, iteration=0, values=values, robots=robots))
-    best = evaluation.policies[0]
-    text = ", ".join(f"{s.label} {_words(s.mean_return)}" for s in evaluation.policies)
+    texts = []
+    for group, found in evaluation.groups.items():
+        where = f" on {GROUP_WORDS[group]} robots" if len(evaluation.groups) > 1 else ""
+        means = ", ".join(f"{s.label} {_words(s.mean_return)}" for s in found.policies)
+        texts.append(f"mean return{where}: {means}")
+    first = next(iter(evaluation.groups.values())).policies[0]
     kind: ResultKind = "return" if config.deterministic else "sampled_return"
-    context.report(Result(best.mean_return.value, f"mean return: {text}", kind))
+    context.report(Result(first.mean_return.value, "; ".join(texts), kind))
+
+
+def _values(found: Evaluation, group: str) -> dict[str, float]:
+    values: dict[str, float] = {}
+    for summary in found.policies:
+        name = f"{summary.label}{group}"
+        values |= _with_bounds(f"{name}.mean_return", summary.mean_return)
+        values[f"{name}.interquartile_mean_return"] = summary.interquartile_mean_return.value
+        values[f"{name}.fall_fraction"] = summary.fall_fraction
+    for what, estimates in (("difference", found.differences), ("ratio", found.ratios)):
+        for label, estimate in estimates.items():
+            values |= _with_bounds(f"{label}{group}.{what}", estimate)
+    return values
 
 
 def _with_bounds(name: str, found: Estimate) -> dict[str, float]:

@@ -295,25 +295,22 @@ def judging_workspace(
 
 
 def print_returns(evaluation: Mapping[str, Any]) -> None:
-    """Mean return of each policy over all robots and by what training knew of them."""
-    groups = evaluation["returns"]
-    rows = []
-    for policy in evaluation["policies"]:
-        estimate = policy["mean_return"]
-        low, high = estimate["low"], estimate["high"]
-        interval = "·" if low is None or low == high else f"[{low:.0f}, {high:.0f}]"
-        of_groups = [f"{returns[policy['label']]:.0f}" for returns in groups.values()]
-        rows.append(
-            [
-                policy_label(policy["label"], evaluation),
-                f"{estimate['value']:.0f}",
-                interval,
-                *of_groups,
-            ]
-        )
+    """Mean return of each policy with its interval, by what training knew of the robots."""
     headings = {"train": "trained", "unseen": "unseen", "robots": "other"}
-    columns = [headings.get(group, group) for group in groups]
-    print_table(["policy", "return", "interval", *columns], rows)
+    groups = evaluation["groups"]
+    columns, rows = [], []
+    for group in groups:
+        alone = group == "robots" and len(groups) == 1
+        columns += ["return" if alone else headings[group], "interval"]
+    for place, policy in enumerate(evaluation["policies"]):
+        cells = [policy_label(policy["label"], evaluation)]
+        for found in groups.values():
+            estimate = found["policies"][place]["mean_return"]
+            low, high = estimate["low"], estimate["high"]
+            interval = "·" if low is None or low == high else f"[{low:.0f}, {high:.0f}]"
+            cells += [f"{estimate['value']:.0f}", interval]
+        rows.append(cells)
+    print_table(["policy", *columns], rows)
 
 
 def policy_label(label: str, evaluation: Mapping[str, Any]) -> str:

@@ -25,6 +25,7 @@ from hdtui.screens.efficiency_parts import (
     limbs_chart,
     markdown,
     pareto_chart,
+    return_columns,
 )
 from hdtui.screens.shell import CockpitScreen
 from hdtui.services.claims import Verdict
@@ -69,7 +70,8 @@ class EfficiencyScreen(CockpitScreen):
     HELP_NOTES = (
         "Ratios are to the base MLP of HyperDistill. The policy alone is counted: no critic,\n"
         "no hypernetwork; 12 limb slots on both sides; one multiply-add counts once.\n"
-        "Returns are of the evaluation in the title, which judged n robots; a row of another\n"
+        "Returns are of the evaluation in the title, which judged n robots, those a policy was\n"
+        "trained on and those it never met apart; a row of another\n"
         "evaluation says of which: in 13 n 28.",
     )
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -144,7 +146,7 @@ class EfficiencyScreen(CockpitScreen):
         self.costs.set_rows(
             keys,
             lambda index: cost_row(rows[keys[index]], facts, task_name),
-            columns=(first, *COST_COLUMNS[1:]),
+            columns=(first, *COST_COLUMNS[1:-2], *return_columns(lines)),
             empty="No policy is counted and no run evaluated yet.",
         )
         tasks = " ".join(f"[{task}]" if task == self.task_name else task for task in TASKS)
@@ -180,7 +182,7 @@ class EfficiencyScreen(CockpitScreen):
             self._show_chart(spec, legend, self.counting or "Not counted by limbs yet.")
         elif self.view == "pareto":
             spec, legend = pareto_chart(lines)
-            chart.set_rule("return against MACs, log scale")
+            chart.set_rule("return on trained robots against MACs, log scale")
             sentence = (
                 self.counting
                 or "No run is evaluated on this task yet: e evaluates one on Robots (3)."

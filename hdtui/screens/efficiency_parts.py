@@ -3,9 +3,10 @@
 import math
 import string
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from db.records import RunKind
+from engine.statistics import Interval
 from hdtui.formatting import UNKNOWN, amount, duration, episode_return, grouped, shorten
 from hdtui.services.claims import Claim, Verdict
 from hdtui.services.efficiency import BASE, TEACHER, Cost, EfficiencyFacts, Reached
@@ -22,7 +23,8 @@ COST_COLUMNS = (
     Column("macs", "MACs", 7, True, gap=1),
     Column("macs_ratio", "", 7, True, gap=1, leaves_first=2),
     Column("latency", "latency", 8, True, gap=1, leaves_first=1),
-    Column("return", "return", 11, True, gap=0),
+    Column("trained", "trained", 9, True, gap=1),
+    Column("unseen", "unseen", 9, True, gap=0, leaves_first=3),
 )
 CLAIM_COLUMNS = (
     Column("glyph", "", 1, gap=1),
@@ -88,7 +90,8 @@ def cost_row(line: CostLine, facts: EfficiencyFacts, task: str) -> TableRow:
         amount(cost.macs) if cost else UNKNOWN,
         times(facts.ratio(task, cost.policy, "macs")) if cost else "",
         latency_words(cost.latency_us if cost else None),
-        _return_words(line.reached),
+        _return_words(line.reached.over_robots if line.reached else None),
+        _return_words(line.reached.unseen if line.reached else None),
     ]
     muted_columns = (2, 4)
     return TableRow(
@@ -117,11 +120,18 @@ def latency_words(microseconds: float | None) -> str:
     return duration(microseconds / 1e6)
 
 
-def _return_words(reached: Reached | None) -> str:
-    if reached is None:
-        return UNKNOWN
-    over = reached.over_robots
-    return episode_return(over.mean, over.half_width)
+def return_columns(lines: Sequence[CostLine]) -> list[Column]:
+    """The last two columns, as wide as their widest return with its interval."""
+    reached = [line.reached for line in lines if line.reached is not None]
+    found = ([each.over_robots for each in reached], [each.unseen for each in reached])
+    return [
+        replace(column, width=max(column.width, *(len(_return_words(each)) for each in own), 0))
+        for column, own in zip(COST_COLUMNS[-2:], found, strict=True)
+    ]
+
+
+def _return_words(over: Interval | None) -> str:
+    return UNKNOWN if over is None else episode_return(over.mean, over.half_width)
 
 
 def bar_lines(lines: Sequence[CostLine], width: int, rows: int) -> list[Line]:
@@ -178,7 +188,7 @@ def pareto_chart(lines: Sequence[CostLine]) -> tuple[ChartSpec, list[Line]]:
     known = [
         (line.name, float(line.cost.macs), line.reached.over_robots.mean)
         for line in lines
-        if line.cost is not None and line.reached is not None
+        if line.cost is not None and line.reached is not None and line.reached.over_robots
     ]
     if not known:
         return ChartSpec((), weight=0.0, log_x=True), []
@@ -246,8 +256,8 @@ def claim_row(claim: Claim) -> TableRow:
 
 def markdown(facts: EfficiencyFacts, task: str) -> str:
     """Costs and claims as two Markdown tables."""
-    rows = ["| policy | parameters | ratio | MACs | ratio | latency | return |"]
-    rows.append("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    rows = ["| policy | parameters | ratio | MACs | ratio | latency | trained | unseen |"]
+    rows.append("| --- |" + " ---: |" * 7)
     for line in cost_lines(facts, task):
         cells = cost_row(line, facts, task).cells
         rows.append("| " + " | ".join(cell[0].text for cell in cells) + " |")

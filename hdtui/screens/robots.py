@@ -176,6 +176,7 @@ class RobotsScreen(RobotActionsScreen):
         pane.set_rule(" · ".join(words), f"{sort} · returns of {policies}" if policies else sort)
         below = [f"{hidden} more do not pass the filter"] if hidden else []
         below += [facts.filling] if facts.filling else []
+        below += [f"returns of {facts.measured}"] if facts.measured else []
         self.footer.show([(muted(f"  {words}"),) for words in [*below, "", ""][:2]])
         self._show_marked(facts)
 

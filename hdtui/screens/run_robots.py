@@ -63,7 +63,7 @@ class RobotsTab(RunTab):
         pane = self.query_one("#run-robots-pane", Pane)
         arrow = "↓" if self.descending else "↑"
         title = f"Return by robot · {len(robots)}" if robots else None
-        words = [means_words(facts), f"{facts.judged} {self.sort_key} {arrow}".strip()]
+        words = [f"{facts.judged} {self.sort_key} {arrow}".strip(), means_words(facts)]
         pane.set_rule(title, " · ".join(word for word in words if word))
         marks = self.cockpit.marked_robots
         self.table.set_rows(
@@ -85,7 +85,11 @@ class RobotsTab(RunTab):
 
         known = [robot for robot in facts.robots if value(robot) is not None]
         unknown = [robot for robot in facts.robots if value(robot) is None]
-        return sorted(known, key=value, reverse=self.descending) + unknown  # type: ignore[arg-type]
+        ordered = sorted(known, key=value, reverse=self.descending) + unknown  # type: ignore[arg-type]
+        # Trained and unseen robots do not stand among each other.
+        return sorted(
+            ordered, key=lambda robot: facts.groups.index(robot.group) if robot.group else 0
+        )
 
     def _show_chart(self) -> None:
         """Curves of the marked robots of this run, else of the one under the cursor."""

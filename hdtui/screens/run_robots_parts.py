@@ -1,10 +1,12 @@
 """Columns and rows of the tab Robots: of a run that learns, and of an evaluation."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from db.records import RunKind
+from engine.evaluation.robot_groups import Group
+from engine.statistics import mean
 from hdtui.formatting import UNKNOWN, episode_return, measure, ratio, steps
 from hdtui.services.run_details import RobotReturn, RobotsFacts
 from hdtui.widgets.bars import block_bar, sparkline
@@ -14,6 +16,13 @@ from hdtui.widgets.table import Column, TableRow
 
 BAR_WIDTH = 22
 NAME_COLUMN = Column("robot", "robot", 27, grow=True, middle=True)
+GROUP_COLUMN = Column("group", "", 7, gap=1)
+GROUP_WORDS: Mapping[Group | None, str] = {
+    "train": "trained",
+    "unseen": "unseen",
+    "robots": "other",
+    None: "",
+}
 LEARNING_COLUMNS = (
     NAME_COLUMN,
     Column("return", "return", 7, right=True),
@@ -39,7 +48,7 @@ def columns_of(facts: RobotsFacts, sort_key: str) -> list[Column]:
 
 def _evaluated_columns(facts: RobotsFacts) -> list[Column]:
     """Return, number of episodes and falls for each policy, the last policies leaving first."""
-    columns = [NAME_COLUMN]
+    columns = [NAME_COLUMN, *([GROUP_COLUMN] if len(facts.groups) > 1 else [])]
     for place, policy in enumerate(facts.policies):
         cells = [_policy_cells(robot, policy)[0] for robot in facts.robots]
         width = max(len(policy), 9, *map(line_width, cells))
@@ -55,6 +64,8 @@ def robot_row(robot: RobotReturn, facts: RobotsFacts, marked: bool) -> TableRow:
     """A robot's numbers in the order of the columns."""
     name: Line = (Span(robot.name),)
     cells: list[Line] = [name]
+    if facts.policies and len(facts.groups) > 1:
+        cells.append((Span(GROUP_WORDS[robot.group], "muted"),))
     if facts.policies:
         for policy in facts.policies:
             cells += _policy_cells(robot, policy)
@@ -93,16 +104,27 @@ def _height(robot: RobotReturn) -> float:
 
 
 def means_words(facts: RobotsFacts) -> str:
-    """Means over robots: of the run, or of every policy of an evaluation."""
+    """Means over robots: of the run, or of an evaluation's policies on each group of robots."""
     if not facts.robots:
         return ""
     if not facts.policies:
         return f"mean over robots {episode_return(facts.mean)}"
+    if len(facts.groups) < 2:
+        return f"means {_policy_means(facts, facts.robots)}"
+    of_groups = [
+        (group, [robot for robot in facts.robots if robot.group == group]) for group in facts.groups
+    ]
+    return " · ".join(
+        f"{GROUP_WORDS[group]} {_policy_means(facts, own)}" for group, own in of_groups
+    )
+
+
+def _policy_means(facts: RobotsFacts, robots: Sequence[RobotReturn]) -> str:
     words = []
     for policy in facts.policies:
-        means = [each.by_policy[policy].mean for each in facts.robots if policy in each.by_policy]
-        words.append(f"{policy} {episode_return(sum(means) / len(means))}")
-    return f"means {' '.join(words)}"
+        means = [each.by_policy[policy].mean for each in robots if policy in each.by_policy]
+        words.append(f"{policy} {episode_return(mean(means) if means else None)}")
+    return " ".join(words)
 
 
 def no_robots_sentence(facts: RobotsFacts, ended: bool) -> str:

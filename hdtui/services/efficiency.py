@@ -17,7 +17,9 @@ from db.queries.settings import get_setting
 from db.records import EpisodeSummary, Run, RunKind, RunState
 from engine.config.base import TaskConfig
 from engine.config.network import NetworkConfig, NetworkKind, NetworkSize, named_network
+from engine.evaluation.robot_groups import Knowledge
 from engine.statistics import Interval, interval
+from engine.workers.lineage import Ancestry
 from hdtui.services.claims import Claim
 from hdtui.services.evidence import Evidence, claims, read_evidence
 
@@ -69,7 +71,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Reached:
-    """The mean return over robots of an evaluated policy run, with its interval over robots.
+    """The mean returns of an evaluated policy run, with their intervals over robots.
 
     ``shaped_like`` names the policy whose shape the run's network has: a published one or ours.
     ``apart`` says that most others of the task were measured in another evaluation than this one.
@@ -77,10 +79,13 @@ class Reached:
 
     run: Run
     task: str
-    over_robots: Interval
+    over_robots: Interval | None
+    """Over the robots that its teachers were trained on; over all where nothing is known."""
     shaped_like: str | None
     evaluation_id: int = 0
     apart: bool = False
+    unseen: Interval | None = None
+    """Over the robots that nothing behind it knows."""
 
     @property
     def name(self) -> str:
@@ -93,7 +98,9 @@ class Reached:
     @property
     def measured_in(self) -> str:
         """The evaluation and its number of robots: 15 n 28."""
-        return f"{self.evaluation_id} n {self.over_robots.count}"
+        found = (self.over_robots, self.unseen)
+        number = sum(each.count for each in found if each is not None)
+        return f"{self.evaluation_id} n {number}"
 
 
 @dataclass(frozen=True)
@@ -178,14 +185,15 @@ class Basis(NamedTuple):
     robots: frozenset[str]
 
 
-Found = Mapping[Basis, Mapping[int, Sequence[float]]]
-"""Mean returns on the robots of a basis, by policy run."""
+Found = Mapping[Basis, Mapping[int, Mapping[str, float]]]
+"""Mean returns on the robots of a basis, by policy run and robot."""
 
 
 def _reached(database: "Database") -> list[Reached]:
     """Per policy run and task its return, best first; those measured apart come last."""
     found = _found(summaries(database))
     numbers = {basis.evaluation_id for basis in found}.union(*found.values())
+    ancestry = Ancestry(database) if numbers else None
     runs = {run.id: run for run in list_runs(database, ids=numbers)} if numbers else {}
     settled = {run.id for run in runs.values() if run.state is RunState.FINISHED}
     reached = []
@@ -193,12 +201,28 @@ def _reached(database: "Database") -> list[Reached]:
         own = {basis: policies for basis, policies in found.items() if basis.task == task}
         bases = chosen_bases(own, settled)
         for run_id, basis in bases.items():
-            if run_id in runs:
-                run, over_robots = runs[run_id], interval(found[basis][run_id])
-                apart = basis != next(iter(bases.values()))
-                like = shaped_like(run)
-                reached.append(Reached(run, task, over_robots, like, basis.evaluation_id, apart))
-    return sorted(reached, key=lambda each: (each.apart, -each.over_robots.mean))
+            if run_id in runs and ancestry is not None:
+                run, apart = runs[run_id], basis != next(iter(bases.values()))
+                seen, unseen = _by_knowledge(found[basis][run_id], ancestry.knowledge(run))
+                like, number = shaped_like(run), basis.evaluation_id
+                over, over_unseen = (interval(own) if own else None for own in (seen, unseen))
+                reached.append(Reached(run, task, over, like, number, apart, over_unseen))
+    return sorted(reached, key=_best_first)
+
+
+def _best_first(each: Reached) -> tuple[bool, bool, float]:
+    over = each.over_robots
+    return each.apart, over is None, -over.mean if over is not None else 0.0
+
+
+def _by_knowledge(
+    returns: Mapping[str, float], knowledge: Knowledge
+) -> tuple[list[float], list[float]]:
+    """Returns on the robots a policy was trained on, and on those that it does not know."""
+    if not knowledge.says:
+        return list(returns.values()), []
+    seen = [value for digest, value in returns.items() if digest in knowledge.trained_on]
+    return seen, [value for digest, value in returns.items() if digest not in knowledge.known]
 
 
 def _found(episodes: Sequence[EpisodeSummary]) -> Found:
@@ -208,10 +232,10 @@ def _found(episodes: Sequence[EpisodeSummary]) -> Found:
         if each.policy_run_id is not None:
             key = (each.task, each.run_id, each.policy_run_id)
             by_policy.setdefault(key, {})[each.robot_digest] = each.mean_return
-    found: dict[Basis, dict[int, Sequence[float]]] = {}
+    found: dict[Basis, dict[int, Mapping[str, float]]] = {}
     for (task, evaluation_id, policy), returns in by_policy.items():
         basis = Basis(task, evaluation_id, frozenset(returns))
-        found.setdefault(basis, {})[policy] = list(returns.values())
+        found.setdefault(basis, {})[policy] = returns
     return found
 
 

@@ -14,6 +14,7 @@ from db.queries.robots import get_robot, list_robots, list_sets, robot_sets_of
 from db.queries.runs import list_runs
 from db.records import EpisodeSummary, Robot, RobotSet, Run, RunKind, RunState
 from engine.errors import HdtuiError
+from engine.evaluation.statistics import RobotReturn, kept_ratio
 from engine.morphology.poses import Poses, rest_poses
 from engine.morphology.tree import Morphology
 from engine.statistics import half_width
@@ -23,6 +24,7 @@ from engine.workers.lineage import trainers
 from engine.workers.workspace import Workspace
 from hdtui.formatting import duration
 from hdtui.services.filters import Filter, Value
+from hdtui.services.measured import task_of
 from hdtui.services.states import left_s, shown_state
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class Score:
     episodes: int
     falls: float
     evaluation_id: int
+    deviation: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,18 @@ class Entry:
 
     @property
     def ratio(self) -> float | None:
-        """The student's return as a share of the teacher's, where that is above zero."""
-        if self.teacher is None or self.student is None or self.teacher.mean <= 0:
+        """The student's return as a share of the teacher's, both of one evaluation.
+
+        None where the teacher earns about nothing here.
+        """
+        teacher, student = self.teacher, self.student
+        if teacher is None or student is None or teacher.evaluation_id != student.evaluation_id:
             return None
-        return self.student.mean / self.teacher.mean
+        return kept_ratio({"": _robot_return(student)}, {"": _robot_return(teacher)})
+
+
+def _robot_return(score: Score) -> RobotReturn:
+    return RobotReturn(score.mean, score.deviation, score.episodes)
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,8 @@ class RobotsFacts:
     filling: str
     evaluated: tuple[Run, ...] = ()
     """Teachers and students whose returns can be shown, newest first."""
+    measured: str = ""
+    """How the returns in the columns were measured, all alike."""
 
 
 def read_robots(
@@ -105,9 +118,9 @@ def read_robots(
     teacher_id, student_id = choose_policies(found, kinds, wanted)
     task = _main_task(found, (teacher_id, student_id))
     shown = {teacher_id, student_id} - {None}
-    scores = _firmest_scores(
-        [each for each in found if each.policy_run_id in shown and each.task == task]
-    )
+    own = [each for each in found if each.policy_run_id in shown and each.task == task]
+    own, measured = _measured_alike(database, own)
+    scores = _firmest_scores(own) | _scores_together(own, teacher_id, student_id)
     entries = [
         Entry(
             robot,
@@ -125,7 +138,36 @@ def read_robots(
         task,
         filling_sentence(evaluations_at_work(database), entries, task, shown),
         tuple(policies),
+        measured,
     )
+
+
+def _measured_alike(
+    database: "Database", found: Sequence[EpisodeSummary]
+) -> tuple[list[EpisodeSummary], str]:
+    """Scores under the one condition that most were measured under, and that condition in words.
+
+    Mean and sampled actions, or 8 and 16 episodes, do not stand in one column.
+    """
+    numbers = {each.run_id for each in found}
+    runs = {run.id: run for run in list_runs(database, ids=numbers, archived=True)}
+    conditions: dict[tuple[str, bool, int], list[EpisodeSummary]] = {}
+    for each in found:
+        config = runs[each.run_id].config
+        actions = bool(config.get("deterministic", True))
+        conditions.setdefault((task_of(config), actions, each.episodes), []).append(each)
+    if not conditions:
+        return [], ""
+
+    def most(condition: tuple[str, bool, int]) -> tuple[int, int]:
+        own = conditions[condition]
+        scored = {(each.policy_run_id, each.robot_digest) for each in own}
+        return len(scored), max(each.run_id for each in own)
+
+    best = max(conditions, key=most)
+    _, mean_actions, episodes = best
+    words = f"{episodes} episode{'' if episodes == 1 else 's'}"
+    return conditions[best], words if mean_actions else f"{words}, sampled actions"
 
 
 def _policies(database: "Database", found: Sequence[EpisodeSummary]) -> list[Run]:
@@ -173,6 +215,17 @@ def _firmest_scores(
     return {(each.policy_run_id, each.robot_digest, each.task): score(each) for each in ordered}
 
 
+def _scores_together(
+    found: Sequence[EpisodeSummary], teacher_id: int | None, student_id: int | None
+) -> dict[tuple[int | None, str, str], Score]:
+    """Scores of both on robots that one evaluation judged both on: only those make a ratio."""
+    by_evaluation: dict[tuple[int, str], dict[int | None, EpisodeSummary]] = {}
+    for each in found:
+        by_evaluation.setdefault((each.run_id, each.robot_digest), {})[each.policy_run_id] = each
+    both = [own for own in by_evaluation.values() if own.keys() >= {teacher_id, student_id}]
+    return _firmest_scores([each for own in both for each in own.values()])
+
+
 def score(summary: EpisodeSummary) -> Score:
     """A summary with the interval of its mean."""
     return Score(
@@ -184,6 +237,7 @@ def score(summary: EpisodeSummary) -> Score:
         summary.episodes,
         summary.falls,
         summary.run_id,
+        summary.std_return,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from db.queries.artifacts import list_artifacts, list_checkpoints
 from db.queries.evaluations import summaries
@@ -12,8 +12,10 @@ from db.queries.metrics import list_series, read_several
 from db.queries.robots import list_robots
 from db.queries.runs import dependants, get_run, list_runs
 from db.records import Artifact, Checkpoint, EpisodeSummary, Points, Run, RunKind, RunState
+from engine.evaluation.robot_groups import Group, robot_groups
 from engine.files import file_sha256
 from engine.statistics import half_width
+from engine.workers.lineage import Ancestry
 from hdtui.services.metric_names import policy_order
 from hdtui.services.run_list import flat_config
 from hdtui.services.runs import views
@@ -53,6 +55,8 @@ class RobotReturn:
     points: Points | None
     last_step: int | None
     by_policy: Mapping[str, PolicyReturn] = field(default_factory=dict)
+    group: Group | None = None
+    """What the policies of an evaluation know of it; None where they are not asked."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,12 @@ class RobotsFacts:
     judged: str = ""
     kind: RunKind | None = None
     judged_in: tuple[int, ...] = ()
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The groups that there are, trained robots first."""
+        found = {robot.group for robot in self.robots}
+        return tuple(group for group in get_args(Group) if group in found)
 
 
 def is_in_state(database: "Database", run_id: int, state: str) -> bool:
@@ -138,10 +148,22 @@ def _evaluated_robots(database: "Database", run_id: int) -> RobotsFacts:
         by_robot.setdefault(each.robot_digest, {})[label] = each
     labels = {label for known in by_robot.values() for label in known}
     policies = tuple(sorted(labels, key=policy_order))
-    judged = next((each for each in policies if each.startswith("student")), "".join(policies[:1]))
+    ancestry = Ancestry(database)
+    made_by = {each.policy: ancestry.runs.get(each.policy_run_id or 0) for each in found}
+    students = {label for label, run in made_by.items() if run and run.kind is RunKind.STUDENT}
+    judged = next((each for each in policies if each in students), "".join(policies[:1]))
+    knowledge = [ancestry.knowledge(run) for run in made_by.values() if run is not None]
+    groups = {
+        digest: group
+        for group, digests in robot_groups(by_robot, knowledge).items()
+        for digest in digests
+    }
     names = _robot_names(database) if by_robot else {}
     robots = [
-        _evaluated(digest, names.get(digest, digest[:12]), known, known.get(judged))
+        replace(
+            _evaluated(digest, names.get(digest, digest[:12]), known, known.get(judged)),
+            group=groups[digest],
+        )
         for digest, known in by_robot.items()
     ]
     facts = _ordered(robots)

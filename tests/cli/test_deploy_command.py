@@ -67,20 +67,25 @@ def test_two_robots_of_one_name_are_refused_before_a_run_is_queued(tmp_path: Pat
 def test_returns_are_printed_by_policy_and_by_what_training_knew(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    policies = [
-        {"label": "teacher", "mean_return": {"value": 1498.6, "low": 1058.7, "high": 1950.9}},
-        {"label": "random", "mean_return": {"value": -1.2, "low": -1.2, "high": -1.2}},
-    ]
-    returns = {
-        "train": {"teacher": 2457.5, "random": 0.4},
-        "unseen": {"teacher": 1115, "random": -2},
+    def found(teacher: tuple[float, float, float], random: float) -> dict[str, object]:
+        bounds = [dict(zip(("value", "low", "high"), each, strict=True))
+                  for each in (teacher, (random, random, random))]  # fmt: skip
+        return {"policies": [{"mean_return": each} for each in bounds]}
+
+    policies = [{"label": "teacher"}, {"label": "random"}]
+    groups = {
+        "train": found((2457.5, 2058.7, 2950.9), 0.4),
+        "unseen": found((1115.0, 958.7, 1150.9), -2.0),
     }
-    print_returns({"policies": policies, "returns": returns})
+    print_returns({"policies": policies, "groups": groups})
+    # No mean is taken over robots that were trained on and robots that were not.
     assert capsys.readouterr().out.splitlines() == [
-        "policy   return  interval      trained  unseen",
-        "teacher    1499  [1059, 1951]     2458    1115",
-        "random       -1  ·                   0      -2",
+        "policy   trained  interval      unseen  interval",
+        "teacher     2458  [2059, 2951]    1115  [959, 1151]",
+        "random         0  ·                 -2  ·",
     ]
+    print_returns({"policies": policies, "groups": {"robots": groups["train"]}})
+    assert capsys.readouterr().out.startswith("policy   return  interval")
 
 
 @pytest.mark.slow

@@ -337,7 +337,9 @@ async def test_efficiency_shows_what_was_counted_and_the_claims(workspace: Path)
         await shows(pilot, "1.66M", "13.3x", "160.6x", "not counted: variable")
         await shows(pilot, "teacher 1", "82.5k", "1.00M", "8.1x")  # a shape of ours
         await pilot.press("v")
-        await shows(pilot, "return against MACs", "a* teacher 1: 2 500", "b* base mlp of 2: 2 250")
+        await shows(
+            pilot, "return on trained robots", "a* teacher 1: 2 500", "b* base mlp of 2: 2 250"
+        )
         await shows(pilot, "* bold: none costs less and earns more", "200k", "500k", "1M")
         assert "Claims of the paper" not in screen_text(app)
         await pilot.press("tab", "tab")  # the focus stays on what is shown

@@ -252,9 +252,16 @@ def test_the_evaluation_with_most_episodes_stands_for_a_policy_on_a_robot(
     database: Database, robots: list[Morphology]
 ) -> None:
     digest = robots[0].digest
-    for values, expected in (([5.0, 7.0], 1000.0), ([5.0, 7.0, 6.0], 6.0)):
+    # What judged teacher and student together comes first: a row's ratio is that of its figures.
+    alone, both = {"teacher": 1}, {"teacher": 1, "student": 2}
+    for policies, values, expected in (
+        (both, [5.0, 7.0], 1000.0),
+        (alone, [5.0, 7.0, 6.0], 1000.0),
+        (both, [5.0, 7.0, 6.0], 6.0),
+    ):
         later = add_run(database, RunKind.EVALUATION, "again", inputs=(1, 2))
-        add_episodes(database, later, {"teacher": 1}, {("teacher", digest): values})
+        returns = {(policy, digest): values for policy in policies}
+        add_episodes(database, later, policies, returns)
         entries = read_robots(database, "six", None).entries
         entry = next(each for each in entries if each.robot.digest == digest)
         assert entry.teacher is not None

@@ -220,25 +220,27 @@ def test_an_evaluation_groups_its_robots_as_claims_do(story: Story, tmp_path: Pa
 
 def test_the_headline_tells_returns_and_makes_a_ratio_where_one_can_be_made() -> None:
     returns = {
-        "train": {"student": 2468.0, "teacher": 2457.0, "random": 2.0},
-        "unseen": {"student": 1137.0, "teacher": 1115.0, "random": 4.0},
+        "train": {"student": 2468.0, "teacher": 2457.0},
+        "unseen": {"student": 1137.0, "teacher": 1115.0},
     }
+    baselines = {"train": {"random": 2.0}, "unseen": {"random": 4.0}}
     groups: dict[Any, list[str]] = {"train": ["a", "b"], "unseen": ["c", "d"]}
-    policies = [{"label": label, "mean_return": {"value": 3.0}} for label in returns["train"]]
-    document: dict[str, Any] = {"returns": returns, "policies": policies[:2]}
-    document |= {"ratio": {"train": 1.0045, "unseen": 1.0197}}
+    document: dict[str, Any] = {"returns": returns, "ratio": {"train": 1.0045, "unseen": 1.0197}}
     both = _headline(document, groups)
     assert both.text == (
         "student 2468 of teacher's 2457 (1.00) on training, 1137 of 1115 (1.02) on unseen"
     )
     assert (both.value, len(both.text)) == (1.0045, 80)
-    document |= {"ratio": {"train": 1.0045, "unseen": None}, "policies": policies}
+    for group, known in baselines.items():
+        returns[group] |= known  # each group on its own: no mean is taken over both
+    document |= {"ratio": {"train": 1.0045, "unseen": None}}
     assert _headline(document, groups).text == (
         "student 2468 of teacher's 2457 (1.00) on training robots; teacher 1115, student 1137 on"
-        " unseen robots: the teacher earns about nothing; random 3"
+        " unseen robots: the teacher earns about nothing; random 2 on training robots; random 4 on"
+        " unseen robots"
     )
-    document |= {"ratio": {"unseen": None}, "policies": policies[:2]}
-    alone = _headline(document, {"unseen": ["c"]})
+    document = {"returns": {"unseen": {"student": 1137.0, "teacher": 1115.0}}}
+    alone = _headline(document | {"ratio": {"unseen": None}}, {"unseen": ["c"]})
     assert alone.text.endswith("unseen robots: one robot makes no ratio")
     assert alone.value is None
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -205,6 +206,30 @@ def test_events_tell_episodes_progress_and_estimates(
     )
     difference = evaluation.policies[2].mean_return.value - evaluation.policies[0].mean_return.value
     assert evaluation.differences["zero"].value == pytest.approx(difference)
+
+
+def test_trained_and_unseen_robots_have_no_mean_in_common(
+    policies: dict[str, ActorFactory], robots: list[Morphology]
+) -> None:
+    events: list[Event] = []
+    digests = [robot.digest for robot in robots]
+    groups: dict[Any, list[str]] = {"train": digests[:2], "unseen": digests[2:]}
+    found = evaluate_policies(CONFIG, policies, robots, _context(events), groups=groups)
+    (metrics,) = [event for event in events if isinstance(event, Metrics)]
+    assert "random.mean_return" not in metrics.values
+    for group, words in (("train", "trained"), ("unseen", "unseen")):
+        returns = [
+            each.episode_return
+            for each in found.episodes
+            if each.policy == "random" and each.robot_digest in groups[group]
+        ]
+        name = f"random {words}.mean_return"
+        assert metrics.values[name] == pytest.approx(np.mean(returns))
+    (result,) = [event for event in events if isinstance(event, Result)]
+    first = found.groups["train"].policies[0].mean_return.value
+    assert (result.value, result.kind) == (first, "return")
+    assert result.text.startswith("mean return on trained robots: ")
+    assert "; mean return on unseen robots: " in result.text
 
 
 def test_an_evaluation_knows_where_its_time_went(

@@ -12,9 +12,14 @@ from db.session import Database
 from engine.config.evaluation import EvaluationConfig
 from engine.deployment.actors import DeployedActors
 from engine.errors import UsageError
-from engine.evaluation.evaluate import Evaluation, evaluate_policies
+from engine.evaluation.evaluate import Evaluation, evaluate_policies, returns_of
 from engine.evaluation.robot_groups import Group, Knowledge, robot_groups
-from engine.evaluation.statistics import bootstrap_draws, generalization_gap, surely_positive
+from engine.evaluation.statistics import (
+    ABOUT_NOTHING,
+    bootstrap_draws,
+    generalization_gap,
+    kept_ratio,
+)
 from engine.events import ArtifactWritten, Episode, Result
 from engine.files import write_text
 from engine.rollout.actors import ActorFactory, CheckpointActors, RandomActors, ZeroActors
@@ -43,10 +48,10 @@ def run(job: Job) -> None:
     config = job.config(EvaluationConfig)
     owners = {name: policy.id for name, policy in labels.items()}
     episodes = job.ask(lambda database: _reported(database, job.run.id))
-    evaluation = evaluate_policies(
-        config, policies, job.robots(), job.context, owners, known=episodes
-    )
     groups = _groups(job)
+    evaluation = evaluate_policies(
+        config, policies, job.robots(), job.context, owners, known=episodes, groups=groups
+    )
     document = _document(evaluation, groups, config)
     read = read_checkpoints(job.run)
     document["checkpoints"] = {
@@ -149,9 +154,14 @@ def _document(
     }
     return {
         "returns": returns,
-        "ratio": {
-            group: _ratio(evaluation, of_group, groups[group])
-            for group, of_group in returns.items()
+        "ratio": {group: _ratio(found) for group, found in evaluation.groups.items()},
+        "groups": {
+            group: {
+                "policies": [asdict(summary) for summary in found.policies],
+                "differences": {key: asdict(each) for key, each in found.differences.items()},
+                "ratios": {key: asdict(each) for key, each in found.ratios.items()},
+            }
+            for group, found in evaluation.groups.items()
         },
         "policies": [asdict(summary) for summary in evaluation.policies],
         "differences": {
@@ -182,17 +192,10 @@ def _gaps(
     }
 
 
-def _ratio(
-    evaluation: Evaluation, returns: Mapping[str, float], digests: Sequence[str]
-) -> float | None:
-    """Student over teacher; None where either is missing or the teacher may earn nothing."""
-    teacher, student = returns.get("teacher"), returns.get("student")
-    if teacher is None or student is None:
-        return None
-    own = next(summary for summary in evaluation.policies if summary.label == "teacher")
-    if not surely_positive([own.robot_returns[digest] for digest in digests]):
-        return None
-    return student / teacher
+def _ratio(found: Evaluation) -> float | None:
+    """Student over teacher; None where either is missing or the teacher earns about nothing."""
+    teacher, student = (returns_of(found.episodes, label) for label in ("teacher", "student"))
+    return kept_ratio(student, teacher)
 
 
 def _headline(document: Mapping[str, Any], groups: Mapping[Group, Sequence[str]]) -> Result:
@@ -205,7 +208,7 @@ def _headline(document: Mapping[str, Any], groups: Mapping[Group, Sequence[str]]
         returns, ratio = document["returns"][group], document["ratio"][group]
         teacher, student = f"{returns['teacher']:.0f}", f"{returns['student']:.0f}"
         if ratio is None:
-            one = len(groups[group]) == 1
+            one = len(groups[group]) == 1 and returns["teacher"] >= ABOUT_NOTHING
             why = "one robot makes no ratio" if one else "the teacher earns about nothing"
             both = f"teacher {teacher}, student {student} on {words} robots"
             unsure.setdefault(why, []).append(both)
@@ -216,10 +219,9 @@ def _headline(document: Mapping[str, Any], groups: Mapping[Group, Sequence[str]]
             kept.append(f"{both} ({ratio:.2f}) on {words}")
     sentences = [", ".join(kept) + " robots" * (len(kept) == 1)] if kept else []
     sentences += [f"{'; '.join(parts)}: {why}" for why, parts in unsure.items()]
-    sentences += [
-        f"{each['label']} {each['mean_return']['value']:.0f}"
-        for each in document["policies"]
-        if each["label"] not in ("teacher", "student")
-    ]
+    for group, returns in document["returns"].items():
+        on = f" on {_IN_WORDS[group]} robots" if len(document["returns"]) > 1 else ""
+        others = [key for key in returns if key not in ("teacher", "student")]
+        sentences += [f"{label} {returns[label]:.0f}{on}" for label in others]
     ratios = [ratio for ratio in document["ratio"].values() if ratio is not None]
     return Result(ratios[0] if ratios else None, "; ".join(sentences), "ratio")
