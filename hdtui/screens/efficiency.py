@@ -1,7 +1,6 @@
 """Efficiency: what one action costs per policy, what it earns, and the claims of the paper."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -19,13 +18,13 @@ from hdtui.screens.efficiency_parts import (
     CostLine,
     bar_lines,
     claim_row,
+    cost_columns,
     cost_lines,
     cost_row,
     legend_lines,
     limbs_chart,
     markdown,
     pareto_chart,
-    return_columns,
 )
 from hdtui.screens.shell import CockpitScreen
 from hdtui.services.claims import Verdict
@@ -140,13 +139,11 @@ class EfficiencyScreen(CockpitScreen):
         lines = cost_lines(facts, self.task_name)
         rows = {line.key: line for line in lines}
         keys = list(rows)
-        apart = [len(line.name) for line in lines if line.reached and line.reached.apart]
-        first = replace(COST_COLUMNS[0], width=max(COST_COLUMNS[0].width, *apart, 0))
         task_name = self.task_name
         self.costs.set_rows(
             keys,
             lambda index: cost_row(rows[keys[index]], facts, task_name),
-            columns=(first, *COST_COLUMNS[1:-2], *return_columns(lines)),
+            columns=cost_columns(lines),
             empty="No policy is counted and no run evaluated yet.",
         )
         tasks = " ".join(f"[{task}]" if task == self.task_name else task for task in TASKS)

@@ -19,12 +19,12 @@ from hdtui.widgets.table import Column, TableRow
 COST_COLUMNS = (
     Column("policy", "policy", 23, grow=True, gap=1, middle=True),
     Column("parameters", "parameters", 10, True, gap=1),
-    Column("parameters_ratio", "", 6, True, gap=1, leaves_first=2),
+    Column("parameters_ratio", "", 6, True, gap=1, leaves_first=3),
     Column("macs", "MACs", 7, True, gap=1),
-    Column("macs_ratio", "", 7, True, gap=1, leaves_first=2),
-    Column("latency", "latency", 8, True, gap=1, leaves_first=1),
+    Column("macs_ratio", "", 7, True, gap=1, leaves_first=1),
+    Column("latency", "latency", 8, True, gap=1, leaves_first=2),
     Column("trained", "trained", 9, True, gap=1),
-    Column("unseen", "unseen", 9, True, gap=0, leaves_first=3),
+    Column("unseen", "unseen", 9, True, gap=0, leaves_first=2),
 )
 CLAIM_COLUMNS = (
     Column("glyph", "", 1, gap=1),
@@ -120,14 +120,29 @@ def latency_words(microseconds: float | None) -> str:
     return duration(microseconds / 1e6)
 
 
-def return_columns(lines: Sequence[CostLine]) -> list[Column]:
-    """The last two columns, as wide as their widest return with its interval."""
+def cost_columns(lines: Sequence[CostLine]) -> list[Column]:
+    """The columns for these rows: returns as wide as their widest, unseen where there are any.
+
+    A latency that nobody measured gives way first.
+    """
     reached = [line.reached for line in lines if line.reached is not None]
-    found = ([each.over_robots for each in reached], [each.unseen for each in reached])
-    return [
-        replace(column, width=max(column.width, *(len(_return_words(each)) for each in own), 0))
-        for column, own in zip(COST_COLUMNS[-2:], found, strict=True)
-    ]
+    returns = {
+        "trained": [each.over_robots for each in reached],
+        "unseen": [each.unseen for each in reached],
+    }
+    measured = any(line.cost is not None and line.cost.latency_us for line in lines)
+    columns = []
+    for column in COST_COLUMNS:
+        width, leaves = column.width, column.leaves_first
+        if column.key in returns:
+            width = max(width, *(len(_return_words(each)) for each in returns[column.key]), 0)
+        if column.key == "policy":
+            width = max(width, *(len(each.name) for each in reached if each.apart), 0)
+        if column.key == "latency" and not measured:
+            leaves = 4
+        if column.key != "unseen" or any(returns["unseen"]):
+            columns.append(replace(column, width=width, leaves_first=leaves))
+    return columns
 
 
 def _return_words(over: Interval | None) -> str:
