@@ -1,5 +1,6 @@
 """``hdtui robots ...``: make, read, look at and group robots."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,6 +35,7 @@ app = typer.Typer(no_args_is_help=True, help="Robots: generate, import, mutate, 
 TASKS = ("flat", "variable", "obstacles", "incline")
 ROLES = ("training", "unseen")
 NO_SETS = "are no robot sets"
+DIGEST_LETTERS = 7
 Into = Annotated[str, typer.Option("--into", metavar="SET", help="Name of the new set.")]
 RobotName = Annotated[
     str,
@@ -214,16 +216,26 @@ def select_command(
         known_name(role, ROLES, "role")
     workspace, database = existing(home, NO_SETS)
     resolve_set(database, workspace, from_set)
-    members = {robot.name: robot for robot in list_robots(database, from_set)}
-    missing = [name for name in names if name not in members]
-    if missing:
-        raise UsageError(f"set {from_set} has no robot {', '.join(missing)}")
-    chosen = [members[name] for name in names]
+    members = list_robots(database, from_set)
+    chosen = [_member(members, from_set, name) for name in names]
     roles = kept_roles(database, [robot.digest for robot in chosen], from_set)
     made = create_set(database, into, [(robot.id, role or roles[robot.digest]) for robot in chosen])
     say(f"{counted(made.size, 'robot')} in set {made.name}")
     if json:
         print_json({"set": made})
+
+
+def _member(members: Sequence[Robot], set_name: str, name: str) -> Robot:
+    """The one robot of a set with this name, or with a digest that begins so."""
+    found = [robot for robot in members if robot.name == name]
+    if not found and len(name) >= DIGEST_LETTERS:
+        found = [robot for robot in members if robot.digest.startswith(name)]
+    if not found:
+        raise UsageError(f"set {set_name} has no robot {name}")
+    if len({robot.digest for robot in found}) > 1:
+        digests = " ".join(robot.digest[:DIGEST_LETTERS] for robot in found)
+        raise UsageError(f"set {set_name} has {len(found)} robots {name}; name digests: {digests}")
+    return found[0]
 
 
 @app.command("remove")

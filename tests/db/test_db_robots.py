@@ -2,10 +2,11 @@
 
 import pytest
 
-from db.queries import robots
-from db.records import NewRobot
+from db.queries import removal, robots
+from db.queries.runs import get_run, queue_run
+from db.records import NewRobot, NewRun, RunKind
 from db.session import Database
-from engine.errors import RobotError, UnknownRobotSetError, UsageError
+from engine.errors import RobotError, RunError, UnknownRobotSetError, UsageError
 
 
 def new(letter: str, name: str | None = None) -> NewRobot:
@@ -72,3 +73,25 @@ def test_a_set_is_replaced_only_by_the_run_that_made_it(database: Database) -> N
     assert [r.digest[0] for r in robots.list_robots(database, "t")] == ["b"]
     with pytest.raises(RobotError, match="not in the library"):
         robots.create_set(database, "u", [(99, None)])
+
+
+def test_a_set_is_removed_or_kept_for_runs_and_an_outlook_changes_nothing(
+    database: Database,
+) -> None:
+    rows = robots.add_robots(database, [new(letter) for letter in ("a", "b", "c")])
+    for name, chosen in (("first", rows[:2]), ("second", rows[1:])):
+        robots.create_set(database, name, [(row.id, None) for row in chosen])
+    expected = removal.outlook(database, "first")
+    assert [row.name for row in expected.robots] == ["robot-a"]
+    assert [one.name for one in robots.list_sets(database)] == ["first", "second"]
+    assert removal.remove_set(database, "first") == expected
+    run = queue_run(database, NewRun(RunKind.TEACHER, "t", {}, 1, robot_sets=("second",)))
+    with pytest.raises(RunError, match="in use by run"):
+        removal.remove_set(database, "second")
+    assert removal.remove_set(database, "second", dead=[run.id]).kept_for == (run.id,)
+    assert robots.list_sets(database) == []
+    assert robots.list_robots(database) == []
+    (kept,) = robots.list_sets(database, removed=True)
+    assert get_run(database, run.id).robot_sets == (kept.name,)
+    assert [row.name for row in robots.list_robots(database, kept.name)] == ["robot-b", "robot-c"]
+    assert removal.forget_unread_sets(database) == ()

@@ -162,8 +162,8 @@ def test_importing_again_mends_what_version_0_1_wrote_in_an_imported_files_place
     assert out.read_bytes() == path.read_bytes()
 
 
-def test_two_bodies_of_one_name_are_exported_both(
-    database: Database, workspace: Workspace, tmp_path: Path
+def test_two_bodies_of_one_name_are_exported_both_and_selected_by_digest(
+    database: Database, workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = []
     for place, robot in enumerate(ROBOTS[:2]):
@@ -179,6 +179,11 @@ def test_two_bodies_of_one_name_are_exported_both(
         f"twin-{digest[:7]}.xml" for digest in rows
     )
     assert {load_robot(path).digest for path in paths} == set(rows)
+    select = ["robots", "select", "both", "--into", "one", "--home", str(database.home)]
+    assert hdtui([*select, "twin"]) == 2
+    assert f"name digests: {rows[0][:7]} {rows[1][:7]}" in capsys.readouterr().err
+    assert hdtui([*select, rows[1][:7]]) == 0
+    assert [row.digest for row in list_robots(database, "one")] == [rows[1]]
 
 
 def mixed_folder(folder: Path, num_bad: int) -> Path:
