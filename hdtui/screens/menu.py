@@ -49,7 +49,8 @@ class MenuScreen(LeavesOnce[str | None], ModalScreen[str | None]):
         self.current = current
         self.shown = list(self.choices)
         columns = (Column("word", "", 30, gap=1), Column("about", "", 12, grow=True, gap=0))
-        empty = f"Nothing is called that{'; enter takes it.' if typed else '.'}"
+        nothing = "Nothing is called that" if choices else "Nothing is there yet"
+        empty = f"{nothing}{'; enter takes what is typed.' if typed else '.'}"
         self.table = Table(columns, header=False, empty=empty)
 
     def compose(self) -> ComposeResult:
