@@ -64,7 +64,7 @@ def role_question(error: RoleNotAllowedError) -> ConfirmScreen:
     """Asks whether to learn from robots that are not for training; ``y`` is the word."""
     why = f"{str(error).partition('; choose')[0]}."
     choices = [("y", "learn from them all the same")]
-    return ConfirmScreen("Not for training", [why], choices, "choose others")
+    return ConfirmScreen("Not for training", [why], choices, "leave them")
 
 
 class TypeToConfirmScreen(LeavesOnce[bool], ModalScreen[bool]):
