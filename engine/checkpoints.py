@@ -46,7 +46,7 @@ def load_checkpoint(
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise CheckpointError(
-            f"{path}: not a complete safetensors file ({error}); use an older checkpoint"
+            f"{path}: not a complete safetensors file ({error}); name another, or start a new run"
         ) from error
     return tensors, document
 

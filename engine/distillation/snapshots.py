@@ -118,8 +118,7 @@ def load_snapshot(path: Path, student: Student, config: StudentConfig, data_sha2
         reason = str(error).splitlines()[0]
         raise CheckpointError(
             f"{path}: lacks a part of a student in training or holds another's"
-            f" ({type(error).__name__}: {reason}); resume from an older checkpoint or start a new"
-            " run"
+            f" ({type(error).__name__}: {reason}); start a new run"
         ) from error
 
 

@@ -73,9 +73,7 @@ def restore_snapshot(share: Share, path: Path) -> None:
     _check_same_run(share, path, document)
     own = {name: tensor.numpy() for name, tensor in select(tensors, f"share.{share.rank}").items()}
     if not own:
-        raise CheckpointError(
-            f"{path}: holds a policy, not a run; start a new run or resume from a checkpoint"
-        )
+        raise CheckpointError(f"{path}: holds a policy, not a run to go on from; start a new run")
     share.restore(tensors, own, document["progress"])
 
 

@@ -129,8 +129,8 @@ def _answer(child: _Child) -> object:
 
 def _died() -> HdtuiError:
     return HdtuiError(
-        "a simulation process died (killed, or out of memory); use fewer processes or fewer"
-        " robots at a time, then resume"
+        "a simulation process died (killed, or out of memory); resume where there is more memory,"
+        " or clone the run with fewer processes or simulations"
     )
 
 
