@@ -353,7 +353,7 @@ class Player:
             if self.app._exit:
                 raise AssertionError(f"{step} ended the cockpit")
             if time.monotonic() > deadline:
-                raise AssertionError(f"keys wait for ever: {list(self.app.gate._held)}")
+                raise AssertionError(f"keys wait for ever: {self._gate()}")
             await asyncio.sleep(0.002)
 
     async def look(self) -> None:
@@ -397,13 +397,24 @@ class Player:
         screen = self.app.screen
         if not isinstance(screen, CockpitScreen) or isinstance(screen.focused, Input):
             return
-        screen.answer_row.said = ""
-        self._press("Z")
-        words = "Z: no key of this screen, ? shows them"
-        await self.until(
-            lambda: screen.answer_row.said == words or self.app.screen is not screen,
-            lambda: f"{screen} answers no key",
-        )
+        told: list[str] = []
+        say = screen.say
+
+        def hear(text: str, role: str = "text") -> None:
+            told.append(text)
+            say(text, role)
+
+        with patch.object(screen, "say", hear):
+            self._press("Z")
+            await self.until(
+                lambda: any(text.startswith("Z: ") for text in told) or not screen.is_active,
+                lambda: f"{screen} answers no key, but {told}; {self._gate()}",
+            )
+
+    def _gate(self) -> str:
+        gate = self.app.gate
+        keys, focused = [key.key for key in gate._held], self.app.focused
+        return f"closed {gate.closed}, ready {gate._ready}, held {keys}, focus {focused}"
 
     async def until(self, holds: Callable[[], bool], words: Callable[[], str]) -> None:
         deadline = time.monotonic() + PATIENCE_S
