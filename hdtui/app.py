@@ -9,6 +9,7 @@ import select
 import signal
 import sys
 import threading
+import time
 import traceback
 from codecs import lookup
 from dataclasses import replace
@@ -20,6 +21,7 @@ from textual import on, work
 from textual._compositor import ChopsUpdate
 from textual._context import active_message_pump
 from textual.app import App
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.events import AppFocus, Event, Key
@@ -73,6 +75,10 @@ turns of the event loop."""
 SWITCH_DELAY_S = 0.01
 COLLECT_AFTER = (20_000, 20, 20)
 """Python looks for lost cycles after so many new objects; the default stops keys every second."""
+QUIET_S = 0.4
+MOST_LEFT_SCREENS = 8
+"""A screen that was left is a lost cycle of megabytes, which Python alone would find after hundreds
+of them: they are looked for when no key comes, or at the latest after so many."""
 
 
 class CockpitApp(App[str]):
@@ -142,6 +148,8 @@ class CockpitApp(App[str]):
         self._asked_theme = theme
         self._revision: int | None = None
         self._opened = False
+        self._key_at = 0.0
+        self._num_left_screens = 0
         self._welcome: Screen[Any] | None = None
         self._supervision: Supervision | None = None
         for candidate in themes():
@@ -160,11 +168,11 @@ class CockpitApp(App[str]):
     def _handle_exception(self, error: Exception) -> None:
         """Go on after what a handler, a timer or a worker let through; end what never began."""
         cause = error.error if isinstance(error, WorkerFailed) else error
-        if self._exit:  # what the last messages meet is half gone
-            self.cockpit.mistakes.is_news("leaving", cause)
-            return
-        if not (self._running and self._is_mounted):
+        if not self._is_mounted:
             self.end_with(cause)
+            return
+        if self._exit or not self._running:  # what the last messages meet is half gone
+            self.cockpit.mistakes.is_news("leaving", cause)
             return
         pump = active_message_pump.get(None)
         self.outlive(f"in {type(pump).__name__}", cause)
@@ -207,13 +215,14 @@ class CockpitApp(App[str]):
         if not isinstance(event, Key):
             await super().on_event(event)
         elif self._exit:
-            return
+            return  # nobody is there any more to hear it
         elif event.is_forwarded:
             try:
                 await super().on_event(event)
             finally:
                 self.gate.done()
         elif (event.key in LEAVING_KEYS and self.gate.closed) or self.gate.admits(event):
+            self._key_at = time.monotonic()
             receiver = self.focused or self.screen
             await super().on_event(event)
             self.gate.passed(event, receiver)
@@ -342,7 +351,19 @@ class CockpitApp(App[str]):
 
         return self.cockpit.store.ask(count_runs)
 
+    def pop_screen(self) -> AwaitComplete:
+        self._num_left_screens += 1
+        return super().pop_screen()
+
+    def _tidy(self) -> None:
+        """Give back what screens that were left have used, between two keys."""
+        quiet = time.monotonic() - self._key_at >= QUIET_S
+        if self._num_left_screens >= (1 if quiet else MOST_LEFT_SCREENS):
+            self._num_left_screens = 0
+            gc.collect()
+
     def on_cockpit_app_pulsed(self, message: Pulsed) -> None:
+        self._tidy()
         known, self.counts = self.counts, message.counts
         if not self.screen_stack:  # a last pulse may come when the screens are gone
             return

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -10,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from engine.errors import RoleNotAllowedError
+from hdtui.formatting import printable
 from hdtui.screens.leaving import LeavesOnce
 from hdtui.widgets.lines import Line, Lines, Span, wrapped
 
@@ -19,6 +21,11 @@ WIDTH = 62
 def sentences_lines(sentences: Sequence[str]) -> list[Line]:
     """Sentences wrapped for the inside of a dialog."""
     return [(Span(f" {row}"),) for sentence in sentences for row in wrapped(sentence, WIDTH - 6)]
+
+
+def title_text(words: str) -> Text:
+    """The title of a box; a name in it is no markup, which could also be wrong markup."""
+    return Text(printable(words))
 
 
 class ConfirmScreen(LeavesOnce[str], ModalScreen[str]):
@@ -44,7 +51,7 @@ class ConfirmScreen(LeavesOnce[str], ModalScreen[str]):
             spans += [Span(key, "accent bold"), Span(f" {words}        ")]
         spans += [Span("n or esc", "accent bold"), Span(f" {self.no}")]
         with Vertical(classes="dialog") as box:
-            box.border_title = self.title_words
+            box.border_title = title_text(self.title_words)
             yield Lines([*body, (), tuple(spans)])
 
     def on_key(self, event: object) -> None:
@@ -82,7 +89,7 @@ class TypeToConfirmScreen(LeavesOnce[bool], ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
-            box.border_title = self.title_words
+            box.border_title = title_text(self.title_words)
             asked = f" Type {self.word}, {self.what}, then enter; esc leaves it."
             yield Lines([*sentences_lines(self.sentences), (), (Span(asked),)])
             yield Input(classes="field")
@@ -121,7 +128,7 @@ class FieldsScreen(LeavesOnce[tuple[str, ...] | None], ModalScreen[tuple[str, ..
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
-            box.border_title = self.title_words
+            box.border_title = title_text(self.title_words)
             for label, value in self.fields:
                 yield Lines([(Span(f" {label}", "muted"),)])
                 yield Input(value, classes="field")

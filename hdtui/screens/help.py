@@ -8,6 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 
+from hdtui.screens.dialogs import title_text
 from hdtui.screens.leaving import LeavesOnce
 from hdtui.widgets.lines import BLANK, Line, Lines, Span, fit, wrapped
 from hdtui.widgets.shell_rows import Paragraph
@@ -50,7 +51,7 @@ class HelpScreen(LeavesOnce[None], ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="help-box") as box:
-            box.border_title = f"Help · {self.screen_word}"
+            box.border_title = title_text(f"Help · {self.screen_word}")
             with VerticalScroll():
                 yield Lines(self._columns())
                 for note in self.notes:

@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from hdtui.formatting import words_of
+from hdtui.screens.dialogs import title_text
 from hdtui.screens.leaving import LeavesOnce
 from hdtui.widgets.lines import Lines, Span
 from hdtui.widgets.table import Column, Table, TableRow
@@ -55,7 +56,7 @@ class MenuScreen(LeavesOnce[str | None], ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as box:
-            box.border_title = self.title_words
+            box.border_title = title_text(self.title_words)
             yield Input(classes="field", placeholder="type to narrow")
             yield self.table
             ticks = " space one more ·" if self.many else ""

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 MINIMUM = (60, 18)
 CLAIM_STANDS_S = 5.0
+LOOK_EVERY_S = 2.0
+"""How often a screen looks whether it is time to read again."""
 
 
 class TooSmall(Lines):
@@ -107,7 +109,8 @@ class CockpitScreen(LeavesOnce[None]):
                 setter(stale)
 
     def on_mount(self) -> None:
-        self.set_interval(self.READ_EVERY_S, self._tick)
+        # A stopped timer keeps its screen in memory until it would have ticked.
+        self.set_interval(min(self.READ_EVERY_S, LOOK_EVERY_S), self._tick)
         self.screen_layout_refresh_signal.subscribe(self, self._laid_out)
         self.key_row.set_keys(self.keys())
         self.read()

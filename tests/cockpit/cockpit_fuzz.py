@@ -359,6 +359,8 @@ class Player:
     async def look(self) -> None:
         """Alive, without a mistake, the focus on something that is seen, keys are answered."""
         app = self.app
+        if not app.app_focus:
+            await self.play(("focus",))
         await self.until(lambda: not self._focus_problem(), self._focus_problem)
         assert not app._exit, "the cockpit has left"
         assert app.cockpit.mistakes.count == 0, self._mistake()
@@ -381,8 +383,8 @@ class Player:
     def _focus_problem(self) -> str:
         app = self.app
         screen = app.screen
-        if not app.app_focus:
-            return ""
+        if isinstance(screen, ModalScreen) and not app.size.contains(59, 17):
+            return ""  # no dialog has a place there
         focused = screen.focused
         seen = [each for each in screen.focus_chain if each.region.area]
         if focused is None:
@@ -430,8 +432,6 @@ class Player:
         screen = self.app.screen
         if not self.world.file.exists() or not isinstance(screen, CockpitScreen):
             return
-        if not self.app.app_focus:
-            self.app.post_message(AppFocus())
         with self.world.database() as database:
             runs = list_runs(database)
             total = len(runs)
@@ -508,8 +508,8 @@ async def play(kind: str, steps: Sequence[Step], key: str = "q") -> None:
                     await player.play(step)
                     if done % LOOK_EVERY == 0 or done == len(steps):
                         await player.look()
-                await player.newest()
                 await player.look()
+                await player.newest()
                 await player.leave(key)
         except Exception as error:
             raise BrokenError(f"{type(error).__name__}: {error}", done) from error
