@@ -219,24 +219,38 @@ def compare_command(
         _print_comparison(found)
 
 
+_ROBOTS = {"train": "trained robots", "unseen": "unseen robots", "robots": "robots"}
+
+
+_ESTIMATES = {
+    "return": "mean",
+    "trained": "trained",
+    "unseen": "unseen",
+    "other": "other",
+    "gap": "generalization_gap",
+}
+
+
 def _print_comparison(found: "Comparison") -> None:
+    everything = [each for _, returns in found.subjects for each in returns]
+    shown = {
+        heading: name
+        for heading, name in _ESTIMATES.items()
+        if heading in ("trained", "unseen") or any(getattr(each, name) for each in everything)
+    }
     rows = [
         [
             subject.label,
             subject.run.name,
             each.task,
             str(each.robots),
-            _words(each.mean),
-            _words(each.trained),
-            _words(each.unseen),
-            _words(each.generalization_gap),
+            *(_words(getattr(each, name)) for name in shown.values()),
             " ".join(map(str, each.evaluations)),
         ]
         for subject, returns in found.subjects
         for each in returns
     ]
-    estimates = ["return", "trained", "unseen", "gap"]
-    print_table(["policy", "run", "task", "robots", *estimates, "evaluations"], rows)
+    print_table(["policy", "run", "task", "robots", *shown, "evaluations"], rows)
     for subject, returns in found.subjects:
         if not returns:
             last = found.training_returns.get(subject.run.id)
@@ -247,9 +261,10 @@ def _print_comparison(found: "Comparison") -> None:
             half = group.over_seeds.half_width
             width = "" if half is None else f" ± {half:.0f}"
             ids = " ".join(map(str, group.runs))
-            print(safe(f"seeds {ids} on {group.task}: {group.over_seeds.mean:.0f}{width}"))
+            where = f"{group.task}, {_ROBOTS[group.group]}"
+            print(safe(f"seeds {ids} on {where}: {group.over_seeds.mean:.0f}{width}"))
     for pair in found.differences:
-        shared = f"{pair.robots} robots, {pair.episodes} episodes"
+        shared = f"{pair.robots} {_ROBOTS[pair.group]}, {pair.episodes} episodes"
         names = f"{pair.first} - {pair.second}"
         print(safe(f"{names} on {pair.task}, {shared}: {_words(pair.difference)}"))
     if len({subject.run.kind for subject, _ in found.subjects}) == 1 and found.config:

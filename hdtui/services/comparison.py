@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
 
@@ -12,8 +12,10 @@ from db.queries.evaluations import list_episodes
 from db.queries.metrics import list_series
 from db.queries.runs import get_run, list_runs
 from db.records import EvaluatedEpisode, Run, RunKind
+from engine.evaluation.robot_groups import Group, Knowledge, robot_groups
 from engine.evaluation.statistics import (
     Estimate,
+    Statistic,
     bootstrap,
     bootstrap_draws,
     generalization_gap,
@@ -23,6 +25,7 @@ from engine.evaluation.statistics import (
 )
 from engine.statistics import Difference, Interval, interval, welch_difference
 from engine.workers.lineage import Ancestry
+from hdtui.services.measured import task_of
 from hdtui.services.run_list import flat_config, without_seeds
 
 if TYPE_CHECKING:
@@ -30,6 +33,14 @@ if TYPE_CHECKING:
 
 RobotReturns = dict[str, dict[tuple[int, int], float]]
 """Episode returns by robot digest, then by seed and episode number."""
+
+
+class Condition(NamedTuple):
+    """What makes episodes of equal seed comparable: the task's settings and how actions come."""
+
+    task: str
+    settings: str
+    deterministic: bool
 
 
 @dataclass(frozen=True)
@@ -50,7 +61,7 @@ class Subject:
 
     label: str
     run: Run
-    judged: Mapping[str, Judged]
+    judged: Mapping[Condition, Judged]
     trained_on: frozenset[str]
     known: frozenset[str]
 
@@ -64,10 +75,13 @@ class Returns:
     robots: int
     episodes: int
     evaluations: tuple[int, ...]
-    mean: Estimate
-    interquartile_mean: Estimate
+    mean: Estimate | None
+    """Over all robots; None where they are of several groups, which make no common mean."""
+    interquartile_mean: Estimate | None
     trained: Estimate | None
     unseen: Estimate | None
+    other: Estimate | None
+    """Over robots that it knows and its teachers were not trained on, such as mutants."""
     generalization_gap: Estimate | None
 
 
@@ -78,6 +92,7 @@ class PairedDifference:
     first: str
     second: str
     task: str
+    group: Group
     robots: int
     episodes: int
     difference: Estimate
@@ -89,6 +104,7 @@ class SeedGroup:
 
     runs: tuple[int, ...]
     task: str
+    group: Group
     over_seeds: Interval
     difference_to_first: Difference | None
 
@@ -141,30 +157,27 @@ def _subjects(database: "Database", runs: Sequence[Run]) -> list[Subject]:
         judged.setdefault(f"{each.policy} in {each.run_id}", (evaluation, []))[1].append(each)
     by = {each.run_id for _, own in judged.values() for each in own}
     evaluated = {run.id: run for run in list_runs(database, ids=by, archived=True)}
-    return [
-        Subject(
-            label,
-            run,
-            _by_condition(own, evaluated),
-            ancestry.trained_on(run),
-            ancestry.known_to(run),
-        )
-        for label, (run, own) in judged.items()
-    ]
+    subjects = []
+    for label, (run, own) in judged.items():
+        # Of a policy in an evaluation the run that made it knows its robots; of one of no run,
+        # such as a random one, those of the policies beside it are told apart.
+        maker = next((each.policy_run_id for each in own), None)
+        knowledge = ancestry.knowledge(ancestry.runs.get(maker or run.id, run))
+        conditions = _by_condition(own, evaluated)
+        subjects.append(Subject(label, run, conditions, knowledge.trained_on, knowledge.known))
+    return subjects
 
 
-def _condition(task: str, evaluation: Run) -> str:
-    """What makes episodes of equal seed comparable: the task's settings and how actions come."""
+def _condition(task: str, evaluation: Run) -> Condition:
     config = evaluation.config
-    settings = [config.get("task"), config.get("deterministic", True)]
-    return f"{task} {json.dumps(settings, sort_keys=True)}"
+    return Condition(task, task_of(config), bool(config.get("deterministic", True)))
 
 
 def _by_condition(
     episodes: Sequence[EvaluatedEpisode], evaluations: Mapping[int, Run]
-) -> dict[str, Judged]:
+) -> dict[Condition, Judged]:
     """What was judged by condition; where an episode was run twice, the newer one counts."""
-    newest: dict[str, dict[tuple[str, int, int], EvaluatedEpisode]] = {}
+    newest: dict[Condition, dict[tuple[str, int, int], EvaluatedEpisode]] = {}
     for each in sorted(episodes, key=lambda each: each.run_id):
         own = newest.setdefault(_condition(each.task, evaluations[each.run_id]), {})
         own[each.robot_digest, each.seed, each.episode] = each
@@ -185,28 +198,26 @@ def _all_returns(subject: Subject) -> tuple[Returns, ...]:
     return tuple(_returns(subject, condition) for condition in sorted(subject.judged))
 
 
-def _returns(subject: Subject, condition: str) -> Returns:
+def _returns(subject: Subject, condition: Condition) -> Returns:
     judged = subject.judged[condition]
     robots, samples = judged.robots, judged.samples
     means = {digest: float(np.mean(list(own.values()))) for digest, own in sorted(robots.items())}
-    trained = [value for digest, value in means.items() if digest in subject.trained_on]
-    unseen = [value for digest, value in means.items() if digest not in subject.known]
+    trained, unseen, other = _apart(subject, means)
     # A policy without robots of its own (random, a file) knows no difference.
     known = bool(subject.known)
-    task, settings = condition.split(" ", 1)
+    several = sum(map(bool, (trained, unseen, other))) > 1
     values = list(means.values())
     return Returns(
-        task=task,
-        deterministic=bool(json.loads(settings)[1]),
+        task=condition.task,
+        deterministic=condition.deterministic,
         robots=len(robots),
         episodes=sum(len(own) for own in robots.values()),
         evaluations=judged.evaluations,
-        mean=bootstrap(values, mean, bootstrap_draws(), samples=samples),
-        interquartile_mean=bootstrap(
-            values, interquartile_mean, bootstrap_draws(), samples=samples
-        ),
+        mean=None if several else _estimate(values, samples),
+        interquartile_mean=None if several else _estimate(values, samples, interquartile_mean),
         trained=_estimate(trained, samples) if known else None,
         unseen=_estimate(unseen, samples) if known else None,
+        other=_estimate(other, samples) if known else None,
         generalization_gap=(
             generalization_gap(trained, unseen, bootstrap_draws(), samples=samples)
             if known and trained and unseen
@@ -215,8 +226,21 @@ def _returns(subject: Subject, condition: str) -> Returns:
     )
 
 
-def _estimate(values: Sequence[float], samples: int) -> Estimate | None:
-    return bootstrap(values, mean, bootstrap_draws(), samples=samples) if values else None
+def _apart(
+    subject: Subject, means: Mapping[str, float]
+) -> tuple[list[float], list[float], list[float]]:
+    """Returns on the robots a policy was trained on, on those it does not know, on the rest."""
+    groups = robot_groups(means, [Knowledge(subject.trained_on, subject.known)])
+    trained, unseen, other = (
+        [means[digest] for digest in groups.get(group, ())] for group in get_args(Group)
+    )
+    return trained, unseen, other
+
+
+def _estimate(
+    values: Sequence[float], samples: int, statistic: Statistic = mean
+) -> Estimate | None:
+    return bootstrap(values, statistic, bootstrap_draws(), samples=samples) if values else None
 
 
 def _paired(first: Subject, second: Subject) -> list[PairedDifference]:
@@ -229,19 +253,22 @@ def _paired(first: Subject, second: Subject) -> list[PairedDifference]:
             for digest in sorted(own.keys() & other.keys())
         }
         shared = {digest: keys for digest, keys in shared.items() if keys}
-        if shared:
+        knowledge = [Knowledge(each.trained_on, each.known) for each in (first, second)]
+        for group, digests in robot_groups(shared, knowledge).items():
+            of_group = {digest: shared[digest] for digest in digests}
             means = [
                 [float(np.mean([side[digest][key] for key in keys])) for side in (own, other)]
-                for digest, keys in shared.items()
+                for digest, keys in of_group.items()
             ]
             columns = list(zip(*means, strict=True))
             found.append(
                 PairedDifference(
                     first.label,
                     second.label,
-                    condition.split(" ", 1)[0],
-                    len(shared),
-                    sum(len(keys) for keys in shared.values()),
+                    condition.task,
+                    group,
+                    len(of_group),
+                    sum(len(keys) for keys in of_group.values()),
                     paired_difference(
                         columns[0], columns[1], bootstrap_draws(), samples=newest.samples
                     ),
@@ -255,26 +282,32 @@ def _newest(judged: Judged) -> int:
 
 
 def _groups(judged: Sequence[tuple[Subject, tuple[Returns, ...]]]) -> tuple[SeedGroup, ...]:
-    members: dict[tuple[str, str], list[tuple[int, float]]] = {}
+    members: dict[tuple[str, Group, str], list[tuple[int, float]]] = {}
     for subject, returns in judged:
         if subject.run.kind is RunKind.EVALUATION:
             continue  # the same policy judged twice is not two seeds
         settings = json.dumps(without_seeds(subject.run.config), sort_keys=True)
-        kind = subject.label.split(" ", 1)[0]
         for condition, each in zip(sorted(subject.judged), returns, strict=True):
-            key = (each.task, f"{condition} {kind} {subject.run.robot_sets} {settings}")
-            members.setdefault(key, []).append((subject.run.id, each.mean.value))
+            alike = f"{condition} {subject.run.kind} {subject.run.robot_sets} {settings}"
+            estimates = {"train": each.trained, "unseen": each.unseen}
+            if not any(estimates.values()):
+                estimates = {"robots": each.mean}
+            for group in get_args(Group):
+                found = estimates.get(group)
+                if found is not None:
+                    key = (each.task, group, alike)
+                    members.setdefault(key, []).append((subject.run.id, found.value))
     seeds = {subject.run.id: subject.run.seed for subject, _ in judged}
     groups: list[SeedGroup] = []
-    first: dict[str, list[float]] = {}
-    for (task, _), own in members.items():
+    first: dict[tuple[str, Group], list[float]] = {}
+    for (task, group, _), own in members.items():
         if len({seeds[run_id] for run_id, _ in own}) < len(own):
             continue  # nor are two runs of one seed
         values = [value for _, value in own]
-        reference = first.setdefault(task, values)
+        reference = first.setdefault((task, group), values)
         difference = None if reference is values else welch_difference(values, reference)
         runs = tuple(run_id for run_id, _ in own)
-        groups.append(SeedGroup(runs, task, interval(values), difference))
+        groups.append(SeedGroup(runs, task, group, interval(values), difference))
     return tuple(groups)
 
 

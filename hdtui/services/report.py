@@ -126,14 +126,15 @@ def _returns(database: "Database", run: Run) -> str:
     )
     if not rows:
         return ""
-    estimates = ("return", "trained", "unseen", "gap")
+    estimates = ("return", "trained", "unseen", "other", "gap")
     headings = ("policy", "task", "evaluations", "robots", "episodes", *estimates)
     words = "Means over robots with 95 % bootstrap intervals.\n\n"
     return "## Returns\n\n" + words + as_markdown(DataTable(headings, rows))
 
 
 def _intervals(returns: Returns) -> list[str | None]:
-    found = (returns.mean, returns.trained, returns.unseen, returns.generalization_gap)
+    apart = (returns.trained, returns.unseen, returns.other)
+    found = (returns.mean, *apart, returns.generalization_gap)
     return [
         None if each is None else with_interval(each.value, each.low, each.high) for each in found
     ]

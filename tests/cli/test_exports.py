@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from db.models import RunRow
 from db.queries.evaluations import record_episodes
 from db.queries.metrics import NewPoint, append_points
 from db.queries.runs import queue_run
-from db.records import NewEpisode, NewRun, RunKind
+from db.records import NewEpisode, NewRun, Run, RunKind
 from db.session import Database
 from engine.errors import UsageError
 from engine.morphology.generation import generate
@@ -40,11 +41,21 @@ from hdtui.services.tensorboard import Scalar, crc32c, write_events
 TABLE = DataTable(("name", "value"), (("a|b\nc", 1.25), ('say "hi", then go', None)))
 
 
+def finished(database: Database, new: NewRun) -> Run:
+    """A run that nothing starts: commands see to it that queued ones have a supervisor."""
+    run = queue_run(database, new)
+    with database.write() as session:
+        row = session.get(RunRow, run.id)
+        assert row is not None
+        row.state = "finished"
+    return run
+
+
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
     """A workspace with a teacher of three points and a name that looks like markup."""
     database = Database.open(tmp_path)
-    run = queue_run(database, NewRun(RunKind.TEACHER, "<b>|*", {"seed": 1, "ppo": {"a": 2}}, 1))
+    run = finished(database, NewRun(RunKind.TEACHER, "<b>|*", {"seed": 1, "ppo": {"a": 2}}, 1))
     with database.write() as session:
         points = [
             NewPoint("return", "", step, step, step / 2, float(step**2)) for step in (1, 2, 3)
@@ -81,7 +92,7 @@ ODD = {1: math.nan, 2: math.inf, 3: -math.inf, 4: 1e39, 5: 1.7e308, 6: 2.5}
 def odd(tmp_path: Path) -> Database:
     """A run whose loss was not finite, and too large for 32 and for 64 bits' sums."""
     database = Database.open(tmp_path / "odd")
-    run = queue_run(database, NewRun(RunKind.TEACHER, "t", {"seed": 1}, 1))
+    run = finished(database, NewRun(RunKind.TEACHER, "t", {"seed": 1}, 1))
     points = [NewPoint("loss", "", step, step, step / 2, value) for step, value in ODD.items()]
     broken = [replace(each, robot_digest="d" * 64, value=math.nan) for each in points]
     with database.write() as session:
@@ -228,7 +239,7 @@ def _event_type() -> type:
 def test_each_run_gets_a_folder_of_its_own_for_tensorboard(
     database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    second = queue_run(database, NewRun(RunKind.TEACHER, "../up", {"seed": 2}, 2))
+    second = finished(database, NewRun(RunKind.TEACHER, "../up", {"seed": 2}, 2))
     with database.write() as session:
         append_points(session, second.id, [NewPoint("return", "", 1, 1, 0.5, 4.0)])
     out = tmp_path / "of events"

@@ -130,13 +130,14 @@ def test_returns_are_told_by_what_a_policy_knows_and_differences_are_paired(stor
     assert of_student.unseen.value == pytest.approx(525 * 0.8)
     assert of_student.generalization_gap is not None
     assert of_student.generalization_gap.value == pytest.approx(1050 * 0.9 - 525 * 0.8)
-    (difference,) = found.differences
-    assert (difference.first, difference.robots, difference.episodes) == (
-        f"teacher {teacher}",
-        4,
-        8,
-    )
-    assert difference.difference.value == pytest.approx((1050 * 0.1 + 525 * 0.2) / 2)
+    # No mean is taken over robots that were trained on and robots that were not.
+    assert of_teacher.mean is of_teacher.interquartile_mean is None
+    differences = {each.group: each for each in found.differences}
+    for group, expected in (("train", 1050 * 0.1), ("unseen", 525 * 0.2)):
+        difference = differences[group]
+        assert (difference.first, difference.robots) == (f"teacher {teacher}", 2)
+        assert (difference.episodes, difference.task) == (4, "flat")
+        assert difference.difference.value == pytest.approx(expected)
     assert comparison_document(found)["runs"][0]["id"] == teacher
 
 
@@ -174,10 +175,10 @@ def test_the_same_robots_have_one_interval_and_one_policy_judged_twice_is_no_gro
     evaluations = [story.judge({teacher: (1000.0, 500.0)}) for _ in range(2)]
     found = compare(story.database, evaluations)
     assert found.groups == ()
-    intervals = {returns.mean for _, each in found.subjects for returns in each}
+    intervals = {returns.trained for _, each in found.subjects for returns in each}
     assert len(intervals) == 1
     (both,) = compare(story.database, [teacher]).subjects[0][1]
-    assert {both.mean} == intervals
+    assert {both.trained} == intervals
 
 
 def test_returns_name_the_evaluations_that_their_episodes_are_from(story: Story) -> None:
@@ -193,8 +194,8 @@ def test_an_interval_is_of_as_many_resamples_as_in_the_evaluation(story: Story) 
     teacher = story.add(RunKind.TEACHER, seed=1)
     story.judge({teacher: (1000.0, 500.0)}, bootstrap_samples=300)
     ((_, (returns,)),) = compare(story.database, [teacher]).subjects
-    values = [1000.0, 1100.0, 500.0, 550.0]
-    assert returns.mean == bootstrap(values, mean, bootstrap_draws(), samples=300)
+    values = [1000.0, 1100.0]
+    assert returns.trained == bootstrap(values, mean, bootstrap_draws(), samples=300)
 
 
 def test_an_evaluation_groups_its_robots_as_claims_do(story: Story, tmp_path: Path) -> None:
@@ -253,16 +254,19 @@ def test_only_episodes_of_equal_task_and_seed_are_paired(story: Story) -> None:
     story.judge({second: (5.0, 5.0)}, seed=1, task={"name": "flat", "reset_noise": 0.1})
     assert compare(story.database, [first, second]).differences == ()
     story.judge({second: (5.0, 5.0)}, seed=1)
-    assert len(compare(story.database, [first, second]).differences) == 1
+    differences = compare(story.database, [first, second]).differences
+    assert [each.group for each in differences] == ["train", "unseen"]
 
 
 def test_runs_that_differ_by_seed_alone_make_a_group_with_an_interval(story: Story) -> None:
     teachers = [story.add(RunKind.TEACHER, seed=seed) for seed in (1, 2, 3)]
     story.judge({run_id: (100.0 * place, 0.0) for place, run_id in enumerate(teachers, 1)})
     found = compare(story.database, teachers)
-    (group,) = found.groups
-    assert group.runs == tuple(teachers)
-    assert group.over_seeds.mean == pytest.approx(105.0)
+    trained, unseen = found.groups
+    assert (trained.group, unseen.group) == ("train", "unseen")
+    assert trained.runs == unseen.runs == tuple(teachers)
+    assert trained.over_seeds.mean == pytest.approx(210.0)
+    assert unseen.over_seeds.mean == pytest.approx(0.0)
     assert found.config == {"seed": dict(zip(teachers, (1, 2, 3), strict=True))}
     with pytest.raises(RunError):
         compare(story.database, [99])
