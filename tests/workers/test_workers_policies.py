@@ -10,7 +10,7 @@ from waiting import generation, until, until_state
 
 from db.queries import artifacts, attempts
 from db.queries.metrics import list_series
-from db.queries.runs import delete_run, dependants, get_run, list_runs, queue_run
+from db.queries.runs import delete_runs, dependants, get_run, list_runs, queue_run
 from db.records import CHECKPOINTS, NewRun, Run, RunKind, RunState
 from db.session import Database
 from engine.config.presets import preset
@@ -140,7 +140,7 @@ def test_a_checkpoint_that_is_read_is_kept_as_long_as_its_reader(database: Datab
     with database.write() as session:
         attempts.change_state(session, source.id, RunState.STOPPED, list(RunState))
     with pytest.raises(RunError, match="is the input of"):
-        delete_run(database, source.id)
+        delete_runs(database, [source.id])
     assert [each.id for each in dependants(database, source.id)] == [reader.id]
 
 
