@@ -1,10 +1,13 @@
 """Fixtures every area shares."""
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,6 +75,41 @@ def empty_postgresql(postgresql_url: str) -> str:
         connection.execute(text("CREATE SCHEMA public"))
     engine.dispose()
     return postgresql_url
+
+
+TEST_RUN = "HDTUI_TEST_RUN"
+"""Names in every child's environment the process that runs its test."""
+os.environ[TEST_RUN] = str(os.getpid())
+
+
+@pytest.fixture(autouse=True)
+def _no_process_outlives_its_test() -> Iterator[None]:
+    """Supervisors and workers live in sessions of their own: nobody else ends them."""
+    before = _numbers_of_processes()
+    yield
+    # A worker that ends may just have brought a supervisor back.
+    while left := [pid for pid in _numbers_of_processes() - before if _is_of_this_run(pid)]:
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
+    # Zombies of ours are waited for by whoever started them.
+
+
+def _numbers_of_processes() -> set[int]:
+    return {int(entry.name) for entry in os.scandir("/proc") if entry.name.isdecimal()}
+
+
+def _is_of_this_run(pid: int) -> bool:
+    """It works for this program, and a test of this process started it; a zombie has no words."""
+    folder = Path("/proc", str(pid))
+    try:
+        command = (folder / "cmdline").read_bytes()
+        if b"hdtui" not in command and b"engine.workers" not in command:
+            return False
+        return f"{TEST_RUN}={os.getpid()}\0".encode() in (folder / "environ").read_bytes()
+    except OSError:
+        return False
 
 
 @pytest.fixture(autouse=True)
