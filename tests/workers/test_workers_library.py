@@ -105,6 +105,13 @@ def test_a_workspace_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
         Workspace(tmp_path / "file" / "home").create()
 
 
+@pytest.fixture
+def nobody_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is queued stays so: a supervisor that comes up after the test would outlive it."""
+    monkeypatch.setattr("engine.workers.pipeline.ensure_supervisor", lambda home: False)
+
+
+@pytest.mark.usefixtures("nobody_starts")
 def test_a_pipeline_is_queued_whole_with_its_lineage(database: Database) -> None:
     config = PRESETS["smoke"].model_copy(update={"seed": 7})
     pipeline, runs = queue_pipeline(database, config, preset="smoke")
@@ -128,6 +135,7 @@ def test_a_pipeline_is_queued_whole_with_its_lineage(database: Database) -> None
     assert all(json.dumps(run.config) for run in runs)
 
 
+@pytest.mark.usefixtures("nobody_starts")
 def test_a_named_set_is_trained_on_and_only_unseen_robots_are_generated(
     database: Database, workspace: Workspace
 ) -> None:
