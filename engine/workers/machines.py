@@ -44,8 +44,10 @@ class Machines:
             return False
         boot = (run.boot_id if run.state.active else run.queued_boot_id) or ""
         other = self.supervisors.get(boot)
-        installed = other.installation if other else None
         same_name = run.host == host_name()
+        if other is None:  # a machine at work has a supervisor's row, whatever became of that one
+            return same_name
+        installed = other.installation
         if not (installed and installation()):
             return same_name and not self._heard(boot)
         if installed != installation():
