@@ -50,6 +50,11 @@ def beat(session: Session, boot: str) -> None:
     )
 
 
+def change_slots(session: Session, boot: str, slots: int) -> None:
+    """Say how many runs the supervisor of this machine lets work at once."""
+    session.execute(update(SupervisorRow).where(SupervisorRow.boot_id == boot).values(slots=slots))
+
+
 def silent_s(database: Database) -> dict[str, float]:
     """Seconds since each machine was heard of, by its boot: its supervisor, or a run at work.
 

@@ -10,19 +10,18 @@ from datetime import UTC, datetime
 
 from db.machine import host_name, installation
 from db.queries import supervisors
-from db.queries.settings import get_setting
 from db.records import Supervisor
 from db.session import Database
 from engine.errors import DatabaseError
 from engine.workers.liveness import started_at, this_process
 from engine.workers.patience import WAIT_S
+from engine.workers.slots import read_slots
 from engine.workers.supervisor_lock import supervisor_alive, take_lock
-from engine.workers.supervisor_loop import DEFAULT_SLOTS, WATCH_EVERY_S, Settings, SupervisorLoop
+from engine.workers.supervisor_loop import WATCH_EVERY_S, Settings, SupervisorLoop
 from engine.workers.workspace import Workspace
 
 TICK_S = 0.25
 LOCK_TIMEOUT_S = 5.0
-SLOTS_VARIABLE = "HDTUI_SLOTS"
 
 logger = logging.getLogger("hdtui.supervisor")
 
@@ -32,10 +31,10 @@ def supervise(workspace: Workspace) -> None:
     database = Database.open(workspace.home, create=False, checkpointing=True, wait_s=WAIT_S)
     lock = _take(database)
     if lock is not None:
-        settings = Settings(slots=read_slots(database))
-        register(database, settings.slots)
-        logger.info("supervisor %d: %d slots", os.getpid(), settings.slots)
-        loop = SupervisorLoop(database, workspace, settings)
+        slots = read_slots(database)
+        register(database, slots)
+        logger.info("supervisor %d: %d slots", os.getpid(), slots)
+        loop = SupervisorLoop(database, workspace, Settings())
         while _try_tick(loop):
             time.sleep(TICK_S)
         os.close(lock)
@@ -69,16 +68,6 @@ def register(database: Database, slots: int) -> None:
             installation=installation() or None,
         ),
     )
-
-
-def read_slots(database: Database) -> int:
-    """How many workers may run at once: HDTUI_SLOTS, else the workspace's setting, else two."""
-    wanted = os.environ.get(SLOTS_VARIABLE) or get_setting(database, "slots")
-    try:
-        return max(1, int(wanted)) if wanted is not None else DEFAULT_SLOTS
-    except (TypeError, ValueError):
-        logger.warning("slots %r is no number; %d are used", wanted, DEFAULT_SLOTS)
-        return DEFAULT_SLOTS
 
 
 def _try_tick(loop: SupervisorLoop) -> bool:

@@ -28,6 +28,7 @@ from engine.workers.liveness import (
 from engine.workers.machines import Machines, is_here
 from engine.workers.memory import MemoryWatch
 from engine.workers.schedule import Candidate, plan
+from engine.workers.slots import read_slots
 from engine.workers.spawn import spawn_worker
 from engine.workers.states import end_as
 from engine.workers.verdict import INTERRUPTED, STRANGER, Verdict, last_line, verdict
@@ -41,7 +42,6 @@ BEAT_EVERY_S = 15.0
 IDLE_S = 10.0
 STOP_GRACE_S = 30.0
 START_TIMEOUT_S = 60.0
-DEFAULT_SLOTS = 2
 
 Attempt = tuple[int, int]
 """A run and the number of its attempt."""
@@ -51,9 +51,9 @@ logger = logging.getLogger("hdtui.supervisor")
 
 @dataclass(frozen=True)
 class Settings:
-    """How patient a supervisor is."""
+    """How patient a supervisor is; ``slots`` of None are looked up, as they may change."""
 
-    slots: int = DEFAULT_SLOTS
+    slots: int | None = None
     idle_s: float = IDLE_S
     stop_grace_s: float = STOP_GRACE_S
 
@@ -78,6 +78,7 @@ class SupervisorLoop:
         self._watched = self._beaten = 0.0
         self._refused = float("-inf")
         self._busy = time.monotonic()
+        self._slots = settings.slots or read_slots(database)
 
     def tick(self) -> bool:
         """Look after every run of this machine; False when there was nothing to do for long."""
@@ -97,6 +98,7 @@ class SupervisorLoop:
         if reaped or revision != self._revision or now - self._watched >= WATCH_EVERY_S:
             self._revision, self._watched = revision, now
             active = self._watch()
+            self._follow_slots()
             started = self._schedule(active)
             if active or started:
                 self._busy = now
@@ -208,6 +210,15 @@ class SupervisorLoop:
             session.connection()  # only now does the transaction begin, or is refused
         return time.monotonic() - self._refused > grace_s
 
+    def _follow_slots(self) -> None:
+        """Take the number of slots that counts now, and say so for whoever reads it."""
+        slots = self._settings.slots or read_slots(self._database)
+        if slots != self._slots:
+            self._slots = slots
+            with self._database.write() as session:
+                supervisors.change_slots(session, boot_id(), slots)
+            logger.info("%d slots from now on", slots)
+
     def _schedule(self, active: list[Run]) -> bool:
         """Start what can start; True if anything was started."""
         queued = runs.list_runs(self._database, states=[RunState.QUEUED], archived=True)
@@ -224,7 +235,7 @@ class SupervisorLoop:
             ],
             states,
             len(active),
-            self._settings.slots,
+            self._slots,
         )
         unstamped = [run.id for run in mine if run.queued_boot_id is None]
         if decided.blocked or unstamped:

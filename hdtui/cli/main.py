@@ -25,6 +25,7 @@ from hdtui.cli import (
     runs,
     screenshots,
     settings,
+    slots,
     stages,
     tables,
 )
@@ -53,6 +54,7 @@ runs.app.command("compare")(tables.compare_command)
 runs.app.command("clone")(clone.clone_command)
 runs.app.command("du")(disk.disk_command)
 app.command("settings")(settings.settings_command)
+app.command("slots")(slots.slots_command)
 app.command("doctor")(doctor.doctor_command)
 app.command("screenshots")(screenshots.screenshots_command)
 

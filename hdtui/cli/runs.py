@@ -366,7 +366,10 @@ def note_command(
     study: Annotated[
         str | None, typer.Option("--study", help="Study it belongs to; empty: none.")
     ] = None,
-    archive: Annotated[bool | None, typer.Option("--archive/--unarchive")] = None,
+    archive: Annotated[
+        bool | None,
+        typer.Option("--archive/--unarchive", help="Hide it from lists, or bring it back."),
+    ] = None,
     home: Home = None,
     json: Json = False,
     seed: NoSeed = None,

@@ -1,6 +1,7 @@
 """Home: the pipeline, what works now, where time goes, the machine, the latest events."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -10,6 +11,7 @@ from textual.containers import Container, Horizontal
 from db.records import Run
 from hdtui.formatting import UNKNOWN, duration, percent, printable
 from hdtui.messages import Loaded
+from hdtui.screens.dialogs import FieldsScreen
 from hdtui.screens.home_parts import (
     ACTIVE_COLUMNS,
     EVENT_COLUMNS,
@@ -22,6 +24,7 @@ from hdtui.screens.home_parts import (
     stage_columns,
 )
 from hdtui.screens.run_actions import RunActionsScreen
+from hdtui.services import commands
 from hdtui.services.cockpit import now
 from hdtui.services.curves import CurveReader, CurvesFacts
 from hdtui.services.forecast import roughly
@@ -56,10 +59,12 @@ class HomeScreen(RunActionsScreen):
         ("C", "clone the run and edit"),
         ("w", "watch its policy walk"),
         ("space", "mark the run"),
+        ("a", "how many runs work at once"),
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "new_run", show=False),
+        Binding("a", "slots", show=False),
         Binding("left_square_bracket", "older(-1)", show=False),
         Binding("right_square_bracket", "older(1)", show=False),
     ]
@@ -251,6 +256,7 @@ class HomeScreen(RunActionsScreen):
         )
         following = f" · next {facts.queued[0].run.id}" if facts.queued else ""
         slots = f"slots {facts.slots_in_use} of {facts.slots}" if facts.slots else ""
+        slots += ", a changes" if slots and self.size.width >= 110 else ""
         pane = self.query_one("#active-pane", Pane)
         pane.set_rule(f"Active {len(facts.active)}{following}", slots)
         room = max(3, self.size.height - (17 if self.size.height < 30 else 28))
@@ -271,6 +277,20 @@ class HomeScreen(RunActionsScreen):
         """Open the form; where there is no pipeline, on the one that starts a pipeline."""
         none = self.facts is not None and self.facts.pipeline is None
         self.app.action_new_run("pipeline" if none else "teacher")  # type: ignore[attr-defined]
+
+    def action_slots(self) -> None:
+        """Ask how many runs are to work at once."""
+        if not self.may_act():
+            return
+        slots = self.facts.slots if self.facts is not None else None
+
+        def act(values: tuple[str, ...] | None) -> None:
+            if values is not None:
+                self.command(partial(commands.change_slots, self.cockpit, values[0]))
+
+        fields = (("so many runs work at once, as `hdtui slots N`", str(slots or "")),)
+        check = FieldsScreen("Slots", fields, lambda values: commands.slots_problem(values[0]))
+        self.app.push_screen(check, act)
 
     def action_older(self, pipelines: int) -> None:
         """Look at an older or newer pipeline."""

@@ -19,7 +19,7 @@ from hdtui.screens.dialogs import ConfirmScreen
 from hdtui.screens.leaving import LeavesOnce
 from hdtui.screens.run_actions import Offer, RunActionsScreen
 from hdtui.services.cockpit import Cockpit
-from hdtui.services.palette import checked, export, key_words, read_names
+from hdtui.services.palette import checked, export, key_words, read_names, weighed
 from hdtui.widgets.lines import Span
 from hdtui.widgets.roles import PALETTES
 from hdtui.widgets.table import Column, Table, TableRow
@@ -142,6 +142,17 @@ class PaletteScreen(LeavesOnce[None], ModalScreen[None]):
 
         screen.command(look)
 
+    def _disk_use(self) -> None:
+        """Weigh the workspace in a thread; what takes space stands in a dialog."""
+        app, screen, cockpit = self.app, self._beneath, self.cockpit
+
+        def weigh() -> str:
+            summary, sentences = weighed(cockpit)
+            app.call_from_thread(app.push_screen, ConfirmScreen("Disk", sentences, (), "close"))
+            return summary
+
+        screen.command(weigh)
+
     def _actions(self) -> list[Entry]:
         app: Any = self.app
         entries = [
@@ -165,6 +176,7 @@ class PaletteScreen(LeavesOnce[None], ModalScreen[None]):
                 for words, factor in REFRESH.items()
             ),
             Entry("doctor", "checks this machine", self._doctor),
+            Entry("disk use", "weighs runs and files", self._disk_use),
             Entry("bytes to this terminal", "last 5 s", self._bytes),
             Entry("messages so far", "", self._messages),
             Entry("redraw", "ctrl+l", app.action_redraw),

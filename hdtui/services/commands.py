@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 from db.queries import runs as run_queries
 from db.records import Run, RunKind, RunState
 from engine.config.presets import PipelineConfig, preset
+from engine.errors import UsageError
 from engine.workers import commands as worker_commands
 from engine.workers.run_policies import checkpoints_read
+from engine.workers.slots import Slots, check_slots, set_slots, slots_here
 from engine.workers.stages import PIPELINE, StageRequest, queue_stage
 from engine.workers.verdict import has_diverged
 from engine.workers.workspace import Workspace
@@ -97,6 +99,34 @@ def delete_warning(cockpit: Cockpit, run_ids: Sequence[int]) -> tuple[str, ...]:
         ids = " ".join(str(run_id) for run_id in sorted(depending))
         sentences.append(f"{ids} were made from it; delete those first.")
     return tuple(sentences)
+
+
+def change_slots(cockpit: Cockpit, text: str) -> str:
+    """Let so many runs work at once.
+
+    Raises:
+        UsageError: It is no such number.
+    """
+    number = check_slots(text)
+    prepare_workspace(cockpit)
+    cockpit.store.ask(partial(set_slots, number=number))
+    return slots_sentence(cockpit.store.ask(slots_here), number)
+
+
+def slots_problem(text: str) -> str:
+    """Why a text is no number of slots; empty where it is one."""
+    try:
+        check_slots(text)
+    except UsageError as error:
+        return str(error)
+    return ""
+
+
+def slots_sentence(here: Slots, wanted: int) -> str:
+    """What becomes of a number that was asked for."""
+    if here.number != wanted:
+        return f"slots {wanted} in this workspace; here {here.number}: {here.sentence}"
+    return f"slots {wanted}: so many runs work at once"
 
 
 def stop_warning(cockpit: Cockpit, run_id: int) -> tuple[Run, tuple[str, ...]]:

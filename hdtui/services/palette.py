@@ -10,7 +10,9 @@ from db.queries.robots import list_robots
 from db.queries.runs import list_runs
 from db.records import Robot, Run
 from engine.errors import WorkspaceError
+from hdtui.formatting import size
 from hdtui.services.cockpit import Cockpit, now
+from hdtui.services.disk_use import disk_use, sentences
 from hdtui.services.doctor import examine
 
 if TYPE_CHECKING:
@@ -43,6 +45,12 @@ def checked(home: Path) -> tuple[str, tuple[str, ...]]:
     good = [each.name for each in findings if each.verdict == "good"]
     summary = f"doctor: {len(good)} of {len(findings)} things are good"
     return summary, (*troubles, f"Good: {', '.join(good)}.", "`hdtui doctor` says all of it.")
+
+
+def weighed(cockpit: Cockpit) -> tuple[str, tuple[str, ...]]:
+    """What the workspace takes on disk in one sentence, and in several."""
+    use = cockpit.store.ask(disk_use)
+    return f"disk: {size(use.total)} in this workspace", sentences(use)
 
 
 def export(

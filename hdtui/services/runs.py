@@ -5,11 +5,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from db.queries.runs import count_states, get_run, list_runs
+from db.queries.supervisors import get_supervisor
 from db.records import Run, RunState
 from engine.workers.commands import judge_all
 from engine.workers.liveness import boot_id, other_owner, worker_of
 from engine.workers.machines import Machines, is_here
 from engine.workers.run_policies import input_words
+from engine.workers.slots import read_slots
 from hdtui.formatting import percent
 from hdtui.messages import Counts
 from hdtui.services.states import RunView, Surroundings, view
@@ -41,8 +43,6 @@ def _any(states: dict[RunState, int], wanted: Sequence[RunState]) -> bool:
 
 def surroundings(database: "Database", now: datetime) -> Surroundings:
     """What the sentences of a list of runs need: who waits for whom, and the slots."""
-    from db.queries.supervisors import get_supervisor
-
     unfinished = list_runs(database, states=(*ACTIVE, RunState.QUEUED))
     inputs = {number for run in unfinished for number in run.inputs}
     waited_for = [*unfinished, *(list_runs(database, ids=inputs) if inputs else [])]
@@ -53,7 +53,7 @@ def surroundings(database: "Database", now: datetime) -> Surroundings:
         now=now,
         boot_id=boot_id(),
         waits_for={run.id: run for run in waited_for if run.state is not RunState.FINISHED},
-        slots=supervisor.slots if supervisor else None,
+        slots=supervisor.slots if supervisor else read_slots(database),
         slots_in_use=len(here),
         elsewhere={
             run.id: silence_s

@@ -1,0 +1,50 @@
+"""``hdtui slots [N]``: how many runs work at once."""
+
+from typing import Annotated
+
+import typer
+
+from hdtui.cli.options import Home, Json, NoSeed, open_workspace
+from hdtui.cli.output import print_json, say
+from hdtui.cli.runs import existing
+
+
+def slots_command(
+    number: Annotated[
+        int | None, typer.Argument(metavar="[N]", help="So many from now on; else says how many.")
+    ] = None,
+    home: Home = None,
+    json: Json = False,
+    seed: NoSeed = None,
+) -> None:
+    """How many runs work at once in this workspace; a supervisor at work follows at once.
+
+    HDTUI_SLOTS, where a supervisor was started with it, wins over it on that machine.
+    """
+    from db.queries.runs import list_runs
+    from engine.workers.commands import judge_all
+    from engine.workers.machines import is_here
+    from engine.workers.slots import set_slots, slots_here
+    from hdtui.services.commands import slots_sentence
+    from hdtui.services.runs import ACTIVE
+
+    _, database = existing(home, "is nothing at work") if number is None else open_workspace(home)
+    if number is not None:
+        set_slots(database, number)
+    here = slots_here(database)
+    active = judge_all(database, list_runs(database, states=ACTIVE, archived=True))
+    in_use = sum(1 for run in active if run.state in ACTIVE and is_here(run))
+    if number is not None:
+        say(slots_sentence(here, number))
+    if json:
+        print_json(
+            {
+                "slots": here.number,
+                "in_use": in_use,
+                "why": here.sentence,
+                "stored": here.stored,
+                "variable": here.variable,
+            }
+        )
+    elif number is None:
+        print(f"{here.number} slots, {in_use} in use: {here.sentence}")
