@@ -148,7 +148,7 @@ class PaletteScreen(LeavesOnce[None], ModalScreen[None]):
 
         def weigh() -> str:
             summary, sentences = weighed(cockpit)
-            app.call_from_thread(app.push_screen, ConfirmScreen("Disk", sentences, (), "close"))
+            app.call_later(app.push_screen, ConfirmScreen("Disk", sentences, (), "close"))
             return summary
 
         screen.command(weigh)

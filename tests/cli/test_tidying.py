@@ -1,4 +1,4 @@
-"""Runs in numbers: deleted all or none, cloned, filtered, weighed; slots; devices that are not there."""
+"""Runs deleted all or none, cloned, filtered and weighed; slots; devices that are not there."""
 
 import json
 from pathlib import Path
@@ -224,5 +224,5 @@ def test_torch_is_asked_for_cuda_in_a_child() -> None:
     if torch.cuda.is_available():
         devices._find("cuda")
     else:
-        with pytest.raises(devices.ConfigError, match="found cuda, but torch .* sees no CUDA"):
+        with pytest.raises(devices.ConfigError, match=r"found cuda, but torch .* sees no CUDA"):
             devices._find("cuda")
