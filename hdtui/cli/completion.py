@@ -195,6 +195,14 @@ def studies(ctx: typer.Context, incomplete: str) -> list[Offer]:
     return _matching(((name, "") for name in names), incomplete)
 
 
+def hosts(ctx: typer.Context, incomplete: str) -> list[Offer]:
+    """Names of machines that runs were queued or worked on."""
+    from db.queries.runs import list_runs
+
+    names = dict.fromkeys(run.host for run in _rows(ctx, list_runs))
+    return _matching(((name, "") for name in names), incomplete)
+
+
 def robot_sets(ctx: typer.Context, incomplete: str) -> list[Offer]:
     """Robot sets of the workspace and the built-in ones."""
     from db.queries.robots import list_sets

@@ -240,13 +240,13 @@ def _member(members: Sequence[Robot], set_name: str, name: str) -> Robot:
 
 @app.command("remove")
 def remove_command(
-    name: Annotated[str, typer.Argument(metavar="SET")],
+    name: RobotSetName,
     yes: Annotated[
         bool, typer.Option("--yes", help="Really remove it, and robots that nothing else holds.")
     ] = False,
     home: Home = None,
     json: Json = False,
-    seed: Seed = None,
+    seed: NoSeed = None,
 ) -> None:
     """Remove a set; robots that are in no other, and that no run needs, go with it.
 

@@ -338,7 +338,14 @@ def resume_command(
 
 @app.command("lost")
 def lost_command(
-    host: Annotated[str, typer.Argument(metavar="HOST", help="Name of a machine that is gone.")],
+    host: Annotated[
+        str,
+        typer.Argument(
+            metavar="HOST",
+            help="Name of a machine that is gone.",
+            autocompletion=completion.hosts,
+        ),
+    ],
     home: Home = None,
     json: Json = False,
     seed: NoSeed = None,
