@@ -18,10 +18,14 @@ from db.queries import attempts, runs
 from db.queries.metrics import list_series, read_points
 from db.records import NewRun, Run, RunKind, RunState
 from db.session import Database
-from engine.workers.commands import request_stop, resume
+from engine.config.teacher import named_teacher
+from engine.morphology.generation import generate
+from engine.workers import library
+from engine.workers.commands import queue, request_stop, resume
 from engine.workers.liveness import boot_id, host_name, start_ticks, worker_environment
 from engine.workers.states import sources
 from engine.workers.supervisor_loop import Settings, SupervisorLoop
+from engine.workers.worker import EXIT_STOPPED
 from engine.workers.workspace import Workspace
 
 DEAF = """
@@ -111,6 +115,25 @@ def test_what_a_dead_worker_left_running_is_killed(
     loop = SupervisorLoop(database, workspace, Settings())
     tick_until(loop, database, run, RunState.LOST)
     until(lambda: all(start_ticks(pid) is None for pid in pids))
+
+
+@pytest.mark.slow
+def test_a_teacher_of_the_published_size_stops_with_a_checkpoint(
+    database: Database, workspace: Workspace
+) -> None:
+    robots = [(robot, "training") for robot in generate(4, seed=3)]
+    library.make_set(database, workspace, "robots", robots)
+    config = named_teacher("paper").model_dump(mode="json")
+    new = NewRun(RunKind.TEACHER, "teacher", config, seed=1, robot_sets=("robots",))
+    run = queue(database, new)
+    until_state(database, run.id, RunState.RUNNING)
+    worker = psutil.Process(runs.get_run(database, run.id).pid or 0)
+    # An iteration takes minutes: it is in the middle of something by then.
+    until(lambda: worker.cpu_times().user > 15)
+    request_stop(database, run.id)
+    stopped = until_state(database, run.id, *(state for state in RunState if state.ended))
+    assert (stopped.state, stopped.exit_code) == (RunState.STOPPED, EXIT_STOPPED)
+    assert stopped.checkpoint_step is not None
 
 
 @pytest.mark.slow
