@@ -60,8 +60,8 @@ class _Found:
     kept: dict[int, KeptReturn] = field(default_factory=dict)
     weak: dict[int, KeptReturn] = field(default_factory=dict)
     reinforced: dict[int, KeptReturn] = field(default_factory=dict)
-    not_kept: list[Reason] = field(default_factory=list)
-    not_reinforced: list[Reason] = field(default_factory=list)
+    not_kept: list[tuple[Run, Reason]] = field(default_factory=list)
+    not_reinforced: list[tuple[Run, Reason]] = field(default_factory=list)
 
 
 def claims(evidence: Evidence, parameters: Ratios, macs: Ratios) -> list[Claim]:
@@ -107,7 +107,7 @@ def read_evidence(database: "Database") -> Evidence:
             _alone(f"student {run.id} is evaluated beside no teacher of its own")
             for run in _named(ancestry, RunKind.STUDENT)
         ),
-        *found.not_kept,
+        *(reason for _, reason in found.not_kept),
         *(bare if not with_mutants else ()),
     ]
     not_reinforced = [
@@ -116,7 +116,7 @@ def read_evidence(database: "Database") -> Evidence:
             for run in _named(ancestry, RunKind.TEACHER)
             if _is_hypernetwork(run)
         ),
-        *found.not_reinforced,
+        *(reason for _, reason in found.not_reinforced),
     ]
     return Evidence(
         with_mutants,
@@ -124,8 +124,19 @@ def read_evidence(database: "Database") -> Evidence:
         _most_seeds(ancestry, found.reinforced.values()),
         tuple(each for key, each in found.weak.items() if key not in found.kept),
         _last(not_kept),
-        why_not_mutants,
+        why_not_mutants or _why_one_is_missing(ancestry, found, with_mutants, not_kept),
         _last(not_reinforced),
+    )
+
+
+def _why_one_is_missing(
+    ancestry: Ancestry, found: _Found, with_mutants: Sequence[KeptReturn], not_kept: list[Reason]
+) -> Reason | None:
+    """Why there is nothing to compare mutants with: the nearest student that does not count."""
+    if not with_mutants:
+        return _last(not_kept)
+    return _last(
+        [reason for student, reason in found.not_kept if not _has_mutants(ancestry, student)]
     )
 
 
@@ -172,7 +183,7 @@ def _take(found: _Found, ancestry: Ancestry, evaluation: Run, returns: Returns) 
             if not reinforced:
                 found.weak[first.id] = kept
         if why:
-            sentences.append(_but(evaluation.id, *reversed(why)))
+            sentences.append((student, _but(evaluation.id, *reversed(why))))
         else:
             counted[first.id] = kept.after(counted.get(first.id))
 

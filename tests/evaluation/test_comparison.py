@@ -299,7 +299,16 @@ def test_a_student_of_a_teacher_that_earns_nothing_proves_nothing(story: Story) 
     evidence = read_evidence(story.database)
     assert evidence.with_mutants == evidence.without_mutants == ()
     found = {each.name: each for each in claims(evidence, RATIOS, MACS)}
-    assert found["student = teacher, trained"].here == "teacher earns about 0"
+    for name in (KEPT, "student = teacher, unseen", MUTANTS):
+        assert found[name].here == "teacher earns about 0"
+        assert found[name].reason.startswith(f"evaluation {student + 1} exists, but its teacher ")
+        assert found[name].reason.endswith(" earns about nothing")
+    # With mutants one counts; what has none is told, not denied.
+    story.pipeline(2, 0.9, 0.8)
+    raw: dict[str, Any] = {"network": {"context": "raw"}}
+    bare = story.pipeline(3, 0.9, 0.8, mutants=False, student=raw)
+    words = f"evaluation {bare + 1} exists, but its student {bare} read raw contexts"
+    assert (story.claim(MUTANTS).here, story.claim(MUTANTS).reason) == ("not as published", words)
 
 
 KEPT, MUTANTS = "student = teacher, trained", "mutants help unseen robots"
