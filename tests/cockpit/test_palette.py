@@ -6,6 +6,7 @@ from cockpit_pilot import opened, shows, until
 from cockpit_story import finish, new_run
 
 from db.queries.runs import get_run, queue_run
+from db.queries.settings import get_setting
 from db.records import RunKind
 from db.session import Database
 from hdtui.services.palette import key_words
@@ -72,3 +73,22 @@ async def test_a_cockpit_that_only_reads_offers_no_change(tmp_path: Path) -> Non
         await shows(pilot, f"watch {run.id} teacher")
         words = [entry.words for entry in pilot.app.screen.entries]
         assert not [each for each in words if each.startswith(("archive", "delete", "clone"))]
+
+
+async def test_slots_are_changed_and_the_disk_is_weighed_from_home(tmp_path: Path) -> None:
+    database = Database.open(tmp_path)
+    run = queue_run(database, new_run(RunKind.TEACHER, "mlp", None))
+    finish(database, run.id, 60, 700, "return 700")
+    async with opened(tmp_path) as pilot:
+        await shows(pilot, "slots 0 of 2")
+        await pilot.press("a")
+        await shows(pilot, "Slots", "hdtui slots N")
+        await pilot.press("backspace", "0", "enter")
+        await shows(pilot, "found 0, expected a whole number from 1")
+        await pilot.press("backspace", "5", "enter")
+        await shows(pilot, "slots 5: so many runs work at once", "slots 0 of 5")
+        await pilot.press("ctrl+p", *"work at once", "enter")
+        await shows(pilot, "hdtui slots N")
+        await pilot.press("escape", "ctrl+p", *"disk use", "enter")
+        await shows(pilot, "in this workspace", "hdtui runs du")
+    assert get_setting(database, "slots") == 5
