@@ -124,8 +124,12 @@ def value_lines(
     rest = []
     for index, (letter, curve, path) in enumerate(zip(LETTERS, drawn, paths, strict=False)):
         what = f"{curve.run.id} {_whose(curve.run.id, run_id, pinned)}"
-        shown = metric_value(metric, value_at(path, path.end))
+        # Under one title all values are of one step; a curve that ends before says where it does.
+        at = min(path.end, paths[0].end)
+        shown = metric_value(metric, value_at(path, at))
         spans = _letter_value(letter, index, what, shown)
+        if at < paths[0].end:
+            spans.append(Span(f" at {steps(at)}", "muted"))
         spans.append(Span(f"   {_best(metric, curve)}"))
         broken = breaks_words(curve.points)
         if broken:
@@ -201,7 +205,7 @@ def _difference(metric: str, own: Path, other: Path, letter: str) -> str:
         return ""
     gap = first - second
     share = f" ({gap / abs(second):+.0%})".replace("%", " %") if second else ""
-    where = "" if own.end == other.end else f" at {steps(at)}"
+    where = f" at {steps(at)}" if at < own.end else ""
     word = "above" if gap >= 0 else "below"
     return f"a is {metric_value(metric, abs(gap))} {word} {letter}{share}{where}"
 

@@ -117,7 +117,9 @@ async def test_the_pinned_run_is_overlaid_and_compared(filled: Filled) -> None:
         pilot.app.cockpit.pinned_run = ids["old teacher"]
         await until(pilot, lambda: pilot.app.screen.active.keys)
         await pilot.press("enter")
-        await shows(pilot, f"b {ids['old teacher']} pinned", "a is", "below b")
+        await shows(
+            pilot, f"b {ids['old teacher']} pinned", "a is", "above b"
+        )  # at the step that both have
         pilot.app.cockpit.preferences.changed = False
 
 
