@@ -1,5 +1,6 @@
 """``hdtui`` and ``python -m hdtui``: the cockpit without words, a command with them."""
 
+import _signal as signal  # built in, so that no file of this name is looked for
 import os
 import sys
 
@@ -9,12 +10,10 @@ COMPLETING = "_HDTUI_COMPLETE" in os.environ
 
 def main() -> None:
     """Run the command line and leave with its exit code: 0 done, 1 failed, 2 wrong use."""
-    _forget_start_folder()
-    _fill_closed_streams()
-    import signal
-
     # Until a command or the cockpit listens, modules are being loaded and nothing was begun.
     signal.signal(signal.SIGINT, _leave)
+    _forget_start_folder()
+    _fill_closed_streams()
     # The commands and their imports would only delay the first paint.
     if len(sys.argv) == 1 and not COMPLETING:
         from hdtui.cli.cockpit import open_usual_cockpit

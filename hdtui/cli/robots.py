@@ -385,7 +385,9 @@ def draw_command(
             autocompletion=completion.words("braille", "blocks", "ascii"),
         ),
     ] = "braille",
-    yaw_deg: Annotated[float, typer.Option("--yaw", help="Camera's turn, degrees.")] = -20.0,
+    yaw_deg: Annotated[
+        float, typer.Option("--yaw", min=-360, max=360, help="Camera's turn, degrees.")
+    ] = -20.0,
     home: Home = None,
     json: Json = False,
     seed: NoSeed = None,

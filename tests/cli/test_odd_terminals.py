@@ -93,7 +93,7 @@ def test_closed_streams_are_one_sentence_or_silence(tmp_path: Path) -> None:
 def test_an_interrupt_while_modules_are_loaded_leaves_quietly(tmp_path: Path) -> None:
     # The program says when it may be interrupted: before, Python itself is still starting.
     script = (
-        "import builtins, hdtui.__main__ as program, signal, sys\n"
+        "import _signal as signal, hdtui.__main__ as program\n"
         "def tell(*words):\n"
         "    set_handler(*words)\n"
         "    signal.signal = set_handler\n"

@@ -212,6 +212,12 @@ def test_a_number_of_thousands_of_digits_is_no_traceback(
     capsys.readouterr()
 
 
+@pytest.mark.parametrize("degrees", ["nan", "inf", "-1e308", "361"])
+def test_the_camera_turns_by_degrees(degrees: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["robots", "draw", "mine", f"--yaw={degrees}"]) == 2
+    assert "--yaw" in capsys.readouterr().err
+
+
 def test_words_of_a_run_have_a_length(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     long = "x" * 100_000
     common = ["--home", str(home)]
