@@ -3,6 +3,7 @@
 import contextlib
 import os
 import selectors
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
 Clock = Callable[[], float]
+UNKNOWN_SIZE = (80, 25)
 CHART_BYTES_PER_S = 3 * 1024
 LONGEST_WAIT_S = 2.0
 """The newest points are on the screen so long after the picture before, whatever that one cost."""
@@ -136,6 +138,13 @@ class MeteredDriver(LinuxDriver):
         super().__init__(app, **options)
         self._file: Any = LastingFile(self._file)
         self._meter: ByteMeter | None = getattr(app, "meter", None)
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """Where the terminal does not know its size, the one that Rich takes.
+
+        Textual takes another here, and each makes the screen be laid out for the other, for ever.
+        """
+        return shutil.get_terminal_size(UNKNOWN_SIZE)
 
     def write(self, data: str) -> None:
         if self._meter is not None:

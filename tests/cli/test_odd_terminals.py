@@ -137,3 +137,29 @@ def test_words_that_are_no_text_are_refused(
     said = capsys.readouterr()
     assert "is no utf-8 text; nothing was done" in said.err
     assert not said.out
+
+
+def test_a_terminal_that_does_not_know_its_size_shows_a_quiet_cockpit(tmp_path: Path) -> None:
+    ours, theirs = os.openpty()  # such a terminal is 0x0
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "hdtui", "--home", str(tmp_path / "ws")],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm-256color"},
+        start_new_session=True,
+    ) as child:
+        os.close(theirs)
+        sent = b""
+        while b"quick" not in sent:
+            sent += os.read(ours, 65536)
+            assert len(sent) < 500_000
+        os.write(ours, b"q")
+        while True:
+            try:
+                sent += os.read(ours, 65536)
+            except OSError:  # it has left
+                break
+            assert len(sent) < 500_000
+    os.close(ours)
+    assert child.returncode == 0
