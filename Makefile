@@ -34,7 +34,7 @@ test-slow: $(READY)
 promises: $(READY)
 	$(BIN)/pytest tests/workers tests/db tests/terminal/test_terminal_restored.py \
 		tests/terminal/test_hostile_text.py tests/morphology/test_hostile_files.py \
-		tests/cli/test_doctor.py -n 2 --dist worksteal --timeout 900 $(RERUNS)
+		tests/cli/test_doctor.py tests/cli/test_outside_files.py -n 2 --dist worksteal --timeout 900 $(RERUNS)
 
 check: $(READY)
 	$(BIN)/ruff check .
