@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -80,6 +81,7 @@ def empty_postgresql(postgresql_url: str) -> str:
 TEST_RUN = "HDTUI_TEST_RUN"
 """Names in every child's environment the process that runs its test."""
 os.environ[TEST_RUN] = str(os.getpid())
+_OURS = re.compile(rb"hdtui|engine[./]workers")
 
 
 @pytest.fixture(autouse=True)
@@ -101,11 +103,14 @@ def _numbers_of_processes() -> set[int]:
 
 
 def _is_of_this_run(pid: int) -> bool:
-    """It works for this program, and a test of this process started it; a zombie has no words."""
+    """It works for this program, and a test of this process started it; a zombie has no words.
+
+    Database servers and what serves pytest's own processes stay for the tests to come.
+    """
     folder = Path("/proc", str(pid))
     try:
-        command = (folder / "cmdline").read_bytes()
-        if b"hdtui" not in command and b"engine.workers" not in command:
+        program, *words = (folder / "cmdline").read_bytes().split(b"\0")
+        if b"python" not in program or not any(_OURS.search(word) for word in words):
             return False
         return f"{TEST_RUN}={os.getpid()}\0".encode() in (folder / "environ").read_bytes()
     except OSError:
