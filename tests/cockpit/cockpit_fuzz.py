@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -383,7 +384,7 @@ class Player:
     def _focus_problem(self) -> str:
         app = self.app
         screen = app.screen
-        if isinstance(screen, ModalScreen) and not app.size.contains(59, 17):
+        if isinstance(screen, ModalScreen) and (app.size.width < 60 or app.size.height < 18):
             return ""  # no dialog has a place there
         focused = screen.focused
         seen = [each for each in screen.focus_chain if each.region.area]
@@ -511,8 +512,10 @@ async def play(kind: str, steps: Sequence[Step], key: str = "q") -> None:
                 await player.look()
                 await player.newest()
                 await player.leave(key)
+        except AssertionError as error:
+            raise BrokenError(str(error), done) from error
         except Exception as error:
-            raise BrokenError(f"{type(error).__name__}: {error}", done) from error
+            raise BrokenError("".join(traceback.format_exception(error)), done) from error
         finally:
             world.restore()
             app.cockpit.store.close()
