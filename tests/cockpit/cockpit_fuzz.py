@@ -171,7 +171,7 @@ class World:
             session.get_one(RunRow, draw.choice(runs).id).name = name
 
     def _delete(self, database: Database, runs: Sequence[Any], draw: random.Random) -> None:
-        commands.delete(database, Workspace(self.home), draw.choice(runs).id)
+        commands.delete(database, Workspace(self.home), [draw.choice(runs).id])
 
     def _log(self, _: Database, runs: Sequence[Any], draw: random.Random) -> None:
         folder = self.home / "runs" / str(draw.choice(runs).id)
@@ -513,9 +513,10 @@ async def play(kind: str, steps: Sequence[Step], key: str = "q") -> None:
                 await player.newest()
                 await player.leave(key)
         except AssertionError as error:
-            raise BrokenError(str(error), done) from error
+            raise BrokenError(str(error), done) from None
         except Exception as error:
-            raise BrokenError("".join(traceback.format_exception(error)), done) from error
+            words = "".join(traceback.format_exception(error, chain=False)[-4:])
+            raise BrokenError(words, done) from None
         finally:
             world.restore()
             app.cockpit.store.close()
