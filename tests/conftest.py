@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -181,3 +182,34 @@ def _denormals_as_they_were() -> Iterator[None]:
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_flush_denormal(False)
+
+
+@pytest.fixture
+def mistakes_are_meant() -> None:
+    """The test makes the cockpit fail on purpose."""
+
+
+@pytest.fixture
+def mistakes_are_forbidden() -> None:
+    """The cockpit may not fail, though it may in other tests of the file."""
+
+
+@pytest.fixture(autouse=True)
+def _no_mistake_is_outlived_in_silence(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """The cockpit goes on after an error of its own, which a test must see all the same."""
+    from hdtui.services.mistakes import Mistakes
+
+    told: list[str] = []
+    is_news = Mistakes.is_news
+
+    def note(self: Mistakes, doing: str, error: BaseException) -> bool:
+        told.append("".join(traceback.format_exception(error)))
+        return is_news(self, doing, error)
+
+    monkeypatch.setattr(Mistakes, "is_news", note)
+    yield
+    meant = "mistakes_are_meant" in request.fixturenames
+    if not meant or "mistakes_are_forbidden" in request.fixturenames:
+        assert not told, f"the cockpit made a mistake, and went on: {told[0]}"

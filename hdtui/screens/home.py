@@ -260,7 +260,8 @@ class HomeScreen(RunActionsScreen):
         pane = self.query_one("#active-pane", Pane)
         pane.set_rule(f"Active {len(facts.active)}{following}", slots)
         room = max(3, self.size.height - (17 if self.size.height < 30 else 28))
-        pane.styles.height = 2 + max(1, min(len(shown), room))
+        # Without a run its place says so, below an empty row.
+        pane.styles.height = 2 + max(1 if shown else 2, min(len(shown), room))
 
     def _show_split(self) -> None:
         pane = self.query_one("#split-pane", Pane)

@@ -35,7 +35,8 @@ class FilterField(Input):
         """Enter was pressed, and the text has a problem."""
 
     def __init__(self, problem: Callable[[str], str]) -> None:
-        super().__init__()
+        # Not on each focus: it also comes back from a terminal that was too small, in mid-word.
+        super().__init__(select_on_focus=False)
         self.problem = problem
         self.can_focus = False  # Textual gives the focus of what it hides to any field beside it
         self._focus_before: Widget | None = None

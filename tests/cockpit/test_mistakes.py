@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cockpit_pilot import opened, shows
 
 Filled = tuple[Path, dict[str, int]]
@@ -12,6 +13,7 @@ def _fail(_: Any) -> None:
     raise ZeroDivisionError("seven by zero")
 
 
+@pytest.mark.usefixtures("mistakes_are_meant")
 async def test_a_mistake_while_reading_is_told_and_logged_and_the_cockpit_goes_on(
     filled: Filled,
 ) -> None:
