@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import random
 import shutil
 import sqlite3
@@ -20,6 +21,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -44,6 +46,7 @@ from db.session import Database
 from engine.errors import HdtuiError
 from engine.morphology.generation import generate
 from engine.workers import commands
+from engine.workers.supervisor import stand_in
 from engine.workers.workspace import Workspace
 from hdtui.app import CockpitApp
 from hdtui.screens.home import HomeScreen
@@ -96,11 +99,16 @@ class World:
         self._held: sqlite3.Connection | None = None
         if kind != "empty":
             shutil.copytree(_template(kind), home, dirs_exist_ok=True)
-        if kind == "story":
+        self._lock = None
+        if kind != "empty":
             with self.database() as database:
-                for run in list_runs(database):
-                    if run.state.active:
-                        cockpit_story.change(database, run.id, **cockpit_story.alive())
+                self._lock = stand_in(database)
+
+    def close(self) -> None:
+        """Give the database back, and let go of what is held."""
+        self.restore()
+        if self._lock is not None:
+            os.close(self._lock)
 
     @contextlib.contextmanager
     def database(self) -> Iterator[Database]:
@@ -410,9 +418,11 @@ class Player:
         with patch.object(screen, "say", hear):
             self._press("Z")
             await self.until(
-                lambda: any(text.startswith("Z: ") for text in told)
-                or not screen.is_active
-                or isinstance(screen.focused, Input),  # the key before has just opened a field
+                lambda: (
+                    any(text.startswith("Z: ") for text in told)
+                    or not screen.is_active
+                    or isinstance(screen.focused, Input)
+                ),  # the key before has just opened a field
                 lambda: f"{screen} answers no key, but {told}; {self._gate()}",
             )
 
@@ -520,7 +530,7 @@ async def play(kind: str, steps: Sequence[Step], key: str = "q") -> None:
             words = "".join(traceback.format_exception(error, chain=False)[-4:])
             raise BrokenError(words, done) from None
         finally:
-            world.restore()
+            world.close()
             app.cockpit.store.close()
 
 
@@ -554,10 +564,14 @@ async def shortened(
     return best, words
 
 
-async def fuzz(seed: int, num_steps: int, say: Callable[[str], object] = print) -> int:
+async def fuzz(
+    seed: int, num_steps: int, say: Callable[[str], object] = partial(print, flush=True)
+) -> int:
     """Play episodes of a seed, told where one breaks; how many did."""
     draw, broken = random.Random(seed), 0
     for episode in range(-(-num_steps // EPISODE_STEPS)):
+        if episode % 20 == 19:
+            say(f"seed {seed}: {episode * EPISODE_STEPS} steps, {broken} broken")
         kind, key = draw.choices(KINDS, (6, 3, 1))[0], draw.choice((LEAVING[0], *LEAVING))
         steps = some_steps(draw)
         try:

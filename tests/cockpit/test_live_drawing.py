@@ -46,7 +46,7 @@ def _add_point(home: Path, run_id: int, step: int) -> None:
 async def test_after_floods_of_redraws_the_newest_point_is_on_home_and_on_a_run(
     filled: Filled,
 ) -> None:
-    home, ids = filled
+    home, _ = filled
     async with opened(home, size=(160, 45)) as pilot:
         app = pilot.app
         screen: Any = app.screen
