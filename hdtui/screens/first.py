@@ -149,11 +149,12 @@ class FirstScreen(CockpitScreen):
 
     def _run(self, act: Callable[[], str], leave: bool = False) -> None:
         """Act in a thread; a pipeline that started shows Home."""
+        app = self.app
 
         def run_it() -> str:
             sentence = act()
             if leave:
-                self.app.call_later(self._started, sentence)
+                app.call_later(self._started, sentence)
             return sentence
 
         self.command(run_it)

@@ -1,7 +1,8 @@
 """New run: a form from the schema of the stage; what differs, what is wrong, the command."""
 
 from collections.abc import Hashable, Sequence
-from typing import Any, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -34,6 +35,9 @@ from hdtui.widgets.rule import Divider, Pane
 from hdtui.widgets.shell_rows import Key, Paragraph
 from hdtui.widgets.tab_line import TabLine
 from hdtui.widgets.table import Table
+
+if TYPE_CHECKING:
+    from textual.app import App
 
 LISTS_OF_RUNS = "#runs, #active"
 PICKED = ("from", "robots")
@@ -296,7 +300,7 @@ class LaunchScreen(CockpitScreen):
             return
         if self.may_act():
             self.say("starting")
-            self.command(self._start)
+            self.command(partial(self._start, self.app))
 
     def _show_problem(self, problems: dict[str, str]) -> None:
         """Go to the first row that is not valid, and say what is wrong with it."""
@@ -312,14 +316,14 @@ class LaunchScreen(CockpitScreen):
             self.show_form()
         self.table.move_to(key)
 
-    def _start(self) -> str:
+    def _start(self, app: "App[Any]") -> str:
         try:
             sentence = commands.queue_form(self.cockpit, self.form)
         except RoleNotAllowedError as error:
             self.call_later(self._confirm_role, error)
             return ""
         run_id = self.cockpit.store.ask(first_queued)
-        self.app.call_later(self._started, sentence, run_id)
+        app.call_later(self._started, sentence, run_id)
         return sentence
 
     def _confirm_role(self, error: RoleNotAllowedError) -> None:

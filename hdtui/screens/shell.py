@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -24,6 +23,7 @@ from hdtui.widgets.rule import Pane
 from hdtui.widgets.shell_rows import READING, AnswerRow, Key, KeyRow, TabRow
 
 if TYPE_CHECKING:
+    from textual.app import App
     from textual.widget import Widget
 
     from db.session import Database
@@ -233,25 +233,25 @@ class CockpitScreen(LeavesOnce[None]):
         if not worker.is_cancelled:
             self.post_message(Loaded(topic, facts))
 
-    @work(thread=True, group="command")
     def command(self, act: Callable[[], str]) -> None:
         """Change the world in a thread; the sentence it returns answers the key."""
+        app = self.app  # a screen that was left meanwhile no longer knows it
+        self.run_worker(lambda: self._act(app, act), group="command", thread=True)
+
+    def _act(self, app: "App[Any]", act: Callable[[], str]) -> None:
         try:
-            sentence = act()
+            told = Answer(act())
         except HdtuiError as error:
-            self.app.call_later(self.hear, Answer(str(error), "warn"))
-            return
+            told = Answer(str(error), "warn")
         except Exception as error:  # noqa: BLE001 -- a failed act must not end the cockpit
             told = Answer(self.cockpit.mistakes.note("acting", error), "bad")
-            self.app.call_later(self.hear, told)
-            return
-        self.app.call_later(self.hear, Answer(sentence))
-        self.call_later(self.read)
+        app.call_later(self.hear, told)
 
     def hear(self, answer: Answer) -> None:
         """Say an answer that comes from a thread here, or where the user has gone meanwhile."""
         if self.is_attached and self.is_current:
             self.post_message(answer)
+            self.read()
         else:
             self.app.tell(answer)  # type: ignore[attr-defined]
 

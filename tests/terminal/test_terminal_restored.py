@@ -188,10 +188,21 @@ def test_a_polite_signal_restores_the_terminal(terminal: Terminal, number: signa
     assert_restored(terminal)
 
 
-def test_an_error_restores_the_terminal_and_is_told(home: Path) -> None:
+def test_an_error_is_told_and_the_cockpit_goes_on(home: Path) -> None:
     with closing(Terminal([sys.executable, "-c", BROKEN, str(home)], home)) as terminal:
         terminal.wait_for(b"waits")
         terminal.press(REDRAW)
+        terminal.wait_for(b"broken on purpose")
+        terminal.press(QUIT)
+        assert terminal.wait_for_end() == 0
+        assert_restored(terminal)
+        assert b"Traceback" not in terminal.written
+        assert "broken on purpose" in (home / "cockpit.log").read_text()
+
+
+def test_an_error_that_lets_nothing_begin_restores_the_terminal_and_is_told(home: Path) -> None:
+    broken = BROKEN.replace("action_redraw", "on_mount")
+    with closing(Terminal([sys.executable, "-c", broken, str(home)], home)) as terminal:
         assert terminal.wait_for_end() == 1
         assert_restored(terminal)
         assert b"broken on purpose" in terminal.written
