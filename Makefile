@@ -8,7 +8,7 @@ RERUNS ?= --reruns 2 --reruns-delay 2 -rfER
 READY := .venv/.hdtui-ready
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup run test test-slow promises check format bench soak clean
+.PHONY: setup run test test-slow promises check format bench soak fuzz clean
 
 setup: $(READY)
 
@@ -57,6 +57,12 @@ MINUTES ?= 30
 SEED ?= 1
 soak: $(READY)
 	$(BIN)/python tests/soak/soak.py --minutes $(MINUTES) --seed $(SEED)
+
+# Keys, sizes, marks and accidents at random; STEPS=1000 make fuzz for a shorter one.
+STEPS ?= 10000
+SEEDS ?= 1 2 3
+fuzz: $(READY)
+	$(BIN)/python tests/cockpit/cockpit_fuzz.py --steps $(STEPS) --seed $(SEEDS)
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -16,7 +16,7 @@ async def _nothing_breaks(seed: int, num_steps: int) -> None:
 
 
 async def test_some_random_steps_break_nothing() -> None:
-    await _nothing_breaks(seed=4, num_steps=100)
+    await _nothing_breaks(seed=4, num_steps=200)
 
 
 @pytest.mark.slow
@@ -26,6 +26,7 @@ async def test_many_random_steps_break_nothing(seed: int) -> None:
     await _nothing_breaks(seed, MORE_STEPS)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("mistakes_are_meant")
 async def test_what_breaks_is_cut_down_to_the_steps_that_break_it(
     monkeypatch: pytest.MonkeyPatch,

@@ -1,5 +1,6 @@
 """The screens of robots in a headless terminal: what stands where, and what keys do."""
 
+import os
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -7,22 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from library import add_film, walking
+from library import add_film, add_run, walking
 from textual.binding import Binding
 from textual.pilot import Pilot
 
 import hdtui.screens.watch
 from db.models import RunRow
+from db.queries.runs import list_runs
 from db.queries.settings import set_setting
+from db.records import RunKind, RunState
 from db.session import Database
 from engine.config.presets import PRESETS
 from engine.morphology.tree import Morphology
+from engine.workers.supervisor import stand_in
 from hdtui.app import CockpitApp
 from hdtui.screens.evaluate import EvaluateScreen
 from hdtui.screens.robot import RobotScreen
 from hdtui.screens.robots import RobotsScreen
 from hdtui.screens.watch import WatchScreen
 from hdtui.services.efficiency import own_shape
+from hdtui.services.evaluate import policies_of
 
 SIZES = [(1, 1), (60, 18), (72, 20), (120, 36), (200, 60)]
 
@@ -200,7 +205,7 @@ async def press_every_key(pilot: Pilot[Any], app: Any) -> None:
     assert {"v", "d", "0", "tab", "left", "R"} <= set(WATCH_KEYS)
     for key in [*WATCH_KEYS, *WATCH_KEYS]:
         await pilot.press(key)
-        assert app._exception is None, f"{key}: {app._exception!r}"
+        assert app.cockpit.mistakes.count == 0, key
         assert isinstance(app.screen, WatchScreen), key
 
 
@@ -226,7 +231,7 @@ async def test_no_key_of_watch_breaks_a_robot_without_recordings(
             app.screen.watch_robot(robots[1].digest, robots[1].name)  # j and k have left it
             await until(pilot, lambda: not app.screen.films)
             await pilot.press(key)
-            assert app._exception is None, f"{key}: {app._exception!r}"
+            assert app.cockpit.mistakes.count == 0, key
 
 
 @pytest.mark.slow
@@ -363,3 +368,38 @@ async def test_no_size_of_the_terminal_breaks_a_screen(workspace: Path) -> None:
                 assert screen_text(app)
             await pilot.press("tab")
             await pilot.pause()
+
+
+async def test_r_records_the_policies_on_the_screen_not_the_newest(
+    workspace: Path, robots: list[Morphology]
+) -> None:
+    """Runs 1 and 2 are shown; a newer teacher and a newer student have finished since."""
+    database = Database.open(workspace)
+    lock = stand_in(database, slots=0)
+    teacher = add_run(database, RunKind.TEACHER, "newer-s1", sets=("six",))
+    add_run(database, RunKind.STUDENT, "newer-s1", inputs=(teacher,))
+    app = CockpitApp(workspace, theme="terminal")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app._opened and app.current_mode == "home")
+        await pilot.press("4")
+        await until(pilot, lambda: getattr(app.screen, "films", ()))
+        shown = [film.poses.header.policy_run_id for film in app.screen.films]  # type: ignore[attr-defined]
+        assert shown == [1, 2]
+        await pilot.press("R")
+        await shows(pilot, "evaluation is queued", "of 1 and 2")
+    queued = list_runs(database, states=[RunState.QUEUED])
+    assert [run.inputs for run in queued] == [(1, 2)]
+    assert queued[0].config["seed"] != 7, "the walk that is on the screen already"
+    database.close()
+    if lock is not None:
+        os.close(lock)
+
+
+def test_a_recording_without_films_is_of_policies_that_belong_together(workspace: Path) -> None:
+    database = Database.open(workspace)
+    stranger = add_run(database, RunKind.TEACHER, "stranger-s1", sets=("six",))
+    assert policies_of(database, None) == (1, 2), "the latest student, and its own teacher"
+    assert policies_of(database, 2) == (1, 2)
+    assert policies_of(database, 3) == (1, 2)
+    assert policies_of(database, stranger) == (stranger,)
+    database.close()
