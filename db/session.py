@@ -1,6 +1,7 @@
 """Open the database of a workspace: one transaction to read, one to write, upgraded when needed."""
 
 import fcntl
+import itertools
 import os
 import re
 import shutil
@@ -45,6 +46,8 @@ _KNOWN_REASONS = (
 )
 _AWAY = re.compile("database is locked|unable to open|disk is full|disk I/O")
 """What SQLite says of a file that may answer again; a server may whenever it does not answer."""
+_WATCHERS = itertools.count(1)
+"""SQLite's version of the data is a number of each connection: another one may say the same."""
 ROOM_BYTES = 1 << 20
 """With so much free space a disk that fails is not a full one."""
 NO_WRITING = "its folder or its disk takes no writing; choose another with --home DIR"
@@ -80,6 +83,7 @@ class Database:
         )
         self._writer = self._engine.execution_options(hdtui_begin="BEGIN IMMEDIATE")
         self._watcher: Connection | None = None
+        self._watcher_number = 0
         self._watcher_lock = threading.Lock()
 
     @classmethod
@@ -158,9 +162,11 @@ class Database:
                 self._watcher = None
             if self._watcher is None:
                 self._watcher = self._engine.connect()
+                self._watcher_number = next(_WATCHERS)
             with self._watcher.begin():
                 if self.dialect == "sqlite":
-                    return int(self._watcher.exec_driver_sql("PRAGMA data_version").scalar_one())
+                    version = self._watcher.exec_driver_sql("PRAGMA data_version").scalar_one()
+                    return self._watcher_number << 32 | int(version)
                 snapshot = self._watcher.exec_driver_sql("SELECT pg_current_snapshot()::text")
                 return zlib.crc32(str(snapshot.scalar_one()).encode())
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-from textual.app import ComposeResult
+from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
 
 from hdtui.messages import Answer, Loaded, WorldChanged
@@ -125,8 +125,11 @@ class FirstScreen(CockpitScreen):
         """The demo is a cockpit of its own: this one waits below it."""
         from hdtui.services.start import run_demo
 
-        with self.app.suspend():
-            run_demo()
+        try:
+            with self.app.suspend():
+                run_demo()
+        except SuspendNotSupported:
+            self.say("The demo wants a terminal to itself: hdtui --demo")
         self.app.refresh(repaint=True, layout=True)
 
     def _doctor(self) -> str:

@@ -47,7 +47,7 @@ class SettingField(FilterRow):
         self.set_text(text)
         self.set_prompt(f" {shorten(key, PROMPT_CELLS)}: ")
         self.set_facts(FIELD_KEYS, "accent")
-        self.edit(replace=True)
+        self.edit()
 
     def search(self, text: str) -> None:
         """Edit the words that settings are searched by, which esc leaves as they are."""

@@ -149,15 +149,13 @@ class FilterRow(Horizontal):
         self.facts.styles.width = max(1, len(facts) + 1)
         self.facts.show([(Span(f"{facts} ", role),)])
 
-    def edit(self, replace: bool = False) -> None:
-        """Put the cursor into the field; with ``replace`` what is typed takes the text's place."""
+    def edit(self) -> None:
+        """Put the cursor into the field; what is typed takes the text's place."""
         self.text_before = self.text_before if self.editing else self.text
         self.field.value = self.text
         self.add_class("-editing")
         self.field.open()
-        self.field.cursor_position = len(self.text)
-        if replace:
-            self.field.select_all()
+        self.field.select_all()
 
     @property
     def editing(self) -> bool:

@@ -3,28 +3,31 @@
 Textual ends an application at the first error that a handler, a drawing, a timer or a worker lets
 through. It tells the application about all of them in one place, ``App._handle_exception``, which
 may decide to go on; but the loop of the widget that failed has ended by then, and a drawing that
-failed leaves no picture. Both have no public names, so that two methods are replaced here.
+failed leaves no picture. A timer that should ring once never rings where a busy machine lets the
+process sleep while it begins: what waits for it, keys or the end of a batch of drawings, would wait
+for ever. None of this has public names, so that methods are replaced here.
 """
 
-from collections.abc import Callable
 from typing import Any
 from weakref import WeakSet
 
 from rich.segment import Segment
+from textual._callback import invoke
 from textual.box_model import BoxModel
 from textual.geometry import Region
 from textual.message import Message
 from textual.message_pump import MessagePump
+from textual.screen import Screen
 from textual.strip import Strip
+from textual.timer import Timer
 from textual.widget import Widget
 
 _dispatch_message = MessagePump._dispatch_message
 _render_lines = Widget.render_lines
 _get_box_model = Widget._get_box_model
+_begin_timer = Timer.__init__
 _failing: "WeakSet[Widget]" = WeakSet()
 """Widgets whose last drawing failed."""
-
-Told = Callable[[str, Exception], None]
 
 
 def outlive_errors() -> None:
@@ -32,6 +35,39 @@ def outlive_errors() -> None:
     MessagePump._dispatch_message = _dispatched  # type: ignore[method-assign]
     Widget.render_lines = _drawn  # type: ignore[method-assign]
     Widget._get_box_model = _measured  # type: ignore[method-assign]
+    Timer.__init__ = _begun  # type: ignore[method-assign]
+    MessagePump._flush_next_callbacks = _called_next  # type: ignore[method-assign]
+    Screen._invoke_and_clear_callbacks = _called_after_refresh  # type: ignore[method-assign]
+
+
+def _begun(self: Timer, *facts: Any, **more: Any) -> None:
+    """A timer that skips what it is late for only where it rings again."""
+    _begin_timer(self, *facts, **more)
+    self._skip = self._skip and self._repeat is None
+
+
+async def _called_next(self: MessagePump) -> None:
+    """What waits for the end of a message is called, whatever the one before it met."""
+    callbacks = self._next_callbacks.copy()
+    self._next_callbacks.clear()
+    for each in callbacks:
+        try:
+            with self.prevent(*each._prevent):
+                await invoke(each.callback)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the others are called
+            self.app._handle_exception(error)
+
+
+async def _called_after_refresh(self: Screen[Any]) -> None:
+    """What waits for a drawing is called, whatever the one before it met."""
+    callbacks = self._callbacks[:]
+    self._callbacks.clear()
+    for callback, sender in callbacks:
+        with sender._context():
+            try:
+                await invoke(callback)
+            except Exception as error:  # noqa: BLE001 -- whatever it is, the others are called
+                self.app._handle_exception(error)
 
 
 async def _dispatched(self: MessagePump, message: Message) -> None:

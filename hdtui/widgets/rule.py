@@ -5,7 +5,7 @@ from textual.containers import Vertical
 from textual.events import DescendantBlur, DescendantFocus
 from textual.widget import Widget
 
-from hdtui.widgets.lines import Line, Lines, Span, fit, line_width
+from hdtui.widgets.lines import ELLIPSIS, Line, Lines, Span, fit, line_width
 
 
 def rule_line(title: str, facts: str, width: int, focused: bool, joint: str = "") -> Line:
@@ -25,12 +25,10 @@ def rule_line(title: str, facts: str, width: int, focused: bool, joint: str = ""
         room = max(0, width - line_width(tuple(right)) - 4)
         if room < 8 and right:
             return rule_line(title, "", width, focused, joint)
-        title = title[: max(0, room - 1)] + "…" if len(title) > room else title
-        return (
-            fit(rule_line(title, facts, width, focused, joint), width)
-            if room
-            else fit(tuple(left), width)
-        )
+        if not room or not title:
+            return fit(tuple(left), width)
+        title = "".join(span.text for span in fit((Span(title),), room, ELLIPSIS))
+        return fit(rule_line(title, facts, width, focused, joint), width)
     return (*left, Span(stroke * (width - taken), rule_role), *right)
 
 

@@ -471,15 +471,18 @@ class Player:
         await self.until(drawn, lambda: f"the curve of {run_id} stands still before {step}")
 
     async def leave(self, key: str) -> None:
-        """Out of whatever stands there, then away."""
+        """Out of whatever stands there, or opens just then, and away."""
         self.world.restore()
-        for _ in range(0 if key != "q" else 8):
-            if isinstance(self.app.screen, ModalScreen) or isinstance(self.app.focused, Input):
+        deadline = time.monotonic() + PATIENCE_S
+        while not self.app._exit:
+            assert time.monotonic() < deadline, f"{key} does not leave {self.app.screen}"
+            covered = isinstance(self.app.screen, ModalScreen)
+            if key == "q" and (covered or isinstance(self.app.focused, Input)):
                 self._press("escape")
-                await self.settle(("key", "escape"))
-                await asyncio.sleep(0.02)
-        self._press(key)
-        await self.until(lambda: self.app._exit, lambda: f"{key} does not leave {self.app.screen}")
+            else:
+                self._press(key)
+            for _ in range(50):
+                await asyncio.sleep(0 if self.app._exit else 0.01)
 
 
 @contextlib.contextmanager

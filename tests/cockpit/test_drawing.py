@@ -20,6 +20,7 @@ from hdtui.widgets.chart import ChartSpec, Curve, draw_chart
 from hdtui.widgets.chart_scale import log_ticks_in_columns, nice_limits, tick_label, ticks
 from hdtui.widgets.lines import Span, changed_cells, fit, line_width
 from hdtui.widgets.meter import ByteMeter, TokenBucket
+from hdtui.widgets.rule import rule_line
 from hdtui.widgets.table import Column, fitting_columns
 
 FINITE = st.floats(-1e9, 1e9, allow_nan=False)
@@ -265,3 +266,12 @@ def test_the_meter_forgets_what_is_older_than_its_window() -> None:
     now[0] = 6.0
     assert meter.bytes_per_s() == 0.0
     assert meter.total_bytes == 1000
+
+
+@pytest.mark.parametrize("title", ["学習" * 40, "a" * 100, "e\u0301" * 50, "ab", ""])
+@pytest.mark.parametrize("facts", ["", "50 % · 4m left", "学習" * 30])
+def test_a_rule_is_as_wide_as_it_should_be_whatever_letters_its_title_has(
+    title: str, facts: str
+) -> None:
+    for width in range(80):
+        assert line_width(rule_line(title, facts, width, focused=True)) == width

@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import textual.timer
 from cockpit_pilot import opened, shows, text, until
 
 from hdtui.app import CockpitApp
@@ -154,6 +156,38 @@ async def test_a_table_draws_rows_columns_and_sentence_of_one_moment(filled: Fil
         table.set_rows([1, 2], row(1), columns=three[:1], empty="none")
         assert seen
         assert all(cells == columns for cells, columns in seen)
+
+
+async def test_what_waits_behind_a_mistake_is_called_all_the_same(filled: Filled) -> None:
+    async with opened(filled[0]) as pilot:
+        called: list[str] = []
+        screen = pilot.app.screen
+        for wait in (screen.call_next, screen.call_after_refresh, screen.call_later):
+            wait(_fail)
+            wait(called.append, wait.__name__)
+        screen.refresh()
+        await until(pilot, lambda: len(called) == 3)
+
+
+@pytest.mark.usefixtures("mistakes_are_forbidden")
+async def test_a_timer_that_begins_while_the_machine_is_busy_rings(
+    filled: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys wait for such timers, and the end of a batch of drawings does."""
+    async with opened(filled[0]) as pilot:
+        await shows(pilot, "waits for")
+        time_of, late = textual.timer._time.get_time, 0.0
+
+        def later() -> float:
+            nonlocal late
+            late = min(2.0, late + 0.05)  # each step is longer than what is timed here
+            return time_of() + late
+
+        monkeypatch.setattr(textual.timer._time, "get_time", later)
+        rung: list[int] = []
+        for number in range(5):
+            pilot.app.set_timer(0.01, partial(rung.append, number))
+        await until(pilot, lambda: sorted(rung) == list(range(5)))
 
 
 def test_a_mistake_that_comes_again_at_once_is_written_once(tmp_path: Path) -> None:

@@ -117,6 +117,20 @@ def test_the_revision_changes_when_somebody_else_wrote_and_only_then(database: D
         assert database.revision() != first
 
 
+def test_a_revision_of_another_connection_is_never_taken_for_the_one_before(
+    tmp_path: Path,
+) -> None:
+    """Somebody writes while nobody looks: a database opened anew counts from its own beginning."""
+    Database.open(tmp_path).close()
+    seen = []
+    for _ in range(3):
+        with closing(Database.open(tmp_path)) as database:
+            seen.append(database.revision())
+        with closing(Database.open(tmp_path)) as other:
+            set_setting(other, "theme", "dark")
+    assert len(set(seen)) == 3
+
+
 def test_a_write_that_fails_leaves_nothing(database: Database) -> None:
     def write() -> None:
         with database.write() as session:
