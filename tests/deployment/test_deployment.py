@@ -415,7 +415,7 @@ def test_a_student_without_a_base_mlp_is_refused(tmp_path: Path, robots: list[Mo
 
 def test_a_student_that_diverged_is_refused(tmp_path: Path, robots: list[Morphology]) -> None:
     path = save_student(
-        tmp_path / "student.safetensors", "flat", student_network("small"), scale=float("nan")
+        tmp_path / "student.safetensors", "flat", student_network("small"), scale=1e30
     )
     with pytest.raises(DeploymentError, match="diverged"):
         deploy_student(DeploymentConfig(), path, robots, _context(tmp_path))

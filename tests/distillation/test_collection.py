@@ -290,7 +290,7 @@ def test_a_teacher_that_corrects_a_student_with_no_numbers_is_refused(
     expert_folder: Path,
 ) -> None:
     """What the student does keeps the simulation going."""
-    diverged = save_teacher(tmp_path / "diverged", scale=float("nan"))
+    diverged = save_teacher(tmp_path / "diverged", scale=1e30)
     source = load_manifest(expert_folder).source
     plan = RecordingPlan(collection, diverged, tmp_path, source, teacher_path)
     with pytest.raises(DatasetError, match=f"{robots[0].name}: action became a number that is not"):
