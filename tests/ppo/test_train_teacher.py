@@ -126,7 +126,7 @@ def check_stop_half_way(
     return checkpoint.step
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("half_way", ["measuring", "collecting", "learning"])
 def test_a_stop_does_not_wait_for_a_slow_iteration_and_resumes_bit_for_bit(
     processes: int,

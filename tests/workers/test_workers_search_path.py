@@ -115,7 +115,7 @@ def test_an_obsolete_backport_among_the_packages_stops_no_child(
         check=False,
     )
     assert done.returncode == 2
-    assert "no tool 'nothing'" in done.stderr
+    assert "no tool 'nothing'" in done.stdout
     assert not ran.exists()
     monkeypatch.setattr(os, "environ", environment)
     assert child_environment() == environment, "a child's children look in the same places"
