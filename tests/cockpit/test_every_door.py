@@ -204,6 +204,7 @@ def test_the_printed_command_makes_the_very_run_of_the_form(
     holds()
 
 
+@pytest.mark.slow
 def test_a_clone_is_the_same_from_the_form_its_command_and_the_command_that_clones(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,6 +291,7 @@ def test_a_deployment_is_evaluated_on_robots_that_it_has_files_for(door: Door) -
         )
 
 
+@pytest.mark.slow
 def test_a_run_without_a_name_is_called_alike_from_every_door(door: Door) -> None:
     cockpit, teacher = Cockpit(door.home), str(door.teacher)
     for stage, words, name in (
@@ -371,6 +373,7 @@ def test_a_generation_fills_a_set_of_unseen_robots_where_it_makes_some(door: Doo
 
 
 @pytest.mark.parametrize(("name", "role"), [("apart", "unseen"), ("marked-0000000", "none")])
+@pytest.mark.slow
 def test_robots_that_are_not_for_training_teach_nobody_without_a_word(
     door: Door, name: str, role: str
 ) -> None:
