@@ -187,6 +187,7 @@ def test_the_printed_command_makes_the_very_run_of_the_form(
     def holds(data: st.DataObject) -> None:
         form = data.draw(forms(door, stage))
         assume(not form.problems(known))
+        assume('"cuda"' not in form.config().model_dump_json())  # refused without one
         asked = asked_by(door, shlex.split(form.command()), monkeypatch)
         if stage == "pipeline":
             robots = None if form.robots == "generated" else form.robots or None
