@@ -31,7 +31,10 @@ from db.migrations import SCHEMA
 from engine.errors import DatabaseAwayError, DatabaseError
 
 _KNOWN_REASONS = (
-    (re.compile("database is locked|lock timeout"), "another process keeps it locked."),
+    (
+        re.compile("database is locked|lock timeout"),
+        "locked by another process, which did not let go.",
+    ),
     (
         re.compile("not a database|malformed"),
         "the file is damaged ({reason}). `hdtui db check` says more; `hdtui db restore FILE` "

@@ -272,7 +272,7 @@ class CockpitScreen(LeavesOnce[None]):
         self.say(message.text, message.role)
 
     def on_loaded(self, message: Loaded) -> None:
-        if self.stale:
+        if self.stale and not self.cockpit.store.health.lost:  # not all facts are of the database
             self.stale = False
             self.set_stale(False)
             self.answer_row.say("The database answers again.")

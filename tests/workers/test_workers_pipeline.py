@@ -40,7 +40,9 @@ def test_a_pipeline_disturbed_twice_in_every_stage_ends_where_a_calm_one_ends(
     monkeypatch.setattr("waiting.PATIENCE_S", 400.0)
     monkeypatch.setenv("HDTUI_SLOTS", "1")
     for number in FAILING:
-        in_the_way(workspace, number).mkdir(parents=True)
+        workspace.run_folder(number).parent.mkdir(exist_ok=True)
+        workspace.own_run_folder(number, 1, database.identity)
+        in_the_way(workspace, number).mkdir()
     _, stages = queue_pipeline(database, PRESETS["smoke"])
     while (run := next_to_disturb(database)) is not None:
         if run.state is RunState.FAILED:
