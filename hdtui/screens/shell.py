@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.events import DescendantFocus
 from textual.events import Key as KeyPressed
 from textual.screen import Screen
+from textual.widgets import Input
 from textual.worker import Worker, get_current_worker
 
 from engine.errors import HdtuiError
@@ -132,8 +133,11 @@ class CockpitScreen(LeavesOnce[None]):
             self.set_focus(had if had in seen else next(iter(seen), None))
 
     def on_descendant_focus(self, event: DescendantFocus) -> None:
-        if event.widget in self.focus_chain:
+        seen = event.widget in self.focus_chain
+        if seen or isinstance(event.widget, Input):  # a field that a key has just opened
             self._had_focus = event.widget
+        if not seen:
+            self.call_later(self.keep_focus)
 
     def on_screen_resume(self) -> None:
         for widget in self.query("Lines, Table"):

@@ -57,6 +57,20 @@ async def test_what_is_not_shown_has_no_focus(filled: Filled) -> None:
         await shows(pilot, "hdtui needs 60x18")
 
 
+async def test_a_field_that_is_opened_unseen_has_the_focus_once_it_is_seen(
+    filled: Filled,
+) -> None:
+    async with opened(filled[0], size=LARGE) as pilot:
+        await pilot.press("2")
+        await shows(pilot, "Runs · 13")
+        await pilot.resize_terminal(*SMALL)
+        await pilot.press("slash")
+        field = pilot.app.screen.filter_row.field
+        await until(pilot, lambda: not field.closed and pilot.app.focused is None)
+        await pilot.resize_terminal(*LARGE)
+        await until(pilot, lambda: pilot.app.focused is field)
+
+
 async def test_a_filter_that_is_edited_goes_on_after_a_small_terminal(filled: Filled) -> None:
     async with opened(filled[0], size=LARGE) as pilot:
         await pilot.press("2")
