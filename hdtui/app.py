@@ -20,6 +20,7 @@ from rich.text import Text
 from textual import on, work
 from textual._compositor import ChopsUpdate
 from textual._context import active_message_pump
+from textual._styles_cache import StylesCache
 from textual.app import App
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
@@ -360,6 +361,7 @@ class CockpitApp(App[str]):
         quiet = time.monotonic() - self._key_at >= QUIET_S
         if self._num_left_screens >= (1 if quiet else MOST_LEFT_SCREENS):
             self._num_left_screens = 0
+            StylesCache.get_inner_outer.cache_clear()  # it keeps the pictures of a thousand widgets
             gc.collect()
 
     def on_cockpit_app_pulsed(self, message: Pulsed) -> None:
