@@ -17,6 +17,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 WORK_S = 300.0
 
 
+@pytest.fixture(autouse=True)
+def _no_process_outlives_its_test() -> None:
+    """Here work goes on from test to test; the workspace's fixture ends it."""
+
+
 def read(home: Path, run_id: int) -> Run:
     database = Database.open(home, readonly=True)
     run = get_run(database, run_id)
