@@ -53,7 +53,7 @@ class Cockpit:
         self.host = socket.gethostname()
         self.num_cores = os.cpu_count() or 1
         self.store = Store(home, readonly)
-        self.mistakes = Mistakes(home)
+        self.mistakes = Mistakes(home, readonly)
         self.preferences = Preferences()
         self.marked_runs: dict[int, None] = {}
         self.marked_robots: dict[str, None] = {}

@@ -22,10 +22,10 @@ MOST_WORDS = 160
 class Mistakes:
     """What went wrong in this cockpit; threads may note mistakes too."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, readonly: bool = False) -> None:
         self.count = 0
         self.log: Path | None = None
-        self._home = home
+        self._home = None if readonly else home
         self._noted_at: dict[tuple[object, ...], float] = {}
         self._lock = threading.Lock()
 
@@ -57,8 +57,8 @@ class Mistakes:
 
         now = datetime.now().astimezone().isoformat()
         text = f"{now} {doing}\n{''.join(traceback.format_exception(error))}"
-        own = self._home / LOG_NAME
-        if _appended(own, text):
+        own = self._home / LOG_NAME if self._home is not None else None
+        if own is not None and _appended(own, text):
             return own
         log = platformdirs.user_log_path("hdtui") / LOG_NAME
         with contextlib.suppress(OSError):

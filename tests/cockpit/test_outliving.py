@@ -202,7 +202,7 @@ def test_a_mistake_that_comes_again_at_once_is_written_once(tmp_path: Path) -> N
     assert sentence.endswith(f"seven by zero. More in {tmp_path / 'cockpit.log'}")
 
 
-@pytest.mark.parametrize("what", ["pipe", "link", "folder", "missing"])
+@pytest.mark.parametrize("what", ["pipe", "link", "folder", "missing", "only read"])
 def test_a_log_that_is_no_file_of_this_workspace_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
@@ -216,9 +216,9 @@ def test_a_log_that_is_no_file_of_this_workspace_is_not_written(
         log.symlink_to(elsewhere)
     elif what == "folder":
         log.mkdir()
-    else:
+    elif what == "missing":
         home.rmdir()
-    mistakes = Mistakes(home)
+    mistakes = Mistakes(home, readonly=what == "only read")
     mistakes.note("drawing", ValueError("x\n\x1b[31m y"))
     assert mistakes.log is not None
     assert mistakes.log.is_relative_to(tmp_path / "state")
