@@ -1,5 +1,6 @@
 """Journeys with real training: first start, moving curve, stop and resume, evaluate, watch."""
 
+import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from pseudo_terminal import Cockpit
 from db.queries.runs import get_run, list_runs
 from db.records import Run, RunState
 from db.session import Database
+from engine.errors import RunError
 from engine.workers.commands import request_kill
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -34,7 +36,8 @@ def end_all_work(home: Path) -> None:
     database = Database.open(home)
     for run in list_runs(database):
         if run.state.active:
-            request_kill(database, run.id)
+            with contextlib.suppress(RunError):  # it ended meanwhile
+                request_kill(database, run.id)
     database.close()
     for process in psutil.process_iter(["cmdline"]):
         if str(home) in (process.info["cmdline"] or ()):
@@ -59,6 +62,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         cockpit.shows("hdtui pipeline --preset smoke --detach")
         cockpit.press("enter")
         cockpit.shows("Pipeline 1 · smoke", "100 %", within_s=WORK_S)
+        cockpit.until(lambda _: read(home, 7).state is RunState.FINISHED, WORK_S)
     yield home
     end_all_work(home)
 
