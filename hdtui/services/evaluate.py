@@ -60,7 +60,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Choices:
-    """Policies that can be evaluated, newest first, and what past evaluations took.
+    """Policies that can be evaluated, deployments last, else newest first, and their past costs.
 
     ``robots`` are words that name the robots to evaluate on, as the command takes them; ``task`` is
     the ground that the first policy learned on.
@@ -98,7 +98,8 @@ def read_choices(
     policies = [
         run for run in runs if can_be_evaluated(run) and (not run.archived or run.id in first)
     ]
-    policies.sort(key=lambda run: (run.id not in first, -run.id))
+    # A deployment acts on its own robots alone: what acts on any stands before it.
+    policies.sort(key=lambda run: (run.id not in first, run.kind is RunKind.DEPLOYMENT, -run.id))
     costs = [
         (run.ended_at - run.started_at).total_seconds() / run.total
         for run in runs

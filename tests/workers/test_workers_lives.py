@@ -20,7 +20,7 @@ from db.models import RunRow
 from db.queries import attempts, runs
 from db.records import NewRun, Run, RunKind, RunState
 from db.session import Database
-from engine.errors import RunError
+from engine.errors import RunError, UsageError
 from engine.workers import commands, supervisor_loop
 from engine.workers.liveness import worker_environment
 from engine.workers.states import sources
@@ -84,8 +84,13 @@ class Lives:
     def submit(self, number: int) -> None:
         before = self.runs()
         if len(before) < MAX_RUNS:
-            inputs = tuple(run.id for run in before if number >> run.id & 1)[:3]
-            commands.queue(self.database, NewRun(RunKind.TEACHER, "t", {}, seed=1, inputs=inputs))
+            # What ended without a checkpoint is no input: refused, also where nobody noticed yet.
+            useful = [run for run in before if not run.state.ended or run.state is FINISHED]
+            inputs = tuple(run.id for run in useful if number >> run.id & 1)[:3]
+            with suppress(UsageError):
+                commands.queue(
+                    self.database, NewRun(RunKind.TEACHER, "t", {}, seed=1, inputs=inputs)
+                )
 
     def leave(self, run: Run, end: RunState) -> None:
         """What a worker does whose work is done or has failed."""
