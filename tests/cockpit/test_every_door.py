@@ -270,10 +270,9 @@ def test_no_door_lets_a_policy_onto_ground_that_it_cannot_see(door: Door) -> Non
 def test_the_dialog_offers_what_form_and_command_take(door: Door) -> None:
     choices = read_choices(door.database, [])
     offered = door.form("evaluation").offers("from", read_known(door.database))
-    assert [str(run.id) for run in choices.policies] + ["random", "zero"] == [
-        word for word, _ in offered
-    ]
-    assert door.deployment in [run.id for run in choices.policies]
+    policies = [run.id for run in choices.policies]
+    assert {*map(str, policies), "random", "zero"} == {word for word, _ in offered}
+    assert policies[-1] == door.deployment, "what acts on any robot stands before it"
     wanted = Evaluation((door.deployment, "random"), (ROBOTS[0].name,), "flat", 2, 5)
     queue_evaluation(Cockpit(door.home), wanted)
     from_dialog = door.newest
