@@ -20,7 +20,7 @@ from engine.config.network import NetworkConfig
 from engine.distillation.imitation import balanced_weights, imitation_loss
 from engine.distillation.minibatches import Choice, IntArray, Minibatch, MinibatchReader
 from engine.distillation.shards import ShardArrays
-from engine.distillation.shares import Shares
+from engine.distillation.thread_gradients import ThreadGradients
 from engine.morphology.generation import generate
 from engine.morphology.packing import Packing
 from engine.morphology.tree import Morphology
@@ -229,10 +229,10 @@ def _training_step(
     config: StudentConfig, policy: Policy, reader: MinibatchReader, choice: Choice
 ) -> Callable[[], None]:
     optimizer = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, fused=True)
-    shares = Shares(config, policy, reader, _CPU)
+    gradients = ThreadGradients(config, policy, reader, _CPU)
 
     def step() -> None:
-        shares.backward(choice, 0)
+        gradients.backward(choice, 0)
         torch.nn.utils.clip_grad_norm_(policy.parameters(), config.gradient_norm)
         optimizer.step()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from engine.config.distillation import CollectionConfig
-from engine.distillation.filling import fill_folder
+from engine.distillation.dataset_writer import fill_folder
 from engine.distillation.manifest import (
     Manifest,
     Source,
@@ -15,7 +15,7 @@ from engine.distillation.manifest import (
     first_problem,
     installed_versions,
 )
-from engine.distillation.recording import RecordingPlan, RobotOutcome
+from engine.distillation.rollout_recorder import RecordingPlan, RobotOutcome
 from engine.environments import VectorEnvironment
 from engine.errors import DatasetError
 from engine.events import ArtifactWritten, Metrics, Progress, Result, StageContext

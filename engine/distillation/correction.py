@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.config.distillation import CollectionConfig, StudentConfig
+from engine.distillation.damage import find_damage
 from engine.distillation.dataset import ExpertDataset, load_dataset
-from engine.distillation.filling import fill_folder
-from engine.distillation.integrity import damage
+from engine.distillation.dataset_writer import fill_folder
 from engine.distillation.manifest import (
     MANIFEST_NAME,
     Manifest,
@@ -20,7 +20,7 @@ from engine.distillation.manifest import (
     installed_versions,
     load_manifest,
 )
-from engine.distillation.recording import RecordingPlan
+from engine.distillation.rollout_recorder import RecordingPlan
 from engine.distillation.snapshots import Student, save_policy
 from engine.errors import CheckpointError, DatasetError
 from engine.events import Metrics, Note, StageContext
@@ -81,7 +81,7 @@ class Corrections:
         """
         for number, sha256 in enumerate(manifests, 1):
             folder = self.folder(number)
-            harm = damage(folder, sha256)
+            harm = find_damage(folder, sha256)
             if harm is not None and self._repaired(number) != sha256:
                 raise CheckpointError(
                     f"{harm}, and this is not the round of correction that the checkpoint was"

@@ -27,9 +27,7 @@ from engine.distillation.minibatches import (
     validation_choices,
 )
 from engine.distillation.objective import held_out_loss, learning_rate
-from engine.distillation.returns import return_watch
 from engine.distillation.schedule import student_schedule
-from engine.distillation.shares import Shares
 from engine.distillation.snapshots import (
     Student,
     describe_student,
@@ -37,6 +35,8 @@ from engine.distillation.snapshots import (
     save_snapshot,
     save_student,
 )
+from engine.distillation.student_returns import student_returns
+from engine.distillation.thread_gradients import ThreadGradients
 from engine.errors import DatasetError, DivergenceError, StopRequestedError
 from engine.events import (
     ArtifactWritten,
@@ -144,9 +144,9 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.schedule = student_schedule(self.config, self.split.training)
-        self.watch = return_watch(self.config, self.dataset.manifest.source.task, self.split)
+        self.watch = student_returns(self.config, self.dataset.manifest.source.task, self.split)
         reader = MinibatchReader(self.split.training.robots, self.device)
-        self.shares = Shares(self.config, self.student.policy, reader, self.device)
+        self.gradients = ThreadGradients(self.config, self.student.policy, reader, self.device)
         if self.corrections is not None:
             self._see(self.corrections.load(self.student.corrections))
         self.steps_before = self.student.step
@@ -159,7 +159,7 @@ class _Run:
         """Let these rounds of correction join what is trained on and what is held out."""
         self.rounds += rounds
         self.split = split_dataset(self.dataset, self.config, self.rounds)
-        self.shares.reader = MinibatchReader(self.split.training.robots, self.device)
+        self.gradients.reader = MinibatchReader(self.split.training.robots, self.device)
 
     def _choices(self, epoch: int) -> list[Choice]:
         config = self.config
@@ -224,7 +224,7 @@ class _Run:
         rate = learning_rate(config, student.step, self.total_steps)
         for group in student.optimizer.param_groups:
             group["lr"] = rate
-        loss = self.shares.backward(choice, student.step)
+        loss = self.gradients.backward(choice, student.step)
         norm = nn.utils.clip_grad_norm_(student.policy.parameters(), config.gradient_norm)
         self.losses.append(loss)
         if not math.isfinite(norm):

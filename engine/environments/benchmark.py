@@ -16,7 +16,7 @@ import numpy.typing as npt
 import psutil
 
 from engine.config.base import TaskConfig
-from engine.environments.gymnasium_face import ENVIRONMENT_ID
+from engine.environments.gymnasium_env import ENVIRONMENT_ID
 from engine.environments.vector import VectorEnvironment
 from engine.errors import SimulationError
 from engine.morphology.tree import Morphology

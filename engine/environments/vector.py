@@ -1,4 +1,4 @@
-"""Robots times simulations as one environment on packed arrays: the face training looks at."""
+"""Robots times simulations as one environment on packed arrays: what training looks at."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from engine.config.base import TaskConfig
 from engine.environments.episodes import EpisodeAccounts, EpisodeBatch
 from engine.environments.observation import LAYOUT, RealArray
-from engine.environments.pose_recording import PoseRecorder
+from engine.environments.pose_file import PoseRecorder
 from engine.environments.robot_environments import RobotEnvironments, Senses
 from engine.environments.starts import EpisodeStarts, Starts, StreamedStarts
 from engine.environments.tasks import TaskRules

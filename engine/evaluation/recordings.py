@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.environments import VectorEnvironment
-from engine.environments.pose_recording import PoseRecorder
+from engine.environments.pose_file import PoseRecorder
 from engine.errors import HdtuiError
 from engine.events import ArtifactWritten
 from engine.files import file_sha256, write_bytes

@@ -1,5 +1,5 @@
-"""Proximal policy optimisation: pure maths, one update, and the training loop around them."""
+"""Proximal policy optimisation, read in order: processes, loop, trainer, objective, learner."""
 
-from engine.ppo.train import train_teacher
+from engine.ppo.processes import train_teacher
 
 __all__ = ["train_teacher"]

@@ -58,7 +58,7 @@ class Exchange(Protocol):
         ...
 
 
-class Alone:
+class SingleProcess:
     """The exchange of a run with one process."""
 
     rank = 0
@@ -125,6 +125,8 @@ class Hub:
         """Add every process's vector in order of rank, then let everybody read the sum."""
         for connection in self._connections:
             self._receive(connection)
+        # Floating-point sums depend on their order: by rank, never by who came first, a run gives
+        # the same bits again.
         for rank in range(1, self.processes):
             vector += self._slots.vectors[rank, : len(vector)]
         self._slots.vectors[0, : len(vector)] = vector
@@ -162,6 +164,7 @@ class Hub:
         try:
             return connection.recv_bytes()
         except (EOFError, ConnectionError) as error:
+            # A pipe ends with its process whatever ended it, so no clock has to guess who is dead.
             rank = self._connections.index(connection) + 1
             raise SimulationError(
                 f"training process {rank} of {self.processes} died; the log holds its last words,"

@@ -1,4 +1,4 @@
-"""The simulations one process owns: which robots are on turn, and what their rollouts yield."""
+"""The simulations one process owns: which robots are at work, and what their rollouts yield."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,14 +13,35 @@ from engine.environments import VectorEnvironment
 from engine.morphology.tree import Morphology
 from engine.policies.controller import RobotBatch
 from engine.policies.robots import robot_batch
-from engine.ppo.advantages import discounted_sums
-from engine.ppo.episode_window import EpisodeWindow
-from engine.ppo.shares import robots_on_turn, split_robots
+from engine.ppo.objective import discounted_sums
+from engine.ppo.reports import EpisodeWindow
 from engine.random import torch_seed
 from engine.rollout.collect import Actor, collect
 from engine.rollout.rollout import Rollout
 
 Arrays = dict[str, npt.NDArray[np.generic]]
+
+
+def robot_split(limb_counts: Sequence[int], processes: int) -> tuple[tuple[int, ...], ...]:
+    """Robot indices of each process: numbers differ by one at most, limbs are spread evenly.
+
+    Robots are dealt by size, back and forth, so that every process computes about as much: at
+    every gradient step all of them wait for the slowest.
+    """
+    order = sorted(range(len(limb_counts)), key=lambda robot: (-limb_counts[robot], robot))
+    owned: list[list[int]] = [[] for _ in range(processes)]
+    for position, robot in enumerate(order):
+        lap, place = divmod(position, processes)
+        owned[place if lap % 2 == 0 else processes - 1 - place].append(robot)
+    return tuple(tuple(sorted(robots)) for robots in owned)
+
+
+def robots_in_rotation(owned: Sequence[int], slots: int, rotation: int) -> tuple[int, ...]:
+    """Which of a process's robots are simulated in a rotation; in the end all equally often."""
+    if slots >= len(owned):
+        return tuple(owned)
+    first = rotation * slots
+    return tuple(owned[(first + slot) % len(owned)] for slot in range(slots))
 
 
 @dataclass(frozen=True)
@@ -48,15 +69,15 @@ class Simulators:
         self._device = device
         self._rank = rank
         limb_counts = [robot.num_limbs for robot in robots]
-        self._share = split_robots(limb_counts, config.processes)[rank]
+        self._own = robot_split(limb_counts, config.processes)[rank]
         self.window = EpisodeWindow(len(robots))
-        self._on_turn: tuple[int, ...] = ()
-        self._take_turn(0)
+        self._at_work: tuple[int, ...] = ()
+        self._rotate_to(0)
 
     @property
-    def robots_on_turn(self) -> int:
+    def robots_at_work(self) -> int:
         """Robots simulated now."""
-        return len(self._on_turn)
+        return len(self._at_work)
 
     @property
     def terrain_points(self) -> int:
@@ -64,17 +85,18 @@ class Simulators:
         terrain = self.environment.terrain
         return 0 if terrain is None else terrain.shape[1]
 
-    def _take_turn(self, turn: int) -> None:
-        """Simulate the robots of a turn, from their first step on."""
+    def _rotate_to(self, rotation: int) -> None:
+        """Simulate the robots of a rotation, from their first step on."""
         config = self._config
-        seats = -(-config.robots_at_once // config.processes) or len(self._share)
-        on_turn = robots_on_turn(self._share, seats, turn)
-        self.turn = turn
-        if on_turn == self._on_turn:
+        slots = -(-config.robots_at_once // config.processes) or len(self._own)
+        at_work = robots_in_rotation(self._own, slots, rotation)
+        self.rotation = rotation
+        if at_work == self._at_work:
             return
-        self._on_turn = on_turn
-        robots = [self._morphologies[robot] for robot in on_turn]
-        seed = torch_seed(config.seed, "turn", turn)
+        self._at_work = at_work
+        robots = [self._morphologies[robot] for robot in at_work]
+        # The name "turn" is part of every seeded result: another would change them all.
+        seed = torch_seed(config.seed, "turn", rotation)
         self.environment = VectorEnvironment(
             robots, config.task, config.simulations_per_robot, seed
         )
@@ -90,9 +112,9 @@ class Simulators:
 
     def begin(self, iteration: int) -> None:
         """Change robots and courses where an iteration is due to."""
-        turn = iteration // self._config.rotation_iterations
-        if turn != self.turn:
-            self._take_turn(turn)
+        rotation = iteration // self._config.rotation_iterations
+        if rotation != self.rotation:
+            self._rotate_to(rotation)
             self.environment.redraw_terrain()
 
     def collect(self, actor: Actor, iteration: int, pause: Callable[[], None]) -> CollectionSummary:
@@ -104,7 +126,7 @@ class Simulators:
         noise = torch.randn(shape, generator=source).to(self._device)
         inference_s = collect(self.environment, actor, self.rollout, noise, pause)
         episodes = self.environment.finished_episodes()
-        self.window.add(episodes, self._on_turn)
+        self.window.add(episodes, self._at_work)
         after = self.environment.timings
         return CollectionSummary(
             physics_s=after.physics_s - before.physics_s,
@@ -134,9 +156,9 @@ class Simulators:
 
     def restore(self, state: Mapping[str, npt.NDArray[np.generic]], iteration: int) -> None:
         """Continue from a ``state`` that was taken before ``iteration``."""
-        turn = max(iteration - 1, 0) // self._config.rotation_iterations
-        if turn != self.turn:
-            self._take_turn(turn)
+        rotation = max(iteration - 1, 0) // self._config.rotation_iterations
+        if rotation != self.rotation:
+            self._rotate_to(rotation)
         self.discounted.copy_(torch.from_numpy(np.asarray(state["discounted"])))
         self.environment.restore(_under(state, "environment"))
         self.window.restore(_under(state, "window"))

@@ -14,7 +14,7 @@ from db.queries.artifacts import list_artifacts
 from db.queries.supervisors import forget_supervisors, signs_of_life
 from db.records import NewRun, Run, RunKind, RunState
 from db.session import Database
-from engine.distillation.integrity import damage
+from engine.distillation.damage import find_damage
 from engine.errors import DatabaseError, RunError
 from engine.workers.library import check_filled_sets, forget_unread_sets
 from engine.workers.liveness import kill_group, other_owner, signal_worker, worker_of
@@ -186,7 +186,7 @@ def _harm(database: Database, run: Run) -> str | None:
     written = [file for file in list_artifacts(database, run.id) if file.kind == "expert_data"]
     if run.kind is not RunKind.COLLECTION or not written:
         return None
-    harm = damage(Workspace(database.home).resolve(written[-1].path), written[-1].sha256)
+    harm = find_damage(Workspace(database.home).resolve(written[-1].path), written[-1].sha256)
     working = [
         reader
         for reader in judge_all(database, runs.dependants(database, run.id))

@@ -23,7 +23,7 @@ from engine.distillation.manifest import (
     metadata_path,
     robot_path,
 )
-from engine.distillation.recording import BatchJob, RecordingPlan, _Recording, record_batch
+from engine.distillation.rollout_recorder import BatchJob, RecordingPlan, _Recording, record_batch
 from engine.environments import EpisodeBatch, VectorEnvironment
 from engine.errors import DatasetError, StopRequestedError
 from engine.events import Metrics, StageContext

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from engine.ppo.advantages import discounted_sums, generalized_advantages
+from engine.ppo.objective import discounted_sums, generalized_advantages
 
 REWARDS = torch.tensor([[1.0], [2.0], [3.0]])
 VALUES = torch.tensor([[4.0], [2.0], [8.0]])

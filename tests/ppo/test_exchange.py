@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from engine.errors import SimulationError
-from engine.ppo.exchange import Alone, Exchange, Hub, SharedSlots, Spoke, reserve_memory
+from engine.ppo.exchange import Exchange, Hub, SharedSlots, SingleProcess, Spoke, reserve_memory
 
 PROCESSES, SIZE = 3, 5
 
@@ -75,7 +75,7 @@ def test_a_dead_process_is_named_instead_of_waited_for() -> None:
 
 def test_one_process_needs_nobody() -> None:
     vector = np.ones(2, dtype=np.float32)
-    alone = Alone()
+    alone = SingleProcess()
     alone.sum_vector(vector)
     assert vector.tolist() == [1.0, 1.0]
     assert alone.gather(b"x") == [b"x"]

@@ -6,7 +6,7 @@ from engine.errors import RobotError
 from engine.events import ArtifactWritten, Result
 from engine.files import write_bytes
 from engine.morphology.drivable import undrivable_reason
-from engine.ppo.train import train_teacher
+from engine.ppo import train_teacher
 from engine.rollout.saved_policy import load_policy
 from engine.workers.jobs.job import Job
 from engine.workers.policy_files import policy_file_of

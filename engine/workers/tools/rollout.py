@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.config.base import TaskConfig
-from engine.environments.recording import record
+from engine.environments.trajectory import record
 from engine.errors import HdtuiError, UsageError
 from engine.files import complete_file, read_file
 from engine.morphology.mjcf import parse_robot

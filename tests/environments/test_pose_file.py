@@ -3,7 +3,7 @@ import pytest
 
 from engine.config.base import TaskConfig
 from engine.environments import VectorEnvironment
-from engine.environments.recording import record
+from engine.environments.trajectory import record
 from engine.errors import UsageError
 
 

@@ -33,7 +33,7 @@ Observation = npt.NDArray[np.float32]
 Action = npt.NDArray[np.float32]
 
 
-class FlatFace:
+class FlatView:
     """A robot's environments with flat vectors for observations and actions of real hinges only.
 
     Each has random streams and courses of its own, so it lives as an environment alone with its
@@ -106,7 +106,7 @@ class LocomotionEnv(gymnasium.Env[Observation, Action]):
     def __init__(
         self, robot: Morphology | str | Path, task: TaskName | TaskConfig = "flat"
     ) -> None:
-        self._face = FlatFace(robot, task, 1)
+        self._face = FlatView(robot, task, 1)
         self.observation_space = self._face.observation_space
         self.action_space = self._face.action_space
         self.render_mode = None
@@ -166,7 +166,7 @@ class LocomotionVectorEnv(VectorEnv[Observation, Action, npt.NDArray[Any]]):
     ) -> None:
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
-        self._face = FlatFace(robot, task, num_envs)
+        self._face = FlatView(robot, task, num_envs)
         self.num_envs = num_envs
         self.single_observation_space = self._face.observation_space
         self.single_action_space = self._face.action_space
@@ -329,6 +329,6 @@ def _told(episodes: EpisodeBatch) -> Mapping[str, npt.NDArray[Any]]:
 
 gymnasium.register(
     ENVIRONMENT_ID,
-    entry_point="engine.environments.gymnasium_face:LocomotionEnv",
-    vector_entry_point="engine.environments.gymnasium_face:LocomotionVectorEnv",
+    entry_point="engine.environments.gymnasium_env:LocomotionEnv",
+    vector_entry_point="engine.environments.gymnasium_env:LocomotionVectorEnv",
 )

@@ -1,4 +1,4 @@
-"""Starts the other processes of a training run and sees to it that they end with it."""
+"""The stage of teachers by reinforcement learning, and the processes that do its work."""
 
 import json
 import multiprocessing
@@ -10,12 +10,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from engine.config.teacher import TeacherConfig
-from engine.errors import HdtuiError
+from engine.errors import HdtuiError, UsageError
+from engine.events import Note, StageContext
 from engine.morphology.tree import Morphology
-from engine.ppo.exchange import Alone, Exchange, Hub, SharedSlots, Spoke, reserve_memory
-from engine.ppo.loop import follow
-from engine.ppo.share import Share
-from engine.rollout.children import prepare_child
+from engine.ppo.exchange import Exchange, Hub, SharedSlots, SingleProcess, Spoke, reserve_memory
+from engine.ppo.loop import run_leader, run_member
+from engine.ppo.trainer import Trainer
+from engine.rollout.children import prepare_child, use_one_thread
 
 if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
@@ -23,7 +24,34 @@ if TYPE_CHECKING:
 _GRACE_S = 5.0
 
 
-class Team:
+def train_teacher(
+    config: TeacherConfig, robots: Sequence[Morphology], context: StageContext
+) -> Path:
+    """Train one teacher on ``robots``; returns the final checkpoint, from which a run could go on.
+
+    The policy alone is reported as an artifact of kind ``policy``.
+
+    Raises:
+        UsageError: there are no robots.
+        StopRequestedError: a stop was asked for; a checkpoint is written.
+        DivergenceError: training diverged; the last good checkpoint is kept.
+        CheckpointError: ``context.resume_from`` does not belong to this run.
+    """
+    if not robots:
+        raise UsageError("no robots to train on: name a robot set with at least one")
+    if config.processes > len(robots):
+        # Results depend on the number of processes, never on the machine.
+        context.report(
+            Note("info", f"{len(robots)} robots keep {len(robots)} processes busy, not more")
+        )
+        config = config.model_copy(update={"processes": len(robots)})
+    use_one_thread()
+    with ProcessGroup(config, robots, context.resume_from) as group:
+        trainer = Trainer(config, robots, rank=0)
+        return run_leader(trainer, group.connect(trainer.learner.exchanged_numbers), context)
+
+
+class ProcessGroup:
     """The processes of one run but the first; a context manager that leaves none behind."""
 
     def __init__(
@@ -31,6 +59,7 @@ class Team:
     ) -> None:
         self._members: list[SpawnProcess] = []
         self._connections: list[Connection] = []
+        # A forked child would inherit threads of torch and of MuJoCo that do not run in it.
         context = multiprocessing.get_context("spawn")
         for rank in range(1, config.processes):
             here, there = context.Pipe()
@@ -38,17 +67,17 @@ class Team:
                 target=_member,
                 args=(rank, there, config, tuple(robots), resume_from, os.getpid()),
                 name=f"share-{rank}",
-                daemon=True,
+                daemon=True,  # a leader that raises takes them along
             )
             process.start()
             there.close()
             self._members.append(process)
             self._connections.append(here)
 
-    def meet(self, vector_size: int) -> Exchange:
+    def connect(self, vector_size: int) -> Exchange:
         """The first process's exchange, once every other process is there."""
         if not self._members:
-            return Alone()
+            return SingleProcess()
         processes = len(self._members) + 1
         path = reserve_memory(processes, vector_size)
         try:
@@ -56,10 +85,10 @@ class Team:
             hub.announce({"memory": str(path)})
             hub.gather(b"")
         finally:
-            path.unlink()
+            path.unlink()  # everybody has it open: it goes with the last process, however that ends
         return hub
 
-    def __enter__(self) -> "Team":
+    def __enter__(self) -> "ProcessGroup":
         return self
 
     def __exit__(
@@ -88,11 +117,11 @@ def _member(
     """The life of one process: meet the others, then do as the first one says."""
     prepare_child(parent)
     try:
-        share = Share(config, robots, rank)
+        trainer = Trainer(config, robots, rank)
         path = Path(json.loads(connection.recv_bytes())["memory"])
-        slots = SharedSlots(path, config.processes, share.learner.exchanged_numbers)
+        slots = SharedSlots(path, config.processes, trainer.learner.exchanged_numbers)
         connection.send_bytes(b"")
-        follow(share, Spoke(rank, config.processes, connection, slots), resume_from)
+        run_member(trainer, Spoke(rank, config.processes, connection, slots), resume_from)
     except (EOFError, ConnectionError):
         return  # The first process has left; it knows why.
     except HdtuiError as error:

@@ -5,7 +5,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from engine.config.base import TaskConfig
-from engine.environments.gymnasium_face import ENVIRONMENT_ID
+from engine.environments.gymnasium_env import ENVIRONMENT_ID
 from engine.morphology.mjcf import save_robot
 
 

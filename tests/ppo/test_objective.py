@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from engine.ppo.losses import approximate_kl, clipped_policy_losses, clipped_value_losses
-from engine.ppo.rates import adapted_rate, cosine_rate
+from engine.ppo.learner import adapted_rate, cosine_rate
+from engine.ppo.objective import approximate_kl, clipped_policy_losses, clipped_value_losses
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from listening import Listener, same_student
 from engine.config.base import TaskConfig
 from engine.config.distillation import StudentConfig
 from engine.distillation.dataset import load_dataset, split_dataset
-from engine.distillation.returns import ReturnWatch, return_watch
+from engine.distillation.student_returns import StudentReturns, student_returns
 from engine.distillation.training import train_student
 from engine.environments import VectorEnvironment
 from engine.errors import StopRequestedError
@@ -23,7 +23,7 @@ def test_a_return_is_the_sum_of_the_first_episodes_rewards(
     robots: list[Morphology], teacher_path: Path
 ) -> None:
     policy, task = load_policy(teacher_path)[0], TaskConfig(episode_steps=6)
-    watch = ReturnWatch(task, 3, 2, tuple(robots[:1]), ())
+    watch = StudentReturns(task, 3, 2, tuple(robots[:1]), ())
     environment = VectorEnvironment(robots[:1], task, 2, 3, seed_episodes=True)
     environment.reset()
     actor = ControllerActor(policy, 0.0, robots[:1], 2)
@@ -62,7 +62,7 @@ def test_students_on_fewer_robots_are_measured_on_the_same_ones(
 ) -> None:
     dataset = load_dataset(expert_folder)
     watches = [
-        return_watch(config, dataset.manifest.source.task, split_dataset(dataset, config))
+        student_returns(config, dataset.manifest.source.task, split_dataset(dataset, config))
         for robots in (1, 3)
         for config in [student_config.model_copy(update={"max_robots": robots})]
     ]

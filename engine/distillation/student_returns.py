@@ -18,7 +18,7 @@ from engine.rollout.processes import ShouldStop
 
 
 @dataclass(frozen=True)
-class ReturnWatch:
+class StudentReturns:
     """What is measured and on whom: the same robots and resets every time."""
 
     task: TaskConfig
@@ -69,13 +69,13 @@ class ReturnWatch:
         return dict(zip(digests, (totals / self.episodes).tolist(), strict=True))
 
 
-def return_watch(config: StudentConfig, task: TaskConfig, split: Split) -> ReturnWatch:
+def student_returns(config: StudentConfig, task: TaskConfig, split: Split) -> StudentReturns:
     """The watch of a run; students on more or fewer robots of one collection share its robots."""
 
     def some(robots: Sequence[RobotData]) -> tuple[Morphology, ...]:
         return tuple(data.robot for data in robots[: config.return_robots])
 
-    return ReturnWatch(
+    return StudentReturns(
         task,
         config.seed,
         config.return_episodes,

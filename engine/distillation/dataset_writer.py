@@ -7,7 +7,7 @@ digest: a folder whose recording was killed and resumed ends with the same bytes
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from engine.distillation.integrity import is_intact
+from engine.distillation.damage import is_intact
 from engine.distillation.manifest import (
     MANIFEST_NAME,
     DroppedRobot,
@@ -16,7 +16,7 @@ from engine.distillation.manifest import (
     load_manifest,
     save_manifest,
 )
-from engine.distillation.recording import BatchJob, RecordingPlan, RobotOutcome, record_batch
+from engine.distillation.rollout_recorder import BatchJob, RecordingPlan, RobotOutcome, record_batch
 from engine.errors import DatasetError
 from engine.events import Note, StageContext
 from engine.morphology.tree import Morphology

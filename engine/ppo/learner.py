@@ -1,10 +1,11 @@
 """One iteration's updates: minibatches with equally many samples of every robot."""
 
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from engine.checkpoints import prefixed, select
 from engine.config.teacher import PpoConfig
@@ -13,8 +14,7 @@ from engine.policies.controller import RobotBatch
 from engine.policies.gaussian import ActionDeviation, log_probability, packed_joint_mask
 from engine.policies.policy import Critic, Policy
 from engine.ppo.exchange import Exchange
-from engine.ppo.flat import FlatParameters
-from engine.ppo.losses import (
+from engine.ppo.objective import (
     approximate_kl,
     clipped_policy_losses,
     clipped_value_losses,
@@ -26,7 +26,63 @@ from engine.rollout.rollout import Rollout, Samples
 _STATISTICS = ("policy_loss", "value_loss", "approximate_kl", "clip_fraction")
 _LARGEST_KL = 20.0
 """Nats a gradient step may have moved the policy; those that learn stay a hundred times below."""
+_RATE_STEP = 1.5
 _ADVICE = "a lower ppo.learning_rate may hold"
+
+
+class FlatParameters:
+    """Views every parameter (and its gradient) as a slice of one vector, and steps it by Adam."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
+        members = list(parameters)
+        self.vector = nn.Parameter(torch.cat([member.detach().reshape(-1) for member in members]))
+        self.gradient = torch.zeros_like(self.vector.data)
+        self.vector.grad = self.gradient
+        first = 0
+        for member in members:
+            end = first + member.numel()
+            member.data = self.vector.data[first:end].view_as(member)
+            member.grad = self.gradient[first:end].view_as(member)
+            first = end
+        self.optimizer = torch.optim.Adam([self.vector], eps=1e-5, fused=True)
+
+    def clear_gradient(self) -> None:
+        """Set the gradient to zero, in place."""
+        self.gradient.zero_()
+
+    def clip_gradient(self, largest_norm: float) -> float:
+        """Scale the gradient down to ``largest_norm`` and return the norm it had."""
+        norm = float(self.gradient.norm())
+        if norm > largest_norm:
+            self.gradient.mul_(largest_norm / norm)
+        return norm
+
+    def step(self, learning_rate: float) -> None:
+        """One step of Adam."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        self.optimizer.step()
+
+    def state(self) -> dict[str, Tensor]:
+        """Adam's moments; the parameters are saved under their own names."""
+        moments = self.optimizer.state[self.vector]
+        zeros = torch.zeros_like(self.vector.data)
+        return {
+            "first_moment": moments.get("exp_avg", zeros),
+            "second_moment": moments.get("exp_avg_sq", zeros),
+            "steps": moments.get("step", torch.tensor(0.0)),
+        }
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Continue from a ``state``, also from one in which no step was taken yet."""
+        self.optimizer.state.clear()
+        if float(state["steps"]):
+            device = self.vector.device
+            self.optimizer.state[self.vector] = {
+                "step": state["steps"].to(device),
+                "exp_avg": state["first_moment"].to(device),
+                "exp_avg_sq": state["second_moment"].to(device),
+            }
 
 
 @dataclass(frozen=True)
@@ -145,6 +201,7 @@ class Learner:
         chosen, targets = batch.rollout.select(samples), batch.targets.select(samples)
         count = len(samples) * batch.all_robots
         policy_losses, kl, clipped = self._policy_losses(batch.robots, chosen, targets)
+        # One after the other: the graph of one is gone before the other's is made.
         (policy_losses.sum() / count).backward()  # type: ignore[no-untyped-call]
         value_losses = self._value_losses(batch.robots, chosen, targets)
         (value_losses.sum() / count).backward()  # type: ignore[no-untyped-call]
@@ -211,6 +268,24 @@ class Learner:
         """Continue from a ``state``."""
         self._policy_parameters.restore(select(tensors, "policy_parameters"))
         self._critic_parameters.restore(select(tensors, "critic_parameters"))
+
+
+def adapted_rate(rate: float, kl: float, target_kl: float, limits: tuple[float, float]) -> float:
+    """Lower the rate above twice the target, raise it below half of it, within ``limits``."""
+    if kl > 2.0 * target_kl:
+        rate /= _RATE_STEP
+    elif kl < 0.5 * target_kl:
+        rate *= _RATE_STEP
+    return min(max(rate, limits[0]), limits[1])
+
+
+def cosine_rate(top_rate: float, iteration: int, warmup_iterations: int, iterations: int) -> float:
+    """Linear warm-up to ``top_rate``, then half a cosine down to zero at ``iterations``."""
+    if iteration < warmup_iterations:
+        return top_rate * (iteration + 1) / warmup_iterations
+    rest = max(iterations - warmup_iterations, 1)
+    fraction = min((iteration - warmup_iterations) / rest, 1.0)
+    return 0.5 * top_rate * (1.0 + math.cos(math.pi * fraction))
 
 
 def _check_kl(kl: float, iteration: int) -> None:

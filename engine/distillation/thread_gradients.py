@@ -20,7 +20,7 @@ from engine.random import torch_seed
 Gradients = tuple[Tensor | None, ...]
 
 
-class Shares:
+class ThreadGradients:
     """Replicas of a policy that share its parameters but nothing that a thread changes.
 
     ``reader`` gathers minibatches; another may take its place when data has been added.
@@ -47,7 +47,7 @@ class Shares:
     def backward(self, choice: Choice, step: int) -> Tensor:
         """The loss of a minibatch; its gradients are left in the parameters.
 
-        Equal numbers of threads give equal bits; masks depend on seed, step and share.
+        Equal numbers of threads give equal bits; masks depend on seed, step and thread.
         """
         parts = split_choice(choice, len(self._replicas))
         futures = [

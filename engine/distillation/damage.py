@@ -21,7 +21,7 @@ def is_intact(folder: Path, shard: Shard) -> bool:
         return False
 
 
-def damage(folder: Path, manifest_sha256: str) -> str | None:
+def find_damage(folder: Path, manifest_sha256: str) -> str | None:
     """What of a finished folder is gone or changed, in one sentence; None where it is whole.
 
     Raises:

@@ -15,11 +15,10 @@ from engine.policies.build import build_critic, build_policy
 from engine.policies.controller import select_device
 from engine.policies.gaussian import ActionDeviation
 from engine.policies.moments import ObservationMoments
-from engine.ppo.advantages import generalized_advantages
 from engine.ppo.exchange import Exchange
-from engine.ppo.rates import adapted_rate, cosine_rate
+from engine.ppo.learner import Batch, Learner, Targets, UpdateSummary, adapted_rate, cosine_rate
+from engine.ppo.objective import generalized_advantages
 from engine.ppo.simulators import Arrays, CollectionSummary, Simulators
-from engine.ppo.update import Batch, Learner, Targets, UpdateSummary
 from engine.random import torch_seed
 from engine.rollout.collect import Actor
 
@@ -37,7 +36,7 @@ class IterationSummary:
     learning_rate: float
 
 
-class Share:
+class Trainer:
     """Robots of one process and everything that learns from them.
 
     The networks are the same in every process: they start from the same seed and take the same
@@ -67,7 +66,7 @@ class Share:
         self.trained_s = 0.0
         self._kept: tuple[dict[str, Tensor], Arrays, dict[str, float]] | None = None
 
-    def measure(self, exchange: Exchange, pause: Callable[[], None]) -> None:
+    def warm_up_moments(self, exchange: Exchange, pause: Callable[[], None]) -> None:
         """Collect once before learning, so that moments exist when the first update needs them."""
         self.simulators.collect(self._actor(), self.iteration, pause)
         self._merge_moments(exchange)
@@ -98,7 +97,7 @@ class Share:
 
     def _count_steps(self, exchange: Exchange) -> int:
         """Advance the counters; returns how many robots all processes simulated."""
-        robots = exchange.sum_statistics(np.array([float(self.simulators.robots_on_turn)]))
+        robots = exchange.sum_statistics(np.array([float(self.simulators.robots_at_work)]))
         all_robots = int(robots[0])
         self.env_steps += all_robots * self.simulators.rollout.packing.per_robot
         self.iteration += 1
@@ -125,6 +124,7 @@ class Share:
         rollout, ppo = self.simulators.rollout, self.config.ppo
         device = self.device
         scale = torch.rsqrt(self.return_moments.variance[0] + _VARIANCE_FLOOR).to(torch.float32)
+        # By the spread of returns, not of rewards: values are then of one size for every robot.
         rewards = (rollout.reward * scale).clamp(-_REWARD_CLIP, _REWARD_CLIP).to(device)
         advantages = generalized_advantages(
             rewards,
@@ -152,12 +152,16 @@ class Share:
             deviation, average = torch.std_mean(advantages, dim=1, keepdim=True)
             standardized: Tensor = (advantages - average) / (deviation + _VARIANCE_FLOOR)
             return standardized
+        # Over all processes: by its own numbers each would scale its robots' part of a common step.
         mean, variance = _mean_and_variance(advantages, exchange)
         return (advantages - mean) / (math.sqrt(variance) + _VARIANCE_FLOOR)
 
     @torch.no_grad()
     def _merge_moments(self, exchange: Exchange) -> None:
-        """Take the rollout into the moments of observations and returns."""
+        """Take the rollout into the moments of observations and returns.
+
+        In float64 sums about the present mean: of squares alone a distant mean would leave noise.
+        """
         rollout, robots = self.simulators.rollout, self.simulators.robots
         for network in (self.policy, self.critic):
             deviations = network.deviations(rollout.observation, rollout.packing, robots)
@@ -238,7 +242,7 @@ def _mean_and_variance(values: Tensor, exchange: Exchange) -> tuple[float, float
 
 
 def _explained_variance(values: Tensor, targets: Tensor, exchange: Exchange) -> float:
-    """Share of the targets' variance that the values explain: 1 is perfect, 0 is the mean."""
+    """Trainer of the targets' variance that the values explain: 1 is perfect, 0 is the mean."""
     _, variance = _mean_and_variance(targets, exchange)
     _, unexplained = _mean_and_variance(targets - values, exchange)
     return 0.0 if variance == 0.0 else 1.0 - unexplained / variance  # NaN stays NaN

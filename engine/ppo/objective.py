@@ -1,4 +1,4 @@
-"""Advantages and scaled rewards as pure functions of a rollout."""
+"""What an update pursues, as pure functions: advantages of a rollout, then PPO's clipped losses."""
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ def generalized_advantages(
     """
     discount, gae_lambda = decay
     next_values = torch.cat([values[1:], last_values.unsqueeze(0)])
+    # A clock that ran out says nothing about the future, a fall does.
     next_values = torch.where(truncated, final_values, next_values)
     next_values = next_values.masked_fill(terminated, 0.0)
     surprises = rewards + discount * next_values - values
@@ -43,3 +44,29 @@ def discounted_sums(
         sums[step] = running
         running = running.masked_fill(ended[step], 0.0)
     return sums, running
+
+
+def clipped_policy_losses(ratio: Tensor, advantages: Tensor, clip_range: float) -> Tensor:
+    """Negative clipped surrogate (eq. 7): (B,), (B,) -> (B,)."""
+    clipped = ratio.clamp(1.0 - clip_range, 1.0 + clip_range)
+    return -torch.minimum(ratio * advantages, clipped * advantages)
+
+
+def squared_value_losses(values: Tensor, targets: Tensor) -> Tensor:
+    """Half the squared error: (B,), (B,) -> (B,)."""
+    return 0.5 * (values - targets).square()
+
+
+def clipped_value_losses(
+    values: Tensor, old_values: Tensor, targets: Tensor, clip_range: float
+) -> Tensor:
+    """The larger of the losses of the value and of the value kept near the old one: (B,)."""
+    kept_near = old_values + (values - old_values).clamp(-clip_range, clip_range)
+    return torch.maximum(
+        squared_value_losses(values, targets), squared_value_losses(kept_near, targets)
+    )
+
+
+def approximate_kl(ratio: Tensor, log_ratio: Tensor) -> Tensor:
+    """An estimate of KL(old | new) that is never negative, per sample: (B,), (B,) -> (B,)."""
+    return (ratio - 1.0) - log_ratio
