@@ -1,1 +1,1 @@
-"""The cockpit and its commands: screens over services; never torch, never mujoco."""
+"""The cockpit and its commands: screens over data and actions; never torch, never mujoco."""

@@ -31,19 +31,19 @@ from textual.screen import Screen
 from textual.worker import WorkerFailed
 
 from engine.errors import HdtuiError
+from hdtui.data.cockpit import Cockpit
+from hdtui.data.store import NoWorkspaceError
 from hdtui.messages import Answer, Counts, Failed, WorldChanged
-from hdtui.screens.opening import OpeningScreen
 from hdtui.screens.shell import CockpitScreen
-from hdtui.services.cockpit import Cockpit
-from hdtui.services.store import NoWorkspaceError
-from hdtui.widgets.changed_cells import ChangedCells
-from hdtui.widgets.drawn_text import DrawnText
-from hdtui.widgets.kept_styles import KeptStylesheet
-from hdtui.widgets.key_gate import KeyGate
-from hdtui.widgets.meter import ByteMeter, MeteredDriver
-from hdtui.widgets.outliving import outlive_errors
+from hdtui.screens.splash import OpeningScreen
+from hdtui.terminal.cached_stylesheet import KeptStylesheet
+from hdtui.terminal.key_gate import KeyGate
+from hdtui.terminal.meter import ByteMeter, MeteredDriver
+from hdtui.terminal.outliving import outlive_errors
+from hdtui.terminal.partial_update import ChangedCells
+from hdtui.terminal.sanitizer import DrawnText
+from hdtui.widgets.chrome import Paragraph
 from hdtui.widgets.roles import themes
-from hdtui.widgets.shell_rows import Paragraph
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,19 +51,20 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from textual.filter import LineFilter
 
-    from hdtui.services.supervision import Supervision
+    from hdtui.data.supervisors import Supervision
 
 MODE_SCREENS = {
-    "home": "hdtui.screens.home:HomeScreen",
-    "runs": "hdtui.screens.runs:RunsScreen",
-    "robots": "hdtui.screens.robots:RobotsScreen",
-    "watch": "hdtui.screens.watch:WatchScreen",
-    "compare": "hdtui.screens.compare:CompareScreen",
-    "efficiency": "hdtui.screens.efficiency:EfficiencyScreen",
+    "home": "hdtui.screens.home.screen:HomeScreen",
+    "runs": "hdtui.screens.runs.screen:RunsScreen",
+    "robots": "hdtui.screens.robots.screen:RobotsScreen",
+    "watch": "hdtui.screens.watch.screen:WatchScreen",
+    "compare": "hdtui.screens.compare.screen:CompareScreen",
+    "efficiency": "hdtui.screens.efficiency.screen:EfficiencyScreen",
 }
 OVERLAYS = (
-    *("hdtui.screens.help", "hdtui.screens.palette", "hdtui.screens.launch", "hdtui.screens.menu"),
-    *("hdtui.screens.dialogs", "hdtui.screens.evaluate", "hdtui.screens.run", "plotext"),
+    *("hdtui.screens.help", "hdtui.screens.palette", "hdtui.screens.menu", "hdtui.screens.dialogs"),
+    *("hdtui.screens.new_run.screen", "hdtui.screens.new_run.evaluate"),
+    *("hdtui.screens.run.screen", "plotext"),
 )
 """What keys open over a screen, and what draws there."""
 LEAVING_KEYS = ("q", "ctrl+c", "ctrl+q")
@@ -83,7 +84,7 @@ of them: they are looked for when no key comes, or at the latest after so many."
 
 
 class CockpitApp(App[str]):
-    """The application; everything it knows about the world comes from services."""
+    """The application; everything it knows about the world comes from data and actions."""
 
     CSS_PATH: ClassVar[list[Any]] = sorted((Path(__file__).parent / "styles").glob("*.tcss"))
     ENABLE_COMMAND_PALETTE = False
@@ -289,7 +290,7 @@ class CockpitApp(App[str]):
         elif message.upgrade:
             self.screen.post_message(Answer(message.upgrade))
         if message.first_start:
-            from hdtui.screens.first import FirstScreen
+            from hdtui.screens.welcome import FirstScreen
 
             self.gate.forget()
             self._welcome = FirstScreen(self.cockpit)
@@ -337,7 +338,7 @@ class CockpitApp(App[str]):
     def _supervised(self, counts: Counts) -> tuple[Counts, Answer | None]:
         """See to it that work has a supervisor; row 1 says where it has none."""
         if self._supervision is None:
-            from hdtui.services.supervision import Supervision
+            from hdtui.data.supervisors import Supervision
 
             self._supervision = Supervision(self.cockpit)
         sentence = self._supervision.look(counts.queued + counts.active)
@@ -348,7 +349,7 @@ class CockpitApp(App[str]):
         return counts, told
 
     def _count(self) -> Counts:
-        from hdtui.services.runs import count_runs
+        from hdtui.data.runs import count_runs
 
         return self.cockpit.store.ask(count_runs)
 
@@ -400,7 +401,7 @@ class CockpitApp(App[str]):
     def action_new_run(self, stage: str = "teacher") -> None:
         """Open the form of a new run on a stage."""
         if self._opened:
-            from hdtui.screens.launch import LaunchScreen
+            from hdtui.screens.new_run.screen import LaunchScreen
 
             self.push_screen(LaunchScreen(self.cockpit, stage))
 
@@ -433,7 +434,7 @@ class CockpitApp(App[str]):
         """Leave at once and say which runs keep running."""
         sentence = ""
         try:
-            from hdtui.services.runs import leaving_sentence
+            from hdtui.data.runs import leaving_sentence
 
             if self._opened:
                 self.cockpit.save_preferences()

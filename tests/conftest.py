@@ -199,7 +199,7 @@ def _no_mistake_is_outlived_in_silence(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[None]:
     """The cockpit goes on after an error of its own, which a test must see all the same."""
-    from hdtui.services.mistakes import Mistakes
+    from hdtui.data.error_log import Mistakes
 
     told: list[str] = []
     is_news = Mistakes.is_news

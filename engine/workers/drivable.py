@@ -16,8 +16,8 @@ from engine.errors import RobotError, UsageError
 from engine.morphology.drivable import undrivable_reason
 from engine.morphology.mjcf import RobotFile
 from engine.morphology.tree import Morphology
-from engine.workers.library import load
 from engine.workers.policy_files import written_network
+from engine.workers.robot_library import load
 from engine.workers.workspace import Workspace
 
 

@@ -12,7 +12,7 @@ from engine.config.distillation import CollectionConfig, StudentConfig, student_
 from engine.config.evaluation import EvaluationConfig
 from engine.errors import ConfigError, UsageError
 from engine.morphology.mjcf import RobotFile
-from engine.workers.library import learning_robots
+from engine.workers.robot_library import learning_robots
 
 ONE_PER_ROBOT = "single_mlp"
 SEEN_GROUNDS = ("variable", "obstacles")

@@ -7,15 +7,15 @@ Loads neither torch nor mujoco.
 from collections.abc import Sequence
 from pathlib import Path
 
-from db.queries import kin
+from db.queries import lineage
 from db.queries.artifacts import list_artifacts
 from db.queries.runs import list_runs
 from db.records import Run, RunKind
 from db.session import Database
 from engine.errors import UsageError
 from engine.evaluation.robot_groups import Knowledge
-from engine.workers.library import learning_robots, set_names
 from engine.workers.policy_files import TRAINED_ON, training_robots
+from engine.workers.robot_library import learning_robots, set_names
 from engine.workers.workspace import Workspace
 
 _FILLS_SETS = (RunKind.GENERATION, RunKind.MUTATION)
@@ -123,6 +123,6 @@ def trainers(database: Database, digest: str, set_names: Sequence[str]) -> list[
         for name in set_names
         if any(robot.digest == digest for robot in learning_robots(database, [name]))
     ]
-    adopted = {run.id: run for run in kin.adopted(database)}
+    adopted = {run.id: run for run in lineage.adopted(database)}
     knowing = {key for key, run in adopted.items() if digest in adopted_digests(database, run)}
-    return sorted(knowing.union(kin.trainers(database, learned)) - (adopted.keys() - knowing))
+    return sorted(knowing.union(lineage.trainers(database, learned)) - (adopted.keys() - knowing))

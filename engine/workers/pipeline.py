@@ -14,8 +14,8 @@ from engine.workers.commands import ensure_supervisor
 from engine.workers.devices import check_devices
 from engine.workers.drivable import bodies, check_drivable
 from engine.workers.inherited import check_grounds_of_pipeline
-from engine.workers.library import TRAINING, UNSEEN, resolve_set
 from engine.workers.liveness import boot_id
+from engine.workers.robot_library import TRAINING, UNSEEN, resolve_set
 from engine.workers.robot_roles import check_roles
 from engine.workers.stages import MUTANTS, StageRequest, built_run, warn
 from engine.workers.workspace import Workspace

@@ -7,7 +7,7 @@ from db.queries.runs import list_runs
 from db.records import Run, RunKind
 from db.session import Database
 from engine.errors import RoleNotAllowedError
-from engine.workers.library import TRAINING, UNSEEN, learning_robots
+from engine.workers.robot_library import TRAINING, UNSEEN, learning_robots
 
 NO_ROLE = "none"
 ALLOWED_ROLES = (UNSEEN, NO_ROLE)

@@ -35,7 +35,13 @@ from engine.workers.inherited import (
     check_teachers,
     found_in,
 )
-from engine.workers.library import (
+from engine.workers.policy_files import (
+    TRAINED_ON,
+    find_policy_files,
+    named_path,
+    training_robots,
+)
+from engine.workers.robot_library import (
     BUILT_IN_SETS,
     FILLED_SETS,
     TRAINING,
@@ -46,12 +52,6 @@ from engine.workers.library import (
     learning_robots,
     marked_set,
     resolve_set,
-)
-from engine.workers.policy_files import (
-    TRAINED_ON,
-    find_policy_files,
-    named_path,
-    training_robots,
 )
 from engine.workers.robot_roles import check_roles, overlaps
 from engine.workers.run_policies import policy_problem, run_of_folder

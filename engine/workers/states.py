@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from db.queries import attempts
 from db.queries.runs import insert_event
 from db.records import Run, RunState
-from engine.workers.verdict import Verdict
+from engine.workers.post_mortem import Verdict
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

@@ -27,11 +27,11 @@ from engine.workers.liveness import (
 )
 from engine.workers.machines import Machines, is_here
 from engine.workers.memory import MemoryWatch
+from engine.workers.post_mortem import INTERRUPTED, STRANGER, Verdict, last_line, verdict
 from engine.workers.schedule import Candidate, plan
 from engine.workers.slots import read_slots
 from engine.workers.spawn import spawn_worker
 from engine.workers.states import end_as
-from engine.workers.verdict import INTERRUPTED, STRANGER, Verdict, last_line, verdict
 from engine.workers.workspace import Place, Workspace
 
 if TYPE_CHECKING:

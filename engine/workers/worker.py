@@ -28,12 +28,12 @@ from engine.workers.jobs.job import Job, check_file
 from engine.workers.jobs.kinds import run_job
 from engine.workers.liveness import started_at, this_process
 from engine.workers.patience import PATIENCE_S, WAIT_S, patiently
+from engine.workers.post_mortem import EXIT_DIVERGED, EXIT_UNWRITTEN
 from engine.workers.provenance import provenance
 from engine.workers.recorder import Recorder
 from engine.workers.run_policies import settled_checkpoints
 from engine.workers.states import sources
 from engine.workers.supervision import Supervision
-from engine.workers.verdict import EXIT_DIVERGED, EXIT_UNWRITTEN
 from engine.workers.wording import amount, printable
 from engine.workers.workspace import Place, Workspace
 

@@ -8,7 +8,7 @@ from engine.config.base import TaskName
 from hdtui.cli import completion
 from hdtui.cli.child import run_tool
 from hdtui.cli.options import Home, Json, NoHome, NoSeed, Seed, home_folder, known_name, user_folder
-from hdtui.cli.output import print_json, print_table
+from hdtui.cli.output import print_json, print_table, say
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed on this machine.")
 
@@ -89,8 +89,8 @@ def cockpit_command(home: Home = None, json: Json = False, seed: NoSeed = None) 
     import os
 
     from db.address import URL_VARIABLE
-    from hdtui.cli.bench_cockpit import measure
+    from hdtui.bench.cockpit import measure
 
     os.environ.pop(URL_VARIABLE, None)
     own = user_folder("cache") / "bench-cockpit" if home is None else home_folder(home)
-    show(measure(own), json)
+    show(measure(own, say), json)

@@ -206,7 +206,7 @@ def hosts(ctx: typer.Context, incomplete: str) -> list[Offer]:
 def robot_sets(ctx: typer.Context, incomplete: str) -> list[Offer]:
     """Robot sets of the workspace and the built-in ones."""
     from db.queries.robots import list_sets
-    from engine.workers.library import BUILT_IN_SETS
+    from engine.workers.robot_library import BUILT_IN_SETS
 
     found = {name: f"{len(robots)} robots, built in" for name, robots in BUILT_IN_SETS.items()}
     for one in _rows(ctx, list_sets):
@@ -246,7 +246,7 @@ def policies(ctx: typer.Context, incomplete: str) -> list[Offer]:
 
 def networks(ctx: typer.Context, incomplete: str) -> list[Offer]:
     """Published policies, and runs that have a network; after a comma another one."""
-    from hdtui.services.efficiency import PUBLISHED_NAMES
+    from hdtui.data.efficiency import PUBLISHED_NAMES
 
     before, comma, last = incomplete.rpartition(",")
     found = [
@@ -278,7 +278,7 @@ def stages(ctx: typer.Context, incomplete: str) -> list[Offer]:
 
 def settings(ctx: typer.Context, incomplete: str) -> list[Offer]:
     """``KEY=VALUE`` words of the stage that the command starts: keys, behind ``=`` values."""
-    from hdtui.services.settings_schema import list_settings
+    from hdtui.data.settings import list_settings
 
     stage = _stage(ctx)
     if stage is None:
@@ -322,7 +322,7 @@ def _stage(ctx: typer.Context) -> str | None:
 
 def run_filter(ctx: typer.Context, incomplete: str) -> list[Offer]:
     """The last condition of a filter: its field, behind ``:`` the words that the field may be."""
-    from hdtui.services.run_list import FIELDS, VALUES
+    from hdtui.data.run_list import FIELDS, VALUES
 
     del ctx
     before, space, last = incomplete.rpartition(" ")

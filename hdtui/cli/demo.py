@@ -8,9 +8,9 @@ from db.address import URL_VARIABLE
 from hdtui.app import CockpitApp
 from hdtui.cli.cockpit import usable_terminal
 from hdtui.cli.output import say
+from hdtui.demo.live_feed import Feed
+from hdtui.demo.world import SENTENCE, build
 from hdtui.messages import Answer
-from hdtui.services.demo.feed import Feed
-from hdtui.services.demo.world import SENTENCE, build
 
 
 class DemoApp(CockpitApp):

@@ -11,7 +11,7 @@ from hdtui.cli.runs import existing
 from hdtui.formatting import size
 
 if TYPE_CHECKING:
-    from hdtui.services.disk_use import DiskUse
+    from hdtui.data.disk_use import DiskUse
 
 
 def disk_command(
@@ -23,7 +23,7 @@ def disk_command(
     seed: NoSeed = None,
 ) -> None:
     """Bytes on disk by run, kind of file and pipeline; the database; what could be freed."""
-    from hdtui.services.disk_use import disk_use
+    from hdtui.data.disk_use import disk_use
 
     _, database = existing(home)
     use = disk_use(database)

@@ -10,7 +10,7 @@ SIGNS = {"good": "ok  ", "warn": "warn", "bad": "BAD "}
 
 def doctor_command(home: Home = None, json: Json = False, seed: NoSeed = None) -> None:
     """Check this machine for what breaks long runs; exit code 1 where something is bad."""
-    from hdtui.services.doctor import examine
+    from hdtui.data.doctor import examine
 
     findings = examine(home_folder(home))
     if json:

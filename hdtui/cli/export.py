@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from db.records import Run
     from db.session import Database
-    from hdtui.services.tables import DataTable
+    from hdtui.exports.tables import DataTable
 
 app = typer.Typer(no_args_is_help=True, help="Tables, curves and reports for other programs.")
 
@@ -43,7 +43,7 @@ Runs = Annotated[
 
 def _give(table: "Callable[[], DataTable]", file_format: str, out: Path | None, json: bool) -> None:
     """Write a table to a file or to stdout, as text or as JSON rows."""
-    from hdtui.services.tables import WRITERS
+    from hdtui.exports.tables import WRITERS
 
     known_name(file_format, WRITERS, "format")
     found = table()
@@ -84,7 +84,7 @@ def runs_command(
     seed: NoSeed = None,
 ) -> None:
     """Runs: all that are not archived, or those named."""
-    from hdtui.services.tables import runs_table
+    from hdtui.exports.tables import runs_table
 
     _, database = existing(home)
     _give(lambda: runs_table(database, runs or []), file_format, out, json)
@@ -100,7 +100,7 @@ def episodes_command(
     seed: NoSeed = None,
 ) -> None:
     """Evaluated episodes: all, or those of evaluations and policies named by their runs."""
-    from hdtui.services.tables import episodes_table
+    from hdtui.exports.tables import episodes_table
 
     _, database = existing(home)
     _give(lambda: episodes_table(database, runs or []), file_format, out, json)
@@ -124,7 +124,7 @@ def robots_command(
     seed: NoSeed = None,
 ) -> None:
     """Robots of the library."""
-    from hdtui.services.tables import robots_table
+    from hdtui.exports.tables import robots_table
 
     _, database = existing(home)
     _give(lambda: robots_table(database, robot_set), file_format, out, json)
@@ -144,7 +144,7 @@ def efficiency_command(
     seed: NoSeed = None,
 ) -> None:
     """What one action of each policy costs."""
-    from hdtui.services.tables import efficiency_table
+    from hdtui.exports.tables import efficiency_table
 
     def table() -> "DataTable":
         asked = (task, limbs, latency, scaling, policies, home)
@@ -162,7 +162,7 @@ def claims_command(
     seed: NoSeed = None,
 ) -> None:
     """The claims of the paper and what our figures say."""
-    from hdtui.services.tables import claims_table
+    from hdtui.exports.tables import claims_table
 
     _give(lambda: claims_table(counted_claims(home)["claims"]), file_format, out, json)
 
@@ -197,7 +197,7 @@ def metrics_command(
     """
     from db.queries.metrics import list_series
     from db.queries.runs import get_run
-    from hdtui.services.tables import metrics_table
+    from hdtui.exports.tables import metrics_table
 
     _, database = existing(home)
     chosen = [get_run(database, number) for number in dict.fromkeys(runs)]
@@ -229,9 +229,9 @@ def _write_events(
     """
     import io
 
-    from hdtui.services.run_events import events_path, run_scalars
-    from hdtui.services.tables import metrics_table
-    from hdtui.services.tensorboard import write_events
+    from hdtui.exports.run_events import events_path, run_scalars
+    from hdtui.exports.tables import metrics_table
+    from hdtui.exports.tensorboard import write_events
 
     paths = [events_path(out, run) for run in runs]
     for path in paths:
@@ -263,7 +263,7 @@ def curves_command(
     seed: NoSeed = None,
 ) -> None:
     """One metric of several runs over the same steps, in one plot."""
-    from hdtui.services.report import curves_plot
+    from hdtui.exports.report import curves_plot
 
     _, database = existing(home)
     write(out, curves_plot(database, runs, metric, title).encode())
@@ -281,7 +281,7 @@ def run_command(
     seed: NoSeed = None,
 ) -> None:
     """A run as a Markdown report with plots: lineage, returns, curves, settings, files."""
-    from hdtui.services.report import REPORT_NAME, run_report
+    from hdtui.exports.report import REPORT_NAME, run_report
 
     _, database = existing(home)
     report = run_report(database, run)

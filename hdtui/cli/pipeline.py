@@ -90,7 +90,7 @@ def check_robot_set(name: str | None, home: Path | None) -> None:
         UnknownRobotSetError: Neither the library nor the built-in names know it.
     """
     from db.queries.robots import get_set
-    from engine.workers.library import BUILT_IN_SETS, built_in_files
+    from engine.workers.robot_library import BUILT_IN_SETS, built_in_files
     from hdtui.cli.options import read_workspace
 
     if name is None:

@@ -93,7 +93,7 @@ def generate_command(
     seed: Seed = None,
 ) -> None:
     """Grow new robots that can stand and move, by seed, into a set."""
-    from engine.workers.library import check_set_name
+    from engine.workers.robot_library import check_set_name
     from engine.workers.stages import StageRequest, filled_sets
 
     check_set_name(into)
@@ -132,7 +132,7 @@ def import_command(
     other robots (ant, walker2d, humanoid) are refused. Files are kept as they are. Links are
     followed inside the folder alone. File names lose their accents, and spaces become dashes.
     """
-    from hdtui.services.robot_imports import import_read, read_robots_of
+    from hdtui.actions.robot_imports import import_read, read_robots_of
 
     known_name(role, ROLES, "role")
     try:
@@ -168,7 +168,7 @@ def mutate_command(
     seed: Seed = None,
 ) -> None:
     """Mutants of a set's robots, each by one to three operations, into a set."""
-    from engine.workers.library import check_set_name
+    from engine.workers.robot_library import check_set_name
     from engine.workers.stages import MUTANTS, StageRequest
     from hdtui.cli.pipeline import check_robot_set
     from hdtui.cli.stages import allowed
@@ -209,7 +209,7 @@ def select_command(
 ) -> None:
     """A set of some robots of another."""
     from db.queries.robots import create_set, list_robots
-    from engine.workers.library import check_set_name, kept_roles, resolve_set
+    from engine.workers.robot_library import check_set_name, kept_roles, resolve_set
 
     check_set_name(into)
     if role is not None:
@@ -253,7 +253,7 @@ def remove_command(
     Runs that have ended keep the robots that they read. A set that a waiting or working run reads
     or fills is not removed.
     """
-    from hdtui.services.robot_removal import removal_warning, remove, removed_words
+    from hdtui.actions.robot_removal import removal_warning, remove, removed_words
 
     workspace, database = existing(home, NO_SETS)
     warning = removal_warning(database, name)
@@ -323,7 +323,7 @@ def find_robot(name: str, home: Path | None) -> "Morphology":
     """
     from db.queries.robots import get_robot
     from engine.morphology.mjcf import load_robot
-    from engine.workers.library import load
+    from engine.workers.robot_library import load
 
     path = Path(name)
     if name.endswith(".xml"):
@@ -417,7 +417,7 @@ def export_command(
     written with the physics hdtui trains with: parents and children do not collide, and all other
     limbs do. hdtui trains imported robots so too, whatever contacts their files leave out.
     """
-    from engine.workers.library import export_set
+    from engine.workers.robot_library import export_set
 
     workspace, database = existing(home, NO_SETS)
     paths = export_set(database, workspace, from_set, folder)

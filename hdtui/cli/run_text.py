@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from db.records import Run
 from engine.config.overrides import differences, plain
 from hdtui.cli.output import safe
+from hdtui.data.settings import nearest_preset, start_of
 from hdtui.formatting import date_and_time
-from hdtui.services.settings_schema import nearest_preset, start_of
 
 
 def print_run(run: Run, sentence: str, home: Path, readers: Iterable[int], now: datetime) -> None:

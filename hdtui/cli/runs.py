@@ -11,7 +11,7 @@ import typer
 
 from db.records import CHECKPOINTS, Run, RunKind, RunState
 from engine.errors import RunError, UsageError
-from engine.workers.verdict import has_diverged
+from engine.workers.post_mortem import has_diverged
 from engine.workers.wording import counted
 from hdtui.cli import completion
 from hdtui.cli.options import (
@@ -28,7 +28,7 @@ from hdtui.formatting import size
 if TYPE_CHECKING:
     from db.session import Database
     from engine.workers.workspace import Workspace
-    from hdtui.services.states import Surroundings
+    from hdtui.data.run_states import Surroundings
 
 app = typer.Typer(no_args_is_help=True, help="Past and present runs.")
 RunId = Annotated[
@@ -122,8 +122,8 @@ def list_command(
 ) -> None:
     """Runs, newest first."""
     from engine.workers.machines import SILENT_AFTER_S
-    from hdtui.services.run_list import filtered_runs
-    from hdtui.services.runs import surroundings
+    from hdtui.data.run_list import filtered_runs
+    from hdtui.data.runs import surroundings
 
     if state is not None:
         known_name(state, [one.value for one in RunState], "state")
@@ -171,8 +171,8 @@ def show_command(run: RunId, home: Home = None, json: Json = False, seed: NoSeed
     from engine.morphology.poses import ARTIFACT_KIND
     from engine.workers.commands import judge_all
     from hdtui.cli.run_text import print_run
-    from hdtui.services.runs import surroundings
-    from hdtui.services.states import SHELL_COMMANDS, view
+    from hdtui.data.run_states import SHELL_COMMANDS, view
+    from hdtui.data.runs import surroundings
 
     workspace, database = existing(home)
     record = judge_all(database, [get_run(database, run)])[0]
@@ -304,8 +304,8 @@ def stop_command(
     """Ask workers to write a checkpoint and leave."""
     from db.queries.runs import list_runs
     from engine.workers.commands import request_kill, request_stop
-    from hdtui.services.runs import surroundings
-    from hdtui.services.states import SHELL_COMMANDS
+    from hdtui.data.run_states import SHELL_COMMANDS
+    from hdtui.data.runs import surroundings
 
     _, database = existing(home)
     for run in runs:
@@ -425,7 +425,7 @@ def delete_command(
 ) -> None:
     """Delete runs that have ended, with their folders: all that are named, or none."""
     from engine.workers.commands import delete
-    from hdtui.services.machine import folder_sizes
+    from hdtui.data.machine import folder_sizes
 
     workspace, database = existing(home)
     chosen = _named_runs(database, runs or [], pipeline or [])
@@ -488,7 +488,7 @@ def _stopping(run: Run, around: "Surroundings") -> str:
     if run.state is RunState.STOPPED:
         return run.reason or "stopped"
     if run.id in around.owners or run.id in around.elsewhere:
-        from hdtui.services.states import view
+        from hdtui.data.run_states import view
 
         return view(run, around).sentence
     if run.kill_requested_at is not None:

@@ -70,7 +70,7 @@ def screenshots_command(
 ) -> None:
     """Draw the main screens of the demo as SVG, and as PNG where cairosvg is installed."""
     from db.address import URL_VARIABLE
-    from hdtui.services.demo.world import build
+    from hdtui.demo.world import build
 
     os.environ.pop(URL_VARIABLE, None)
     known = [shot.name for shot in SHOTS]

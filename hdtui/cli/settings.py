@@ -9,7 +9,7 @@ from engine.errors import UsageError
 from hdtui.cli import completion
 from hdtui.cli.options import Json, NoHome, NoSeed, known_name
 from hdtui.cli.output import print_json
-from hdtui.services.settings_schema import Setting, list_settings
+from hdtui.data.settings import Setting, list_settings
 
 
 def settings_command(

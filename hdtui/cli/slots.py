@@ -25,8 +25,8 @@ def slots_command(
     from engine.workers.commands import judge_all
     from engine.workers.machines import is_here
     from engine.workers.slots import set_slots, slots_here
-    from hdtui.services.commands import slots_sentence
-    from hdtui.services.runs import ACTIVE
+    from hdtui.actions.runs import slots_sentence
+    from hdtui.data.runs import ACTIVE
 
     _, database = existing(home, "is nothing at work") if number is None else open_workspace(home)
     if number is not None:

@@ -15,7 +15,7 @@ from hdtui.cli.runs import existing
 
 if TYPE_CHECKING:
     from engine.evaluation.statistics import Estimate
-    from hdtui.services.comparison import Comparison
+    from hdtui.data.compare_returns import Comparison
 
 Task = Annotated[
     str,
@@ -91,8 +91,8 @@ def counted_costs(
     Raises:
         UsageError: A task, policy or combination of options that does not exist.
     """
-    from hdtui.services.costs import curves, question
-    from hdtui.services.efficiency import TASKS
+    from hdtui.data.costs import curves, question
+    from hdtui.data.efficiency import TASKS
 
     known_name(task, TASKS, "task")
     _, database = read_workspace(home) if policies else (None, None)
@@ -102,8 +102,8 @@ def counted_costs(
 
 
 def _print_costs(document: Mapping[str, Any]) -> None:
+    from hdtui.data.efficiency import BASE
     from hdtui.formatting import amount, times
-    from hdtui.services.efficiency import BASE
 
     def row(each: Mapping[str, Any]) -> list[str]:
         itself = {"parameters": 1.0, "macs": 1.0}
@@ -156,9 +156,9 @@ def _print_curves(curves: Mapping[str, Mapping[str, Any]]) -> None:
 
 def counted_claims(home: Path | None) -> dict[str, Any]:
     """The claims, sizes counted now and returns from the workspace's evaluations."""
-    from hdtui.services.claims import claim_document
-    from hdtui.services.costs import claims_question, headline_ratios
-    from hdtui.services.evidence import Evidence, claims, read_evidence
+    from hdtui.data.claim_evidence import Evidence, claims, read_evidence
+    from hdtui.data.claims import claim_document
+    from hdtui.data.costs import claims_question, headline_ratios
 
     _, database = read_workspace(home)
     counted = run_tool("efficiency", claims_question())
@@ -205,14 +205,14 @@ def compare_command(
     seed: NoSeed = None,
 ) -> None:
     """Runs side by side: returns, differences on the same robots and seeds, settings."""
-    from hdtui.services.comparison import compare
+    from hdtui.data.compare_returns import compare
 
     if len(set(runs)) < 2:
         raise UsageError("compare needs two runs or more; `hdtui runs list` shows all")
     _, database = existing(home)
     found = compare(database, runs)
     if json:
-        from hdtui.services.comparison import comparison_document
+        from hdtui.data.compare_returns import comparison_document
 
         print_json(comparison_document(found))
     else:

@@ -10,8 +10,8 @@ from textual.screen import ModalScreen
 
 from hdtui.screens.dialogs import title_text
 from hdtui.screens.leaving import LeavesOnce
+from hdtui.widgets.chrome import Paragraph
 from hdtui.widgets.lines import BLANK, Line, Lines, Span, fit, wrapped
-from hdtui.widgets.shell_rows import Paragraph
 
 EVERYWHERE = (
     ("1 to 6", "Home Runs Robots Watch"),

@@ -13,13 +13,13 @@ from textual.widgets import Input
 
 from engine.config.presets import PRESETS
 from engine.errors import HdtuiError
+from hdtui.data.cockpit import Cockpit
+from hdtui.data.palette import checked, export, key_words, read_names, weighed
 from hdtui.formatting import printable, size
 from hdtui.messages import Answer, Loaded, WorldChanged
 from hdtui.screens.dialogs import ConfirmScreen
 from hdtui.screens.leaving import LeavesOnce
-from hdtui.screens.run_actions import Offer, RunActionsScreen
-from hdtui.services.cockpit import Cockpit
-from hdtui.services.palette import checked, export, key_words, read_names, weighed
+from hdtui.screens.runs.actions import Offer, RunActionsScreen
 from hdtui.widgets.lines import Span
 from hdtui.widgets.roles import PALETTES
 from hdtui.widgets.table import Column, Table, TableRow
@@ -85,12 +85,12 @@ class PaletteScreen(LeavesOnce[None], ModalScreen[None]):
         self._narrow(self.query_one(Input).value)
 
     def _open_robot(self, digest: str, name: str) -> None:
-        from hdtui.screens.robot import RobotScreen
+        from hdtui.screens.robots.robot import RobotScreen
 
         self.app.push_screen(RobotScreen(self.cockpit, digest, name))
 
     def _open_run(self, run_id: int) -> None:
-        from hdtui.screens.run import RunScreen
+        from hdtui.screens.run.screen import RunScreen
 
         self.app.push_screen(RunScreen(self.cockpit, run_id))
 
@@ -189,7 +189,7 @@ class PaletteScreen(LeavesOnce[None], ModalScreen[None]):
         if self.cockpit.readonly:
             screen.say("read-only")
             return
-        from hdtui.services.commands import start_preset
+        from hdtui.actions.runs import start_preset
 
         screen.command(partial(start_preset, self.cockpit, name))
 

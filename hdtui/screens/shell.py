@@ -14,14 +14,14 @@ from textual.widgets import Input
 from textual.worker import Worker, get_current_worker
 
 from engine.errors import HdtuiError
+from hdtui.data.cockpit import Cockpit, now
+from hdtui.data.store import NoWorkspaceError
 from hdtui.formatting import duration
 from hdtui.messages import Answer, Counts, Failed, Loaded, StateSentence, WorldChanged
 from hdtui.screens.leaving import LeavesOnce
-from hdtui.services.cockpit import Cockpit, now
-from hdtui.services.store import NoWorkspaceError
+from hdtui.widgets.chrome import READING, AnswerRow, Key, KeyRow, TabRow
 from hdtui.widgets.lines import Lines, Span
-from hdtui.widgets.rule import Pane
-from hdtui.widgets.shell_rows import READING, AnswerRow, Key, KeyRow, TabRow
+from hdtui.widgets.pane import Pane
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -94,7 +94,7 @@ class CockpitScreen(LeavesOnce[None]):
         return ()
 
     def read(self) -> None:
-        """Ask the services for what the screen shows; called on show and every few seconds."""
+        """Ask for what the screen shows; called on show and every few seconds."""
 
     def show_facts(self, topic: str, facts: Any) -> None:
         """Show the answer to a question asked with ``ask``."""
@@ -174,7 +174,7 @@ class CockpitScreen(LeavesOnce[None]):
         """Take back an answer about a run that moved on, once there was time to read it."""
         claim = self._claim
         if claim is not None and time.monotonic() - self._said_at >= CLAIM_STANDS_S:
-            from hdtui.services.run_details import is_in_state
+            from hdtui.data.run import is_in_state
 
             self.ask("claim", lambda database: (claim, is_in_state(database, *claim)))
 

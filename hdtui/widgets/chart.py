@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from hdtui.services.smoothing import (
+from hdtui.data.smoothing import (
     Break,
     Path,
     bucketed,
@@ -30,7 +30,7 @@ from hdtui.widgets.lines import BLANK, Line, Lines, Span, fit, wrapped
 if TYPE_CHECKING:
     from textual_plotext.plot import Plot
 
-    from hdtui.services.curves import RunCurve
+    from hdtui.data.curves import RunCurve
 
 CODES = {"text": 7, "accent": 6, "warn": 3, "odd": 5, "good": 2, "bad": 1, "muted": 8}
 CURVE_ROLES = ("accent", "warn", "odd", "good", "bad", "text")

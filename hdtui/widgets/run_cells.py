@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from db.records import Run
+from hdtui.data.run_states import RunView, elapsed_s, left_s
 from hdtui.formatting import (
     UNKNOWN,
     duration,
@@ -14,7 +15,6 @@ from hdtui.formatting import (
     ratio,
     steps,
 )
-from hdtui.services.states import RunView, elapsed_s, left_s
 from hdtui.widgets.bars import progress_line
 from hdtui.widgets.lines import Line, Span
 

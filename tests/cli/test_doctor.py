@@ -8,7 +8,7 @@ import pytest
 import db.filesystem
 from db.migrations import SCHEMA
 from db.session import Database
-from hdtui.services import doctor
+from hdtui.data import doctor
 
 
 def test_examining_creates_nothing(tmp_path: Path) -> None:

@@ -21,14 +21,14 @@ from db.records import NewEpisode, NewRun, Run, RunKind
 from db.session import Database
 from engine.errors import UsageError
 from engine.morphology.generation import generate
-from engine.workers.library import make_set
+from engine.workers.robot_library import make_set
 from engine.workers.workspace import Workspace
 from hdtui.cli.main import run as hdtui
 from hdtui.cli.output import document
-from hdtui.services.report import curves_plot, run_report
-from hdtui.services.run_events import run_scalars
-from hdtui.services.svg import Line, line_plot
-from hdtui.services.tables import (
+from hdtui.exports.report import curves_plot, run_report
+from hdtui.exports.run_events import run_scalars
+from hdtui.exports.svg import Line, line_plot
+from hdtui.exports.tables import (
     DataTable,
     as_csv,
     as_markdown,
@@ -36,7 +36,7 @@ from hdtui.services.tables import (
     metrics_table,
     runs_table,
 )
-from hdtui.services.tensorboard import Scalar, crc32c, write_events
+from hdtui.exports.tensorboard import Scalar, crc32c, write_events
 
 TABLE = DataTable(("name", "value"), (("a|b\nc", 1.25), ('say "hi", then go', None)))
 

@@ -15,7 +15,7 @@ from textual.color import Color
 from hdtui.cli import cockpit
 from hdtui.cli.main import run
 from hdtui.cli.output import print_table, replace_what_cannot_be_written
-from hdtui.widgets.drawn_text import DrawnText
+from hdtui.terminal.sanitizer import DrawnText
 
 HDTUI = f"{sys.executable} -P -m hdtui"
 

@@ -23,7 +23,7 @@ from engine.errors import CheckpointError, ConfigError, RobotError
 from engine.files import file_sha256, parse_json, parse_toml, read_file
 from engine.morphology.mjcf_writing import write_robot
 from engine.morphology.tree import Morphology
-from engine.workers import library
+from engine.workers import robot_library
 from engine.workers.policy_files import teacher_file
 from engine.workers.tools import rollout
 from engine.workers.workspace import Workspace
@@ -49,7 +49,7 @@ def home(tmp_path: Path, biped: Morphology) -> Iterator[Path]:
     workspace = Workspace(tmp_path / "ws")
     with closing(Database.open(workspace.home)) as database:
         paired = replace(biped, symmetric_pairs=((1, 3),))
-        library.make_set(database, workspace, "mine", [(paired, "training")])
+        robot_library.make_set(database, workspace, "mine", [(paired, "training")])
         queue_run(database, NewRun(RunKind.TEACHER, "first", {"seed": 1}, seed=1))
         yield workspace.home
 
@@ -154,12 +154,12 @@ def test_robots_of_a_library_are_read_by_the_same_door(home: Path, biped: Morpho
         for content in (NESTED, f'{{"dof": {DIGITS}}}'):
             beside.write_text(content)
             with pytest.raises(RobotError, match="cannot be read"):
-                library.load(workspace, robot)
+                robot_library.load(workspace, robot)
         for path in (beside, xml):
             path.unlink()
             os.mkfifo(path)
             with pytest.raises(RobotError, match="not a regular file"):
-                library.load(workspace, robot)
+                robot_library.load(workspace, robot)
 
 
 HUGE = (2**31, 2**63, 10**30)

@@ -18,11 +18,11 @@ from engine.morphology.generation import generate
 from engine.workers import commands
 from engine.workers.jobs import generation, mutation
 from engine.workers.jobs.job import Job
-from engine.workers.library import make_set
+from engine.workers.robot_library import make_set
 from engine.workers.workspace import Workspace
+from hdtui.actions.launch import LaunchForm
 from hdtui.cli.main import run as hdtui
-from hdtui.services.known_runs import read_known
-from hdtui.services.launch import LaunchForm
+from hdtui.data.form_choices import read_known
 
 ROBOTS = generate(2, seed=5)
 

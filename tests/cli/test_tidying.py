@@ -22,13 +22,13 @@ from db.session import Database
 from engine.config.presets import PRESETS
 from engine.morphology.generation import generate
 from engine.workers import commands, devices, slots
-from engine.workers.library import make_set
 from engine.workers.liveness import boot_id
+from engine.workers.robot_library import make_set
 from engine.workers.supervisor import stand_in
 from engine.workers.supervisor_loop import Settings, SupervisorLoop
 from engine.workers.workspace import Workspace
 from hdtui.cli.main import run as hdtui
-from hdtui.services.disk_use import disk_use
+from hdtui.data.disk_use import disk_use
 
 Captured = pytest.CaptureFixture[str]
 

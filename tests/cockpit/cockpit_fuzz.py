@@ -48,7 +48,7 @@ from engine.workers import commands
 from engine.workers.supervisor import stand_in
 from engine.workers.workspace import Workspace
 from hdtui.app import CockpitApp
-from hdtui.screens.home import HomeScreen
+from hdtui.screens.home.screen import HomeScreen
 from hdtui.screens.shell import CockpitScreen
 
 Step = tuple[Any, ...]

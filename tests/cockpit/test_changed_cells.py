@@ -9,7 +9,7 @@ from rich.style import Style
 from textual._compositor import ChopsUpdate
 from textual.strip import Strip
 
-from hdtui.widgets.changed_cells import ChangedCells
+from hdtui.terminal.partial_update import ChangedCells
 from hdtui.widgets.lines import Span, changed_cells
 
 WIDTH, CUT = 20, 8

@@ -7,7 +7,7 @@ import pytest
 
 from db.queries.settings import set_setting
 from db.session import Database
-from hdtui.cli.terminal import Terminal, plain
+from hdtui.bench.pseudo_terminal import Terminal, plain
 
 Filled = tuple[Path, dict[str, int]]
 SGR = re.compile(rb"\x1b\[([0-9;]*)m")

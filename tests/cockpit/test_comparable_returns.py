@@ -10,10 +10,10 @@ from db.queries.robots import add_robots, create_set
 from db.queries.runs import archive, queue_run
 from db.records import NewEpisode, NewRobot, RunKind
 from db.session import Database
-from hdtui.screens.run_robots_parts import GROUP_WORDS, columns_of, means_words
-from hdtui.services.efficiency import Basis, chosen_bases, read_efficiency
-from hdtui.services.robots import read_robots
-from hdtui.services.run_details import read_robot_returns
+from hdtui.data.efficiency import Basis, chosen_bases, read_efficiency
+from hdtui.data.robots import read_robots
+from hdtui.data.run import read_robot_returns
+from hdtui.screens.run.robot_rows import GROUP_WORDS, columns_of, means_words
 
 MANY = frozenset({"a", "b", "c"})
 

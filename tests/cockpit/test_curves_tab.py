@@ -8,9 +8,9 @@ from typing import Any
 from cockpit_pilot import opened, shows, text, until
 from textual.pilot import Pilot
 
-from hdtui.screens.run import RunScreen
-from hdtui.screens.run_curves import CurvesTab
-from hdtui.screens.run_curves_parts import curve_facts, left_out_sentence, stacked_metrics
+from hdtui.screens.run.curve_rows import curve_facts, left_out_sentence, stacked_metrics
+from hdtui.screens.run.curves import CurvesTab
+from hdtui.screens.run.screen import RunScreen
 from hdtui.widgets.chart import Chart
 
 Filled = tuple[Path, dict[str, int]]

@@ -14,12 +14,12 @@ from db.session import Database
 from engine.morphology.generation import candidate
 from engine.morphology.poses import PosesHeader
 from hdtui.cli.demo import DemoApp
-from hdtui.services.counting import uncounted
-from hdtui.services.demo.feed import Feed
-from hdtui.services.demo.gait import Walk, walking
-from hdtui.services.demo.world import build
-from hdtui.services.efficiency import TASKS, read_efficiency
-from hdtui.services.watch import list_recordings, load_film
+from hdtui.data.counting import uncounted
+from hdtui.data.efficiency import TASKS, read_efficiency
+from hdtui.data.watch import list_recordings, load_film
+from hdtui.demo.gait import Walk, walking
+from hdtui.demo.live_feed import Feed
+from hdtui.demo.world import build
 
 HEADER = PosesHeader("", "", "teacher", 1, "flat", 7, 0, 0.0, 0.0, False)
 
@@ -99,7 +99,7 @@ async def test_the_demo_says_what_it_is_and_only_reads(demo: Path) -> None:
 
 def test_the_demo_has_the_cost_of_every_policy_in_it(demo: Path) -> None:
     facts = read_efficiency(Database.open(demo, readonly=True))
-    assert uncounted(facts, TASKS) == [], "python -m hdtui.services.demo.costs counts again"
+    assert uncounted(facts, TASKS) == [], "python -m hdtui.demo.costs counts again"
     assert facts.by_limbs
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from hdtui.services.smoothing import (
+from hdtui.data.smoothing import (
     Break,
     Path,
     bucketed,
@@ -14,13 +14,13 @@ from hdtui.services.smoothing import (
     smoothed,
     value_at,
 )
+from hdtui.terminal.meter import ByteMeter, TokenBucket
 from hdtui.widgets.ascii import ascii_line
 from hdtui.widgets.bars import block_bar, progress_line, sparkline
 from hdtui.widgets.chart import ChartSpec, Curve, draw_chart
 from hdtui.widgets.chart_scale import log_ticks_in_columns, nice_limits, tick_label, ticks
 from hdtui.widgets.lines import Span, changed_cells, fit, line_width
-from hdtui.widgets.meter import ByteMeter, TokenBucket
-from hdtui.widgets.rule import rule_line
+from hdtui.widgets.pane import rule_line
 from hdtui.widgets.table import Column, fitting_columns
 
 FINITE = st.floats(-1e9, 1e9, allow_nan=False)

@@ -26,22 +26,22 @@ from engine.config.teacher import named_teacher
 from engine.errors import ConfigError, HdtuiError, RoleNotAllowedError, UsageError
 from engine.morphology.generation import generate
 from engine.workers import pipeline, stages
-from engine.workers.library import TRAINING, UNSEEN, make_set
+from engine.workers.robot_library import TRAINING, UNSEEN, make_set
 from engine.workers.stages import MUTANTS, STAGES, StageRequest, new_run, queue_stage
 from engine.workers.workspace import Workspace
-from hdtui.cli.main import app
-from hdtui.services import robot_commands
-from hdtui.services.cockpit import Cockpit
-from hdtui.services.commands import queue_form
-from hdtui.services.evaluate import (
+from hdtui.actions import robots
+from hdtui.actions.evaluate import (
     Evaluation,
     command_words,
     evaluation_request,
     queue_evaluation,
     read_choices,
 )
-from hdtui.services.known_runs import read_known
-from hdtui.services.launch import STAGE_NAMES, LaunchForm, read_clone
+from hdtui.actions.launch import STAGE_NAMES, LaunchForm, read_clone
+from hdtui.actions.runs import queue_form
+from hdtui.cli.main import app
+from hdtui.data.cockpit import Cockpit
+from hdtui.data.form_choices import read_known
 
 ROBOTS = generate(5, seed=4)
 
@@ -354,7 +354,7 @@ def test_every_stage_has_a_seed_and_every_door_takes_it(door: Door) -> None:
 def test_a_generation_fills_a_set_of_unseen_robots_where_it_makes_some(door: Door) -> None:
     cockpit, found = Cockpit(door.home), []
     for number in ("0", "3"):
-        robot_commands.generate(cockpit, "2", number, "1", f"dialog{number}")
+        robots.generate(cockpit, "2", number, "1", f"dialog{number}")
         found.append(door.newest.extra)
         door.command("robots", "generate", "--into", f"command{number}", "--unseen", number)
         found.append(door.newest.extra)
@@ -394,7 +394,7 @@ def test_robots_that_are_not_for_training_teach_nobody_without_a_word(
         assert said in door.refused(*words, "--allow-role", other)
         door.command(*words, *word)
     with pytest.raises(RoleNotAllowedError, match=said):
-        robot_commands.mutate(Cockpit(door.home), name, "2", "1", "dialog")
+        robots.mutate(Cockpit(door.home), name, "2", "1", "dialog")
     for stage, more in (("teacher", {}), ("collection", {"inputs": teacher}), ("pipeline", {})):
         form = door.form(stage, preset="smoke", robots=name, **more)
         with pytest.raises(RoleNotAllowedError) as refusal:
@@ -530,9 +530,9 @@ def test_a_refused_request_leaves_no_set_and_no_robot_behind(door: Door, tmp_pat
 
 
 def test_a_robot_has_as_many_limbs_on_screens_as_in_commands_and_files(door: Door) -> None:
-    from hdtui.services.filters import parse_filter
-    from hdtui.services.robots import FIELDS, passing, read_robots
-    from hdtui.services.tables import robots_table
+    from hdtui.data.robots import FIELDS, passing, read_robots
+    from hdtui.data.run_filters import parse_filter
+    from hdtui.exports.tables import robots_table
 
     robot = ROBOTS[0]
     limbs = len(robot.limbs) - 1  # the head is none
@@ -566,6 +566,6 @@ def test_robots_that_were_set_apart_stay_so_in_a_set_that_is_selected(door: Door
     door.command(*select, "apart", names[2], "--into", "allowed", "--role", "training")
     assert [role("still"), role("both"), role("free")] == ["unseen", None, "training"]
     assert role("allowed") == "training"
-    robot_commands.select(Cockpit(door.home), [ROBOTS[3].digest], "screen")
-    robot_commands.select(Cockpit(door.home), [ROBOTS[0].digest], "other")
+    robots.select(Cockpit(door.home), [ROBOTS[3].digest], "screen")
+    robots.select(Cockpit(door.home), [ROBOTS[0].digest], "other")
     assert [role("screen"), role("other")] == ["unseen", "training"]

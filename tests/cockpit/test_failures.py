@@ -14,7 +14,7 @@ from db.session import Database
 from engine.errors import DatabaseError
 from engine.workers.liveness import start_ticks, worker_environment
 from hdtui.app import CockpitApp
-from hdtui.services.store import Health, NoWorkspaceError, Store
+from hdtui.data.store import Health, NoWorkspaceError, Store
 
 Filled = tuple[Path, dict[str, int]]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from cockpit_pilot import opened, shows, text, until
 
-from hdtui.screens.robots_parts import ending_well
+from hdtui.screens.robots.rows import ending_well
 from hdtui.widgets.lines import Span, line_width
 
 Filled = tuple[Path, dict[str, int]]

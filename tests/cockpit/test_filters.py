@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hdtui.services.filters import (
+from hdtui.data.run_filters import (
     EditedFilter,
     FilterError,
     Value,

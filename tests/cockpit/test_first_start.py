@@ -10,7 +10,7 @@ from db.queries.runs import queue_run
 from db.records import RunKind
 from db.session import Database
 from hdtui.messages import Answer, Counts
-from hdtui.screens import efficiency
+from hdtui.screens.efficiency import screen as efficiency_screen
 
 
 async def test_home_is_the_welcome_screen_until_something_was_run(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ async def test_an_empty_workspace_counts_networks_and_measures_no_claim(
         counted = {"policy": "base-mlp", "limbs": 12, "parameters": 124_000, "macs": 124_000}
         return [{**counted, "latency_us": None}]
 
-    monkeypatch.setattr(efficiency, "count_rows", rows)
+    monkeypatch.setattr(efficiency_screen, "count_rows", rows)
     async with opened(tmp_path) as pilot:
         await pilot.press("6")
         await shows(pilot, "124k", "0 of 6 reproduced, 6 not measured yet", "counted on obstacles")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.records import Run, RunKind, RunState
-from hdtui.services.forecast import USUAL_SHARES, forecast, roughly
+from hdtui.data.forecast import USUAL_SHARES, forecast, roughly
 
 PAST = {RunKind.TEACHER: 600.0, RunKind.STUDENT: 100.0, RunKind.EVALUATION: 50.0}
 

@@ -34,7 +34,7 @@ async def test_what_breaks_is_cut_down_to_the_steps_that_break_it(
     def fail(_: object) -> None:
         raise ZeroDivisionError("seven by zero")
 
-    monkeypatch.setattr("hdtui.screens.compare.CompareScreen.action_smooth", fail)
+    monkeypatch.setattr("hdtui.screens.compare.screen.CompareScreen.action_smooth", fail)
     noise = [("key", "j"), ("size", 90, 30), ("key", "k")]
     steps = [*noise, ("key", "5"), *noise, ("key", "m"), *noise]
     few, words = await shortened("empty", steps, "ctrl+q")

@@ -6,7 +6,7 @@ from textual._xterm_parser import XTermParser
 from textual.events import Key, Paste
 from textual.message import Message
 
-from hdtui.widgets.keyboard import Keyboard
+from hdtui.terminal.keyboard import Keyboard
 
 MORE = ("\x1b[<0;10;20M", "\x1b[?2026;2$y", "\x1b[I", "\x1b[12;40R", "\x1bq", "\x1b", "é", "漢")
 NO_KEYS = {

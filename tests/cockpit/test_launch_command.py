@@ -20,13 +20,13 @@ from engine.config.presets import PRESETS
 from engine.config.robots import GenerationConfig, MutationConfig
 from engine.errors import ConfigError
 from engine.morphology.generation import generate
-from engine.workers.library import TRAINING, make_set
+from engine.workers.robot_library import TRAINING, make_set
 from engine.workers.stages import STAGES, request_of
 from engine.workers.workspace import Workspace
+from hdtui.actions.launch import STAGE_NAMES, LaunchForm, form_of_clone, read_clone
 from hdtui.cli.launch import configured
 from hdtui.cli.main import app
-from hdtui.services.launch import STAGE_NAMES, LaunchForm, form_of_clone, read_clone
-from hdtui.services.settings_schema import (
+from hdtui.data.settings import (
     choices_of,
     fields_of,
     nearest_preset,

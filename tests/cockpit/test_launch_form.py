@@ -12,11 +12,11 @@ from db.records import NewRun, RunKind
 from db.session import Database
 from engine.config.presets import PRESETS
 from engine.workers.stages import built_run
-from hdtui.screens.evaluate import EvaluateScreen
-from hdtui.screens.launch_parts import command_rows, setting_row
-from hdtui.services.evaluate import Choices, Evaluation
-from hdtui.services.known_runs import read_known
-from hdtui.services.launch import STAGE_NAMES, LaunchForm
+from hdtui.actions.evaluate import Choices, Evaluation
+from hdtui.actions.launch import STAGE_NAMES, LaunchForm
+from hdtui.data.form_choices import read_known
+from hdtui.screens.new_run.evaluate import EvaluateScreen
+from hdtui.screens.new_run.rows import command_rows, setting_row
 
 Filled = tuple[Path, dict[str, int]]
 

@@ -10,11 +10,11 @@ from cockpit_story import NOW, add_curves, change, finish, new_run
 from db.queries.runs import archive, get_run, queue_run
 from db.records import Run, RunKind
 from db.session import Database
-from hdtui.screens.run_lineage import lineage_tree
-from hdtui.services.run_details import read_lineage
-from hdtui.services.run_list import RunsFacts, grouped_runs
-from hdtui.services.runs import views
-from hdtui.services.states import RunView
+from hdtui.data.run import read_lineage
+from hdtui.data.run_list import RunsFacts, grouped_runs
+from hdtui.data.run_states import RunView
+from hdtui.data.runs import views
+from hdtui.screens.run.lineage import lineage_tree
 
 Filled = tuple[Path, dict[str, int]]
 
@@ -169,7 +169,7 @@ async def test_a_run_says_reading_until_its_points_are_there(filled: Filled) -> 
         tab_words = []
         await pilot.press("2")
         await shows(pilot, "Runs · 13")
-        from hdtui.screens.run import RunScreen
+        from hdtui.screens.run.screen import RunScreen
 
         screen = RunScreen(pilot.app.cockpit, ids["failed"])
         curves = screen.tabs[0]

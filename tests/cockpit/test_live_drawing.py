@@ -8,7 +8,7 @@ from cockpit_pilot import opened, shows, until
 
 from db.queries.metrics import NewPoint, append_points
 from db.session import Database
-from hdtui.widgets.meter import LONGEST_WAIT_S, TokenBucket
+from hdtui.terminal.meter import LONGEST_WAIT_S, TokenBucket
 
 Filled = tuple[Path, dict[str, int]]
 

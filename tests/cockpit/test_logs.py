@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from cockpit_pilot import opened, shows, until
 
-from hdtui.services import logs
+from hdtui.data import logs
 
 Filled = tuple[Path, dict[str, int]]
 

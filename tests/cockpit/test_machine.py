@@ -4,7 +4,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from hdtui.services.machine import MachineReader
+from hdtui.data.machine import MachineReader
 
 
 def test_the_cpu_share_is_unknown_at_first_and_then_seen_by_every_thread(tmp_path: Path) -> None:

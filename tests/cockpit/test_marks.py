@@ -6,7 +6,7 @@ from cockpit_pilot import opened, shows, text, until
 
 from db.queries.runs import get_run
 from db.session import Database
-from hdtui.screens.run import RunScreen
+from hdtui.screens.run.screen import RunScreen
 
 Filled = tuple[Path, dict[str, int]]
 

@@ -11,10 +11,10 @@ import textual.timer
 from cockpit_pilot import opened, shows, text, until
 
 from hdtui.app import CockpitApp
-from hdtui.screens.run import RunScreen
-from hdtui.screens.runs import RunsScreen
-from hdtui.services.mistakes import Mistakes
-from hdtui.widgets.rule import Rule
+from hdtui.data.error_log import Mistakes
+from hdtui.screens.run.screen import RunScreen
+from hdtui.screens.runs.screen import RunsScreen
+from hdtui.widgets.pane import Rule
 from hdtui.widgets.table import Column, Table, TableRow
 
 Filled = tuple[Path, dict[str, int]]

@@ -9,7 +9,7 @@ from db.queries.runs import get_run, queue_run
 from db.queries.settings import get_setting
 from db.records import RunKind
 from db.session import Database
-from hdtui.services.palette import key_words
+from hdtui.data.palette import key_words
 
 Filled = tuple[Path, dict[str, int]]
 

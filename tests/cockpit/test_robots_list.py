@@ -13,10 +13,10 @@ from db.queries.runs import queue_run
 from db.records import NewRobot, RunKind
 from db.session import Database
 from engine.morphology.poses import PosesHeader
-from hdtui.screens.robots_parts import DEFAULT_COLUMNS, column_answer, robot_columns
-from hdtui.screens.watch_parts import title_words
-from hdtui.services.robots import Entry, evaluations_at_work, filling_sentence
-from hdtui.services.watch import Recordings
+from hdtui.data.robots import Entry, evaluations_at_work, filling_sentence
+from hdtui.data.watch import Recordings
+from hdtui.screens.robots.rows import DEFAULT_COLUMNS, column_answer, robot_columns
+from hdtui.screens.watch.rows import title_words
 from hdtui.widgets.table import fitting_columns
 
 Filled = tuple[Path, dict[str, int]]

@@ -12,8 +12,8 @@ from db.queries.robots import add_robots, create_set
 from db.queries.runs import archive, queue_run
 from db.records import NewEpisode, NewRobot, NewRun, RunKind
 from db.session import Database
-from hdtui.services.filters import parse_filter
-from hdtui.services.run_list import (
+from hdtui.data.run_filters import parse_filter
+from hdtui.data.run_list import (
     RunsFacts,
     RunsReader,
     best_sentence,
@@ -225,7 +225,7 @@ def test_reading_again_asks_nothing_about_evaluations_that_are_known(
     reader = RunsReader()
     judge(database, {teacher: (1000.0, 400.0), student: (900.0, 500.0)})
     reader.read(database, NOW, False)
-    monkeypatch.setattr("hdtui.services.run_list.summaries", None)
+    monkeypatch.setattr("hdtui.data.run_list.summaries", None)
     assert values(reader.read(database, NOW, False), "return")[student] == 900.0
 
 

@@ -14,22 +14,22 @@ from db.queries.metrics import NewPoint, append_points
 from db.queries.runs import get_run, queue_run
 from db.records import Artifact, NewEpisode, RunKind
 from db.session import Database
-from hdtui.messages import StateSentence
-from hdtui.screens.run import RunScreen
-from hdtui.screens.run_curves_parts import no_points_sentence, x_words
-from hdtui.screens.run_files import file_rows
-from hdtui.screens.run_robots_parts import no_robots_sentence
-from hdtui.services import commands
-from hdtui.services.cockpit import Cockpit
-from hdtui.services.compare import CompareFacts, grouped
-from hdtui.services.metric_names import short_label
-from hdtui.services.run_details import (
+from hdtui.actions import runs
+from hdtui.data.cockpit import Cockpit
+from hdtui.data.compare_curves import CompareFacts, grouped
+from hdtui.data.metric_names import short_label
+from hdtui.data.run import (
     RECORDING,
     FilesFacts,
     first_tab,
     is_in_state,
     read_robot_returns,
 )
+from hdtui.messages import StateSentence
+from hdtui.screens.run.curve_rows import no_points_sentence, x_words
+from hdtui.screens.run.files import file_rows
+from hdtui.screens.run.robot_rows import no_robots_sentence
+from hdtui.screens.run.screen import RunScreen
 
 Filled = tuple[Path, dict[str, int]]
 
@@ -170,7 +170,7 @@ def test_groups_under_one_name_are_told_apart(database: Database) -> None:
 def test_an_answer_about_a_run_is_true_until_the_run_moves_on(database: Database) -> None:
     run_id = queue_run(database, new_run(RunKind.TEACHER, "quick", None)).id
     change(database, run_id, state="finished")
-    said = commands.resume(Cockpit(database.home), run_id)
+    said = runs.resume(Cockpit(database.home), run_id)
     assert isinstance(said, StateSentence)
     assert (said, said.run_id, said.state) == (
         f"R: {run_id} is finished, C clones it",

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from db.records import Run, RunKind, RunState
-from engine.workers.verdict import EXIT_DIVERGED
-from hdtui.services.states import GLYPHS, SHELL_COMMANDS, Surroundings, left_s, shown_state, view
+from engine.workers.post_mortem import EXIT_DIVERGED
+from hdtui.data.run_states import GLYPHS, SHELL_COMMANDS, Surroundings, left_s, shown_state, view
 
 NOW = datetime(2026, 11, 22, 15, 0, 0, tzinfo=UTC)
 

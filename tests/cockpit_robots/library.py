@@ -14,7 +14,7 @@ from db.records import NewEpisode, NewRun, RunKind
 from db.session import Database
 from engine.morphology.poses import Poses, encode_poses, recording_name, rest_poses
 from engine.morphology.tree import Morphology
-from engine.workers.library import make_set
+from engine.workers.robot_library import make_set
 from engine.workers.workspace import Workspace
 
 TIMESTEP_S = 0.02

@@ -10,13 +10,13 @@ from db.queries.runs import get_run
 from db.records import Run
 from db.session import Database
 from engine.statistics import Interval
-from hdtui.screens.efficiency_parts import (
+from hdtui.data.efficiency import Cost, Reached
+from hdtui.screens.efficiency.rows import (
     CostLine,
     front,
     legend_lines,
     pareto_chart,
 )
-from hdtui.services.efficiency import Cost, Reached
 from hdtui.widgets.lines import Line, Span, line_width
 
 

@@ -15,7 +15,7 @@ from db.records import RobotSet, Run, RunKind, RunState
 from db.session import Database
 from engine.morphology.mjcf import save_robot
 from engine.morphology.tree import Morphology
-from engine.workers.library import make_set
+from engine.workers.robot_library import make_set
 from engine.workers.supervisor import stand_in
 from engine.workers.workspace import Workspace
 from hdtui.app import CockpitApp

@@ -5,7 +5,11 @@ import sys
 
 CODE = """
 import sys
-from hdtui.screens import compare, efficiency, evaluate, robot, robots, watch
+from hdtui.screens.compare import screen
+from hdtui.screens.efficiency import screen
+from hdtui.screens.new_run import evaluate
+from hdtui.screens.robots import robot, screen
+from hdtui.screens.watch import screen
 from hdtui.canvas import picture
 heavy = sorted({"torch", "mujoco", "mjbatch"} & set(sys.modules))
 sys.exit(f"loaded {heavy}" if heavy else 0)

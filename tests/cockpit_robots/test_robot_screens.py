@@ -12,7 +12,7 @@ from library import add_film, add_run, walking
 from textual.binding import Binding
 from textual.pilot import Pilot
 
-import hdtui.screens.watch
+import hdtui.screens.watch.screen
 from db.models import RunRow
 from db.queries.runs import list_runs
 from db.queries.settings import set_setting
@@ -21,13 +21,13 @@ from db.session import Database
 from engine.config.presets import PRESETS
 from engine.morphology.tree import Morphology
 from engine.workers.supervisor import stand_in
+from hdtui.actions.evaluate import policies_of
 from hdtui.app import CockpitApp
-from hdtui.screens.evaluate import EvaluateScreen
-from hdtui.screens.robot import RobotScreen
-from hdtui.screens.robots import RobotsScreen
-from hdtui.screens.watch import WatchScreen
-from hdtui.services.efficiency import own_shape
-from hdtui.services.evaluate import policies_of
+from hdtui.data.efficiency import own_shape
+from hdtui.screens.new_run.evaluate import EvaluateScreen
+from hdtui.screens.robots.robot import RobotScreen
+from hdtui.screens.robots.screen import RobotsScreen
+from hdtui.screens.watch.screen import WatchScreen
 
 SIZES = [(1, 1), (60, 18), (72, 20), (120, 36), (200, 60)]
 
@@ -252,14 +252,14 @@ async def test_no_key_of_watch_breaks_while_it_loads(
 ) -> None:
     """Neither while the list is read nor while the files are."""
     asked, goes_on = threading.Event(), threading.Event()
-    original = getattr(hdtui.screens.watch, what)
+    original = getattr(hdtui.screens.watch.screen, what)
 
     def slow(*facts: Any) -> Any:
         asked.set()
         goes_on.wait(60)
         return original(*facts)
 
-    monkeypatch.setattr(hdtui.screens.watch, what, slow)
+    monkeypatch.setattr(hdtui.screens.watch.screen, what, slow)
     async with cockpit(workspace, "4") as (app, pilot):
         try:
             await until(pilot, asked.is_set)
@@ -274,7 +274,7 @@ async def test_a_film_that_was_left_while_it_loaded_is_not_played(
     workspace: Path, robots: list[Morphology], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, goes_on, done = threading.Event(), threading.Event(), threading.Event()
-    original = hdtui.screens.watch.load_films
+    original = hdtui.screens.watch.screen.load_films
 
     def slow(*facts: Any) -> Any:
         asked.set()
@@ -282,7 +282,7 @@ async def test_a_film_that_was_left_while_it_loaded_is_not_played(
         done.set()
         return original(*facts)
 
-    monkeypatch.setattr(hdtui.screens.watch, "load_films", slow)
+    monkeypatch.setattr(hdtui.screens.watch.screen, "load_films", slow)
     async with cockpit(workspace, "4") as (app, pilot):
         await until(pilot, asked.is_set)
         app.screen.watch_robot(robots[1].digest, robots[1].name)  # type: ignore[attr-defined]

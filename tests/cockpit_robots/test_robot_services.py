@@ -18,17 +18,16 @@ from engine.morphology.poses import (
     recording_name,
 )
 from engine.morphology.tree import Morphology
-from hdtui.services.cockpit import Cockpit
-from hdtui.services.evaluate import (
+from hdtui.actions.evaluate import (
     Evaluation,
     command_words,
     estimate_words,
     queue_evaluation,
     read_choices,
 )
-from hdtui.services.filters import parse_filter
-from hdtui.services.player import FrameRate, Player
-from hdtui.services.robots import (
+from hdtui.data.cockpit import Cockpit
+from hdtui.data.player import FrameRate, Player
+from hdtui.data.robots import (
     FIELDS,
     choose_policies,
     passing,
@@ -36,7 +35,8 @@ from hdtui.services.robots import (
     read_robots,
     sorted_entries,
 )
-from hdtui.services.watch import (
+from hdtui.data.run_filters import parse_filter
+from hdtui.data.watch import (
     Film,
     Recording,
     Recordings,

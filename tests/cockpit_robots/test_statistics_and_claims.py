@@ -15,17 +15,17 @@ from engine.config.distillation import named_student
 from engine.config.network import NetworkConfig
 from engine.config.teacher import named_teacher
 from engine.statistics import half_width, interval, t_quantile, welch_difference
-from hdtui.services.claims import (
+from hdtui.data.claims import (
     KeptReturn,
     Verdict,
     difference_claim,
     kept_claim,
     size_claim,
 )
-from hdtui.services.compare import CompareTable, grouped, read_comparison, table
-from hdtui.services.curves import CurveReader
-from hdtui.services.efficiency import own_shape, read_efficiency, shaped_like
-from hdtui.services.run_list import without_seeds
+from hdtui.data.compare_curves import CompareTable, grouped, read_comparison, table
+from hdtui.data.curves import CurveReader
+from hdtui.data.efficiency import own_shape, read_efficiency, shaped_like
+from hdtui.data.run_list import without_seeds
 
 values = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=6)
 

@@ -8,8 +8,8 @@ import pytest
 
 from db.queries import runs
 from db.queries.attempts import change_state, claim
+from db.queries.bulk import LikeCurve, WholeCurve, write_alike
 from db.queries.evaluations import insert_episodes, set_policies, summaries
-from db.queries.histories import LikeCurve, WholeCurve, write_alike
 from db.queries.metrics import EXACT_FACTOR, last_values, list_series, read_points, read_several
 from db.records import NewEpisode, NewRun, Run, RunKind, RunState
 from db.session import Database

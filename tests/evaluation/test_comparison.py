@@ -19,12 +19,12 @@ from engine.morphology.mutation import mutate
 from engine.morphology.tree import Morphology
 from engine.workers.jobs.evaluation import _groups, _headline
 from engine.workers.jobs.job import Job
-from engine.workers.library import make_set
+from engine.workers.robot_library import make_set
 from engine.workers.workspace import Workspace
-from hdtui.services.claims import Claim, Verdict, claim_document
-from hdtui.services.comparison import compare, comparison_document
-from hdtui.services.costs import curves, headline_ratios, question
-from hdtui.services.evidence import claims, read_evidence
+from hdtui.data.claim_evidence import claims, read_evidence
+from hdtui.data.claims import Claim, Verdict, claim_document
+from hdtui.data.compare_returns import compare, comparison_document
+from hdtui.data.costs import curves, headline_ratios, question
 
 RATIOS = {"flat": 13.3, "variable": 5.9, "obstacles": 5.9}
 MACS = {"flat": 160.8, "variable": 67.2, "obstacles": 67.4}

@@ -8,8 +8,8 @@ import pytest
 
 from engine.evaluation.statistics import bootstrap, bootstrap_draws, mean
 from engine.statistics import half_width, interval, t_quantile, welch_difference
-from hdtui.services.smoothing import Path as Curve
-from hdtui.services.smoothing import mean_and_interval
+from hdtui.data.smoothing import Path as Curve
+from hdtui.data.smoothing import mean_and_interval
 
 TWO_SIDED_95 = (
     *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),

@@ -29,7 +29,7 @@ from db.session import Database
 from engine.config.teacher import named_teacher
 from engine.errors import RunError
 from engine.morphology.generation import generate
-from engine.workers import commands, library
+from engine.workers import commands, robot_library
 from engine.workers.liveness import ProcessIdentity, boot_id
 from engine.workers.supervisor_lock import supervisor_alive
 from engine.workers.workspace import Workspace
@@ -52,7 +52,7 @@ class Soak:
         self.cockpit: tuple[int, int] | None = None
         self.most_active = 0
         robots = [(robot, "training") for robot in generate(2, seed=3)]
-        library.make_set(self.database, self.workspace, "robots", robots)
+        robot_library.make_set(self.database, self.workspace, "robots", robots)
 
     def step(self) -> None:
         """Do one thing that is possible now."""

@@ -11,7 +11,7 @@ from db.queries.runs import create_pipeline, queue_run, set_note, set_tags
 from db.records import NewRobot, NewRun, RunKind
 from db.session import Database
 from engine.morphology.generation import generate
-from engine.workers import library
+from engine.workers import robot_library
 from engine.workers.workspace import Workspace
 
 MARKUP = "[red]m[/] [/x] [@click=app.exit]k[/]"
@@ -31,7 +31,9 @@ FORBIDDEN = (
 def fill(home: Path) -> int:
     """A failed teacher, its robots and events under hostile names; its id."""
     database, workspace = Database.open(home), Workspace(home)
-    library.make_set(database, workspace, "real", [(robot, None) for robot in generate(2, seed=3)])
+    robot_library.make_set(
+        database, workspace, "real", [(robot, None) for robot in generate(2, seed=3)]
+    )
     _add_robots(database)
     pipeline = create_pipeline(database, HOSTILE, HOSTILE, HOSTILE, 1)
     new = NewRun(

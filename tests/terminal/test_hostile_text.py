@@ -14,7 +14,7 @@ from rich.segment import Segment
 from textual.color import Color
 
 from hdtui.app import CockpitApp
-from hdtui.widgets.drawn_text import DrawnText
+from hdtui.terminal.sanitizer import DrawnText
 
 TABS = ("[Curves]", "[Robots]", "[Config]", "[Log]", "[Files]", "[Lineage]")
 SCREENS = {"2": "[2 Runs]", "3": "[3 Robots]", "4": "[4 Watch]", "5": "[5 Compare]", "6": "[6 "}

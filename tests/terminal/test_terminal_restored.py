@@ -20,7 +20,7 @@ from db.queries.runs import queue_run
 from db.queries.settings import get_setting
 from db.records import NewRun, RunKind
 from db.session import Database
-from hdtui.services.efficiency import SETTING
+from hdtui.data.efficiency import SETTING
 
 PATIENCE_S = 120.0
 QUIT, CTRL_Z, REDRAW = b"q", b"\x1a", b"\x0c"

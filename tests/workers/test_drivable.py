@@ -16,7 +16,7 @@ from engine.config.teacher import TeacherConfig
 from engine.errors import UsageError
 from engine.morphology.generation import generate
 from engine.morphology.tree import Morphology
-from engine.workers import commands, library
+from engine.workers import commands, robot_library
 from engine.workers.pipeline import queue_pipeline
 from engine.workers.stages import StageRequest, queue_stage
 from engine.workers.workspace import Workspace
@@ -36,8 +36,8 @@ def with_gear(robot: Morphology, gear: float) -> Morphology:
 def filled(database: Database, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Database:
     """A workspace with a set inside the design space and one of a variant; nothing is started."""
     monkeypatch.setattr(commands, "ensure_supervisor", lambda home: None)
-    library.make_set(database, workspace, "inside", [(robot, None) for robot in ROBOTS])
-    library.make_set(database, workspace, "variant", [(with_gear(ROBOTS[0], 270.0), None)])
+    robot_library.make_set(database, workspace, "inside", [(robot, None) for robot in ROBOTS])
+    robot_library.make_set(database, workspace, "variant", [(with_gear(ROBOTS[0], 270.0), None)])
     return database
 
 

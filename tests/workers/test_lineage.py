@@ -20,12 +20,12 @@ from engine.evaluation.robot_groups import Knowledge, robot_groups
 from engine.files import file_sha256
 from engine.morphology.generation import generate
 from engine.rollout.saved_policy import PolicyDescription
-from engine.workers import commands, library
+from engine.workers import commands, robot_library
 from engine.workers.lineage import Ancestry, trainers
 from engine.workers.policy_files import DEPLOYED, PolicyFile, file_knowledge, teacher_file
 from engine.workers.stages import StageRequest, queue_stage
 from engine.workers.workspace import Workspace
-from hdtui.services.robots import read_robot
+from hdtui.data.robots import read_robot
 
 ROBOTS = generate(4, seed=5)
 DIGESTS = [robot.digest for robot in ROBOTS]
@@ -41,7 +41,7 @@ def filled(database: Database, workspace: Workspace) -> Database:
     """Sets of the robots that a file knows, of those it does not, and of both."""
     for name, robots in (("known", ROBOTS[:2]), ("others", ROBOTS[2:]), ("mixed", ROBOTS[1:3])):
         members = [(robot, "training") for robot in robots]
-        library.make_set(database, workspace, name, members)
+        robot_library.make_set(database, workspace, name, members)
     return database
 
 

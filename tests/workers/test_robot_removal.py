@@ -13,7 +13,7 @@ from db.session import Database
 from engine.errors import RunError, UnknownRobotSetError
 from engine.morphology.generation import generate
 from engine.morphology.mutation import mutate
-from engine.workers import commands, library
+from engine.workers import commands, robot_library
 from engine.workers.lineage import Ancestry
 from engine.workers.workspace import Workspace
 from hdtui.cli.main import run as hdtui
@@ -30,7 +30,7 @@ def _nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
 def filled(database: Database, workspace: Workspace) -> Database:
     """Two sets that share a robot."""
     for name, robots in (("first", ROBOTS[:2]), ("second", ROBOTS[1:])):
-        library.make_set(database, workspace, name, [(robot, "training") for robot in robots])
+        robot_library.make_set(database, workspace, name, [(robot, "training") for robot in robots])
     return database
 
 
@@ -54,7 +54,7 @@ def files(workspace: Workspace) -> set[str]:
 def test_robots_that_nothing_else_holds_go_with_their_set(
     filled: Database, workspace: Workspace
 ) -> None:
-    removed = library.remove_set(filled, workspace, "first")
+    removed = robot_library.remove_set(filled, workspace, "first")
     assert [robot.name for robot in removed.robots] == [ROBOTS[0].name]
     assert removed.kept_for == ()
     assert names(filled) == ["second"]
@@ -63,13 +63,13 @@ def test_robots_that_nothing_else_holds_go_with_their_set(
     assert not (workspace.robots_folder / ROBOTS[0].digest).exists()
     with pytest.raises(UnknownRobotSetError):
         get_set(filled, "first")
-    library.make_set(filled, workspace, "first", [(ROBOTS[0], None)])
-    assert library.load_set(filled, workspace, "first") == [ROBOTS[0]]
+    robot_library.make_set(filled, workspace, "first", [(ROBOTS[0], None)])
+    assert robot_library.load_set(filled, workspace, "first") == [ROBOTS[0]]
 
 
 def test_the_parents_of_robots_stay(filled: Database, workspace: Workspace) -> None:
-    library.make_set(filled, workspace, "mutants", [(mutate(ROBOTS[0], seed=1), None)])
-    assert library.remove_set(filled, workspace, "first").robots == ()
+    robot_library.make_set(filled, workspace, "mutants", [(mutate(ROBOTS[0], seed=1), None)])
+    assert robot_library.remove_set(filled, workspace, "first").robots == ()
     assert ROBOTS[0].name in files(workspace)
 
 
@@ -79,9 +79,9 @@ def test_a_set_that_a_run_still_needs_is_refused(
 ) -> None:
     run = reading(filled, "first", state)
     with pytest.raises(RunError, match=rf"in use by run {run.id} \(teacher r, {state}\)"):
-        library.remove_set(filled, workspace, "first")
+        robot_library.remove_set(filled, workspace, "first")
     assert names(filled) == ["first", "second"]
-    assert len(library.load_set(filled, workspace, "first")) == 2
+    assert len(robot_library.load_set(filled, workspace, "first")) == 2
 
 
 def test_a_set_that_a_run_is_about_to_fill_is_refused(
@@ -90,7 +90,7 @@ def test_a_set_that_a_run_is_about_to_fill_is_refused(
     extra = {"mutant_set": "second"}
     queue_run(filled, NewRun(RunKind.MUTATION, "m", {}, 1, robot_sets=("first",), extra=extra))
     with pytest.raises(RunError, match="in use by run 1"):
-        library.remove_set(filled, workspace, "second")
+        robot_library.remove_set(filled, workspace, "second")
 
 
 @pytest.mark.parametrize("state", ["finished", "stopped", "failed"])
@@ -100,17 +100,17 @@ def test_runs_that_ended_keep_the_robots_that_they_read(
     run = reading(filled, "first", state)
     before = Ancestry(filled).knowledge(run)
     assert before.known == {robot.digest for robot in ROBOTS[:2]}
-    removed = library.remove_set(filled, workspace, "first")
+    removed = robot_library.remove_set(filled, workspace, "first")
     assert removed.kept_for == (run.id,)
     assert names(filled) == ["second"]
     assert ROBOTS[0].name not in [robot.name for robot in list_robots(filled)]
     # Another set of the same name is not taken for the one that the run has read.
-    library.make_set(filled, workspace, "first", [(ROBOTS[2], None)])
+    robot_library.make_set(filled, workspace, "first", [(ROBOTS[2], None)])
     after = get_run(filled, run.id)
     assert Ancestry(filled).knowledge(after) == before
     (kept,) = after.robot_sets
     assert kept.startswith("first (removed")
-    assert [robot.digest for robot in library.load_set(filled, workspace, kept)] == [
+    assert [robot.digest for robot in robot_library.load_set(filled, workspace, kept)] == [
         robot.digest for robot in ROBOTS[:2]
     ]
     commands.delete(filled, workspace, [run.id])

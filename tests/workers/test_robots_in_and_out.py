@@ -25,10 +25,10 @@ from engine.morphology.mjcf import (
 from engine.morphology.mutation import mutate
 from engine.morphology.tree import Morphology
 from engine.simulation.scene import scene_xml
-from engine.workers import library
+from engine.workers import robot_library
 from engine.workers.workspace import Workspace
+from hdtui.actions.robot_imports import read_robots_of
 from hdtui.cli.main import run as hdtui
-from hdtui.services.robot_imports import read_robots_of
 
 STEPS = 400
 """Two seconds."""
@@ -67,7 +67,7 @@ def foreign_folder(folder: Path, robot: Morphology = ROBOTS[0]) -> Path:
 
 def imported(database: Database, workspace: Workspace, folder: Path, name: str) -> None:
     files = read_folder(folder).all_valid()
-    library.import_files(database, workspace, files, name)
+    robot_library.import_files(database, workspace, files, name)
 
 
 def test_an_imported_robot_is_exported_byte_for_byte_and_moves_alike(
@@ -75,7 +75,7 @@ def test_an_imported_robot_is_exported_byte_for_byte_and_moves_alike(
 ) -> None:
     path = foreign_folder(tmp_path / "in")
     imported(database, workspace, tmp_path / "in", "one")
-    (out,) = library.export_set(database, workspace, "one", tmp_path / "out")
+    (out,) = robot_library.export_set(database, workspace, "one", tmp_path / "out")
     assert out.read_bytes() == path.read_bytes()
     beside = [each.parent.parent / "metadata" / f"{each.stem}.json" for each in (path, out)]
     assert beside[0].read_bytes() == beside[1].read_bytes()
@@ -89,7 +89,7 @@ def test_all_real_robots_come_out_as_they_came_in_and_move_alike(
     database: Database, workspace: Workspace, tmp_path: Path, unimal_dir: Path
 ) -> None:
     imported(database, workspace, unimal_dir, "real")
-    paths = library.export_set(database, workspace, "real", tmp_path)
+    paths = robot_library.export_set(database, workspace, "real", tmp_path)
     assert len(paths) == len(list((unimal_dir / "xml").glob("*.xml")))
     for out in paths:
         path = unimal_dir / "xml" / out.name
@@ -108,9 +108,9 @@ def test_a_robot_of_our_own_is_exported_with_the_physics_it_is_trained_with(
     database: Database, workspace: Workspace, tmp_path: Path
 ) -> None:
     robots = [*ROBOTS, mutate(ROBOTS[0], seed=1)]
-    library.make_set(database, workspace, "own", [(robot, None) for robot in robots])
+    robot_library.make_set(database, workspace, "own", [(robot, None) for robot in robots])
     for out, robot in zip(
-        library.export_set(database, workspace, "own", tmp_path), robots, strict=True
+        robot_library.export_set(database, workspace, "own", tmp_path), robots, strict=True
     ):
         scene = etree.fromstring(scene_xml(robot, TaskConfig()))
         for floor in scene.findall("worldbody/geom"):
@@ -129,13 +129,13 @@ def test_another_file_of_the_same_body_and_name_does_not_take_the_first_ones_pla
     imported(database, workspace, tmp_path / "plain", "plain")
     with pytest.raises(RobotError, match="from a file that differs"):
         imported(database, workspace, tmp_path / "foreign", "foreign")
-    (out,) = library.export_set(database, workspace, "plain", tmp_path / "out")
+    (out,) = robot_library.export_set(database, workspace, "plain", tmp_path / "out")
     assert b"exclude" not in out.read_bytes()
     path.rename(path.with_name("other.xml"))
     metadata = tmp_path / "foreign" / "metadata"
     (metadata / f"{ROBOTS[0].name}.json").rename(metadata / "other.json")
     imported(database, workspace, tmp_path / "foreign", "foreign")
-    (out,) = library.export_set(database, workspace, "foreign", tmp_path / "out")
+    (out,) = robot_library.export_set(database, workspace, "foreign", tmp_path / "out")
     assert b"exclude" in out.read_bytes()
 
 
@@ -158,7 +158,7 @@ def test_importing_again_mends_what_version_0_1_wrote_in_an_imported_files_place
     )
     stored.write_text(old)
     imported(database, workspace, tmp_path / "in", "old")
-    (out,) = library.export_set(database, workspace, "old", tmp_path / "out")
+    (out,) = robot_library.export_set(database, workspace, "old", tmp_path / "out")
     assert out.read_bytes() == path.read_bytes()
 
 
@@ -173,8 +173,8 @@ def test_two_bodies_of_one_name_are_exported_both_and_selected_by_digest(
         save_file("twin", xml, beside.read_bytes(), tmp_path / f"twin{place}")
         imported(database, workspace, tmp_path / f"twin{place}", f"twin{place}")
         rows += [row.digest for row in list_robots(database, f"twin{place}")]
-    library.select_into_set(database, "both", rows)
-    paths = library.export_set(database, workspace, "both", tmp_path / "out")
+    robot_library.select_into_set(database, "both", rows)
+    paths = robot_library.export_set(database, workspace, "both", tmp_path / "out")
     assert sorted(path.name for path in paths) == sorted(
         f"twin-{digest[:7]}.xml" for digest in rows
     )

@@ -14,10 +14,10 @@ from db.records import NewRun, RunKind, RunState
 from db.session import Database
 from engine.config.teacher import named_teacher
 from engine.morphology.generation import generate
-from engine.workers import library
+from engine.workers import robot_library
 from engine.workers.commands import queue, request_stop, resume
 from engine.workers.jobs.job import check_file
-from engine.workers.verdict import EXIT_UNWRITTEN, verdict
+from engine.workers.post_mortem import EXIT_UNWRITTEN, verdict
 from engine.workers.worker import EXIT_FAILED
 from engine.workers.workspace import Workspace
 
@@ -64,7 +64,7 @@ def test_a_full_disk_fails_the_run_that_needs_it_and_harms_nothing_else(
     database: Database, workspace: Workspace
 ) -> None:
     robots = [(robot, "training") for robot in generate(2, seed=3)]
-    library.make_set(database, workspace, "robots", robots)
+    robot_library.make_set(database, workspace, "robots", robots)
     other = queue(database, generation(10_000, name="others"))
     needs_it = queue(database, teacher())
     until(lambda: (get_run(database, other.id).done or 0) > 0)
@@ -107,7 +107,7 @@ def test_a_run_whose_own_disk_is_full_says_so_at_once(
     database: Database, workspace: Workspace
 ) -> None:
     robots = [(robot, "training") for robot in generate(2, seed=3)]
-    library.make_set(database, workspace, "robots", robots)
+    robot_library.make_set(database, workspace, "robots", robots)
     folder = workspace.run_folder(1)
     folder.mkdir(parents=True)
     # One page: the log takes it.

@@ -31,7 +31,7 @@ from engine.morphology.generation import generate
 from engine.morphology.metadata import write_metadata
 from engine.morphology.mjcf import parse_robot
 from engine.morphology.mjcf_writing import write_robot
-from engine.workers import library
+from engine.workers import robot_library
 from engine.workers.workspace import Workspace
 from hdtui.cli.main import run as command
 
@@ -170,7 +170,7 @@ def test_robots_with_names_that_would_leave_the_workspace_stay_inside(
     outside = {path for path in workspace.home.parent.rglob("*") if path.is_file()}
     with contextlib.suppress(HdtuiError):
         parsed = parse_robot(write_robot(robot).encode(), name, None)
-        library.add_to_library(database, workspace, [parsed])
+        robot_library.add_to_library(database, workspace, [parsed])
     after = {path for path in workspace.home.parent.rglob("*") if path.is_file()}
     assert all(path.is_relative_to(workspace.home) for path in after - outside)
     assert "\x1b" not in "".join(str(path) for path in after)

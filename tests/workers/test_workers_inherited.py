@@ -24,11 +24,11 @@ from engine.workers.inherited import (
     found_in,
     student_of_collection,
 )
-from engine.workers.library import TRAINING, UNSEEN, make_set
 from engine.workers.pipeline import queue_pipeline
+from engine.workers.robot_library import TRAINING, UNSEEN, make_set
 from engine.workers.workspace import Workspace
-from hdtui.services.known_runs import Known
-from hdtui.services.launch import LaunchForm
+from hdtui.actions.launch import LaunchForm
+from hdtui.data.form_choices import Known
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from engine.events import StageContext
 from engine.morphology.generation import generate
 from engine.morphology.mjcf import load_robots, read_folder
 from engine.morphology.mutation import each_mutant
-from engine.workers import library
+from engine.workers import robot_library
 from engine.workers.jobs.job import Job
 from engine.workers.pipeline import queue_pipeline
 from engine.workers.workspace import Workspace
@@ -26,8 +26,8 @@ MEMBERS = [(robot, "training") for robot in ROBOTS]
 
 
 def test_robots_come_back_as_the_bodies_they_were(database: Database, workspace: Workspace) -> None:
-    library.make_set(database, workspace, "three", MEMBERS)
-    loaded = library.load_set(database, workspace, "three")
+    robot_library.make_set(database, workspace, "three", MEMBERS)
+    loaded = robot_library.load_set(database, workspace, "three")
     assert [robot.digest for robot in loaded] == [robot.digest for robot in ROBOTS]
     assert [robot.name for robot in loaded] == [robot.name for robot in ROBOTS]
     assert [robot.lineage for robot in loaded] == [robot.lineage for robot in ROBOTS]
@@ -37,36 +37,36 @@ def test_robots_come_back_as_the_bodies_they_were(database: Database, workspace:
 
 
 def test_a_file_that_was_changed_or_lost_is_named(database: Database, workspace: Workspace) -> None:
-    first, second = library.add_to_library(database, workspace, ROBOTS[:2])
+    first, second = robot_library.add_to_library(database, workspace, ROBOTS[:2])
     workspace.resolve(first.path).write_bytes(workspace.resolve(second.path).read_bytes())
     with pytest.raises(RobotError, match=r"mirror|metadata|another body"):
-        library.load(workspace, first)
+        robot_library.load(workspace, first)
     workspace.resolve(second.path).unlink()
     with pytest.raises(RobotError, match=r"cannot be read"):
-        library.load(workspace, second)
+        robot_library.load(workspace, second)
 
 
 def test_a_set_goes_out_and_comes_in_again(
     database: Database, workspace: Workspace, tmp_path: Path
 ) -> None:
-    library.make_set(database, workspace, "three", MEMBERS)
-    paths = library.export_set(database, workspace, "three", tmp_path / "out")
+    robot_library.make_set(database, workspace, "three", MEMBERS)
+    paths = robot_library.export_set(database, workspace, "three", tmp_path / "out")
     assert [path.stem for path in paths] == [robot.name for robot in ROBOTS]
     assert {robot.digest for robot in load_robots(tmp_path / "out")} == {
         robot.digest for robot in ROBOTS
     }
     files = read_folder(tmp_path / "out").all_valid()
-    imported = library.import_files(database, workspace, files, "out", "unseen")
+    imported = robot_library.import_files(database, workspace, files, "out", "unseen")
     assert (imported.name, imported.size, imported.role) == ("out", 3, "unseen")
     assert len(list_robots(database)) == 3
-    chosen = library.select_into_set(database, "two", [ROBOTS[2].name, ROBOTS[0].digest])
+    chosen = robot_library.select_into_set(database, "two", [ROBOTS[2].name, ROBOTS[0].digest])
     assert chosen.size == 2
 
 
 @pytest.mark.parametrize("name", ["", "../up", "a b", "x" * 101, "\x1b[31m", "é"])
 def test_a_set_has_a_name_one_can_type(database: Database, workspace: Workspace, name: str) -> None:
     with pytest.raises(UsageError, match="cannot be named"):
-        library.make_set(database, workspace, name, MEMBERS)
+        robot_library.make_set(database, workspace, name, MEMBERS)
     assert list_sets(database) == []
 
 
@@ -75,19 +75,19 @@ def test_built_in_sets_need_the_folder_they_are_read_from(
 ) -> None:
     monkeypatch.delenv("HDTUI_UNIMAL_DIR", raising=False)
     with pytest.raises(UnknownRobotSetError, match="HDTUI_UNIMAL_DIR names, and that is not set"):
-        library.resolve_set(database, workspace, "unimal8")
+        robot_library.resolve_set(database, workspace, "unimal8")
     monkeypatch.setenv("HDTUI_UNIMAL_DIR", str(tmp_path))
     with pytest.raises(UnknownRobotSetError, match=r"needs .*floor-5506-3-10"):
-        library.resolve_set(database, workspace, "unimal8")
+        robot_library.resolve_set(database, workspace, "unimal8")
 
 
 def test_unimal8_is_eight_robots_to_train_on(
     database: Database, workspace: Workspace, unimal_dir: Path
 ) -> None:
     del unimal_dir
-    found = library.resolve_set(database, workspace, "unimal8")
+    found = robot_library.resolve_set(database, workspace, "unimal8")
     assert (found.size, found.role) == (8, "training")
-    assert library.resolve_set(database, workspace, "unimal8") == found
+    assert robot_library.resolve_set(database, workspace, "unimal8") == found
 
 
 def test_stored_paths_cannot_leave_the_workspace(workspace: Workspace) -> None:
@@ -139,14 +139,14 @@ def test_a_pipeline_is_queued_whole_with_its_lineage(database: Database) -> None
 def test_a_named_set_is_trained_on_and_only_unseen_robots_are_generated(
     database: Database, workspace: Workspace
 ) -> None:
-    library.make_set(database, workspace, "three", MEMBERS)
+    robot_library.make_set(database, workspace, "three", MEMBERS)
     _, runs = queue_pipeline(database, PRESETS["smoke"], robots="three")
     by_kind = {run.kind: run for run in runs}
     assert by_kind[RunKind.TEACHER].inputs == ()
     assert by_kind[RunKind.GENERATION].extra == {"unseen_set": "pipeline1-unseen"}
     assert by_kind[RunKind.GENERATION].id in by_kind[RunKind.EVALUATION].inputs
     mixed = [*MEMBERS[:2], (ROBOTS[2], "unseen")]
-    library.make_set(database, workspace, "mixed", mixed)
+    robot_library.make_set(database, workspace, "mixed", mixed)
     _, runs = queue_pipeline(database, PRESETS["smoke"], robots="mixed")
     assert RunKind.GENERATION not in {run.kind for run in runs}
 
@@ -162,7 +162,7 @@ def test_a_body_under_two_names_is_trained_once_and_mutated_under_both(
     database: Database, workspace: Workspace, tmp_path: Path
 ) -> None:
     twin = replace(ROBOTS[0], name="twin")
-    made = library.make_set(database, workspace, "twins", [(ROBOTS[0], None), (twin, None)])
+    made = robot_library.make_set(database, workspace, "twins", [(ROBOTS[0], None), (twin, None)])
     assert made.size == 2
     new = NewRun(RunKind.MUTATION, "m", {}, seed=1, robot_sets=("twins",))
     context = StageContext(tmp_path, 1, lambda event: None, lambda: False)

@@ -18,7 +18,7 @@ from db.session import Database
 from engine.workers.commands import queue
 from engine.workers.liveness import boot_id
 from engine.workers.memory import MemoryWatch, memory_kills
-from engine.workers.verdict import verdict
+from engine.workers.post_mortem import verdict
 
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 GREEDY = "import sys; sys.stdin.read(1); held = [bytearray(10**6) for _ in range(4000)]"

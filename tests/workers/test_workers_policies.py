@@ -19,6 +19,7 @@ from engine.files import file_sha256
 from engine.workers.commands import queue, request_stop
 from engine.workers.liveness import host_name
 from engine.workers.policy_files import policy_in
+from engine.workers.post_mortem import has_diverged
 from engine.workers.run_policies import (
     acts,
     checkpoints_read,
@@ -31,8 +32,7 @@ from engine.workers.run_policies import (
 from engine.workers.schedule import Candidate, plan
 from engine.workers.stages import STAGES
 from engine.workers.states import sources
-from engine.workers.verdict import has_diverged
-from hdtui.services.known_runs import inputs_problem, read_known
+from hdtui.data.form_choices import inputs_problem, read_known
 
 ENDED = (RunState.STOPPED, RunState.FAILED, RunState.LOST, RunState.INTERRUPTED)
 

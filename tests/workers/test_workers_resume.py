@@ -13,7 +13,7 @@ from db.records import NewRun, Run, RunKind, RunState
 from db.session import Database
 from engine.config.teacher import named_teacher
 from engine.morphology.generation import generate
-from engine.workers import library
+from engine.workers import robot_library
 from engine.workers.commands import ensure_supervisor, queue, release_queue, request_stop, resume
 from engine.workers.workspace import Workspace
 
@@ -46,7 +46,7 @@ def test_a_stopped_and_killed_teacher_ends_where_an_undisturbed_one_ends(
 ) -> None:
     monkeypatch.setenv("HDTUI_SLOTS", "1")
     robots = [(robot, "training") for robot in generate(2, seed=3)]
-    library.make_set(database, workspace, "robots", robots)
+    robot_library.make_set(database, workspace, "robots", robots)
     disturbed = queue(database, teacher("disturbed"))
     until(lambda: get_run(database, disturbed.id).checkpoint_step is not None)
     request_stop(database, disturbed.id)
@@ -77,7 +77,7 @@ def test_a_teacher_cut_off_by_a_restart_of_the_machine_ends_where_an_undisturbed
 ) -> None:
     monkeypatch.setenv("HDTUI_SLOTS", "1")
     robots = [(robot, "training") for robot in generate(2, seed=3)]
-    library.make_set(database, workspace, "robots", robots)
+    robot_library.make_set(database, workspace, "robots", robots)
     cut_off = queue(database, teacher("cut off"))
     calm = queue(database, teacher("calm"))
     until(lambda: get_run(database, cut_off.id).checkpoint_step is not None)

@@ -20,7 +20,7 @@ from db.records import NewRun, Run, RunKind, RunState
 from db.session import Database
 from engine.config.teacher import named_teacher
 from engine.morphology.generation import generate
-from engine.workers import library
+from engine.workers import robot_library
 from engine.workers.commands import queue, request_stop, resume
 from engine.workers.liveness import boot_id, host_name, start_ticks, worker_environment
 from engine.workers.states import sources
@@ -122,7 +122,7 @@ def test_a_teacher_of_the_published_size_stops_with_a_checkpoint(
     database: Database, workspace: Workspace
 ) -> None:
     robots = [(robot, "training") for robot in generate(4, seed=3)]
-    library.make_set(database, workspace, "robots", robots)
+    robot_library.make_set(database, workspace, "robots", robots)
     config = named_teacher("paper").model_dump(mode="json")
     new = NewRun(RunKind.TEACHER, "teacher", config, seed=1, robot_sets=("robots",))
     run = queue(database, new)

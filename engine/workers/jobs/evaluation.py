@@ -24,9 +24,9 @@ from engine.events import ArtifactWritten, Episode, Result
 from engine.files import write_text
 from engine.rollout.actors import ActorFactory, CheckpointActors, RandomActors, ZeroActors
 from engine.workers.jobs.job import Job, check_file
-from engine.workers.library import TRAINING, UNSEEN
 from engine.workers.lineage import Ancestry
 from engine.workers.policy_files import DEPLOYED, file_knowledge, policy_file_of
+from engine.workers.robot_library import TRAINING, UNSEEN
 from engine.workers.run_policies import TRAINED, read_checkpoints
 
 if TYPE_CHECKING:

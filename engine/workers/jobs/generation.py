@@ -10,7 +10,7 @@ from engine.events import Metrics, Progress, Result
 from engine.morphology.generation import candidates
 from engine.morphology.tree import Morphology
 from engine.workers.jobs.job import Job
-from engine.workers.library import TRAINING, UNSEEN
+from engine.workers.robot_library import TRAINING, UNSEEN
 from engine.workers.wording import counted
 
 BATCH = 8

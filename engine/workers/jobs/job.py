@@ -14,7 +14,7 @@ from engine.errors import CheckpointError, ConfigError, RunError
 from engine.events import StageContext
 from engine.files import file_sha256
 from engine.morphology.tree import Morphology
-from engine.workers import library
+from engine.workers import robot_library
 from engine.workers.patience import patiently
 from engine.workers.run_policies import read_checkpoints
 from engine.workers.workspace import Workspace
@@ -106,12 +106,12 @@ class Job:
     def named_learning_robots(self) -> list[Morphology]:
         """As ``learning_robots``, with every name of a body that has several."""
         for name in self.run.robot_sets:
-            library.resolve_set(self.database, self.workspace, name)
-        rows = library.learning_robots(self.database, self.run.robot_sets)
+            robot_library.resolve_set(self.database, self.workspace, name)
+        rows = robot_library.learning_robots(self.database, self.run.robot_sets)
         if not rows:
             raise RunError(f"Run {self.run.id} has no robots: {' '.join(self.run.robot_sets)}.")
         by_name = {(row.digest, row.name): row for row in rows}
-        return [library.load(self.workspace, row) for row in by_name.values()]
+        return [robot_library.load(self.workspace, row) for row in by_name.values()]
 
     def named_robots(self, role: str | None = None) -> list[Morphology]:
         """As ``robots``, with every name of a body that has several."""
@@ -120,7 +120,7 @@ class Job:
             return [
                 robot
                 for name in self.run.robot_sets
-                for robot in library.load_set(database, self.workspace, name, role)
+                for robot in robot_library.load_set(database, self.workspace, name, role)
             ]
 
         found = {(robot.digest, robot.name): robot for robot in self.ask(loaded)}
@@ -131,7 +131,7 @@ class Job:
     def fill_set(self, name: str, members: Sequence[tuple[Morphology, str | None]]) -> RobotSet:
         """The set that the run makes: robots with their roles, under the name it was asked for."""
         return self.ask(
-            lambda database: library.make_set(
+            lambda database: robot_library.make_set(
                 database, self.workspace, name, members, run_id=self.run.id
             )
         )

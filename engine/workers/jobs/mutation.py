@@ -7,7 +7,7 @@ from engine.errors import RunError, StopRequestedError
 from engine.events import Progress, Result
 from engine.morphology.mutation import each_mutant
 from engine.workers.jobs.job import Job
-from engine.workers.library import TRAINING
+from engine.workers.robot_library import TRAINING
 from engine.workers.wording import counted
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from engine.environments import benchmark
 from engine.events import Event, Metrics, StageContext
 from engine.morphology.tree import Morphology
 from engine.ppo import train_teacher
-from engine.workers.library import UNIMAL_VARIABLE, built_in_files
+from engine.workers.robot_library import UNIMAL_VARIABLE, built_in_files
 from engine.workers.tools.bench_simulation import viable_robots
 
 GENERATED = 8

@@ -1,0 +1,105 @@
+"""New robots for the library: generated, mutated, imported, selected into sets."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from db.records import RunKind, RunState
+from engine.config.overrides import validated
+from engine.config.robots import GenerationConfig, MutationConfig
+from engine.errors import UsageError
+from engine.files import expanded
+from engine.workers.robot_library import TRAINING, UNSEEN, select_into_set
+from engine.workers.stages import MUTANTS, StageRequest, filled_sets
+from engine.workers.wording import counted
+from engine.workers.workspace import Workspace
+from hdtui.actions.robot_imports import import_read, read_robots_of
+from hdtui.actions.runs import prepare_workspace, queue, warning_words
+from hdtui.data.cockpit import Cockpit
+from hdtui.messages import StateSentence
+
+MOST_DIGITS = 10
+"""Of a number of robots or a seed; larger ones fit neither a database nor a generator."""
+
+
+def number_problem(values: Sequence[str], names: Sequence[str]) -> str:
+    """Which of these fields is no whole number; empty where all are."""
+    for value, name in zip(values, names, strict=True):
+        if not value.isdecimal() or len(value) > MOST_DIGITS:
+            return f"{name}: found {value!r}, needs a whole number"
+    return ""
+
+
+def generate(cockpit: Cockpit, count: str, unseen: str, seed: str, set_name: str) -> str:
+    """Queue a generation run that fills a set, and one of robots that are kept unseen.
+
+    Raises:
+        HdtuiError: A field that cannot be used.
+    """
+    counts = {"train_count": int(count), "unseen_count": int(unseen), "seed": int(seed)}
+    config = validated(GenerationConfig, counts, "generate")
+    sets = filled_sets((TRAINING, UNSEEN), set_name)
+    run = queue(cockpit, StageRequest(RunKind.GENERATION, config, fills=sets))
+    words = f"{run.id} generation is queued: {count} robots into the set {set_name}"
+    return StateSentence(words, run.id, RunState.QUEUED)
+
+
+def mutate(
+    cockpit: Cockpit,
+    source: str,
+    per_robot: str,
+    seed: str,
+    set_name: str,
+    *,
+    allowed_roles: Collection[str] = (),
+) -> str:
+    """Queue a mutation run over a set that fills another.
+
+    Raises:
+        RoleNotAllowedError: The set is not for training, and its role not allowed.
+        HdtuiError: A field that cannot be used.
+    """
+    counts = {"mutants_per_robot": int(per_robot), "seed": int(seed)}
+    config = validated(MutationConfig, counts, "mutate")
+    request = StageRequest(
+        RunKind.MUTATION,
+        config,
+        robots=(source,) if source else (),
+        fills={MUTANTS: set_name},
+        allowed_roles=allowed_roles,
+    )
+    run = queue(cockpit, request)
+    warnings = warning_words(cockpit, run)
+    words = f"{run.id} mutation is queued: {per_robot} mutants of each robot of {source}{warnings}"
+    return StateSentence(words, run.id, RunState.QUEUED)
+
+
+def import_robots(
+    cockpit: Cockpit, folder: str, set_name: str, *, skip_invalid: bool = False
+) -> str:
+    """Read a folder of robots into the library.
+
+    Raises:
+        UsageError: There is no such folder.
+        InvalidRobotsError: Files are no valid robots, and those are not to be skipped.
+    """
+    path = expanded(Path(folder), "the folder")
+    if not path.is_dir():
+        raise UsageError(f"{path} is no folder; robots are imported from one with xml/ in it")
+    found = read_robots_of(path, set_name or None, skip_invalid)
+    prepare_workspace(cockpit)
+    workspace = Workspace(cockpit.home)
+    imported = cockpit.store.ask(
+        lambda database: import_read(database, workspace, found, set_name or None)
+    )
+    made = imported.set
+    return "; ".join([f"{counted(made.size, 'robot')} in the set {made.name}", *imported.notes()])
+
+
+def select(cockpit: Cockpit, digests: Sequence[str], set_name: str) -> str:
+    """Make a set of robots.
+
+    Raises:
+        UsageError: The name cannot be used.
+    """
+    made = cockpit.store.ask(lambda database: select_into_set(database, set_name, list(digests)))
+    return f"{counted(made.size, 'robot')} in the set {made.name}"

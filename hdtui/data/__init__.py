@@ -1,0 +1,1 @@
+"""Questions: frozen answers from the database and the machine; nothing here writes."""

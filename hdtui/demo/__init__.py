@@ -1,0 +1,1 @@
+"""Worlds to try the cockpit with: written at once, without a worker."""

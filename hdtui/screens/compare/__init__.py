@@ -1,0 +1,1 @@
+"""Curves of marked runs by group."""

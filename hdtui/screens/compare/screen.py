@@ -1,0 +1,336 @@
+"""Compare: marked runs as groups over seeds, with intervals and Welch's difference."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from engine.statistics import Difference, Interval
+from hdtui.data.compare_curves import (
+    GROUPINGS,
+    CompareFacts,
+    Group,
+    GroupRow,
+    grouped,
+    read_comparison,
+    table,
+)
+from hdtui.data.curves import X_AXES, CurveReader, XAxis, breaks_words
+from hdtui.data.metric_names import metric_label, metric_value
+from hdtui.data.smoothing import WEIGHTS
+from hdtui.formatting import UNKNOWN, duration, printable, steps
+from hdtui.screens.shell import CockpitScreen
+from hdtui.widgets.chart import CURVE_ROLES, Chart, ChartSpec, Curve
+from hdtui.widgets.chrome import Key
+from hdtui.widgets.lines import Line, Lines, Span, left_and_right, line_width, muted
+from hdtui.widgets.pane import Pane
+from hdtui.widgets.table import Column, Table, TableRow
+
+_NOTHING = "Nothing is marked. Mark runs with space on Runs (2), then c."
+_MOST_ROWS = 8
+
+
+class CompareScreen(CockpitScreen):
+    """The marked runs side by side."""
+
+    TAB = 4
+    TITLE_WORD = "Compare"
+    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("b", "group by config, study, kind, or not"),
+        ("enter", "the seeds of the groups, and back"),
+        ("[ ]", "previous and next metric"),
+        ("x", "steps, wall time, iteration"),
+        ("g", "log y, x, both, off"),
+        ("m", "smoothing 0, 0.6, 0.9, 0.97"),
+        ("o", "clip outliers, 1 to 99 %"),
+        ("p", "differences to this group"),
+        ("y", "copy the table as Markdown"),
+    )
+    HELP_NOTES = (
+        "A group's line is the mean over its runs, its dots the 95 % t interval.\n"
+        "Differences are Welch's, where all compared runs still have points.",
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("b", "group", show=False),
+        Binding("x", "axis", show=False),
+        Binding("g", "log", show=False),
+        Binding("m", "smooth", show=False),
+        Binding("o", "outliers", show=False),
+        Binding("p", "pin", show=False),
+        Binding("y", "copy", show=False),
+        Binding("left_square_bracket", "metric(-1)", show=False),
+        Binding("right_square_bracket", "metric(1)", show=False),
+    ]
+
+    def __init__(self, cockpit: Any) -> None:
+        super().__init__(cockpit)
+        preferences = cockpit.preferences
+        self.facts: CompareFacts | None = None
+        self.groups: list[Group] = []
+        self.rows: list[GroupRow] = []
+        self.half: float | None = None
+        self.end = 0.0
+        self.by = preferences.get("compare.group", GROUPINGS[0])
+        self.x_axis: XAxis = X_AXES[0]
+        self.logs = (False, False)
+        self.weight = WEIGHTS[1]
+        self.clip = False
+        self.metric = ""
+        self.baseline = 0
+        self.reader = CurveReader()
+        self.chart = Chart(empty=_NOTHING)
+        self.table = Table(self._columns(), widget_id="groups")
+        self.words = Lines([()])
+
+    def compose_body(self) -> ComposeResult:
+        yield Pane("Compare", self.chart, widget_id="chart-pane")
+        yield Pane("Groups", self.table, widget_id="groups-pane")
+        yield self.words
+
+    def on_mount(self) -> None:
+        self.words.styles.height = 1
+        self.table.focus()
+
+    def keys(self) -> Sequence[Key]:
+        if not self.groups:
+            return (Key("2", "mark runs"),)
+        return (
+            Key("b", "group by"),
+            Key("x", "axis"),
+            Key("g", "log"),
+            Key("m", "smooth"),
+            Key("p", "pin"),
+            Key("[ ]", "metric", "right_square_bracket"),
+            Key("enter", "seeds"),
+            Key("y", "copy table"),
+        )
+
+    def read(self) -> None:
+        run_ids, metric, reader = list(self.cockpit.marked_runs), self.metric, self.reader
+        self.ask("compare", lambda database: read_comparison(database, reader, run_ids, metric))
+
+    def empty_facts(self, topic: str) -> Any:
+        return CompareFacts((), (), "", ())
+
+    def show_facts(self, topic: str, facts: Any) -> None:
+        if isinstance(facts, CompareFacts):
+            self.facts = facts
+            self.metric = facts.metric
+            self.show_groups()
+
+    def show_groups(self) -> None:
+        """Group and draw what was read last."""
+        facts = self.facts
+        if facts is None:
+            return
+        self.groups = grouped(facts, self.by)
+        pinned = self.cockpit.pinned_run
+        places = [place for place, group in enumerate(self.groups) if group.curves]
+        places.sort(key=lambda place: not _holds(self.groups[place], pinned))
+        self.baseline = places[0] if places else 0
+        found = table(self.groups, self.x_axis, self.baseline)
+        self.half, self.end, self.rows = found.half, found.end, found.rows
+        self._show_chart(facts)
+        self._show_table()
+        self._show_words()
+        self.show_keys()
+
+    def _show_chart(self, facts: CompareFacts) -> None:
+        pane = self.query_one("#chart-pane", Pane)
+        drawable = [group for group in self.groups if group.curves]
+        if not drawable:
+            pane.set_rule("Compare", "")
+            named = " ".join(str(run.id) for run in facts.runs)
+            self.chart.show_sentence(f"{named} reported no curves yet." if named else _NOTHING)
+            return
+        curves = [
+            Curve(
+                group.letter,
+                group.path(self.x_axis),
+                CURVE_ROLES[place % len(CURVE_ROLES)],
+                band=len(group.curves) > 1,
+            )
+            for place, group in enumerate(self.groups)
+            if group.curves
+        ]
+        log_x, log_y = self.logs
+        spec = ChartSpec(
+            tuple(curves),
+            weight=self.weight,
+            log_x=log_x,
+            log_y=log_y,
+            clip_outliers=self.clip,
+            x_seconds=self.x_axis == "wall time",
+        )
+        identity = (self.metric, self.by, self.x_axis, self.logs, self.clip, facts.runs)
+        self.chart.show_chart(spec, identity)
+        pane.set_rule(self._title(), self._chart_facts())
+
+    def _title(self) -> str:
+        many = len(self.groups)
+        seeds = {len(group.runs) for group in self.groups}
+        each = f" of {seeds.pop()} seeds" if len(seeds) == 1 else ""
+        noun = "run" if self.by == "run" else "group"
+        words = f"{many} {noun}{'s' if many != 1 else ''}"
+        return f"{metric_label(self.metric)}, {words}{each if self.by != 'run' else ''}"
+
+    def _chart_facts(self) -> str:
+        words = [] if self.by == "run" else ["mean and 95 % interval"]
+        words += [f"smooth {self.weight:g}"] if self.weight else []
+        words += ["log " + " ".join(a for a, on in zip("xy", self.logs, strict=True) if on)]
+        words = [word for word in words if word != "log "]
+        words += ["outliers clipped"] if self.clip else []
+        return " · ".join([*words, self.x_axis])
+
+    def _columns(self, drawn: Sequence[TableRow] = ()) -> list[Column]:
+        half, end, difference = "halfway", "at the end", "difference"
+        if self.half is not None:
+            half = f"at {self._x_words(self.half)}"
+        if self.end:
+            end = f"at {self._x_words(self.end)}"
+        if self.groups:
+            difference = f"difference to {self.groups[self.baseline].letter}"
+        columns = [
+            Column("letter", "", 1, gap=1),
+            Column("group", "run" if self.by == "run" else "group", 16, grow=True, gap=1),
+            Column("seeds", "seeds", 5, True, leaves_first=3),
+            Column("half", half, 13, True, leaves_first=2),
+            Column("end", end, 13, True),
+            Column("difference", difference, 19, True, gap=0, leaves_first=1),
+        ]
+        for place in (3, 4, 5):  # as wide as their widest number
+            widest = max((line_width(row.cells[place]) for row in drawn), default=0)
+            columns[place] = replace(columns[place], width=max(columns[place].width, widest))
+        return columns
+
+    def _x_words(self, x: float) -> str:
+        return duration(x) if self.x_axis == "wall time" else steps(x)
+
+    def _show_table(self) -> None:
+        rows, drawn = self.rows, self._drawn_rows()
+        self.table.set_rows(
+            [row.group.title for row in rows],
+            lambda index: drawn[index],
+            columns=self._columns(drawn),
+            empty=_NOTHING if not self.groups else "",
+        )
+        self.table.styles.height = min(_MOST_ROWS, max(1, len(rows))) + 1
+        pane = self.query_one("#groups-pane", Pane)
+        pane.styles.height = min(_MOST_ROWS, max(1, len(rows))) + 2
+        titles = {
+            "config": "Groups, configs equal but for the seed",
+            "study": "Groups by study",
+            "kind": "Groups by kind",
+            "run": "Runs, not grouped",
+        }
+        pane.set_rule(titles.get(self.by, "Groups"))
+
+    def _drawn_rows(self) -> list[TableRow]:
+        """The rows of the table, in the order of their groups."""
+        return [self._row(place, row) for place, row in enumerate(self.rows)]
+
+    def _row(self, place: int, row: GroupRow) -> TableRow:
+        role = CURVE_ROLES[place % len(CURVE_ROLES)]
+        cells = (
+            (Span(row.group.letter, f"{role} bold"),),
+            (Span(printable(row.group.title)),),
+            (Span(str(len(row.group.runs))),),
+            (Span(self._interval_words(row.half_way)),),
+            (Span(self._interval_words(row.at_end)),),
+            (Span("baseline" if place == self.baseline else self._difference(row.difference)),),
+        )
+        return TableRow(cells, mark="P" if place == self.baseline else " ")
+
+    def _interval_words(self, found: Interval | None) -> str:
+        if found is None:
+            return UNKNOWN
+        mean = metric_value(self.metric, found.mean)
+        if found.half_width is None:
+            return mean
+        return f"{mean} ± {metric_value(self.metric, found.half_width)}"
+
+    def _difference(self, found: Difference | None) -> str:
+        if found is None:
+            return UNKNOWN
+        mean = metric_value(self.metric, found.mean)
+        if found.low is None or found.high is None:
+            return f"{mean} (one seed)"
+        low, high = (metric_value(self.metric, value) for value in (found.low, found.high))
+        return f"{mean} [{low}, {high}]"
+
+    def _show_words(self) -> None:
+        ids = " · ".join(" ".join(str(run.id) for run in group.runs) for group in self.groups)
+        drawn = [group for group in self.groups if group.curves]
+        broken = [
+            f"{curve.run.id}: {breaks_words(curve.points)}"
+            for group in drawn
+            for curve in group.curves
+            if curve.points.extremes
+        ]
+        counts = " and ".join(str(len(group.curves)) for group in drawn[:4])
+        words = f"t interval; difference by Welch, n {counts}" if drawn else ""
+        left: Line = (Span(f"   {ids}"), Span("".join(f"   {each}" for each in broken), "bad"))
+        right = (muted(f"    {words} "),)
+        self.words.show([left_and_right(left, right, self.words.size.width)])
+
+    def action_group(self) -> None:
+        place = GROUPINGS.index(self.by) if self.by in GROUPINGS else 0
+        self._group_by(GROUPINGS[(place + 1) % len(GROUPINGS)])
+
+    def _group_by(self, by: str) -> None:
+        self.by = by
+        self.cockpit.preferences.set("compare.group", by)
+        self.show_groups()
+
+    def on_table_chosen(self, message: Table.Chosen) -> None:
+        self._group_by("config" if self.by == "run" else "run")
+
+    def action_axis(self) -> None:
+        self.x_axis = X_AXES[(X_AXES.index(self.x_axis) + 1) % len(X_AXES)]
+        self.show_groups()
+
+    def action_log(self) -> None:
+        orders = [(False, False), (False, True), (True, False), (True, True)]
+        self.logs = orders[(orders.index(self.logs) + 1) % len(orders)]
+        self.show_groups()
+
+    def action_smooth(self) -> None:
+        self.weight = WEIGHTS[(WEIGHTS.index(self.weight) + 1) % len(WEIGHTS)]
+        self.show_groups()
+
+    def action_outliers(self) -> None:
+        self.clip = not self.clip
+        self.show_groups()
+
+    def action_pin(self) -> None:
+        """Differences are to the cursor's group from now on."""
+        if not self.groups:
+            return
+        group = self.groups[min(self.table.cursor, len(self.groups) - 1)]
+        self.cockpit.pinned_run = group.runs[0].id
+        self.cockpit.preferences.set("pinned_run", self.cockpit.pinned_run)
+        self.say(f"differences are to {group.letter} {printable(group.title)}")
+        self.show_groups()
+
+    def action_metric(self, step: int) -> None:
+        metrics = self.facts.metrics if self.facts else ()
+        if metrics:
+            place = metrics.index(self.metric) if self.metric in metrics else 0
+            self.metric = metrics[(place + step) % len(metrics)]
+            self.read()
+
+    def action_copy(self) -> None:
+        columns = self._columns()
+        lines = ["| " + " | ".join(column.title for column in columns) + " |"]
+        lines.append("|" + " --- |" * len(columns))
+        for row in self._drawn_rows():
+            cells = ["".join(span.text for span in cell) for cell in row.cells]
+            lines.append("| " + " | ".join(cells) + " |")
+        self.app.copy_to_clipboard("\n".join(lines) + "\n")
+        self.say(f"copied {len(self.rows)} rows as Markdown")
+
+
+def _holds(group: Group, run_id: int | None) -> bool:
+    return any(run.id == run_id for run in group.runs)

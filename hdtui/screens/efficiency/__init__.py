@@ -1,0 +1,1 @@
+"""What an action costs, and the claims of the paper."""

@@ -1,0 +1,1 @@
+"""Home: the pipeline, active runs, events."""

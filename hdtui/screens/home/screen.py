@@ -1,0 +1,338 @@
+"""Home: the pipeline, what works now, where time goes, the machine, the latest events."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal
+
+from db.records import Run
+from hdtui.actions import runs
+from hdtui.data.cockpit import now
+from hdtui.data.curves import CurveReader, CurvesFacts
+from hdtui.data.forecast import roughly
+from hdtui.data.home import HomeFacts, TimeSplit, read_home, read_time_split
+from hdtui.data.machine import MachineLoad, MachineReader
+from hdtui.data.metric_names import metric_label
+from hdtui.data.run_states import RunView
+from hdtui.formatting import UNKNOWN, duration, percent, printable
+from hdtui.messages import Loaded
+from hdtui.screens.dialogs import FieldsScreen
+from hdtui.screens.home.rows import (
+    ACTIVE_COLUMNS,
+    EVENT_COLUMNS,
+    NOTHING_YET,
+    active_row,
+    event_row,
+    machine_lines,
+    result_lines,
+    split_lines,
+    stage_columns,
+)
+from hdtui.screens.runs.actions import RunActionsScreen
+from hdtui.terminal.meter import LiveDrawing
+from hdtui.widgets.chart import Chart, headline_chart
+from hdtui.widgets.chrome import Key
+from hdtui.widgets.lines import Lines, Span
+from hdtui.widgets.pane import Divider, Pane
+from hdtui.widgets.stage_strip import StageStrip
+from hdtui.widgets.table import Table
+
+LOAD_EVERY_S = 5.0
+
+
+class HomeScreen(RunActionsScreen):
+    """The first of the six screens."""
+
+    TAB = 0
+    TITLE_WORD = "Home"
+    READ_EVERY_S = 2.0
+    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("enter", "open the run of the cursor's row"),
+        ("← →", "choose a stage of the pipeline"),
+        ("[ ]", "newer, older pipeline"),
+        ("n", "new run"),
+        ("R", "start, resume or retry the run"),
+        ("X", "stop the run: asks, y stops"),
+        ("C", "clone the run and edit"),
+        ("w", "watch its policy walk"),
+        ("space", "mark the run"),
+        ("a", "how many runs work at once"),
+    )
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("n", "new_run", show=False),
+        Binding("a", "slots", show=False),
+        Binding("left_square_bracket", "older(-1)", show=False),
+        Binding("right_square_bracket", "older(1)", show=False),
+    ]
+
+    def __init__(self, cockpit: Any) -> None:
+        super().__init__(cockpit)
+        self.facts: HomeFacts | None = None
+        self.split: TimeSplit | None = None
+        self.older = 0
+        self._machine_reader: MachineReader | None = None
+        self.strip = StageStrip(widget_id="strip")
+        self.active = Table(
+            ACTIVE_COLUMNS,
+            empty="reading",
+            widget_id="active",
+        )
+        self.events = Table(EVENT_COLUMNS, header=False, empty="reading", widget_id="events")
+        self.split_body = Lines()
+        self.machine_body = Lines()
+        self.results_body = Lines()
+        self.chart = Chart(empty="No points yet.")
+        self.curve_reader = CurveReader()
+        self._lent_focus: Table | StageStrip | None = None
+        self.curves: CurvesFacts | None = None
+        self.live_chart = LiveDrawing(self, self._draw_chart)
+
+    def compose_body(self) -> ComposeResult:
+        yield Pane("Pipeline", self.strip, facts="reading", widget_id="pipeline-pane")
+        yield Pane("Active", self.active, widget_id="active-pane")
+        with Horizontal(id="middle"):
+            yield Pane("Return", self.chart, widget_id="home-chart-pane")
+            yield Divider("┬", widget_id="between-columns")
+            with Container(id="home-facts"):
+                yield Pane("Time", self.split_body, widget_id="split-pane")
+                yield Divider("┬", widget_id="between-facts")
+                yield Pane(
+                    f"Machine {self.cockpit.host}", self.machine_body, widget_id="machine-pane"
+                )
+                yield Pane("Latest results", self.results_body, widget_id="results-pane")
+        yield Pane("Events", self.events, widget_id="events-pane")
+
+    def on_mount(self) -> None:
+        self.set_focus(self.active)
+        self.set_interval(LOAD_EVERY_S, self._read_machine)
+        self._read_machine()
+        self.set_timer(1.0, self._read_machine)  # the first look knows no CPU yet
+
+    def on_screen_resume(self) -> None:
+        self.live_chart.forgive()
+
+    def keys(self) -> Sequence[Key]:
+        wide = self.size.width >= 110
+        return (
+            Key("enter", "open"),
+            Key("n", "new"),
+            *self.acting_keys(),
+            Key("w", "watch"),
+            *((Key("[ ]", "pipeline", "right_square_bracket"),) if wide else ()),
+            Key("ctrl+p", "find"),
+            Key("q", "leave, runs go on" if wide else "leave"),
+        )
+
+    def read(self) -> None:
+        older = self.older
+        self.ask("home", lambda database: read_home(database, now(), older))
+        run_id = self._split_run()
+        if run_id is not None:
+            self.ask("split", lambda database: read_time_split(database, run_id))
+            self._read_chart(run_id)
+
+    def empty_facts(self, topic: str) -> Any:
+        return NOTHING_YET if topic == "home" else None
+
+    def _read_chart(self, run_id: int) -> None:
+        """Where there is room: the headline curve of the cursor's run and of the pinned one."""
+        if not self.has_class("roomy"):
+            return
+        reader, pinned = self.curve_reader, self.cockpit.pinned_run
+        run_ids = [run_id] if pinned is None else [run_id, pinned]
+        self.ask("chart", lambda database: reader.read_headline(database, run_ids))
+
+    def _draw_chart(self) -> None:
+        """Draw the curves that were read last."""
+        pane = self.query_one("#home-chart-pane", Pane)
+        for metric, curves in self.curves.curves.items() if self.curves else ():
+            drawn = [curve for curve in curves if curve.points.last_step >= 0]
+            letters = ", ".join(
+                f"{curve.run.id} ({letter})" for letter, curve in zip("ab", drawn, strict=False)
+            )
+            pane.set_rule(f"{metric_label(metric)} of {letters}".capitalize(), "smooth 0.6")
+            self.chart.show_chart(headline_chart(drawn), (metric, letters))
+            return
+        self.chart.show_sentence("No points yet.")
+
+    def _split_run(self) -> int | None:
+        """The active run whose time is shown: the cursor's, else the first."""
+        if self.facts is None:
+            return None
+        active = [each.run.id for each in self.facts.active]
+        key = self.active.cursor_key
+        return key if key in active else active[0] if active else None
+
+    def _read_machine(self) -> None:
+        if self.app.screen is self:
+            self.run_worker(self._machine, group="machine", exclusive=True, thread=True)
+
+    def _machine(self) -> None:
+        if self._machine_reader is None:
+            self._machine_reader = MachineReader(self.cockpit.home)
+        self.post_message(Loaded("machine", self._machine_reader.read()))
+
+    def show_facts(self, topic: str, facts: Any) -> None:
+        if isinstance(facts, HomeFacts):
+            self._show_home(facts)
+        elif isinstance(facts, CurvesFacts):
+            self.curves = facts
+            self.live_chart.changed()
+        elif isinstance(facts, TimeSplit):
+            self.split = facts
+            self._show_split()
+        elif isinstance(facts, MachineLoad):
+            self.machine_body.show(machine_lines(facts, self.machine_body.size.width))
+
+    def _show_home(self, facts: HomeFacts) -> None:
+        first = self.facts is None
+        self.facts = facts
+        self._show_pipeline(facts)
+        self._show_active(facts)
+        events = facts.events
+        self.events.set_rows(
+            [event.id for event in events],
+            lambda index: event_row(events[index], facts.states, now()),
+            empty="No events yet.",
+        )
+        alerts = f"{facts.num_alerts} alert{'s' if facts.num_alerts != 1 else ''}"
+        self.query_one("#events-pane", Pane).set_rule(facts=alerts if facts.num_alerts else "")
+        self.results_body.show(result_lines(facts, self.results_body.size.width))
+        self._focus_on_rows()
+        if first and self._split_run() is not None:
+            self.read()
+
+    def _focus_on_rows(self) -> None:
+        """Where nothing is active, keys work on the latest events, else on the pipeline's stages.
+
+        The focus goes back to what is active once something is, unless the cursor was moved.
+        """
+        active, lent = self.active, self._lent_focus
+        if active.keys:
+            if lent is not None and lent.has_focus and lent.cursor == 0:
+                self.set_focus(active)
+            self._lent_focus = None
+        elif active.has_focus:
+            if self.events.keys and self.events.region.area:
+                self._lent_focus = self.events
+            elif self.facts is not None and self.facts.stages:
+                self._lent_focus = self.strip
+            self.set_focus(self._lent_focus or active)
+
+    def _show_pipeline(self, facts: HomeFacts) -> None:
+        pane = self.query_one("#pipeline-pane", Pane)
+        pipeline = facts.pipeline
+        if pipeline is None:
+            pane.set_rule("Pipeline", "")
+            self.strip.show_columns([[(Span("No pipeline yet. n opens its form.", "muted"),)]])
+            return
+        told = facts.forecast
+        progress = percent(told.progress) if told is not None else UNKNOWN
+        if told is not None and told.left_s is not None:
+            source = f", {told.source}" if self.size.width >= 110 else ""
+            progress += f" · about {duration(roughly(told.left_s))} left{source}"
+        words = [f"Pipeline {pipeline.id}", pipeline.preset, pipeline.robot_set]
+        title = " · ".join(printable(word) for word in words if word)
+        pane.set_rule(
+            f"{title} · seed {pipeline.seed}",
+            progress,
+        )
+        roomy = self.size.height >= 30
+        self.strip.show_columns(stage_columns(facts, now(), roomy))
+
+    def _show_active(self, facts: HomeFacts) -> None:
+        waiting = list(facts.queued[: 1 if self.size.height < 30 else 4])
+        known = {each.run.id for each in facts.active}
+        halted = [each for each in facts.halted if each.run.id not in known]
+        shown = sorted([*facts.active, *halted], key=_number) + waiting
+        self.active.set_rows(
+            [each.run.id for each in shown],
+            lambda index: active_row(shown[index], self.cockpit, now()),
+            empty="Nothing runs. n opens a form; Runs (2) has all that ran.",
+        )
+        following = f" · next {facts.queued[0].run.id}" if facts.queued else ""
+        slots = f"slots {facts.slots_in_use} of {facts.slots}" if facts.slots else ""
+        slots += ", a changes" if slots and self.size.width >= 110 else ""
+        pane = self.query_one("#active-pane", Pane)
+        pane.set_rule(f"Active {len(facts.active)}{following}", slots)
+        room = max(3, self.size.height - (17 if self.size.height < 30 else 28))
+        # Without a run its place says so, below an empty row.
+        pane.styles.height = 2 + max(1 if shown else 2, min(len(shown), room))
+
+    def _show_split(self) -> None:
+        pane = self.query_one("#split-pane", Pane)
+        split = self.split
+        if split is None or not split.shares:
+            pane.set_rule("Time")
+            words = "" if split is None else f" {split.run_id} has not reported a split."
+            self.split_body.show([(Span(words, "muted"),)])
+            return
+        pane.set_rule(f"Time in {split.run_id}, last minute")
+        self.split_body.show(split_lines(split, self.split_body.size.width))
+
+    def action_new_run(self) -> None:
+        """Open the form; where there is no pipeline, on the one that starts a pipeline."""
+        none = self.facts is not None and self.facts.pipeline is None
+        self.app.action_new_run("pipeline" if none else "teacher")  # type: ignore[attr-defined]
+
+    def action_slots(self) -> None:
+        """Ask how many runs are to work at once."""
+        if not self.may_act():
+            return
+        slots = self.facts.slots if self.facts is not None else None
+
+        def act(values: tuple[str, ...] | None) -> None:
+            if values is not None:
+                self.command(partial(runs.change_slots, self.cockpit, values[0]))
+
+        fields = (("so many runs work at once, as `hdtui slots N`", str(slots or "")),)
+        check = FieldsScreen("Slots", fields, lambda values: runs.slots_problem(values[0]))
+        self.app.push_screen(check, act)
+
+    def action_older(self, pipelines: int) -> None:
+        """Look at an older or newer pipeline."""
+        if self.facts is None:
+            return
+        if pipelines > 0 and self.facts.previous is None:
+            self.say("This is the oldest pipeline.")
+            return
+        self.older = max(0, self.older + pipelines)
+        self.read()
+
+    def current_run(self) -> int | None:
+        """The run that actions mean: the cursor's in the focused pane."""
+        if self.events.has_focus and self.facts is not None:
+            for event in self.facts.events:
+                if event.id == self.events.cursor_key:
+                    return event.run_id
+        if self.strip.has_focus and self.facts is not None and self.facts.stages:
+            return self.facts.stages[self.strip.cursor].runs[0].run.id
+        key = self.active.cursor_key
+        return key if isinstance(key, int) else None
+
+    def run_under_cursor(self) -> Run | None:
+        """The current run where it is one of those that Home read: all but those of old events."""
+        facts, run_id = self.facts, self.current_run()
+        if facts is None:
+            return None
+        stages = [each for stage in facts.stages for each in stage.runs]
+        known = [*facts.active, *facts.queued, *facts.halted, *stages]
+        return next((each.run for each in known if each.run.id == run_id), None)
+
+    def on_table_chosen(self, message: Table.Chosen) -> None:
+        self.open_run(self.current_run())
+
+    def on_stage_strip_chosen(self, message: StageStrip.Chosen) -> None:
+        if self.facts is not None and self.facts.stages:
+            self.open_run(self.facts.stages[message.index].runs[0].run.id)
+
+    def on_table_moved(self, message: Table.Moved) -> None:
+        self.show_keys()
+
+
+def _number(each: RunView) -> int:
+    return each.run.id

@@ -1,0 +1,142 @@
+"""The evaluate dialog: which policies, on how many episodes of which task; R starts it."""
+
+from collections.abc import Hashable
+from dataclasses import replace
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+
+from hdtui.actions.evaluate import (
+    BASELINES,
+    TASKS,
+    Choices,
+    Evaluation,
+    command_words,
+    estimate_words,
+    missing_words,
+    policy_words,
+)
+from hdtui.formatting import printable, shorten
+from hdtui.screens.leaving import LeavesOnce
+from hdtui.widgets.lines import Lines, Span, muted
+from hdtui.widgets.table import Column, Table, TableRow
+
+_EPISODES = (1, 4, 16, 64)
+_SETTINGS = ("task", "episodes", "seed")
+
+
+class EvaluateScreen(LeavesOnce[Evaluation | None], ModalScreen[Evaluation | None]):
+    """Space or Enter changes the row under the cursor; the result is None when left."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", show=False),
+        Binding("space", "change(1)", show=False),
+        Binding("right,plus", "change(1)", show=False),
+        Binding("left,minus", "change(-1)", show=False),
+        Binding("y", "copy", show=False),
+        Binding("R", "start", show=False),
+    ]
+
+    def __init__(self, wanted: Evaluation, choices: Choices) -> None:
+        super().__init__()
+        self.wanted = wanted
+        self.choices = choices
+        self.policies: tuple[int | str, ...] = (*(run.id for run in choices.policies), *BASELINES)
+        columns = (Column("what", "", 10, gap=1), Column("value", "", 20, grow=True, gap=0))
+        self.table = Table(columns, header=False)
+        self.words = Lines()
+        self.answer = Lines([()])
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as box:
+            box.border_title = "Evaluate"
+            yield self.table
+            yield self.words
+            yield self.answer
+
+    def on_mount(self) -> None:
+        self.table.styles.height = len(self.policies) + 4
+        self._show()
+        self.table.focus()
+
+    def _show(self) -> None:
+        keys: list[Hashable] = [*self.policies, *_SETTINGS, "robots"]
+        self.table.set_rows(keys, lambda index: self._row(keys[index], first=index == 0))
+        words = [
+            (Span(f" {estimate_words(self.wanted, self.choices)}"),),
+            (muted(f" {shorten(command_words(self.wanted), 56)}"),),
+            (),
+            (
+                *(Span(" R", "accent bold"), Span(" start   ")),
+                *(Span("space ← →", "accent bold"), Span(" change   ")),
+                *(Span("y", "accent bold"), Span(" copy command   ")),
+                *(Span("esc", "accent bold"), Span(" close")),
+            ),
+        ]
+        self.words.show(words)
+
+    def _row(self, key: Hashable, first: bool) -> TableRow:
+        if key in self.policies:
+            runs = {run.id: run for run in self.choices.policies}
+            box = "[*]" if key in self.wanted.policies else "[ ]"
+            label = "policies" if first else ""
+            words = f"{box} {key}"
+            if isinstance(key, int):
+                run = runs[key]
+                words = f"{box} {policy_words(run)} {shorten(printable(run.name), 30)}"
+            return TableRow(((Span(label),), (Span(words),)))
+        values = {
+            "task": self.wanted.task,
+            "episodes": f"{self.wanted.episodes} a robot",
+            "seed": str(self.wanted.seed),
+            "robots": f"{len(self.wanted.robots)}: {shorten(' '.join(self.wanted.robots), 40)}",
+        }
+        selectable = key != "robots"
+        return TableRow(((Span(str(key)),), (Span(values[str(key)]),)), selectable=selectable)
+
+    def action_change(self, step: int) -> None:
+        key, wanted = self.table.cursor_key, self.wanted
+        if key in self.policies and isinstance(key, int | str):
+            kept = tuple(policy for policy in wanted.policies if policy != key)
+            policies = kept if key in wanted.policies else (*wanted.policies, key)
+            self.wanted = replace(wanted, policies=policies)
+        elif key == "task":
+            place = TASKS.index(wanted.task) + step
+            self.wanted = replace(wanted, task=TASKS[place % len(TASKS)])
+        elif key == "episodes":
+            known = wanted.episodes if wanted.episodes in _EPISODES else _EPISODES[0]
+            place = _EPISODES.index(known) + step
+            self.wanted = replace(wanted, episodes=_EPISODES[place % len(_EPISODES)])
+        elif key == "seed":
+            self.wanted = replace(wanted, seed=max(0, wanted.seed + step))
+        self._answer("")
+        self._show()
+
+    def on_table_chosen(self, message: Table.Chosen) -> None:
+        message.stop()
+        self.action_change(1)
+
+    def action_copy(self) -> None:
+        missing = missing_words(self.wanted)
+        if missing:
+            self._answer(f"y: nothing is copied, {missing}", "warn")
+            return
+        self.app.copy_to_clipboard(command_words(self.wanted))
+        self._answer("command copied")
+
+    def action_start(self) -> None:
+        missing = missing_words(self.wanted)
+        if missing:
+            self._answer(f"R: nothing to start, {missing}", "warn")
+            return
+        self.dismiss(self.wanted)
+
+    def _answer(self, sentence: str, role: str = "text") -> None:
+        """Answer the last key below the choices."""
+        self.answer.show([(Span(f" {sentence}", role),)])
+
+    def action_leave(self) -> None:
+        self.dismiss(None)

@@ -1,0 +1,415 @@
+"""Robots: sets, the list with returns of teacher and student, a picture, marks, new robots."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+
+from hdtui.actions.robot_removal import removal_warning, remove_shown
+from hdtui.canvas.camera import View
+from hdtui.canvas.picture import Drawing
+from hdtui.data.robots import (
+    FIELDS,
+    Entry,
+    RobotDetail,
+    RobotsFacts,
+    field_value,
+    passing,
+    read_robot,
+    read_robots,
+    sorted_entries,
+)
+from hdtui.data.run_filters import EditedFilter, Filter
+from hdtui.formatting import printable
+from hdtui.messages import Loaded
+from hdtui.screens.dialogs import ConfirmScreen
+from hdtui.screens.menu import MenuScreen
+from hdtui.screens.robots.actions import RobotActionsScreen
+from hdtui.screens.robots.new import NewRobots
+from hdtui.screens.robots.rows import (
+    COLUMN_CHOICES,
+    DEFAULT_COLUMNS,
+    FILTER_NOTES,
+    KEY_WORDS,
+    column_answer,
+    ending_well,
+    long_lines,
+    marked_line,
+    robot_columns,
+    robot_row,
+    short_lines,
+)
+from hdtui.widgets.chrome import Key
+from hdtui.widgets.filter_row import FilterRow
+from hdtui.widgets.lines import Lines, muted
+from hdtui.widgets.pane import Divider, Pane
+from hdtui.widgets.robot_canvas import RobotCanvas
+from hdtui.widgets.table import Table, fitting_columns
+
+_WIDE = 110
+
+
+class RobotsScreen(RobotActionsScreen):
+    """The library: which robots there are and what was reached on them."""
+
+    TAB = 2
+    TITLE_WORD = "Robots"
+    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = KEY_WORDS
+    HELP_NOTES = FILTER_NOTES
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "filter", show=False),
+        Binding("space", "mark", show=False),
+        Binding("asterisk,ctrl+a", "mark_all", show=False),
+        Binding("s", "sort", show=False),
+        Binding("S", "reverse", show=False),
+        Binding("v", "columns", show=False),
+        Binding("left_square_bracket", "set(-1)", show=False),
+        Binding("right_square_bracket", "set(1)", show=False),
+        Binding("n", "new_robots", show=False),
+        Binding("D", "remove_set", show=False),
+        Binding("c", "compare", show=False),
+        Binding("p", "policies", show=False),
+        Binding("tab", "other_page", show=False),
+    ]
+
+    def __init__(self, cockpit: Any) -> None:
+        super().__init__(cockpit)
+        preferences = cockpit.preferences
+        self.facts: RobotsFacts | None = None
+        self.shown: list[Entry] = []
+        self.detail: RobotDetail | None = None
+        self.edited = EditedFilter(lambda: FIELDS)
+        self.set_name: str | None = preferences.get("robots.set", "") or None
+        self.sort_key = preferences.get("robots.sort", "teacher")
+        self.descending = preferences.get("robots.descending", True)
+        self.columns = tuple(preferences.get("robots.columns", list(DEFAULT_COLUMNS)))
+        hint = "filter: limbs>=6 teacher>500 student/teacher>=0.9"
+        self.filter_row = FilterRow(hint, self.edited.problem)
+        self.chosen_column = ""
+        self.table = Table((), widget_id="robots")
+        self.footer = Lines([(), ()])
+        self.canvas = RobotCanvas()
+        self.about = Lines()
+        self.marked = Lines([()])
+
+    def compose_body(self) -> ComposeResult:
+        with Horizontal(id="robots-body"):
+            body = Horizontal(
+                Vertical(self.table, self.footer, id="robots-left"),
+                Divider("│"),
+                Vertical(self.canvas, self.about, id="robots-right"),
+            )
+            content = Vertical(self.filter_row, body)
+            yield Pane("Robots", content, facts="reading", widget_id="robots-pane")
+        yield Pane("Marked 0", self.marked, widget_id="marked-pane")
+
+    def on_mount(self) -> None:
+        text = self.cockpit.preferences.get("robots.filter", "")
+        self.say(*self.edited.answer(text, final=True))
+        self.filter_row.set_text(self.filter.text)
+        self.set_look(self.drawing(), self.view)
+        self.table.focus()
+
+    def keys(self) -> Sequence[Key]:
+        first = (Key("space", "mark"), Key("e", "evaluate"), Key("w", "watch"), Key("s", "sort"))
+        look = (Key("r", "turn"), Key("d", "drawing"), Key("n", "new"))
+        if self.size.width < _WIDE:
+            return (*first, *look)
+        return (*first, Key("v", "columns"), *look, Key("[ ]", "set", "right_square_bracket"))
+
+    def read(self) -> None:
+        set_name, pinned = self.set_name, self.cockpit.pinned_run
+        chosen = list(self.cockpit.preferences.get("robots.policies", []))
+        self.ask("robots", lambda database: read_robots(database, set_name, pinned, chosen))
+
+    def empty_facts(self, topic: str) -> Any:
+        empty = RobotsFacts((), (), None, None, None, "flat", "")
+        return empty if topic == "robots" else None
+
+    def show_facts(self, topic: str, facts: Any) -> None:
+        if isinstance(facts, RobotsFacts):
+            self.facts = facts
+            self.show_robots()
+        elif isinstance(facts, RobotDetail):
+            self.detail = facts
+            self._show_detail()
+
+    def show_robots(self) -> None:
+        """Filter, sort and draw what was read last."""
+        facts = self.facts
+        if facts is None:
+            return
+        self.shown = sorted_entries(passing(facts, self.filter), self.sort_key, self.descending)
+        names, width = self._column_names(), self.table.size.width - 2
+        policies, kept = (facts.teacher_id, facts.student_id), (self.sort_key, self.chosen_column)
+        columns = robot_columns(names, policies, kept, width)
+        name_cells = fitting_columns(columns, width)[0][2]
+        marks, shown = self.cockpit.marked_robots, self.shown
+        self.table.set_rows(
+            [entry.robot.id for entry in shown],
+            lambda index: robot_row(
+                shown[index], names, name_cells, shown[index].robot.digest in marks
+            ),
+            columns=columns,
+            empty=self._empty_sentence(facts),
+        )
+        self._show_words(facts)
+        self._read_detail()
+
+    def on_resize(self) -> None:
+        self.show_robots()
+        self._show_detail()
+        self.show_keys()
+
+    def _show_words(self, facts: RobotsFacts) -> None:
+        total, hidden = len(facts.entries), len(facts.entries) - len(self.shown)
+        marked = len(self.cockpit.marked_robots)
+        count = f"{len(self.shown)} of {total}" if hidden else str(total)
+        words = ["Robots", printable(facts.set_name or "all"), count]
+        words += [f"{marked} marked"] if marked else []
+        arrow = "↓" if self.descending else "↑"
+        policies = " and ".join(str(i) for i in (facts.teacher_id, facts.student_id) if i)
+        sort = f"{self.sort_key} {arrow}" + ("" if facts.task == "flat" else f" · {facts.task}")
+        pane = self.query_one("#robots-pane", Pane)
+        pane.set_rule(" · ".join(words), f"{sort} · returns of {policies}" if policies else sort)
+        below = [f"{hidden} more do not pass the filter"] if hidden else []
+        below += [facts.filling] if facts.filling else []
+        below += [f"returns of {facts.measured}"] if facts.measured else []
+        self.footer.show([(muted(f"  {words}"),) for words in [*below, "", ""][:2]])
+        self._show_marked(facts)
+
+    def _empty_sentence(self, facts: RobotsFacts) -> str:
+        if not facts.entries:
+            return "No robots yet. n generates them or imports a folder."
+        return f"No robot passes {self.filter.text}. Esc clears the filter."
+
+    def _show_marked(self, facts: RobotsFacts) -> None:
+        marked = self._marked_names(facts)
+        self.query_one("#marked-pane", Pane).set_rule(f"Marked {len(marked)}")
+        self.marked.show([marked_line(marked, self.size.width - 16)])
+
+    def _marked_names(self, facts: RobotsFacts) -> list[str]:
+        names = {entry.robot.digest: printable(entry.robot.name) for entry in facts.entries}
+        return [names.get(digest, digest[:7]) for digest in self.cockpit.marked_robots]
+
+    def _read_detail(self) -> None:
+        current, home = self.current_robot(), self.cockpit.home
+        if current is None:
+            self.detail = None
+            self._show_detail()
+            return
+        digest, name = current
+        self.ask("robot", lambda database: read_robot(database, home, digest, name))
+
+    def _show_detail(self) -> None:
+        detail = self.detail
+        if detail is None:
+            self.canvas.set_poses(None)
+            self.about.show([])
+            return
+        if self.canvas.poses is None or (
+            self.canvas.poses.header.robot_digest != detail.robot.digest
+        ):
+            self.canvas.set_poses(detail.poses, detail.problem)
+        entry = next((e for e in self.shown if e.robot.id == detail.robot.id), None)
+        width = self.about.size.width
+        wide = self.size.width >= _WIDE
+        lines = long_lines(detail, width) if wide else [(), *short_lines(detail, entry)]
+        self.about.show([ending_well(line, width) for line in lines])
+
+    def set_look(self, drawing: Drawing, view: View) -> None:
+        self.canvas.set_look(drawing, view)
+
+    def current_robot(self) -> tuple[str, str] | None:
+        entry = next((e for e in self.shown if e.robot.id == self.table.cursor_key), None)
+        return (entry.robot.digest, entry.robot.name) if entry else None
+
+    def chosen_robots(self) -> list[tuple[str, str]]:
+        marked = list(self.cockpit.marked_robots)
+        if not marked or self.facts is None:
+            return super().chosen_robots()
+        return list(zip(marked, self._marked_names(self.facts), strict=True))
+
+    def policies_first(self) -> Sequence[int]:
+        facts = self.facts
+        return [i for i in (facts.student_id, facts.teacher_id) if i] if facts else []
+
+    def action_mark(self) -> None:
+        current, marks = self.current_robot(), self.cockpit.marked_robots
+        if current is None:
+            return
+        if marks.pop(current[0], False) is False:
+            marks[current[0]] = None
+        self.table.action_move(1)
+        self.show_robots()
+        self.say(
+            f"{len(marks)} marked: e evaluates a policy on them" if marks else "none is marked"
+        )
+
+    def action_mark_all(self) -> None:
+        digests, marks = [e.robot.digest for e in self.shown], self.cockpit.marked_robots
+        everything = all(digest in marks for digest in digests)
+        for digest in digests:
+            if everything:
+                marks.pop(digest, None)
+            else:
+                marks[digest] = None
+        self.show_robots()
+
+    def action_filter(self) -> None:
+        self.filter_row.edit()
+
+    def on_filter_row_changed(self, message: FilterRow.Changed) -> None:
+        self.say(*self.edited.answer(message.text, final=message.final))
+        if message.final:
+            self.table.focus()
+            self.cockpit.preferences.set("robots.filter", self.filter.text)
+            self.filter_row.set_text(self.filter.text)
+        self.show_robots()
+
+    @property
+    def filter(self) -> Filter:
+        """The filter that is in effect."""
+        return self.edited.current
+
+    def action_sort(self) -> None:
+        choices = [(name, "") for name in FIELDS if name != "set"]
+        self.app.push_screen(MenuScreen("Sort by", choices, self.sort_key), self._sort_by)
+
+    def _sort_by(self, key: str | None) -> None:
+        if key is None:
+            return
+        values = (field_value(entry, key) for entry in self.shown)
+        self.descending = any(isinstance(value, int | float) for value in values)
+        self.sort_key = key
+        self._keep_sort()
+
+    def action_reverse(self) -> None:
+        self.descending = not self.descending
+        self._keep_sort()
+
+    def _keep_sort(self) -> None:
+        self.cockpit.preferences.set("robots.sort", self.sort_key)
+        self.cockpit.preferences.set("robots.descending", self.descending)
+        self.table.to_top()
+        self.show_robots()
+
+    def on_table_heading(self, message: Table.Heading) -> None:
+        if message.column == self.sort_key:
+            self.action_reverse()
+        else:
+            self._sort_by(message.column)
+
+    def action_columns(self) -> None:
+        shown = self._shown_columns()
+        told = dict.fromkeys(self.columns, "no room") | dict.fromkeys(shown, "shown")
+        choices = [(name, told.get(name, "")) for name in COLUMN_CHOICES]
+        self.app.push_screen(MenuScreen("Columns: choose to show or hide", choices), self._column)
+
+    def _column(self, name: str | None) -> None:
+        """Hide a column that is seen; show any other, in the place of what matters less."""
+        if name is None:
+            return
+        before = self._shown_columns()
+        hide = name in before and name in self.columns
+        chosen = {*self.columns} - {name} if hide else {*self.columns, name}
+        self.columns = tuple(column for column in COLUMN_CHOICES if column in chosen)
+        self.chosen_column = "" if hide else name
+        self.cockpit.preferences.set("robots.columns", list(self.columns))
+        self.show_robots()
+        after = self._shown_columns()
+        self.say(column_answer(name, before, after))
+
+    def _column_names(self) -> list[str]:
+        """The chosen columns, and while it sorts the list, the one that is not among them."""
+        return [name for name in COLUMN_CHOICES if name in (self.sort_key, *self.columns)]
+
+    def _shown_columns(self) -> list[str]:
+        fitted = fitting_columns(self.table.columns, self.table.size.width - 2)
+        return [column.key for _, column, _ in fitted[1:]]
+
+    def action_set(self, step: int) -> None:
+        names: list[str | None] = (
+            [None, *(each.name for each in self.facts.sets)] if self.facts else []
+        )
+        if names:
+            place = names.index(self.set_name) if self.set_name in names else 0
+            self.set_name = names[(place + step) % len(names)]
+            self.cockpit.preferences.set("robots.set", self.set_name or "")
+            self.read()
+
+    def action_policies(self) -> None:
+        """Choose the teacher or the student whose returns the columns show."""
+        facts = self.facts
+        if facts is None or not facts.evaluated:
+            self.say("p: no policy is evaluated yet; e evaluates one")
+            return
+        shown = (facts.teacher_id, facts.student_id)
+        choices = [
+            (f"{run.id} {run.kind} {run.name}", "shown" if run.id in shown else "")
+            for run in facts.evaluated
+        ]
+        self.app.push_screen(MenuScreen("Show the returns of", choices), self._show_policy)
+
+    def _show_policy(self, words: str | None) -> None:
+        if words is None:
+            return
+        chosen = list(self.cockpit.preferences.get("robots.policies", []))
+        run_id = int(words.split()[0])
+        kept = [run_id, *(each for each in chosen if each != run_id)]
+        self.cockpit.preferences.set("robots.policies", kept[:8])
+        self.read()
+
+    def action_compare(self) -> None:
+        """Robots are compared by their columns; curves belong to runs."""
+        if self.cockpit.marked_runs:
+            self.app.action_mode("compare")  # type: ignore[attr-defined]
+        else:
+            self.say("c compares runs: mark them on Runs (2) with space")
+
+    def action_new_robots(self) -> None:
+        NewRobots(self).choose()
+
+    def action_remove_set(self) -> None:
+        """Say what removing the shown set would take away, then ask."""
+        name = self.set_name
+        if self.facts is None or name is None or self.facts.set_name != name:
+            self.say("D removes the set that is shown; [ and ] choose one")
+        elif self.may_act():
+            self.ask("removal", lambda database: (name, removal_warning(database, name)))
+
+    def on_loaded(self, message: Loaded) -> None:
+        if message.topic == "removal":
+            self._ask_removal(*message.facts)
+
+    def _ask_removal(self, name: str, sentences: Sequence[str]) -> None:
+        def act(key: str | None) -> None:
+            if key == "y":
+                self.command(lambda: remove_shown(self.cockpit, name))
+
+        choices = [("y", "remove it")]
+        self.app.push_screen(ConfirmScreen("Remove a set", sentences, choices, "keep it"), act)
+
+    def action_other_page(self) -> None:
+        """Where only one pane fits, show the other one."""
+        self.toggle_class("-second")
+
+    def on_table_moved(self, message: Table.Moved) -> None:
+        self._read_detail()
+
+    def on_table_chosen(self, message: Table.Chosen) -> None:
+        current = self.current_robot()
+        if current is not None:
+            from hdtui.screens.robots.robot import RobotScreen
+
+            self.app.push_screen(RobotScreen(self.cockpit, *current))
+
+    def action_out(self) -> None:
+        """Clear the filter, then the marks."""
+        if self.filter.text:
+            self.on_filter_row_changed(FilterRow.Changed("", final=True))
+        elif self.cockpit.marked_robots:
+            self.cockpit.marked_robots.clear()
+            self.show_robots()

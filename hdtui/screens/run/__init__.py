@@ -1,0 +1,1 @@
+"""One run: a tab for each side of it."""

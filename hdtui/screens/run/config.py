@@ -1,0 +1,170 @@
+"""The tab Config: the settings of a run against another's; what differs comes first."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from hdtui.data.run import ConfigFacts, Setting, read_config
+from hdtui.formatting import printable, setting
+from hdtui.messages import Answer
+from hdtui.screens.run.tab import RunTab
+from hdtui.widgets.chrome import Key
+from hdtui.widgets.filter_row import FilterRow
+from hdtui.widgets.lines import Span
+from hdtui.widgets.pane import Pane
+from hdtui.widgets.table import Column, Table, TableRow
+
+if TYPE_CHECKING:
+    from db.session import Database
+
+
+class ConfigTab(RunTab):
+    """Settings, with those of the pinned or marked run beside them."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("v", "show_all", show=False),
+        Binding("slash", "find", show=False),
+        Binding("y", "copy", show=False),
+    ]
+
+    def __init__(self, cockpit: Any, run_id: int) -> None:
+        super().__init__(cockpit, run_id)
+        self.answer: ConfigFacts | None = None
+        self.only_different = False
+        self.filter_row = FilterRow("find a setting")
+        self.table = Table(_columns("value", ""), empty="No setting is called that.")
+
+    def compose(self) -> ComposeResult:
+        yield Pane("Config", self.table, widget_id="config-pane")
+        yield self.filter_row
+
+    def question(self) -> "Callable[[Database], Any]":
+        return partial(read_config, run_id=self.run_id, other_id=self._other())
+
+    def _other(self) -> int | None:
+        """The pinned run, else the first marked one, where that is another one."""
+        candidates = [self.cockpit.pinned_run, *self.cockpit.marked_runs]
+        return next((i for i in candidates if i not in {None, self.run_id}), None)
+
+    def show_facts(self, facts: ConfigFacts) -> None:
+        self.answer = facts
+        other = facts.other
+        pane = self.query_one("#config-pane", Pane)
+        num_settings = len(facts.settings)
+        if other is None:
+            pane.set_rule("Config · pin or mark another run to compare", f"{num_settings} settings")
+        else:
+            pin = "P " if other.id == self.cockpit.pinned_run else ""
+            equal = num_settings - facts.num_different
+            pane.set_rule(
+                f"Config against {pin}{other.id} {printable(other.name)}",
+                f"{facts.num_different} differ, {equal} equal · "
+                f"v {'all' if self.only_different else 'differing'}",
+            )
+        shown = self._shown(facts)
+        self.table.set_rows(
+            [each.key for each in shown],
+            lambda index: _row(shown[index], other),
+            columns=_columns(str(facts.run.id), str(other.id) if other else ""),
+            empty=self._empty_sentence(facts),
+        )
+
+    def _shown(self, facts: ConfigFacts) -> list[Setting]:
+        """Settings that differ first, all that match the search."""
+        wanted = self.filter_row.text.casefold()
+        found = [
+            each
+            for each in facts.settings
+            if wanted in f"{each.key} {setting(each.value)}".casefold()
+            and (each.differs or not self.only_different or facts.other is None)
+        ]
+        return sorted(found, key=lambda each: not each.differs)
+
+    def _empty_sentence(self, facts: ConfigFacts) -> str:
+        if self.filter_row.text:
+            return "No setting is called that."
+        other = facts.other.id if facts.other else ""
+        return f"No setting differs from {other}. v shows all."
+
+    def keys(self) -> Sequence[Key]:
+        return (
+            Key("C", "clone and edit"),
+            Key("/", "find", "slash"),
+            Key("v", "all or differing"),
+            Key("y", "copy as TOML"),
+        )
+
+    def take_focus(self) -> None:
+        self.table.focus()
+
+    def go_out(self) -> bool:
+        if not self.filter_row.text:
+            return False
+        self.filter_row.set_text("")
+        self._show_again()
+        return True
+
+    def _show_again(self) -> None:
+        if self.answer is not None:
+            self.show_facts(self.answer)
+
+    def action_show_all(self) -> None:
+        if self.answer is not None and self.answer.other is None:
+            self.post_message(Answer("v: no other run to differ from; p on one pins it"))
+            return
+        self.only_different = not self.only_different
+        self._show_again()
+
+    def action_find(self) -> None:
+        self.filter_row.edit()
+
+    def on_filter_row_changed(self, message: FilterRow.Changed) -> None:
+        message.stop()
+        if message.final:
+            self.table.focus()
+        self._show_again()
+
+    def action_copy(self) -> None:
+        """Copy the settings as TOML, in sections."""
+        if self.answer is None:
+            return
+        self.app.copy_to_clipboard(as_toml(self.answer.run.config))
+        self.post_message(Answer("copied as TOML"))
+
+
+def as_toml(config: Any, section: str = "") -> str:
+    """Nested settings as TOML text."""
+    import json
+
+    plain = {key: value for key, value in config.items() if not isinstance(value, dict)}
+    lines = [f"[{section}]"] if section and plain else []
+    lines += [f"{key} = {json.dumps(value)}" for key, value in plain.items() if value is not None]
+    for key, value in config.items():
+        if isinstance(value, dict):
+            lines += ["", as_toml(value, f"{section}.{key}" if section else key)]
+    return "\n".join(lines).strip("\n")
+
+
+def _columns(own: str, other: str) -> tuple[Column, ...]:
+    return (
+        Column("mark", "", 1, gap=1),
+        Column("key", "setting", 34, gap=1),
+        Column("own", own, 18, grow=True, gap=1),
+        Column("other", other, 18, gap=0, leaves_first=1),
+    )
+
+
+def _row(each: Setting, other: object) -> TableRow:
+    role = "text" if each.differs or other is None else "muted"
+    theirs = setting(each.other) if other is not None else ""
+    return TableRow(
+        cells=(
+            (Span("≠" if each.differs else " ", "warn"),),
+            (Span(each.key, role),),
+            (Span(setting(each.value), role),),
+            (Span(theirs, role),),
+        )
+    )

@@ -1,0 +1,214 @@
+"""The tab Files: checkpoints and artifacts with size and SHA-256, checked on request."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from db.records import Artifact
+from hdtui.data.cockpit import now
+from hdtui.data.run import RECORDING, FilesFacts, check_file, read_files
+from hdtui.formatting import moment, printable, size, steps
+from hdtui.messages import Answer
+from hdtui.screens.run.tab import RunTab
+from hdtui.widgets.chrome import Key
+from hdtui.widgets.filter_row import FilterRow
+from hdtui.widgets.lines import Span
+from hdtui.widgets.pane import Pane
+from hdtui.widgets.table import Column, Table, TableRow
+
+if TYPE_CHECKING:
+    from db.session import Database
+
+COLUMNS = (
+    Column("what", "what", 11),
+    Column("name", "name", 22, grow=True, middle=True),
+    Column("size", "size", 8, right=True),
+    Column("sha", "SHA-256", 9, leaves_first=2),
+    Column("checked", "checked", 14, gap=1),
+    Column("at", "written", 11, gap=0, leaves_first=1),
+)
+
+RECORDING_PARTS = 4
+
+
+class FileRow(NamedTuple):
+    """A file as the tab shows it."""
+
+    what: str
+    name: str
+    path: str
+    num_bytes: int
+    sha256: str
+    at: datetime
+
+
+def file_rows(facts: FilesFacts) -> list[FileRow]:
+    """Results first, then checkpoints, then recorded walks by robot and policy."""
+    results = [each for each in facts.artifacts if each.kind != RECORDING]
+    walks = [each for each in facts.artifacts if each.kind == RECORDING]
+    names = recording_names([each.name for each in walks], facts.robot_names)
+    rows = [_artifact_row(each, each.name) for each in results]
+    rows += [
+        FileRow(
+            "checkpoint",
+            f"at {steps(each.step)}, attempt {each.attempt}",
+            each.path,
+            each.size_bytes,
+            each.sha256,
+            each.created_at,
+        )
+        for each in facts.checkpoints
+    ]
+    named = sorted(zip(names, walks, strict=True), key=lambda pair: pair[0].split(" ")[::-1])
+    return rows + [_artifact_row(each, name) for name, each in named]
+
+
+def _artifact_row(artifact: Artifact, name: str) -> FileRow:
+    return FileRow(
+        artifact.kind,
+        name,
+        artifact.path,
+        artifact.size_bytes,
+        artifact.sha256,
+        artifact.created_at,
+    )
+
+
+def recording_names(names: Sequence[str], robots: Mapping[str, str]) -> list[str]:
+    """``student floor-1409`` for ``policy:digest:task:episode``; what is the same for all goes."""
+    parts = [name.split(":") for name in names]
+    if any(len(part) != RECORDING_PARTS for part in parts):
+        return list(names)
+    several = [len({part[place] for part in parts}) > 1 for place in range(RECORDING_PARTS)]
+    return [
+        " ".join(
+            [
+                policy,
+                *([task] if several[2] else []),
+                *([episode] if several[3] else []),
+                robots.get(digest, digest[:12]),
+            ]
+        )
+        for policy, digest, task, episode in parts
+    ]
+
+
+class FilesTab(RunTab):
+    """What a run left on disk."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "find", show=False),
+        Binding("y", "copy", show=False),
+    ]
+
+    def __init__(self, cockpit: Any, run_id: int) -> None:
+        super().__init__(cockpit, run_id)
+        self.answer: FilesFacts | None = None
+        self.rows: list[FileRow] = []
+        self.checked: dict[str, str] = {}
+        self.filter_row = FilterRow("find a file")
+        self.table = Table(COLUMNS, empty="reading")
+
+    def compose(self) -> ComposeResult:
+        yield Pane("Files", self.table, widget_id="files-pane")
+        yield self.filter_row
+
+    def question(self) -> "Callable[[Database], Any]":
+        return partial(read_files, run_id=self.run_id)
+
+    def show_facts(self, facts: FilesFacts) -> None:
+        self.answer = facts
+        rows = file_rows(facts)
+        wanted = self.filter_row.text.casefold()
+        self.rows = [row for row in rows if wanted in f"{row.what} {row.name}".casefold()]
+        total = sum(row.num_bytes for row in self.rows)
+        pane = self.query_one("#files-pane", Pane)
+        folder = facts.home / "runs" / str(self.run_id)
+        many = f"{len(self.rows)} of {len(rows)}" if wanted else str(len(rows))
+        pane.set_rule(f"Files · {many}", f"{size(total)} · {folder}")
+        shown = self.rows
+        self.table.set_rows(
+            [row.path for row in shown],
+            lambda index: self._row(shown[index]),
+            empty=self._empty_sentence(any_file=bool(rows)),
+        )
+
+    def _empty_sentence(self, *, any_file: bool) -> str:
+        if any_file:
+            return "No file is called that."
+        if self.ended:
+            return "This run left no files but its log."
+        return "No files yet; checkpoints and results appear here."
+
+    def _row(self, row: FileRow) -> TableRow:
+        what, name, path, num_bytes, sha256, at = row
+        verdict = self.checked.get(path, "not checked")
+        role = {"checked": "good", "not checked": "muted", "a folder": "muted"}.get(verdict, "bad")
+        return TableRow(
+            cells=(
+                (Span(printable(what)),),
+                (Span(printable(name)),),
+                (Span(size(num_bytes)),),
+                (Span(sha256[:8], "muted"),),
+                (Span(verdict, role),),
+                (Span(moment(at, now()), "muted"),),
+            )
+        )
+
+    def keys(self) -> Sequence[Key]:
+        find = (Key("/", "find", "slash"),) if self.rows or self.filter_row.text else ()
+        if not self.rows:
+            return find
+        return (Key("enter", "check SHA-256"), *find, Key("y", "copy path"))
+
+    def take_focus(self) -> None:
+        self.table.focus()
+
+    def _chosen(self) -> tuple[str, str] | None:
+        for row in self.rows:
+            if row.path == self.table.cursor_key:
+                return row.path, row.sha256
+        return None
+
+    def _show_again(self) -> None:
+        if self.answer is not None:
+            self.show_facts(self.answer)
+        self.post_message(self.Reread())
+
+    def go_out(self) -> bool:
+        if not self.filter_row.text:
+            return False
+        self.filter_row.set_text("")
+        self._show_again()
+        return True
+
+    def action_find(self) -> None:
+        self.filter_row.edit()
+
+    def on_filter_row_changed(self, message: FilterRow.Changed) -> None:
+        message.stop()
+        if message.final:
+            self.table.focus()
+        self._show_again()
+
+    def on_table_chosen(self, message: Table.Chosen) -> None:
+        message.stop()
+        chosen = self._chosen()
+        if chosen is not None:
+            self.run_worker(partial(self._check, *chosen), thread=True, group="check")
+
+    def _check(self, path: str, sha256: str) -> None:
+        self.checked[path] = check_file(self.cockpit.home / path, sha256)
+        self.call_later(self.table.redraw)
+
+    def action_copy(self) -> None:
+        chosen = self._chosen()
+        if chosen is None:
+            self.post_message(Answer("y: no file to copy the path of"))
+            return
+        self.app.copy_to_clipboard(str(self.cockpit.home / chosen[0]))
+        self.post_message(Answer("path copied"))

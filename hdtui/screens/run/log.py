@@ -1,0 +1,245 @@
+"""The tab Log: the end of log.txt as it grows, searched and by level."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from hdtui.data.logs import LEVELS, LogLine, LogTail, matching, of_level
+from hdtui.formatting import grouped, size
+from hdtui.messages import Answer
+from hdtui.screens.run.tab import RunTab
+from hdtui.widgets.chrome import Key
+from hdtui.widgets.filter_row import FilterRow
+from hdtui.widgets.lines import Line, Span
+from hdtui.widgets.pane import Pane
+from hdtui.widgets.table import Column, Table, TableRow
+
+if TYPE_CHECKING:
+    from db.session import Database
+
+_ROLES = {0: "muted", 1: "text", 2: "warn", 3: "bad"}
+
+
+class LogTab(RunTab):
+    """Lines of the log; follows the end until the cursor leaves it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f", "follow", show=False),
+        Binding("slash", "search", show=False),
+        Binding("full_stop", "match(1)", show=False),
+        Binding("comma", "match(-1)", show=False),
+        Binding("v", "level", show=False),
+        Binding("y", "copy", show=False),
+        Binding("space", "follow", show=False),
+    ]
+
+    def __init__(self, cockpit: Any, run_id: int) -> None:
+        super().__init__(cockpit, run_id)
+        self.tail = LogTail(cockpit.home / "runs" / str(run_id) / "log.txt")
+        self.following = True
+        self.last_line = 0
+        self.passed = 0
+        self.level = "all"
+        self.searched = ""
+        self.shown: list[LogLine] = []
+        self.filter_row = FilterRow("search")
+        columns = (Column("text", "", 20, grow=True, gap=0),)
+        self.table = Table(columns, header=False, empty="reading")
+
+    def compose(self) -> ComposeResult:
+        yield Pane("log.txt", self.table, widget_id="log-pane")
+        yield self.filter_row
+
+    def question(self) -> "Callable[[Database], Any]":
+        tail, wanted, level = self.tail, self.searched, self.level
+        tail.keeps = not self.following
+
+        def look(database: "Database") -> tuple[int, bool | None]:
+            """How many lines came, and whether older ones match where that was asked."""
+            num_new = tail.read()
+            return num_new, tail.find_older(wanted, level) if wanted else None
+
+        return look
+
+    def show_facts(self, facts: tuple[int, bool | None]) -> None:
+        num_read, found = facts
+        known, self.last_line = self.last_line, self.tail.end
+        num_new = num_read if known else 0
+        self.passed = num_new if num_new > self.table.num_visible else 0
+        self.show_lines()
+        if found is not None and self.searched:
+            self._show_found(found)
+
+    def _show_found(self, found: bool) -> None:
+        """Go to what the search found in older lines, or say how far it looked."""
+        self.searched = ""
+        if not found:
+            self._say_no_match()
+            return
+        self.table.cursor = len(self.shown) - 1
+        self.action_match(-1)
+        back = size(self.tail.end - self.tail.start)
+        whole = size(self.tail.size)
+        self.post_message(Answer(f"found in older lines: the last {back} of {whole} are read"))
+
+    def _say_no_match(self) -> None:
+        level = "" if self.level == "all" else f" of {self.level} and above"
+        whole = f"all {size(self.tail.size)} of the log were searched"
+        self.post_message(Answer(f'no line{level} matches "{self.filter_row.text}": {whole}'))
+
+    def show_lines(self) -> None:
+        """Draw what was read last."""
+        self.shown = of_level(self.tail.lines, self.level)
+        first = self.tail.start
+        shown = self.shown
+        self.table.set_rows(
+            [(first, index) for index in range(len(shown))],
+            lambda index: self._row(shown[index]),
+            empty=self._empty_sentence(),
+        )
+        if self.following and shown:
+            self.table.cursor = len(shown) - 1
+            self.table.redraw()
+        self._show_words()
+
+    def _row(self, line: LogLine) -> TableRow:
+        wanted = self.filter_row.text
+        return TableRow(cells=(_marked(line, wanted),))
+
+    def _show_words(self) -> None:
+        matches = self._matches()
+        if self.filter_row.text:
+            place = sum(1 for match in matches if match <= self.table.cursor)
+            read = f" in the last {size(self.tail.end - self.tail.start)}"
+            more = read if self.tail.start > 0 else ""
+            self.filter_row.set_facts(f"{place} of {len(matches)} matches{more}")
+        else:
+            self.filter_row.set_facts("")
+        levels = "all levels" if self.level == "all" else f"{self.level} and above"
+        more = "+" if self.tail.start > 0 else ""
+        pane = self.query_one("#log-pane", Pane)
+        pane.set_rule(
+            f"log.txt · {grouped(len(self.tail.lines))}{more} lines · {size(self.tail.size)}",
+            f"{self._pace()} · {levels}",
+        )
+
+    def _pace(self) -> str:
+        """Whether the end is followed, and how many lines came faster than they can be shown."""
+        if not self.following:
+            return "held, f follows"
+        return f"{grouped(self.passed)} lines passed" if self.passed else "following"
+
+    def _empty_sentence(self) -> str:
+        if self.tail.missing and self.view is not None and self.view.run.started_at is not None:
+            return f"log.txt is missing: {self.tail.path}."
+        return "The log is empty; lines appear here as the worker writes them."
+
+    def _matches(self) -> list[int]:
+        return matching(self.shown, self.filter_row.text)
+
+    def facts(self) -> str:
+        return "following" if self.following else "held"
+
+    def keys(self) -> Sequence[Key]:
+        return (
+            Key("f", "follow"),
+            Key("/", "search", "slash"),
+            Key(", .", "match", "full_stop"),
+            Key("v", "level"),
+            Key("y", "copy line"),
+            Key("PgUp", "older", "pageup"),
+        )
+
+    def take_focus(self) -> None:
+        self.table.focus()
+
+    def go_out(self) -> bool:
+        if not self.filter_row.text:
+            return False
+        self.filter_row.set_text("")
+        self.show_lines()
+        return True
+
+    def on_table_moved(self, message: Table.Moved) -> None:
+        """Leaving the last line stops following; the first line fetches older ones."""
+        message.stop()
+        at_end = self.table.cursor == len(self.shown) - 1
+        if self.following != at_end and self.shown:
+            self.following = at_end
+            self.post_message(self.Reread())
+        if self.table.cursor == 0 and self.tail.start > 0:
+            before = len(self.tail.lines)
+            if self.tail.read_older():
+                self.table.cursor += len(self.tail.lines) - before
+                self.show_lines()
+        self._show_words()
+
+    def on_table_chosen(self, message: Table.Chosen) -> None:
+        message.stop()
+        self.action_copy()
+
+    def on_filter_row_changed(self, message: FilterRow.Changed) -> None:
+        message.stop()
+        self.table.redraw()
+        self._show_words()
+        if message.final:
+            self.table.focus()
+            if message.text:
+                self.action_match(-1)
+
+    def action_follow(self) -> None:
+        self.following = not self.following
+        self.show_lines()
+        self.post_message(self.Reread())
+
+    def action_search(self) -> None:
+        self.filter_row.edit()
+
+    def action_match(self, step: int) -> None:
+        matches = self._matches()
+        if not matches:
+            self._search_older()
+            return
+        cursor = self.table.cursor
+        later = [match for match in matches if (match > cursor if step > 0 else match < cursor)]
+        target = (later[0] if step > 0 else later[-1]) if later else matches[0 if step > 0 else -1]
+        self.following = False
+        self.table.move_to(self.table.keys[target])
+        self._show_words()
+
+    def _search_older(self) -> None:
+        """Nothing that was read matches: look in what lies before it, in a thread."""
+        if not self.filter_row.text:
+            self.post_message(Answer("/ searches"))
+        elif self.tail.start <= 0:
+            self._say_no_match()
+        else:
+            self.searched = self.filter_row.text
+            self.following = False
+            self.post_message(Answer("nothing in the lines read so far; searching older ones"))
+            self.post_message(self.Reread())
+
+    def action_level(self) -> None:
+        self.level = LEVELS[(LEVELS.index(self.level) + 1) % len(LEVELS)]
+        self.show_lines()
+
+    def action_copy(self) -> None:
+        if 0 <= self.table.cursor < len(self.shown):
+            self.app.copy_to_clipboard(self.shown[self.table.cursor].text)
+            self.post_message(Answer("line copied"))
+
+
+def _marked(line: LogLine, wanted: str) -> Line:
+    """The line, with what was searched for reversed."""
+    role = _ROLES[line.level]
+    place = line.text.casefold().find(wanted.casefold()) if wanted else -1
+    if place < 0:
+        return (Span(line.text, role),)
+    end = place + len(wanted)
+    return (
+        Span(line.text[:place], role),
+        Span(line.text[place:end], f"{role} reverse"),
+        Span(line.text[end:], role),
+    )

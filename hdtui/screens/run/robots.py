@@ -1,0 +1,191 @@
+"""The tab Robots: returns by robot as sorted bars, and below them as curves."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from hdtui.data.run import RobotReturn, RobotsFacts, read_robot_returns
+from hdtui.data.smoothing import Break, Path
+from hdtui.formatting import shorten
+from hdtui.messages import Answer
+from hdtui.screens.run.robot_rows import (
+    LEARNING_COLUMNS,
+    columns_of,
+    means_words,
+    no_robots_sentence,
+    robot_row,
+)
+from hdtui.screens.run.tab import RunTab
+from hdtui.widgets.chart import CURVE_ROLES, Chart, ChartSpec, Curve
+from hdtui.widgets.chrome import Key
+from hdtui.widgets.pane import Pane
+from hdtui.widgets.table import Table
+
+if TYPE_CHECKING:
+    from db.session import Database
+
+SORTS = ("return", "falls", "length", "speed", "robot")
+EVALUATED_SORTS = ("return", "falls", "robot")
+LETTERS = "abcdef"
+
+
+class RobotsTab(RunTab):
+    """A row for every robot of the run; curves of the marked ones, else of the cursor's."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "mark_robot", show=False),
+        Binding("s", "sort", show=False),
+        Binding("S", "reverse", show=False),
+        Binding("y", "copy_digest", show=False),
+    ]
+
+    def __init__(self, cockpit: Any, run_id: int) -> None:
+        super().__init__(cockpit, run_id)
+        self.answer: RobotsFacts | None = None
+        self.sort_key = SORTS[0]
+        self.descending = True
+        self.table = Table(LEARNING_COLUMNS, empty="reading")
+        self.chart = Chart()
+
+    def compose(self) -> ComposeResult:
+        yield Pane("Return by robot", self.table, facts="return ↓", widget_id="run-robots-pane")
+        yield Pane("", self.chart, widget_id="robot-curves-pane")
+
+    def question(self) -> "Callable[[Database], Any]":
+        return partial(read_robot_returns, run_id=self.run_id)
+
+    def show_facts(self, facts: RobotsFacts) -> None:
+        self.answer = facts
+        robots = self._sorted(facts)
+        pane = self.query_one("#run-robots-pane", Pane)
+        arrow = "↓" if self.descending else "↑"
+        title = f"Return by robot · {len(robots)}" if robots else None
+        words = [f"{facts.judged} {self.sort_key} {arrow}".strip(), means_words(facts)]
+        pane.set_rule(title, " · ".join(word for word in words if word))
+        marks = self.cockpit.marked_robots
+        self.table.set_rows(
+            [robot.digest for robot in robots],
+            lambda index: robot_row(robots[index], facts, robots[index].digest in marks),
+            columns=columns_of(facts, self.sort_key),
+            empty=no_robots_sentence(facts, self.ended),
+        )
+        self._show_chart()
+
+    def _sorted(self, facts: RobotsFacts) -> list[RobotReturn]:
+        """By the chosen column; unknown values last either way."""
+
+        def value(robot: RobotReturn) -> float | str | None:
+            if self.sort_key == "robot":
+                return robot.name
+            values = {"falls": robot.falls, "length": robot.length, "speed": robot.speed}
+            return values.get(self.sort_key, robot.episode_return)
+
+        known = [robot for robot in facts.robots if value(robot) is not None]
+        unknown = [robot for robot in facts.robots if value(robot) is None]
+        ordered = sorted(known, key=value, reverse=self.descending) + unknown  # type: ignore[arg-type]
+        # Trained and unseen robots do not stand among each other.
+        return sorted(
+            ordered, key=lambda robot: facts.groups.index(robot.group) if robot.group else 0
+        )
+
+    def _show_chart(self) -> None:
+        """Curves of the marked robots of this run, else of the one under the cursor."""
+        pane = self.query_one("#robot-curves-pane", Pane)
+        pane.display = self._has_curves
+        drawn = self._drawn()
+        if not drawn:
+            pane.set_rule("return", "")
+            yet = "" if self.ended else " yet"
+            self.chart.show_sentence(f"No points of this robot{yet}.")
+            return
+        legend = "  ".join(
+            f"{letter} {shorten(robot.name, 22)}"
+            for letter, robot in zip(LETTERS, drawn, strict=False)
+        )
+        title = "return by robot, marked" if len(drawn) > 1 else f"return of {drawn[0].name}"
+        pane.set_rule(title, legend if len(drawn) > 1 else "space marks, e evaluates")
+        letters = LETTERS if len(drawn) > 1 else ("",)
+        curves = [
+            Curve(letter, path, CURVE_ROLES[place % len(CURVE_ROLES)])
+            for place, (letter, path) in enumerate(zip(letters, map(_path, drawn), strict=False))
+        ]
+        self.chart.show_chart(ChartSpec(tuple(curves)), tuple(robot.digest for robot in drawn))
+
+    @property
+    def _has_curves(self) -> bool:
+        """Robots of a run that learns have curves; those of an evaluation have not."""
+        return self.answer is not None and bool(self.answer.robots) and not self.answer.policies
+
+    def _drawn(self) -> list[RobotReturn]:
+        if self.answer is None:
+            return []
+        with_points = [robot for robot in self.answer.robots if robot.points is not None]
+        marked = [robot for robot in with_points if robot.digest in self.cockpit.marked_robots]
+        here = [robot for robot in with_points if robot.digest == self.table.cursor_key]
+        return (marked or here)[: len(LETTERS)]
+
+    def keys(self) -> Sequence[Key]:
+        if self.answer is not None and not self.answer.robots:
+            return (Key("w", "watch"), Key("e", "evaluate"))
+        return (
+            Key("space", "mark"),
+            *((Key("enter", "larger curve"),) if self._has_curves else ()),
+            Key("s", "sort"),
+            Key("w", "watch"),
+            Key("e", "evaluate"),
+            Key("y", "copy"),
+        )
+
+    def take_focus(self) -> None:
+        self.table.focus()
+
+    def on_table_moved(self, message: Table.Moved) -> None:
+        message.stop()
+        self._show_chart()
+
+    def on_table_chosen(self, message: Table.Chosen) -> None:
+        """Enter: the curves get most of the place, and back."""
+        message.stop()
+        if self._has_curves:
+            self.toggle_class("-curves")
+
+    def _show_again(self) -> None:
+        if self.answer is not None:
+            self.show_facts(self.answer)
+
+    def action_mark_robot(self) -> None:
+        digest, marks = self.table.cursor_key, self.cockpit.marked_robots
+        if not isinstance(digest, str):
+            return
+        if marks.pop(digest, False) is False:
+            marks[digest] = None
+        self.table.action_move(1)
+        self._show_again()
+
+    def action_sort(self) -> None:
+        evaluated = self.answer is not None and bool(self.answer.policies)
+        sorts = EVALUATED_SORTS if evaluated else SORTS
+        self.sort_key = sorts[(sorts.index(self.sort_key) + 1) % len(sorts)]
+        self.descending = self.sort_key != "robot"
+        self._show_again()
+
+    def action_reverse(self) -> None:
+        self.descending = not self.descending
+        self._show_again()
+
+    def action_copy_digest(self) -> None:
+        digest = self.table.cursor_key
+        if isinstance(digest, str):
+            self.app.copy_to_clipboard(digest)
+            self.post_message(Answer("copied the digest of the robot"))
+
+
+def _path(robot: RobotReturn) -> Path:
+    points = robot.points
+    if points is None:
+        return Path((), (), (), ())
+    breaks = tuple(Break(float(each.step), each.value) for each in points.extremes)
+    return Path(tuple(map(float, points.step)), points.value, points.low, points.high, breaks)

@@ -1,0 +1,204 @@
+"""Run: one run's curves, robots, configuration, log, files and lineage."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import ContentSwitcher
+
+from db.records import Run
+from hdtui.data.cockpit import now
+from hdtui.data.run import first_tab
+from hdtui.data.run_states import RunView, left_s
+from hdtui.data.runs import read_run
+from hdtui.formatting import duration, percent, printable, rate
+from hdtui.screens.run.config import ConfigTab
+from hdtui.screens.run.curves import CurvesTab
+from hdtui.screens.run.files import FilesTab
+from hdtui.screens.run.lineage import LineageTab
+from hdtui.screens.run.log import LogTab
+from hdtui.screens.run.robots import RobotsTab
+from hdtui.screens.run.tab import RunTab
+from hdtui.screens.runs.actions import RunActionsScreen
+from hdtui.widgets.chrome import Key
+from hdtui.widgets.pane import Rule
+from hdtui.widgets.run_cells import done_words
+from hdtui.widgets.tab_line import TabLine
+
+TABS = ("Curves", "Robots", "Config", "Log", "Files", "Lineage")
+WIDE = 110
+"""Columns from which the title has room for the whole sentence of a state."""
+
+
+class RunScreen(RunActionsScreen):
+    """Everything about one run, in six tabs."""
+
+    TAB = 1
+    TITLE_WORD = "Run"
+    READ_EVERY_S = 2.0
+    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("[ ]", "previous, next tab"),
+        ("j k", "metric, robot, setting, line"),
+        ("space", "mark: several metrics, several robots"),
+        ("enter", "metric alone; open"),
+        ("x", "x: steps, wall time, iteration"),
+        ("g", "log y, log x, both, off"),
+        ("m", "smooth 0, 0.6, 0.9, 0.97"),
+        ("o", "clip outliers, 1 to 99 %"),
+        ("b", "marked seeds as mean and interval"),
+        ("+ - ← →", "zoom, pan; 0 all"),
+        ("f", "follow"),
+        ("p", "pin this run as the baseline"),
+        ("/ , .", "find; previous, next"),
+        ("v", "log: level; config: all"),
+        ("C R X", "clone, resume, stop"),
+        ("t A D", "tags, archive, delete"),
+    )
+    HELP_NOTES = ("IQM: interquartile mean, of the middle half of the returns.",)
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left_square_bracket", "tab(-1)", show=False),
+        Binding("right_square_bracket", "tab(1)", show=False),
+    ]
+
+    def __init__(self, cockpit: Any, run_id: int, tab: str | None = None) -> None:
+        super().__init__(cockpit)
+        self.run_id = run_id
+        self.view: RunView | None = None
+        self.stood = ""
+        self.title_rule = Rule(f"{run_id}", "reading")
+        self.chosen = tab is not None
+        self.tab_line = TabLine(TABS, TABS.index(tab or TABS[0]))
+        self.tabs: tuple[RunTab, ...] = (
+            CurvesTab(cockpit, run_id),
+            RobotsTab(cockpit, run_id),
+            ConfigTab(cockpit, run_id),
+            LogTab(cockpit, run_id),
+            FilesTab(cockpit, run_id),
+            LineageTab(cockpit, run_id),
+        )
+
+    @property
+    def tab(self) -> RunTab:
+        """The tab that is shown."""
+        return self.tabs[self.tab_line.current]
+
+    def compose_body(self) -> ComposeResult:
+        yield self.title_rule
+        yield self.tab_line
+        with ContentSwitcher(initial=f"tab-{self.tab_line.current}", id="tabs"):
+            for index, tab in enumerate(self.tabs):
+                tab.id = f"tab-{index}"
+                yield tab
+
+    def on_mount(self) -> None:
+        self.show_tab(self.tab_line.current)
+
+    def keys(self) -> Sequence[Key]:
+        state = self.view.run.state if self.view else None
+        acting: tuple[Key, ...] = ()
+        if state is not None and state.active:
+            acting = (Key("X", "stop"),)
+        elif state is not None and str(state) != "finished":
+            acting = (Key("R", "run"),)
+        return (*self.tab.keys(), *acting, Key("]", "tab", "right_square_bracket"))
+
+    def read(self) -> None:
+        run_id = self.run_id
+        self.ask("run", lambda database: read_run(database, run_id, now()))
+        if not self.chosen:
+            self.ask("first tab", lambda database: first_tab(database, run_id))
+        self.read_tab()
+
+    def read_tab(self) -> None:
+        """Ask what the shown tab wants to know."""
+        tab = self.tab
+        self.ask(f"tab {type(tab).__name__}", tab.question())
+
+    def show_facts(self, topic: str, facts: Any) -> None:
+        if isinstance(facts, RunView):
+            known, self.view = self.view, facts
+            self._show_title(facts)
+            self._show_standing(facts, news=known is not None and known.shown != facts.shown)
+            for tab in self.tabs:
+                tab.view = facts
+        elif topic == "first tab" and not self.chosen:
+            self.chosen = True
+            if facts != TABS[self.tab_line.current]:
+                self.show_tab(TABS.index(facts))
+        elif topic.startswith("tab "):
+            for tab in self.tabs:
+                if type(tab).__name__ == topic[4:]:
+                    tab.show_facts(facts)
+        self.tab_line.set_facts(self.tab.facts())
+
+    def _show_title(self, view: RunView) -> None:
+        run = view.run
+        wide = self.size.width >= WIDE
+        sentence = view.sentence if wide else view.sentence.split(", ")[0]
+        if view.shown not in sentence:
+            sentence = f"{view.shown}: {sentence}"
+        name = f"{run.id} {run.kind} {printable(run.name)}"
+        left = left_s(run)
+        words = [done_words(run)] if wide and run.done is not None else []
+        if run.progress is not None:
+            words.append(percent(run.progress))
+        if wide and run.rate and run.state.active:
+            words.append(rate(run.rate))
+        if left is not None:
+            words.append(f"{duration(left)} left")
+        self.title_rule.set(f"{name} · {view.glyph} {printable(sentence)}", " · ".join(words))
+
+    def _show_standing(self, view: RunView, news: bool = False) -> None:
+        """Keep the state's sentence above the keys; only news takes the place of a key's answer."""
+        cut = self.size.width < WIDE and view.shown not in {"running", "finished"}
+        sentence = printable(view.sentence) if cut else ""
+        if (news and sentence) or self.answer_row.said in {"", self.stood}:
+            self.answer_row.say(sentence, view.role)
+            self.stood = sentence
+
+    def current_run(self) -> int | None:
+        return self.run_id
+
+    def run_under_cursor(self) -> Run | None:
+        return self.view.run if self.view else None
+
+    def marks_changed(self) -> None:
+        self.read_tab()
+
+    def action_tab(self, tabs: int) -> None:
+        self.choose_tab((self.tab_line.current + tabs) % len(TABS))
+
+    def choose_tab(self, index: int) -> None:
+        """Show the tab that was asked for; what was said of the one before is over."""
+        self.chosen = True
+        self.say("")
+        if self.view is not None:
+            self._show_standing(self.view)
+        self.show_tab(index)
+
+    def show_tab(self, index: int) -> None:
+        """Show a tab and give it the focus."""
+        self.tab_line.set_current(index)
+        self.query_one(ContentSwitcher).current = f"tab-{index}"
+        self.tab.take_focus()
+        self.tab_line.set_facts(self.tab.facts())
+        self.show_keys()
+        self.read_tab()
+
+    def on_tab_line_chosen(self, message: TabLine.Chosen) -> None:
+        self.choose_tab(message.index)
+
+    def on_run_tab_reread(self, message: RunTab.Reread) -> None:
+        self.tab_line.set_facts(self.tab.facts())
+        self.show_keys()
+        self.read_tab()
+
+    def on_run_tab_opened(self, message: RunTab.Opened) -> None:
+        if message.run_id != self.run_id:
+            self.open_run(message.run_id)
+
+    def action_out(self) -> None:
+        if not self.tab.go_out():
+            self.dismiss()

@@ -1,0 +1,398 @@
+"""Runs: all of them, past and present; filter, sort, group, mark, and what stands behind one."""
+
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+
+from db.records import Run
+from hdtui.data.cockpit import now
+from hdtui.data.curves import CurveReader, CurvesFacts
+from hdtui.data.metric_names import metric_label
+from hdtui.data.run_filters import EditedFilter, Filter
+from hdtui.data.run_list import (
+    FIELDS,
+    VALUES,
+    RunGroup,
+    RunsFacts,
+    best_sentence,
+    descends_first,
+    grouped_runs,
+    passing,
+    sorted_runs,
+)
+from hdtui.messages import Answer
+from hdtui.screens.compare.screen import CompareScreen
+from hdtui.screens.menu import MenuScreen
+from hdtui.screens.runs.actions import RunActionsScreen
+from hdtui.screens.runs.rows import (
+    COLUMN_CHOICES,
+    DEFAULT_COLUMNS,
+    FILTER_NOTES,
+    KEY_WORDS,
+    RowWriter,
+    group_lines,
+    preview_lines,
+    side_lines,
+)
+from hdtui.widgets.chart import Chart, headline_chart
+from hdtui.widgets.chrome import Key
+from hdtui.widgets.filter_row import FilterRow
+from hdtui.widgets.lines import Lines, Span
+from hdtui.widgets.pane import Divider, Pane
+from hdtui.widgets.table import Table, TableRow
+
+if TYPE_CHECKING:
+    from hdtui.data.run_states import RunView
+
+GROUPINGS = ("", "pipeline", "config", "kind", "study")
+
+
+class RunsScreen(RunActionsScreen):
+    """The list of runs."""
+
+    TAB = 1
+    TITLE_WORD = "Runs"
+    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = KEY_WORDS
+    HELP_NOTES = FILTER_NOTES
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "filter", show=False),
+        Binding("asterisk,ctrl+a", "mark_all", show=False),
+        Binding("s", "sort", show=False),
+        Binding("S", "reverse", show=False),
+        Binding("b", "group", show=False),
+        Binding("v", "columns", show=False),
+    ]
+
+    def __init__(self, cockpit: Any) -> None:
+        super().__init__(cockpit)
+        preferences = cockpit.preferences
+        self.facts: RunsFacts | None = None
+        self.shown: list[RunView] = []
+        self.edited = EditedFilter(self._fields, VALUES)
+        self.filter_text = preferences.get("runs.filter", "")
+        self.sort_key = preferences.get("runs.sort", "id")
+        self.descending = preferences.get("runs.descending", True)
+        self.grouping = preferences.get("runs.group", "")
+        self.columns = tuple(preferences.get("runs.columns", list(DEFAULT_COLUMNS)))
+        self.groups: dict[str, RunGroup] = {}
+        self.folded: set[str] = set()
+        self.writer = RowWriter(cockpit)
+        hint = "filter: kind:teacher state:running return>1000"
+        self.filter_row = FilterRow(hint, self.edited.problem)
+        self.table = Table(self.writer.columns(self.columns, "", True), widget_id="runs")
+        self.summary = Lines([()])
+        self.preview = Lines()
+        self.side = Lines()
+        self.chart = Chart(empty="No points.")
+        self.curve_reader = CurveReader()
+
+    def compose_body(self) -> ComposeResult:
+        with Horizontal():
+            with Vertical(id="runs-left"):
+                list_body = Vertical(self.filter_row, self.table, self.summary)
+                yield Pane("Runs", list_body, facts="reading", widget_id="runs-pane")
+                yield Pane("", self.preview, widget_id="preview-pane")
+            yield Divider("┬")
+            with Vertical(id="side"):
+                yield Pane("", self.side, widget_id="side-pane")
+                yield Pane("", self.chart, widget_id="side-chart-pane")
+
+    def on_mount(self) -> None:
+        self.filter_row.set_text(self.filter_text)
+        self.set_focus(self.table)
+
+    def keys(self) -> Sequence[Key]:
+        wide = self.size.width >= 110
+        first = (Key("space", "mark"), Key("c", "compare"), Key("s", "sort"), Key("b", "group"))
+        if not wide:
+            return (
+                *first,
+                Key("R", "run"),
+                Key("X", "stop"),
+                Key("C", "clone"),
+                Key("/", "filter", "slash"),
+            )
+        return (
+            *first,
+            Key("v", "columns"),
+            Key("R", "run"),
+            Key("X", "stop"),
+            Key("C", "clone"),
+            Key("t", "tags"),
+            Key("A", "archive"),
+            Key("D", "delete"),
+            Key("/", "filter", "slash"),
+        )
+
+    def read(self) -> None:
+        archived = "archived" in self.filter.fields
+        reader, pinned = self.cockpit.runs_reader, self.cockpit.pinned_run
+        self.ask("runs", lambda database: reader.read(database, now(), archived, pinned))
+
+    def empty_facts(self, topic: str) -> Any:
+        return RunsFacts((), {}, now()) if topic == "runs" else None
+
+    def show_facts(self, topic: str, facts: Any) -> None:
+        if isinstance(facts, CurvesFacts):
+            self._show_side_chart(facts)
+        elif isinstance(facts, RunsFacts):
+            first, self.facts = self.facts is None, facts
+            if first and self.filter_text:
+                self.say(*self.edited.answer(self.filter_text, final=True))
+                self.filter_row.set_text(self.filter.text)
+            self.show_runs()
+
+    def show_runs(self) -> None:
+        """Filter, sort, group and draw what was read last."""
+        facts = self.facts
+        if facts is None:
+            return
+        self.shown = sorted_runs(facts, passing(facts, self.filter), self.sort_key, self.descending)
+        keys = self._rows(facts)
+        names, groups = self._column_names(), self.groups
+        by_id = {each.run.id: each for each in self.shown}
+        self.writer.facts = facts
+
+        def row_of(index: int) -> TableRow:
+            key = keys[index]
+            if isinstance(key, int):
+                return self.writer.row(by_id[key], names)
+            group = groups[str(key)]
+            return self.writer.group_row(group, names, folded=group.key in self.folded)
+
+        self.table.set_rows(
+            keys,
+            row_of,
+            columns=self.writer.columns(names, self.sort_key, self.descending),
+            empty=self._empty_sentence(facts),
+        )
+        self._show_words(facts)
+        self._show_preview()
+
+    def _column_names(self) -> tuple[str, ...]:
+        """The chosen columns, and while it sorts the list, the one that is not among them."""
+        if self.sort_key in ("id", *self.columns):
+            return self.columns
+        return (*self.columns, self.sort_key)
+
+    def _rows(self, facts: RunsFacts) -> list[Hashable]:
+        """Run ids, with a title before every group; those of folded groups are left out."""
+        self.groups = {}
+        if not self.grouping:
+            return [each.run.id for each in self.shown]
+        keys: list[Hashable] = []
+        for group in grouped_runs(facts, self.shown, self.grouping):
+            self.groups[group.key] = group
+            keys.append(group.key)
+            if group.key not in self.folded:
+                keys += [each.run.id for each in group.views]
+        return keys
+
+    def _show_words(self, facts: RunsFacts) -> None:
+        total = len(facts.views)
+        count = f"{len(self.shown)} of {total}" if self.filter.text else str(total)
+        grouped = f"grouped by {self.grouping}" if self.grouping else "not grouped"
+        arrow = "↓" if self.descending else "↑"
+        pane = self.query_one("#runs-pane", Pane)
+        pane.set_rule(f"Runs · {count}", f"{self.sort_key} {arrow} · {grouped}")
+        marked, unseen = len(self.cockpit.marked_runs), len(self._hidden_marks())
+        words = [f"{marked} marked" + (f", {unseen} hidden" if unseen else "")] if marked else []
+        if self.cockpit.pinned_run is not None:
+            words.append(f"{self.cockpit.pinned_run} pinned")
+        hidden = total - len(self.shown)
+        if hidden:
+            words.append(f"{hidden} runs do not pass the filter")
+        names = self._column_names()
+        words += [f"{name}: {basis.words}" for name, basis in facts.bases.items() if name in names]
+        self.summary.show([(Span(f"    {' · '.join(words)}", "muted"),)])
+
+    def _empty_sentence(self, facts: RunsFacts) -> str:
+        if not facts.views:
+            return "No runs yet. n opens a form."
+        return (
+            f"No run passes {self.filter.text}; {best_sentence(facts, 0)}. Esc clears the filter."
+        )
+
+    def _show_preview(self) -> None:
+        run_id = self.current_run()
+        each = next((item for item in self.shown if item.run.id == run_id), None)
+        group = self.groups.get(str(self.table.cursor_key))
+        if group is not None:
+            title, facts, lines = group_lines(group, self.size.width)
+        else:
+            title, facts, lines = preview_lines(each, self.facts, self.size.width)
+        self.query_one("#preview-pane", Pane).set_rule(title, facts)
+        self.preview.show(lines)
+        if self.has_class("roomy") and self.facts is not None:
+            self.query_one("#side-pane", Pane).set_rule(title)
+            self.side.show(side_lines(each, self.facts, self.side.size.width))
+            reader = self.curve_reader
+            if each is not None:
+                run_ids = [each.run.id]
+                self.ask("side", lambda database: reader.read_headline(database, run_ids))
+
+    def _show_side_chart(self, facts: CurvesFacts) -> None:
+        pane = self.query_one("#side-chart-pane", Pane)
+        for metric, curves in facts.curves.items():
+            pane.set_rule(metric_label(metric))
+            self.chart.show_chart(headline_chart(curves), (metric, self.current_run()))
+            return
+        pane.set_rule("curve")
+        self.chart.show_sentence("No points yet.")
+
+    def current_run(self) -> int | None:
+        key = self.table.cursor_key
+        return key if isinstance(key, int) else None
+
+    def run_under_cursor(self) -> Run | None:
+        run_id = self.current_run()
+        return next((each.run for each in self.shown if each.run.id == run_id), None)
+
+    def _shown_marks(self) -> list[int]:
+        """Marked runs that pass the filter, in the order of their marks."""
+        shown = {each.run.id for each in self.shown}
+        return [run_id for run_id in self.cockpit.marked_runs if run_id in shown]
+
+    def _hidden_marks(self) -> list[int]:
+        shown = {*self._shown_marks()}
+        return [run_id for run_id in self.cockpit.marked_runs if run_id not in shown]
+
+    def chosen_runs(self) -> list[int]:
+        """The marked runs that are shown; where there are none, the one under the cursor."""
+        return self._shown_marks() or super().chosen_runs()
+
+    def on_screen_suspend(self) -> None:
+        """Compare takes marks that the filter hides too; it says so, whichever key leads there."""
+        hidden, marked = len(self._hidden_marks()), len(self.cockpit.marked_runs)
+        if isinstance(self.app.screen, CompareScreen):
+            verb = "is" if hidden == 1 else "are"
+            words = f"{hidden} of the {marked} marked runs {verb} hidden by the filter of Runs"
+            self.app.screen.post_message(Answer(words if hidden else ""))
+
+    def marks_changed(self) -> None:
+        self.show_runs()
+
+    def action_mark(self) -> None:
+        """Mark the run, or all runs of the group, and step down."""
+        key = self.table.cursor_key
+        if isinstance(key, int):
+            self.cockpit.toggle_mark(key)
+            self.table.action_move(1)
+            self.show_runs()
+        elif key in self.groups:
+            self._mark([each.run.id for each in self.groups[str(key)].views])
+            self.table.action_move(1)
+        self._say_marks()
+
+    def action_mark_all(self) -> None:
+        self._mark([each.run.id for each in self.shown])
+        self._say_marks()
+
+    def _say_marks(self) -> None:
+        marked, hidden = len(self.cockpit.marked_runs), len(self._hidden_marks())
+        told = f" ({hidden} hidden by the filter)" if hidden else ""
+        self.say(f"{marked} marked{told}: c compares them" if marked else "nothing is marked")
+
+    def _mark(self, ids: Sequence[int]) -> None:
+        """Mark these runs; where all are marked, take their marks away."""
+        everything = all(run_id in self.cockpit.marked_runs for run_id in ids)
+        for run_id in ids:
+            if everything:
+                self.cockpit.marked_runs.pop(run_id, None)
+            else:
+                self.cockpit.marked_runs[run_id] = None
+        self.show_runs()
+
+    def action_filter(self) -> None:
+        self.filter_row.edit()
+
+    def on_filter_row_changed(self, message: FilterRow.Changed) -> None:
+        self.say(*self.edited.answer(message.text, final=message.final))
+        if message.final:
+            self.set_focus(self.table)
+            self.cockpit.preferences.set("runs.filter", self.filter.text)
+            self.filter_row.set_text(self.filter.text)
+        self.read()
+        self.show_runs()
+
+    @property
+    def filter(self) -> Filter:
+        """The filter that is in effect."""
+        return self.edited.current
+
+    def _fields(self) -> Sequence[str]:
+        return self.facts.fields if self.facts else FIELDS
+
+    def action_sort(self) -> None:
+        choices = [(name, "") for name in self._fields()]
+        self.app.push_screen(MenuScreen("Sort by", choices, self.sort_key), self._sort_by)
+
+    def _sort_by(self, key: str | None) -> None:
+        if key is None:
+            return
+        self.sort_key = key
+        self.descending = descends_first(self.shown, key)
+        self._keep_sort()
+
+    def action_reverse(self) -> None:
+        self.descending = not self.descending
+        self._keep_sort()
+
+    def _keep_sort(self) -> None:
+        self.cockpit.preferences.set("runs.sort", self.sort_key)
+        self.cockpit.preferences.set("runs.descending", self.descending)
+        self.table.to_top()
+        self.read()
+        self.show_runs()
+
+    def on_table_heading(self, message: Table.Heading) -> None:
+        if message.column == self.sort_key:
+            self.action_reverse()
+        elif message.column:
+            self._sort_by("id" if message.column == "glyph" else message.column)
+
+    def action_group(self) -> None:
+        place = GROUPINGS.index(self.grouping) if self.grouping in GROUPINGS else 0
+        self.grouping = GROUPINGS[(place + 1) % len(GROUPINGS)]
+        self.cockpit.preferences.set("runs.group", self.grouping)
+        self.show_runs()
+
+    def action_columns(self) -> None:
+        fields = dict.fromkeys((*COLUMN_CHOICES, *self._fields()))
+        choices = [(name, "shown" if name in self.columns else "") for name in fields]
+        self.app.push_screen(MenuScreen("Columns: choose to show or hide", choices), self._column)
+
+    def _column(self, name: str | None) -> None:
+        if name is None:
+            return
+        if name in self.columns:
+            self.columns = tuple(column for column in self.columns if column != name)
+        else:
+            self.columns = (*self.columns, name)
+        self.cockpit.preferences.set("runs.columns", list(self.columns))
+        self.read()
+        self.show_runs()
+
+    def on_table_moved(self, message: Table.Moved) -> None:
+        self._show_preview()
+
+    def on_table_chosen(self, message: Table.Chosen) -> None:
+        """Enter: open the run, or fold and unfold the group."""
+        if message.key in self.groups:
+            self.folded ^= {str(message.key)}
+            self.show_runs()
+        else:
+            self.open_run(self.current_run())
+
+    def action_out(self) -> None:
+        """Clear the filter, then the marks."""
+        if self.filter.text:
+            self.filter_row.set_text("")
+            self.on_filter_row_changed(FilterRow.Changed("", final=True))
+        elif self.cockpit.marked_runs:
+            self.cockpit.marked_runs.clear()
+            self.show_runs()
