@@ -16,6 +16,7 @@ from db.records import NewRun, Run, RunKind, RunState
 from db.session import Database
 from engine.distillation.damage import find_damage
 from engine.errors import DatabaseError, RunError
+from engine.text import printable
 from engine.workers.liveness import kill_group, other_owner, signal_worker, worker_of
 from engine.workers.machines import SILENT_AFTER_S, Machines, is_here
 from engine.workers.post_mortem import INTERRUPTED, STRANGER, Verdict, last_line, verdict
@@ -23,7 +24,6 @@ from engine.workers.robot_library import check_filled_sets, forget_unread_sets
 from engine.workers.run_policies import checkpoints_read, with_checkpoints
 from engine.workers.spawn import ensure_supervisor
 from engine.workers.states import end_as, sources
-from engine.workers.wording import printable
 from engine.workers.workspace import Workspace
 
 __all__ = [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from db.records import Run, RunState
 from engine.files import open_file
-from engine.workers.wording import printable
+from engine.text import printable
 
 TAIL_BYTES = 4096
 LAST_LINE_LENGTH = 200

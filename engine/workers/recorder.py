@@ -28,8 +28,8 @@ from engine.events import (
     Progress,
     Result,
 )
+from engine.text import amount, printable
 from engine.workers.patience import PATIENCE_S
-from engine.workers.wording import amount, printable
 from engine.workers.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -25,6 +25,7 @@ from engine.config.teacher import TeacherConfig
 from engine.errors import RobotError, UsageError
 from engine.files import expanded
 from engine.morphology.mjcf import RobotFile, read_robot_file
+from engine.text import counted
 from engine.workers import commands
 from engine.workers.devices import check_devices
 from engine.workers.drivable import bodies, check_drivable, networks_of
@@ -55,7 +56,6 @@ from engine.workers.robot_library import (
 )
 from engine.workers.robot_roles import check_roles, overlaps
 from engine.workers.run_policies import policy_problem, run_of_folder
-from engine.workers.wording import counted
 from engine.workers.workspace import Workspace
 
 PIPELINE = "pipeline"

@@ -24,6 +24,7 @@ from engine.errors import (
 )
 from engine.events import Event, StageContext
 from engine.files import never_make, remove_partial_files, write_text
+from engine.text import amount, printable
 from engine.workers.jobs.job import Job, check_file
 from engine.workers.jobs.kinds import run_job
 from engine.workers.liveness import started_at, this_process
@@ -34,7 +35,6 @@ from engine.workers.recorder import Recorder
 from engine.workers.run_policies import settled_checkpoints
 from engine.workers.states import sources
 from engine.workers.supervision import Supervision
-from engine.workers.wording import amount, printable
 from engine.workers.workspace import Place, Workspace
 
 EXIT_FINISHED, EXIT_FAILED, EXIT_STALE, EXIT_STOPPED, EXIT_MOVED = 0, 1, 3, 4, 6

@@ -14,12 +14,12 @@ from engine.config.evaluation import EvaluationConfig
 from engine.config.overrides import with_settings
 from engine.config.presets import stage_preset
 from engine.errors import RobotError, UsageError
+from engine.text import counted
 from engine.workers.inherited import found_in, starting_config
 from engine.workers.lineage import Ancestry
 from engine.workers.robot_library import BUILT_IN_SETS
 from engine.workers.run_policies import acts
 from engine.workers.stages import STAGES, StageRequest
-from engine.workers.wording import counted
 from hdtui.actions.runs import queue, warning_words
 from hdtui.data.cockpit import Cockpit
 from hdtui.formatting import duration

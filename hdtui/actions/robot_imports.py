@@ -10,8 +10,8 @@ from engine.errors import InvalidRobotsError
 from engine.morphology.context import missing_class
 from engine.morphology.mjcf import Refusal, RobotFolder, read_folder
 from engine.morphology.validity import outside_space
+from engine.text import counted
 from engine.workers.robot_library import TRAINING, check_set_name, folder_set_name, import_files
-from engine.workers.wording import counted
 from engine.workers.workspace import Workspace
 from hdtui.formatting import printable
 

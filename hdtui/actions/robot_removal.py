@@ -6,9 +6,9 @@ from db.queries.robots import get_set
 from db.queries.runs import list_runs
 from db.records import RunState
 from db.session import Database
+from engine.text import counted
 from engine.workers import robot_library
 from engine.workers.commands import judge_all
-from engine.workers.wording import counted
 from engine.workers.workspace import Workspace
 from hdtui.data.cockpit import Cockpit
 

@@ -8,9 +8,9 @@ from engine.config.overrides import validated
 from engine.config.robots import GenerationConfig, MutationConfig
 from engine.errors import UsageError
 from engine.files import expanded
+from engine.text import counted
 from engine.workers.robot_library import TRAINING, UNSEEN, select_into_set
 from engine.workers.stages import MUTANTS, StageRequest, filled_sets
-from engine.workers.wording import counted
 from engine.workers.workspace import Workspace
 from hdtui.actions.robot_imports import import_read, read_robots_of
 from hdtui.actions.runs import prepare_workspace, queue, warning_words

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from db.records import RunKind
 from engine.config.teacher import TeacherConfig
 from engine.errors import UsageError
-from engine.workers.wording import counted
+from engine.text import counted
 from hdtui.cli.launch import queue_and_follow
 from hdtui.cli.options import Detach, Home, Json, Name, open_workspace
 from hdtui.cli.output import say

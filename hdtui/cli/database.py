@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from engine.errors import DatabaseError
-from engine.workers.wording import counted
+from engine.text import counted
 from hdtui.cli.options import Home, Json, NoSeed, home_folder, open_workspace
 from hdtui.cli.output import print_json, safe, say
 from hdtui.cli.runs import existing

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.errors import HdtuiError, UsageError
-from engine.workers.wording import counted
+from engine.text import counted
 from hdtui.cli import completion
 from hdtui.cli.options import Home, Json, NoSeed, known_name
 from hdtui.cli.output import print_json, say

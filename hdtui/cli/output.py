@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import HdtuiError, UsageError
-from engine.workers.wording import clause
+from engine.text import clause
 from hdtui.formatting import printable
 
 _REPLACE = "hdtui-letters"

@@ -9,7 +9,7 @@ import typer
 from db.records import Robot, RunKind
 from engine.config.robots import GenerationConfig, MutationConfig
 from engine.errors import InvalidRobotsError, RobotError, RunError, UsageError
-from engine.workers.wording import counted
+from engine.text import counted
 from hdtui.cli import completion
 from hdtui.cli.launch import configured, queue_and_follow
 from hdtui.cli.options import (

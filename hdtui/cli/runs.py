@@ -11,8 +11,8 @@ import typer
 
 from db.records import CHECKPOINTS, Run, RunKind, RunState
 from engine.errors import RunError, UsageError
+from engine.text import counted
 from engine.workers.post_mortem import has_diverged
-from engine.workers.wording import counted
 from hdtui.cli import completion
 from hdtui.cli.options import (
     Detach,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.errors import HdtuiError, UsageError
-from engine.workers.wording import counted
+from engine.text import counted
 from hdtui.cli import completion
 from hdtui.cli.dots import with_drawn_dots
 from hdtui.cli.options import Json, NoHome, NoSeed, known_name

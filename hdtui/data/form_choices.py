@@ -14,10 +14,10 @@ from db.queries.runs import is_run_number, list_runs
 from db.records import Run, RunKind, RunState
 from engine.errors import UsageError
 from engine.files import expanded
+from engine.text import counted
 from engine.workers.robot_library import BUILT_IN_SETS, TRAINING, check_set_name
 from engine.workers.robot_roles import overlaps
 from engine.workers.stages import XML, Robots, Stage, input_problem, robot_words
-from engine.workers.wording import counted
 from hdtui.data.machine import folder_sizes
 
 if TYPE_CHECKING:

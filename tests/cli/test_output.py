@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.workers.wording import clause, counted
+from engine.text import clause, counted
 from hdtui.cli.output import document, print_json, print_table
 
 

@@ -9,9 +9,9 @@ from engine.errors import StopRequestedError
 from engine.events import Metrics, Progress, Result
 from engine.morphology.generation import candidates
 from engine.morphology.tree import Morphology
+from engine.text import counted
 from engine.workers.jobs.job import Job
 from engine.workers.robot_library import TRAINING, UNSEEN
-from engine.workers.wording import counted
 
 BATCH = 8
 

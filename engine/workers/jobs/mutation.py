@@ -6,9 +6,9 @@ from engine.config.robots import MutationConfig
 from engine.errors import RunError, StopRequestedError
 from engine.events import Progress, Result
 from engine.morphology.mutation import each_mutant
+from engine.text import counted
 from engine.workers.jobs.job import Job
 from engine.workers.robot_library import TRAINING
-from engine.workers.wording import counted
 
 if TYPE_CHECKING:
     from engine.morphology.tree import Morphology

@@ -8,9 +8,9 @@ from engine.files import write_bytes
 from engine.morphology.drivable import undrivable_reason
 from engine.ppo import train_teacher
 from engine.rollout.saved_policy import load_policy
+from engine.text import counted
 from engine.workers.jobs.job import Job
 from engine.workers.policy_files import policy_file_of
-from engine.workers.wording import counted
 
 
 def run(job: Job) -> None:

@@ -1,4 +1,4 @@
-"""Text from outside made safe, and the few sentences that workers write."""
+"""Text from outside made safe, and the few words that every sentence needs."""
 
 import unicodedata
 
