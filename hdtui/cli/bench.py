@@ -6,9 +6,9 @@ import typer
 
 from engine.config.base import TaskName
 from hdtui.cli import completion
-from hdtui.cli.child import run_tool
 from hdtui.cli.options import Home, Json, NoHome, NoSeed, Seed, home_folder, known_name, user_folder
 from hdtui.cli.output import print_json, print_table, say
+from hdtui.data.child_tool import run_tool
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed on this machine.")
 

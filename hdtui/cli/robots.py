@@ -446,7 +446,7 @@ def rollout_command(
 ) -> None:
     """Play recorded actions and write what the robot saw, earned and did."""
     from engine.morphology.mjcf_writing import write_robot
-    from hdtui.cli.child import run_tool
+    from hdtui.data.child_tool import run_tool
 
     known_name(task, TASKS, "task")
     morphology = find_robot(robot, home)

@@ -8,10 +8,10 @@ import typer
 
 from engine.errors import UsageError
 from hdtui.cli import completion
-from hdtui.cli.child import run_tool
 from hdtui.cli.options import Home, Json, NoSeed, known_name, read_workspace
 from hdtui.cli.output import print_json, print_table, safe
 from hdtui.cli.runs import existing
+from hdtui.data.child_tool import run_tool
 
 if TYPE_CHECKING:
     from engine.evaluation.statistics import Estimate
@@ -91,14 +91,15 @@ def counted_costs(
     Raises:
         UsageError: A task, policy or combination of options that does not exist.
     """
-    from hdtui.data.costs import curves, question
-    from hdtui.data.efficiency import TASKS
+    from hdtui.data.efficiency import TASKS, cost_curves, cost_question
 
     known_name(task, TASKS, "task")
     _, database = read_workspace(home) if policies else (None, None)
-    asked = question(database, policies or [], task, limbs=limbs, latency=latency, scaling=scaling)
+    asked = cost_question(
+        database, policies or [], task, limbs=limbs, latency=latency, scaling=scaling
+    )
     document = run_tool("efficiency", asked)
-    return {**document, "curves": curves(document["rows"])} if scaling else document
+    return {**document, "curves": cost_curves(document["rows"])} if scaling else document
 
 
 def _print_costs(document: Mapping[str, Any]) -> None:
@@ -158,7 +159,7 @@ def counted_claims(home: Path | None) -> dict[str, Any]:
     """The claims, sizes counted now and returns from the workspace's evaluations."""
     from hdtui.data.claim_evidence import Evidence, claims, read_evidence
     from hdtui.data.claims import claim_document
-    from hdtui.data.costs import claims_question, headline_ratios
+    from hdtui.data.efficiency import claims_question, headline_ratios
 
     _, database = read_workspace(home)
     counted = run_tool("efficiency", claims_question())

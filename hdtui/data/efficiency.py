@@ -6,31 +6,34 @@ loads no network. Returns come from the evaluations in the database.
 
 import hashlib
 import json
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from db.queries.evaluations import summaries
-from db.queries.runs import list_runs
+from db.queries.runs import get_run, list_runs, run_number
 from db.queries.settings import get_setting
 from db.records import EpisodeSummary, Run, RunKind, RunState
+from db.session import Database
 from engine.config.base import TaskConfig
 from engine.config.network import NetworkConfig, NetworkKind, NetworkSize, named_network
+from engine.errors import UsageError
 from engine.evaluation.robot_groups import Knowledge
 from engine.statistics import Interval, interval
+from engine.workers.inherited import found_in, learned_ground
 from engine.workers.lineage import Ancestry
+from hdtui.data.child_tool import run_tool
 from hdtui.data.claim_evidence import Evidence, claims, read_evidence
 from hdtui.data.claims import Claim
-
-if TYPE_CHECKING:
-    from db.session import Database
 
 TASKS = ("flat", "variable", "obstacles")
 BASE = "base-mlp"
 TEACHER = "transformer"
 OWN = " #"
 """Stands in the names of shapes of ours, before their digest."""
+SCALING_LIMBS = tuple(range(2, 25))
+CHARTED_LIMBS = (2, 4, 6, 8, 10, 12, 16, 20, 24)
+"""Fewer of the same, for a chart that somebody waits for."""
 SETTING = "efficiency"
 PUBLISHED_NAMES = {
     "transformer": "transformer, published",
@@ -49,7 +52,7 @@ _SHAPES: tuple[tuple[NetworkKind, NetworkSize, str], ...] = (
 
 
 @dataclass(frozen=True)
-class Cost:
+class PolicyCost:
     """What one action of a policy costs; latency in microseconds where it was measured."""
 
     policy: str
@@ -107,9 +110,8 @@ class Reached:
 class EfficiencyFacts:
     """Costs by task and, on flat ground, by limbs; returns of runs; the claims."""
 
-    costs: Mapping[str, tuple[Cost, ...]]
-    by_limbs: tuple[Cost, ...]
-    counted_at: Mapping[str, datetime]
+    costs: Mapping[str, tuple[PolicyCost, ...]]
+    by_limbs: tuple[PolicyCost, ...]
     reached: tuple[Reached, ...]
     claims: tuple[Claim, ...]
 
@@ -128,7 +130,7 @@ class EfficiencyFacts:
 
 
 def read_efficiency(
-    database: "Database", counted: Mapping[str, Any] | None = None
+    database: Database, counted: Mapping[str, Any] | None = None
 ) -> EfficiencyFacts:
     """What was counted and measured so far, with returns and claims from the database.
 
@@ -147,26 +149,20 @@ def efficiency_of_nothing(counted: Mapping[str, Any]) -> EfficiencyFacts:
     return _facts(counted, (), Evidence((), (), ()))
 
 
-def counted_now(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The document of what was counted."""
-    return {"rows": list(rows), "at": datetime.now(UTC).isoformat()}
-
-
 def _facts(
     documents: Mapping[str, Any], reached: Sequence[Reached], evidence: Evidence
 ) -> EfficiencyFacts:
     costs = {task: _costs(documents[task]["rows"]) for task in TASKS if task in documents}
     by_limbs = _costs(documents["limbs"]["rows"]) if "limbs" in documents else ()
-    counted_at = {task: datetime.fromisoformat(each["at"]) for task, each in documents.items()}
-    facts = EfficiencyFacts(costs, by_limbs, counted_at, tuple(reached), ())
+    facts = EfficiencyFacts(costs, by_limbs, tuple(reached), ())
     parameters = {task: facts.ratio(task, TEACHER, "parameters") for task in TASKS}
     macs = {task: facts.ratio(task, TEACHER, "macs") for task in TASKS}
     return replace(facts, claims=tuple(claims(evidence, parameters, macs)))
 
 
-def _costs(rows: Sequence[Mapping[str, Any]]) -> tuple[Cost, ...]:
+def _costs(rows: Sequence[Mapping[str, Any]]) -> tuple[PolicyCost, ...]:
     return tuple(
-        Cost(
+        PolicyCost(
             row["policy"],
             row["limbs"],
             row["parameters"],
@@ -189,7 +185,7 @@ Found = Mapping[Basis, Mapping[int, Mapping[str, float]]]
 """Mean returns on the robots of a basis, by policy run and robot."""
 
 
-def _reached(database: "Database") -> list[Reached]:
+def _reached(database: Database) -> list[Reached]:
     """Per policy run and task its return, best first; those measured apart come last."""
     found = _found(summaries(database))
     numbers = {basis.evaluation_id for basis in found}.union(*found.values())
@@ -307,3 +303,123 @@ def own_networks(reached: Sequence[Reached], task: str) -> dict[str, dict[str, A
         if each.task == task and each.shaped_like is not None and OWN in each.shaped_like:
             found[each.shaped_like] = dict(each.run.config["network"])
     return found
+
+
+def uncounted(facts: EfficiencyFacts, tasks: Sequence[str]) -> list[str]:
+    """Tasks on which the published policies or a network of ours are not counted yet."""
+    return [
+        task
+        for task in tasks
+        if task not in facts.costs
+        or set(own_networks(facts.reached, task)) - {cost.policy for cost in facts.costs[task]}
+    ]
+
+
+def count_rows(
+    facts: EfficiencyFacts,
+    task: str,
+    latency: bool = False,
+    given_up: Callable[[], bool] | None = None,
+) -> list[dict[str, Any]]:
+    """A row of cost per policy on a task, counted by a child.
+
+    Raises:
+        HdtuiError: The child failed; its last line says why. Or it was given up.
+    """
+    own = own_networks(facts.reached, task)
+    question = {"task": task, "limbs": None, "latency": latency, "policies": None, "own": own}
+    rows: list[dict[str, Any]] = run_tool("efficiency", question, given_up)["rows"]
+    return rows
+
+
+def limb_rows(given_up: Callable[[], bool] | None = None) -> list[dict[str, Any]]:
+    """A row of cost per published policy and number of limbs on flat ground.
+
+    Raises:
+        HdtuiError: As ``count_rows``.
+    """
+    question = {"task": "flat", "limbs": CHARTED_LIMBS, "latency": False, "policies": None}
+    rows: list[dict[str, Any]] = run_tool("efficiency", question, given_up)["rows"]
+    return rows
+
+
+def cost_question(
+    database: Database | None,
+    words: Sequence[str],
+    task: str,
+    *,
+    limbs: int | None,
+    latency: bool,
+    scaling: bool,
+) -> dict[str, Any]:
+    """Arguments of the counting tool; ``words`` name published policies or runs, all by default.
+
+    Raises:
+        UsageError: A run has no network, or one for another task; or options exclude each other.
+        RunError: There is no such run.
+    """
+    if scaling and (limbs is not None or latency):
+        raise UsageError("--scaling counts for 2 to 24 limb slots; leave --limbs and --latency out")
+    names = [name for word in words for name in word.split(",") if name]
+    own = {}
+    for name in names:
+        if name.isdecimal():
+            run = _run(database, run_number(name))
+            own[network_name(run)] = _network(database, run, task).model_dump(mode="json")
+    published = [name for name in names if not name.isdecimal()]
+    return {
+        "task": task,
+        "limbs": list(SCALING_LIMBS) if scaling else limbs,
+        "latency": latency,
+        "policies": published if names else None,
+        "own": own,
+    }
+
+
+def _run(database: Database | None, run_id: int) -> Run:
+    if database is None:
+        raise UsageError(f"--policies {run_id}: this workspace has no runs yet")
+    return get_run(database, run_id)
+
+
+def network_name(run: Run) -> str:
+    """Names what acts at run time: the base MLP of a student, the network of a teacher."""
+    network = run.config.get("network")
+    kind = network.get("kind") if isinstance(network, Mapping) else None
+    return f"{BASE if kind == 'hypernetwork' else kind} of {run.id}"
+
+
+def _network(database: Database | None, run: Run, task: str) -> NetworkConfig:
+    if run.kind not in (RunKind.TEACHER, RunKind.STUDENT) or "network" not in run.config:
+        raise UsageError(
+            f"--policies {run.id}: run {run.id} is a {run.kind}, expected a teacher or a student"
+        )
+    own_task = None if database is None else learned_ground(found_in(database), run)
+    if own_task not in (None, task):
+        raise UsageError(f"run {run.id} acts on {own_task}, not on {task}; say --task {own_task}")
+    return NetworkConfig.model_validate(run.config["network"])
+
+
+def cost_curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[float]]]:
+    """Rows for several numbers of limbs as curves by policy, with ratios to the base MLP."""
+    base = {row["limbs"]: row for row in rows if row["policy"] == BASE}
+    found: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        curve = found.setdefault(row["policy"], {"limbs": []})
+        curve["limbs"].append(row["limbs"])
+        for quantity in ("parameters", "macs"):
+            curve.setdefault(quantity, []).append(row[quantity])
+            if row["limbs"] in base:
+                ratio = row[quantity] / base[row["limbs"]][quantity]
+                curve.setdefault(f"{quantity}_ratio", []).append(ratio)
+    return found
+
+
+def claims_question() -> dict[str, Any]:
+    """Arguments that count what the paper's headline compares, on all three tasks."""
+    return {"task": list(TASKS), "policies": [TEACHER, BASE]}
+
+
+def headline_ratios(document: Mapping[str, Any], quantity: str) -> dict[str, float | None]:
+    """Transformer over base MLP by task, from the answer to ``claims_question``."""
+    return {task: each["ratios"][TEACHER][quantity] for task, each in document["tasks"].items()}

@@ -9,8 +9,8 @@ from contextlib import closing
 from pathlib import Path
 
 from db.session import Database
-from hdtui.data.counting import count_rows, keep_counts, limb_rows
-from hdtui.data.efficiency import TASKS, read_efficiency
+from hdtui.actions.counting import counted_now, keep_counts
+from hdtui.data.efficiency import TASKS, count_rows, limb_rows, read_efficiency
 
 FILE = Path(__file__).with_name("costs.json")
 SEPARATOR = ",\n"
@@ -19,7 +19,7 @@ SEPARATOR = ",\n"
 def write_costs(database: Database) -> None:
     """Write the kept counts into the demo."""
     for name, rows in json.loads(FILE.read_text(encoding="utf-8")).items():
-        keep_counts(database, name, rows)
+        keep_counts(database, name, counted_now(rows))
 
 
 def count_again() -> None:

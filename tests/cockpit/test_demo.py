@@ -14,8 +14,7 @@ from db.session import Database
 from engine.morphology.generation import candidate
 from engine.morphology.poses import PosesHeader
 from hdtui.cli.demo import DemoApp
-from hdtui.data.counting import uncounted
-from hdtui.data.efficiency import TASKS, read_efficiency
+from hdtui.data.efficiency import TASKS, read_efficiency, uncounted
 from hdtui.data.watch import list_recordings, load_film
 from hdtui.demo.gait import Walk, walking
 from hdtui.demo.live_feed import Feed

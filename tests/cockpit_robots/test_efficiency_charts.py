@@ -10,7 +10,7 @@ from db.queries.runs import get_run
 from db.records import Run
 from db.session import Database
 from engine.statistics import Interval
-from hdtui.data.efficiency import Cost, Reached
+from hdtui.data.efficiency import PolicyCost, Reached
 from hdtui.screens.efficiency.rows import (
     CostLine,
     front,
@@ -25,7 +25,7 @@ def a_line(run: Run, number: int, macs: int, mean: float) -> CostLine:
     return CostLine(
         number,
         f"teacher {number}",
-        Cost("transformer", 12, 1_000, macs, None),
+        PolicyCost("transformer", 12, 1_000, macs, None),
         Reached(run, "flat", Interval(mean, 1.0, 3), None),
     )
 

@@ -24,7 +24,7 @@ from engine.workers.workspace import Workspace
 from hdtui.data.claim_evidence import claims, read_evidence
 from hdtui.data.claims import Claim, Verdict, claim_document
 from hdtui.data.compare_returns import compare, comparison_document
-from hdtui.data.costs import curves, headline_ratios, question
+from hdtui.data.efficiency import cost_curves, cost_question, headline_ratios
 
 RATIOS = {"flat": 13.3, "variable": 5.9, "obstacles": 5.9}
 MACS = {"flat": 160.8, "variable": 67.2, "obstacles": 67.4}
@@ -415,23 +415,23 @@ def test_networks_of_runs_are_asked_for_by_number(story: Story) -> None:
     teacher = story.add(RunKind.TEACHER, seed=1, network=network, task={"name": "flat"})
     collection = story.add(RunKind.COLLECTION, seed=1)
     options = {"limbs": None, "latency": False, "scaling": False}
-    asked = question(story.database, [f"{teacher},mlp"], "flat", **options)
+    asked = cost_question(story.database, [f"{teacher},mlp"], "flat", **options)
     assert asked["policies"] == ["mlp"]
     assert asked["own"][f"transformer of {teacher}"]["width"] == 32
     for words, task in (([str(collection)], "flat"), ([str(teacher)], "variable")):
         with pytest.raises(UsageError):
-            question(story.database, words, task, **options)
+            cost_question(story.database, words, task, **options)
     ground = {"name": "variable"}
     own = {"network": {"kind": "hypernetwork"}}
     terrain = story.add(RunKind.COLLECTION, seed=1, task=ground)
     student = story.add(RunKind.STUDENT, seed=1, inputs=(terrain,), **own)
     with pytest.raises(UsageError, match="acts on variable, not on flat"):
-        question(story.database, [str(student)], "flat", **options)
-    assert question(story.database, [str(student)], "variable", **options)["own"]
+        cost_question(story.database, [str(student)], "flat", **options)
+    assert cost_question(story.database, [str(student)], "variable", **options)["own"]
     with pytest.raises(UsageError):
-        question(None, ["1"], "flat", **options)
+        cost_question(None, ["1"], "flat", **options)
     with pytest.raises(UsageError):
-        question(None, [], "flat", limbs=5, latency=False, scaling=True)
+        cost_question(None, [], "flat", limbs=5, latency=False, scaling=True)
 
 
 def test_curves_hold_ratios_to_the_base_mlp_of_as_many_limbs() -> None:
@@ -440,7 +440,7 @@ def test_curves_hold_ratios_to_the_base_mlp_of_as_many_limbs() -> None:
         for limbs in (2, 3)
         for policy, scale in (("transformer", 6), ("base-mlp", 2))
     ]
-    found = curves(rows)
+    found = cost_curves(rows)
     assert found["transformer"]["limbs"] == [2, 3]
     assert found["transformer"]["parameters_ratio"] == [3.0, 3.0]
     assert found["transformer"]["macs_ratio"] == [9.0, 9.0]

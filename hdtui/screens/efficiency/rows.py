@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from db.records import RunKind
 from engine.statistics import Interval
 from hdtui.data.claims import Claim, Verdict
-from hdtui.data.efficiency import BASE, TEACHER, Cost, EfficiencyFacts, Reached
+from hdtui.data.efficiency import BASE, TEACHER, EfficiencyFacts, PolicyCost, Reached
 from hdtui.data.smoothing import Path
 from hdtui.formatting import UNKNOWN, amount, duration, episode_return, grouped, shorten
 from hdtui.widgets.bars import block_bar
@@ -49,7 +49,7 @@ class CostLine:
 
     key: Hashable
     name: str
-    cost: Cost | None
+    cost: PolicyCost | None
     reached: Reached | None
 
 
@@ -174,13 +174,13 @@ def bar_lines(lines: Sequence[CostLine], width: int, rows: int) -> list[Line]:
     return drawn
 
 
-def _macs(cost: Cost) -> int:
+def _macs(cost: PolicyCost) -> int:
     return cost.macs
 
 
-def limbs_chart(costs: Sequence[Cost]) -> tuple[ChartSpec, list[Line]]:
+def limbs_chart(costs: Sequence[PolicyCost]) -> tuple[ChartSpec, list[Line]]:
     """MACs against limbs, a curve per policy on a log scale, and the entries of the legend."""
-    by_policy: dict[str, list[Cost]] = {}
+    by_policy: dict[str, list[PolicyCost]] = {}
     for cost in costs:
         by_policy.setdefault(cost.policy, []).append(cost)
     curves: list[Curve] = []

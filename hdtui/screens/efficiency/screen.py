@@ -10,18 +10,17 @@ from textual.containers import Vertical
 from textual.worker import get_current_worker
 
 from engine.errors import HdtuiError
+from hdtui.actions.counting import count, count_by_limbs
 from hdtui.data.claims import Verdict
 from hdtui.data.cockpit import now
-from hdtui.data.counting import count, count_by_limbs, count_rows, limb_rows, uncounted
 from hdtui.data.efficiency import (
     TASKS,
     EfficiencyFacts,
-    counted_now,
     efficiency_of_nothing,
     own_networks,
     read_efficiency,
+    uncounted,
 )
-from hdtui.data.store import NoWorkspaceError
 from hdtui.formatting import duration
 from hdtui.messages import Answer
 from hdtui.screens.efficiency.rows import (
@@ -224,28 +223,8 @@ class EfficiencyScreen(CockpitScreen):
         self.asked.update(wanted[task] for task in missing)
         self._in_child(
             f"A child process counts the networks on {' '.join(missing)}, about 15s.",
-            [partial(self._count, facts, task) for task in missing],
+            [partial(count, self.cockpit, facts, task) for task in missing],
         )
-
-    def _count(self, facts: EfficiencyFacts, task: str, **options: Any) -> str:
-        """Count in a child; where no workspace can keep it, this cockpit does."""
-        if self._has_workspace():
-            return count(self.cockpit, facts, task, **options)
-        self.cockpit.counted[task] = counted_now(count_rows(facts, task, **options))
-        return f"counted on {task}"
-
-    def _count_by_limbs(self, **options: Any) -> str:
-        if self._has_workspace():
-            return count_by_limbs(self.cockpit, **options)
-        self.cockpit.counted["limbs"] = counted_now(limb_rows(**options))
-        return "counted by limbs"
-
-    def _has_workspace(self) -> bool:
-        try:
-            self.cockpit.store.open()
-        except NoWorkspaceError:
-            return False
-        return True
 
     def _in_child(self, sentence: str, acts: Sequence[Any]) -> None:
         """Run counting functions one after the other in a thread, each ending in a read.
@@ -279,7 +258,7 @@ class EfficiencyScreen(CockpitScreen):
         if self.view == "limbs" and facts is not None and not facts.by_limbs and not self.counting:
             self._in_child(
                 "A child process counts the networks for 2 to 24 limb slots, about 10s.",
-                [self._count_by_limbs],
+                [partial(count_by_limbs, self.cockpit)],
             )
         self.show_costs()
 
@@ -293,7 +272,7 @@ class EfficiencyScreen(CockpitScreen):
         elif self.may_act():
             self.say("measuring latency: batch 1, one thread, interleaved, about 20s")
             sentence = "A child process measures latency, about 20s."
-            act = partial(self._count, self.facts, self.task_name, latency=True)
+            act = partial(count, self.cockpit, self.facts, self.task_name, latency=True)
             self._in_child(sentence, [act])
 
     def on_table_moved(self, message: Table.Moved) -> None:
