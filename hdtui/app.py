@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from textual.filter import LineFilter
 
-    from hdtui.data.supervisors import Supervision
+    from hdtui.data.supervisors import SupervisorWatch
 
 MODE_SCREENS = {
     "home": "hdtui.screens.home.screen:HomeScreen",
@@ -153,7 +153,7 @@ class CockpitApp(App[str]):
         self._key_at = 0.0
         self._num_left_screens = 0
         self._welcome: Screen[Any] | None = None
-        self._supervision: Supervision | None = None
+        self._supervision: SupervisorWatch | None = None
         for candidate in themes():
             self.register_theme(candidate)
         self.theme = "mono" if self.no_color else theme or "terminal"
@@ -338,9 +338,9 @@ class CockpitApp(App[str]):
     def _supervised(self, counts: Counts) -> tuple[Counts, Answer | None]:
         """See to it that work has a supervisor; row 1 says where it has none."""
         if self._supervision is None:
-            from hdtui.data.supervisors import Supervision
+            from hdtui.data.supervisors import SupervisorWatch
 
-            self._supervision = Supervision(self.cockpit)
+            self._supervision = SupervisorWatch(self.cockpit)
         sentence = self._supervision.look(counts.queued + counts.active)
         missing = self._supervision.missing
         if missing:

@@ -6,12 +6,12 @@ from statistics import median
 from db.records import Run, RunKind
 from engine.errors import ConfigError
 from hdtui.actions.launch import LaunchForm
-from hdtui.data.form_choices import Known
+from hdtui.data.form_choices import FormChoices
 from hdtui.formatting import duration, size
 
 
 @dataclass(frozen=True)
-class Estimate:
+class TimeEstimate:
     """Median, shortest and longest time of like runs, and what one leaves on disk."""
 
     seconds: float
@@ -28,7 +28,7 @@ class Estimate:
         return f"{duration(self.seconds)}{span}{disk}"
 
 
-def estimate(known: Known, form: LaunchForm) -> Estimate | None:
+def estimate(known: FormChoices, form: LaunchForm) -> TimeEstimate | None:
     """From runs of this kind, or from whole pipelines of this preset; None where there is none."""
     if form.stage == "pipeline":
         return _of_pipelines(known, form.preset)
@@ -40,7 +40,7 @@ def estimate(known: Known, form: LaunchForm) -> Estimate | None:
     return _estimate(times, weights)
 
 
-def _of_pipelines(known: Known, preset: str) -> Estimate | None:
+def _of_pipelines(known: FormChoices, preset: str) -> TimeEstimate | None:
     """Sums over the stages of finished pipelines whose teacher is named after the preset."""
     pipelines: dict[int, list[Run]] = {}
     for run in known.runs:
@@ -58,11 +58,11 @@ def _of_pipelines(known: Known, preset: str) -> Estimate | None:
     return _estimate(times, weights)
 
 
-def _estimate(times: list[float], weights: list[int]) -> Estimate | None:
+def _estimate(times: list[float], weights: list[int]) -> TimeEstimate | None:
     if not times:
         return None
     num_bytes = float(median(weights)) if any(weights) else None
-    return Estimate(median(times), min(times), max(times), len(times), num_bytes)
+    return TimeEstimate(median(times), min(times), max(times), len(times), num_bytes)
 
 
 def _seconds(run: Run, wanted: float | None) -> float | None:

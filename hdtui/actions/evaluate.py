@@ -38,7 +38,7 @@ _DIGEST_LETTERS = 12
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class EvaluationRequest:
     """What the dialog asks for: numbers of runs and baselines, and robots by name or digest."""
 
     policies: tuple[int | str, ...]
@@ -72,11 +72,11 @@ class Choices:
     robots: tuple[str, ...] = ()
     task: TaskName = "flat"
 
-    def first(self, wanted: Sequence[int]) -> Evaluation:
+    def first(self, wanted: Sequence[int]) -> EvaluationRequest:
         """What the dialog begins with: those of the wanted policies that can be evaluated."""
         known = [run.id for run in self.policies]
         policies = [policy for policy in wanted if policy in known] or known[:1]
-        return Evaluation(tuple(policies), self.robots, self.task)
+        return EvaluationRequest(tuple(policies), self.robots, self.task)
 
 
 def can_be_evaluated(run: Run) -> bool:
@@ -157,7 +157,7 @@ def _robot_word(database: "Database", digest: str, name: str) -> str:
     return name if plain else digest[:_DIGEST_LETTERS]
 
 
-def estimate_words(wanted: Evaluation, choices: Choices) -> str:
+def estimate_words(wanted: EvaluationRequest, choices: Choices) -> str:
     """How many episodes, and how long they took in past runs."""
     words = f"{wanted.num_episodes} episodes"
     if choices.seconds_per_episode is None:
@@ -166,14 +166,14 @@ def estimate_words(wanted: Evaluation, choices: Choices) -> str:
     return f"{words}, about {took}, from {choices.num_like_runs} past runs"
 
 
-def missing_words(wanted: Evaluation) -> str:
+def missing_words(wanted: EvaluationRequest) -> str:
     """What has to be chosen first, empty where everything is."""
     if not wanted.policies:
         return "space ticks a policy first"
     return "" if wanted.robots else "space marks robots in Robots (3) first"
 
 
-def command_words(wanted: Evaluation) -> str:
+def command_words(wanted: EvaluationRequest) -> str:
     """The command that does the same."""
     policies = [word for policy in wanted.policies for word in ("--policy", str(policy))]
     rest = f"--task {wanted.task} --episodes {wanted.episodes} --seed {wanted.seed} --detach"
@@ -181,7 +181,7 @@ def command_words(wanted: Evaluation) -> str:
     return f"hdtui evaluate {shlex.join(policies)} {robots} {rest}"
 
 
-def evaluation_request(database: "Database", wanted: Evaluation) -> StageRequest:
+def evaluation_request(database: "Database", wanted: EvaluationRequest) -> StageRequest:
     """What the dialog asks for as the command of its words asks for it."""
     settings = {"task.name": wanted.task, "episodes": wanted.episodes, "seed": wanted.seed}
     return StageRequest(
@@ -194,7 +194,7 @@ def evaluation_request(database: "Database", wanted: Evaluation) -> StageRequest
     )
 
 
-def queue_evaluation(cockpit: Cockpit, wanted: Evaluation) -> StateSentence:
+def queue_evaluation(cockpit: Cockpit, wanted: EvaluationRequest) -> StateSentence:
     """Queue it on a set of the marked robots; the sentence that answers the key.
 
     Raises:
@@ -209,7 +209,7 @@ def queue_evaluation(cockpit: Cockpit, wanted: Evaluation) -> StateSentence:
     return StateSentence(words, run.id, RunState.QUEUED)
 
 
-def record_robot(cockpit: Cockpit, wanted: Evaluation, of_run: int | None = None) -> str:
+def record_robot(cockpit: Cockpit, wanted: EvaluationRequest, of_run: int | None = None) -> str:
     """Queue an episode of policies on a robot, to watch; the sentence that answers the key.
 
     Where ``wanted`` names no policies, they are those of a run: its own with its teacher's, or
@@ -225,7 +225,7 @@ def record_robot(cockpit: Cockpit, wanted: Evaluation, of_run: int | None = None
     return StateSentence(f"{told}, of {whose}", told.run_id, told.state)
 
 
-def _around(database: "Database", robots: Sequence[str], run_id: int | None) -> Evaluation:
+def _around(database: "Database", robots: Sequence[str], run_id: int | None) -> EvaluationRequest:
     """An episode of the policies around a run on robots, as their settings ask for it."""
     policies = policies_of(database, run_id)
     choices = read_choices(database, policies, [(robot, "") for robot in robots])

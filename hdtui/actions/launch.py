@@ -26,14 +26,14 @@ from engine.workers.stages import (
     request_of,
 )
 from hdtui.data.form_choices import (
-    Known,
+    FormChoices,
     free_set_name,
     inputs_problem,
     new_set_problem,
     robots_problem,
 )
 from hdtui.data.settings import (
-    SettingRow,
+    FormRow,
     faults,
     nearest_preset,
     parsed_or_text,
@@ -143,7 +143,7 @@ class LaunchForm:
             return bool(self.kind.baselines)
         return self.kind.robots in (Robots.SETS, Robots.SETS_AND_ROBOTS)
 
-    def offers(self, key: str, known: Known) -> list[tuple[str, str]]:
+    def offers(self, key: str, known: FormChoices) -> list[tuple[str, str]]:
         """What the workspace has for a row, and what each is: runs, or sets and robots."""
         if key == "from":
             runs = known.usable(self.kind.reads)
@@ -208,7 +208,7 @@ class LaunchForm:
         start = self.start()
         return {key: parsed_or_text(start, key, text) for key, text in self.raw.items()}
 
-    def problems(self, known: Known | None = None) -> dict[str, str]:
+    def problems(self, known: FormChoices | None = None) -> dict[str, str]:
         """What is wrong, by key; sets and runs are looked up where the workspace is known."""
         kind = self.kind
         robots = words_of(self.robots)
@@ -236,7 +236,7 @@ class LaunchForm:
         """
         return with_settings(self.start(), self.changes(), "")
 
-    def rows(self, open_sections: set[str]) -> list[SettingRow]:
+    def rows(self, open_sections: set[str]) -> list[FormRow]:
         """Settings in order; those of closed sections are counted in their section."""
         return list(setting_rows(self.base(), self.raw, "", 0, open_sections))
 
@@ -344,7 +344,7 @@ class LaunchForm:
         """The sets that are made, by the roles of their robots."""
         return filled_sets([UNSEEN] if self.role == UNSEEN else self.kind.fills, self.into)
 
-    def take_defaults(self, known: Known) -> None:
+    def take_defaults(self, known: FormChoices) -> None:
         """Fill robots and inputs with what was used last, once, where they are empty."""
         self.runs, self.home = known.by_number or {}, known.home
         if self.filled_in:
@@ -355,7 +355,7 @@ class LaunchForm:
             if not self.top(key):
                 self.set_top(key, value)
 
-    def _defaults(self, known: Known) -> dict[str, str]:
+    def _defaults(self, known: FormChoices) -> dict[str, str]:
         kind = self.kind
         newest = known.newest(kind.reads) if kind.reads else None
         found = {"from": str(newest.id)} if newest is not None else {}

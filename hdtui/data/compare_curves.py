@@ -38,7 +38,7 @@ class CompareFacts:
 
 
 @dataclass(frozen=True)
-class Group:
+class CurveGroup:
     """Runs that belong together, in the order of their marks, and the curves they have."""
 
     letter: str
@@ -64,7 +64,7 @@ class Group:
 class GroupRow:
     """A group's numbers half-way and where all runs end, and its difference to the baseline."""
 
-    group: Group
+    group: CurveGroup
     half_way: Interval | None
     at_end: Interval | None
     difference: Difference | None
@@ -102,7 +102,7 @@ def read_comparison(
     return CompareFacts(runs, metrics, metric, curves)
 
 
-def grouped(facts: CompareFacts, by: str) -> list[Group]:
+def grouped(facts: CompareFacts, by: str) -> list[CurveGroup]:
     """The runs in groups, lettered in the order of their first marks."""
     curves = {curve.run.id: curve for curve in facts.curves if curve.points.last_step >= 0}
     groups: dict[str, list[Run]] = {}
@@ -110,7 +110,7 @@ def grouped(facts: CompareFacts, by: str) -> list[Group]:
         groups.setdefault(_key(run, by), []).append(run)
     titles = _told_apart([(_title(runs, by), runs) for runs in groups.values()])
     return [
-        Group(
+        CurveGroup(
             chr(ord("a") + place % 26),
             title,
             tuple(runs),
@@ -166,7 +166,7 @@ def _settings(run: Run) -> dict[str, object]:
     return {**flat_config(without_seeds(run.config)), "robots": " ".join(run.robot_sets)}
 
 
-def table(groups: Sequence[Group], x_axis: XAxis, baseline: int) -> CompareTable:
+def table(groups: Sequence[CurveGroup], x_axis: XAxis, baseline: int) -> CompareTable:
     """A row per group; differences are to the group at ``baseline``."""
     paths = [curve.path(x_axis) for group in groups for curve in group.curves]
     end = min((path.end for path in paths), default=0.0)

@@ -44,7 +44,7 @@ class Condition(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedEpisodes:
     """Episodes under one condition, each once and from the newest evaluation that ran it.
 
     ``evaluations`` are those that any of them is from; ``samples`` are the resamples of the newest.
@@ -56,12 +56,12 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Subject:
+class ComparedPolicy:
     """A policy: that of a run, or one that an evaluation judged; what it earned by condition."""
 
     label: str
     run: Run
-    judged: Mapping[Condition, Judged]
+    judged: Mapping[Condition, JudgedEpisodes]
     trained_on: frozenset[str]
     known: frozenset[str]
 
@@ -113,7 +113,7 @@ class SeedGroup:
 class Comparison:
     """What ``hdtui compare`` says."""
 
-    subjects: tuple[tuple[Subject, tuple[Returns, ...]], ...]
+    subjects: tuple[tuple[ComparedPolicy, tuple[Returns, ...]], ...]
     training_returns: Mapping[int, float | None]
     groups: tuple[SeedGroup, ...]
     differences: tuple[PairedDifference, ...]
@@ -142,7 +142,7 @@ def compare(database: "Database", run_ids: Sequence[int]) -> Comparison:
     )
 
 
-def _subjects(database: "Database", runs: Sequence[Run]) -> list[Subject]:
+def _subjects(database: "Database", runs: Sequence[Run]) -> list[ComparedPolicy]:
     ids = [run.id for run in runs if run.kind is not RunKind.EVALUATION]
     evaluations = [run.id for run in runs if run.kind is RunKind.EVALUATION]
     ancestry = Ancestry(database)
@@ -164,7 +164,9 @@ def _subjects(database: "Database", runs: Sequence[Run]) -> list[Subject]:
         maker = next((each.policy_run_id for each in own), None)
         knowledge = ancestry.knowledge(ancestry.runs.get(maker or run.id, run))
         conditions = _by_condition(own, evaluated)
-        subjects.append(Subject(label, run, conditions, knowledge.trained_on, knowledge.known))
+        subjects.append(
+            ComparedPolicy(label, run, conditions, knowledge.trained_on, knowledge.known)
+        )
     return subjects
 
 
@@ -175,7 +177,7 @@ def _condition(task: str, evaluation: Run) -> Condition:
 
 def _by_condition(
     episodes: Sequence[EvaluatedEpisode], evaluations: Mapping[int, Run]
-) -> dict[Condition, Judged]:
+) -> dict[Condition, JudgedEpisodes]:
     """What was judged by condition; where an episode was run twice, the newer one counts."""
     newest: dict[Condition, dict[tuple[str, int, int], EvaluatedEpisode]] = {}
     for each in sorted(episodes, key=lambda each: each.run_id):
@@ -186,19 +188,21 @@ def _by_condition(
     }
 
 
-def _judged(episodes: Sequence[EvaluatedEpisode], evaluations: Mapping[int, Run]) -> Judged:
+def _judged(episodes: Sequence[EvaluatedEpisode], evaluations: Mapping[int, Run]) -> JudgedEpisodes:
     robots: RobotReturns = {}
     for each in episodes:
         robots.setdefault(each.robot_digest, {})[each.seed, each.episode] = each.episode_return
     used = tuple(sorted({each.run_id for each in episodes}))
-    return Judged(robots, used, int(evaluations[used[-1]].config.get("bootstrap_samples", 2000)))
+    return JudgedEpisodes(
+        robots, used, int(evaluations[used[-1]].config.get("bootstrap_samples", 2000))
+    )
 
 
-def _all_returns(subject: Subject) -> tuple[Returns, ...]:
+def _all_returns(subject: ComparedPolicy) -> tuple[Returns, ...]:
     return tuple(_returns(subject, condition) for condition in sorted(subject.judged))
 
 
-def _returns(subject: Subject, condition: Condition) -> Returns:
+def _returns(subject: ComparedPolicy, condition: Condition) -> Returns:
     judged = subject.judged[condition]
     robots, samples = judged.robots, judged.samples
     means = {digest: float(np.mean(list(own.values()))) for digest, own in sorted(robots.items())}
@@ -227,7 +231,7 @@ def _returns(subject: Subject, condition: Condition) -> Returns:
 
 
 def _apart(
-    subject: Subject, means: Mapping[str, float]
+    subject: ComparedPolicy, means: Mapping[str, float]
 ) -> tuple[list[float], list[float], list[float]]:
     """Returns on the robots a policy was trained on, on those it does not know, on the rest."""
     groups = robot_groups(means, [Knowledge(subject.trained_on, subject.known)])
@@ -243,7 +247,7 @@ def _estimate(
     return bootstrap(values, statistic, bootstrap_draws(), samples=samples) if values else None
 
 
-def _paired(first: Subject, second: Subject) -> list[PairedDifference]:
+def _paired(first: ComparedPolicy, second: ComparedPolicy) -> list[PairedDifference]:
     found = []
     for condition in sorted(first.judged.keys() & second.judged.keys()):
         own, other = first.judged[condition].robots, second.judged[condition].robots
@@ -277,11 +281,11 @@ def _paired(first: Subject, second: Subject) -> list[PairedDifference]:
     return found
 
 
-def _newest(judged: Judged) -> int:
+def _newest(judged: JudgedEpisodes) -> int:
     return judged.evaluations[-1]
 
 
-def _groups(judged: Sequence[tuple[Subject, tuple[Returns, ...]]]) -> tuple[SeedGroup, ...]:
+def _groups(judged: Sequence[tuple[ComparedPolicy, tuple[Returns, ...]]]) -> tuple[SeedGroup, ...]:
     members: dict[tuple[str, Group, str], list[tuple[int, float]]] = {}
     for subject, returns in judged:
         if subject.run.kind is RunKind.EVALUATION:

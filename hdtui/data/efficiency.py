@@ -173,7 +173,7 @@ def _costs(rows: Sequence[Mapping[str, Any]]) -> tuple[PolicyCost, ...]:
     )
 
 
-class Basis(NamedTuple):
+class EvaluatedRobots(NamedTuple):
     """An evaluation on a task and robots: what it found of its policies can be compared."""
 
     task: str
@@ -181,7 +181,7 @@ class Basis(NamedTuple):
     robots: frozenset[str]
 
 
-Found = Mapping[Basis, Mapping[int, Mapping[str, float]]]
+Found = Mapping[EvaluatedRobots, Mapping[int, Mapping[str, float]]]
 """Mean returns on the robots of a basis, by policy run and robot."""
 
 
@@ -228,21 +228,21 @@ def _found(episodes: Sequence[EpisodeSummary]) -> Found:
         if each.policy_run_id is not None:
             key = (each.task, each.run_id, each.policy_run_id)
             by_policy.setdefault(key, {})[each.robot_digest] = each.mean_return
-    found: dict[Basis, dict[int, Mapping[str, float]]] = {}
+    found: dict[EvaluatedRobots, dict[int, Mapping[str, float]]] = {}
     for (task, evaluation_id, policy), returns in by_policy.items():
-        basis = Basis(task, evaluation_id, frozenset(returns))
+        basis = EvaluatedRobots(task, evaluation_id, frozenset(returns))
         found.setdefault(basis, {})[policy] = returns
     return found
 
 
-def chosen_bases(found: Found, settled: Container[int]) -> dict[int, Basis]:
+def chosen_bases(found: Found, settled: Container[int]) -> dict[int, EvaluatedRobots]:
     """Per policy run where its return is taken from: one basis for most of them comes first.
 
     That is of the finished evaluations the newest that judged most policies; one of a single robot,
     such as Watch records, comes after all others. The same decides over the policies left.
     """
     left = set().union(*found.values())
-    chosen: dict[int, Basis] = {}
+    chosen: dict[int, EvaluatedRobots] = {}
     while left:
         judged = {basis: policies.keys() & left for basis, policies in found.items()}
         best = max(

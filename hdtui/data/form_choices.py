@@ -29,7 +29,7 @@ DIGEST_LETTERS = 7
 
 
 @dataclass(frozen=True)
-class Known:
+class FormChoices:
     """Sets by name; finished runs, newest first; bytes on disk of the newest of each kind.
 
     ``by_number`` holds every run, also archived ones; it is None before the workspace was read.
@@ -69,7 +69,7 @@ class Known:
         return next((run for run in self.runs if run.kind in kinds), None)
 
 
-def read_known(database: "Database") -> Known:
+def read_known(database: "Database") -> FormChoices:
     """Robot sets and finished runs with the size of a few folders."""
     runs = list_runs(database, archived=True)
     finished = [run for run in runs if run.state is RunState.FINISHED and not run.archived]
@@ -79,7 +79,7 @@ def read_known(database: "Database") -> Known:
         for run in [run for run in finished if run.kind is kind][:NUM_WEIGHED]:
             sizes[run.id] = folder_sizes(database.home / run.folder)[0]
     sets = list_sets(database)
-    return Known(
+    return FormChoices(
         sets=tuple(one.name for one in sets),
         runs=tuple(finished),
         folder_bytes=sizes,
@@ -96,7 +96,7 @@ def read_known(database: "Database") -> Known:
     )
 
 
-def robots_problem(known: Known | None, words: Sequence[str], stage: Stage) -> str | None:
+def robots_problem(known: FormChoices | None, words: Sequence[str], stage: Stage) -> str | None:
     """Why these words cannot stand for the robots of a stage, None where they can."""
     if not words:
         return "needs a robot set"
@@ -114,7 +114,7 @@ def robots_problem(known: Known | None, words: Sequence[str], stage: Stage) -> s
     return None
 
 
-def _robot_problem(known: Known, name: str, stage: Stage) -> str | None:
+def _robot_problem(known: FormChoices, name: str, stage: Stage) -> str | None:
     single = stage.robots is Robots.SETS_AND_ROBOTS
     if single and name.endswith(XML):
         return None if _exists(name) else f"there is no file {name}"
@@ -127,7 +127,7 @@ def _robot_problem(known: Known, name: str, stage: Stage) -> str | None:
     return f"there is no {what} {name}; {hint}"
 
 
-def new_set_problem(known: Known | None, name: str) -> str | None:
+def new_set_problem(known: FormChoices | None, name: str) -> str | None:
     """Why a new robot set cannot have this name, None where it can."""
     if not name:
         return "needs the name of the new set"
@@ -140,13 +140,13 @@ def new_set_problem(known: Known | None, name: str) -> str | None:
     return None
 
 
-def free_set_name(known: Known, name: str) -> str:
+def free_set_name(known: FormChoices, name: str) -> str:
     """A name that no robot set has: this one, else with a number behind it."""
     names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
     return next(each for each in names if each not in {*known.sets, *BUILT_IN_SETS})
 
 
-def inputs_problem(known: Known | None, words: Sequence[str], stage: Stage) -> str | None:
+def inputs_problem(known: FormChoices | None, words: Sequence[str], stage: Stage) -> str | None:
     """Why these words cannot stand for what a stage reads, None where they can.
 
     A stage with baselines reads several policies, and files.
@@ -166,7 +166,7 @@ def inputs_problem(known: Known | None, words: Sequence[str], stage: Stage) -> s
     return None
 
 
-def _input_problem(known: Known | None, word: str, stage: Stage) -> str | None:
+def _input_problem(known: FormChoices | None, word: str, stage: Stage) -> str | None:
     wanted = " or ".join(stage.reads)
     if not word.isdecimal():
         if stage.baselines and _exists(word):

@@ -24,7 +24,7 @@ LAST_MINUTE_S = 60.0
 
 
 @dataclass(frozen=True)
-class Stage:
+class PipelineStage:
     """The runs of one kind in a pipeline."""
 
     kind: RunKind
@@ -37,7 +37,7 @@ class HomeFacts:
 
     pipeline: Pipeline | None
     previous: Pipeline | None
-    stages: tuple[Stage, ...]
+    stages: tuple[PipelineStage, ...]
     active: tuple[RunView, ...]
     halted: tuple[RunView, ...]
     queued: tuple[RunView, ...]
@@ -89,17 +89,17 @@ def read_home(database: "Database", now: datetime, older: int = 0) -> HomeFacts:
     )
 
 
-def _stages(database: "Database", pipeline: Pipeline, around: object) -> tuple[Stage, ...]:
+def _stages(database: "Database", pipeline: Pipeline, around: object) -> tuple[PipelineStage, ...]:
     runs = judge_all(database, list_runs(database, pipeline=pipeline.id, newest_first=False))
     return tuple(
-        Stage(kind, tuple(view(run, around) for run in runs if run.kind is kind))  # type: ignore[arg-type]
+        PipelineStage(kind, tuple(view(run, around) for run in runs if run.kind is kind))  # type: ignore[arg-type]
         for kind in STAGE_ORDER
         if any(run.kind is kind for run in runs)
     )
 
 
 def _forecast(
-    database: "Database", pipeline: Pipeline | None, stages: tuple[Stage, ...]
+    database: "Database", pipeline: Pipeline | None, stages: tuple[PipelineStage, ...]
 ) -> Forecast | None:
     if pipeline is None:
         return None

@@ -56,7 +56,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ScoredRobot:
     """A robot of the list with the scores of the chosen teacher and student."""
 
     robot: Robot
@@ -88,10 +88,10 @@ class AtWork:
 
 
 @dataclass(frozen=True)
-class RobotsFacts:
+class RobotListFacts:
     """A set of robots, the policies its columns are about, and who is filling them."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[ScoredRobot, ...]
     sets: tuple[RobotSet, ...]
     set_name: str | None
     teacher_id: int | None
@@ -106,7 +106,7 @@ class RobotsFacts:
 
 def read_robots(
     database: "Database", set_name: str | None, pinned: int | None, chosen: Sequence[int] = ()
-) -> RobotsFacts:
+) -> RobotListFacts:
     """The robots of a set (or all) with the returns of one teacher and one student."""
     sets = list_sets(database)
     if set_name not in [each.name for each in sets]:
@@ -122,14 +122,14 @@ def read_robots(
     own, measured = _measured_alike(database, own)
     scores = _firmest_scores(own) | _scores_together(own, teacher_id, student_id)
     entries = [
-        Entry(
+        ScoredRobot(
             robot,
             scores.get((teacher_id, robot.digest, task)) if teacher_id else None,
             scores.get((student_id, robot.digest, task)) if student_id else None,
         )
         for robot in list_robots(database, set_name)
     ]
-    return RobotsFacts(
+    return RobotListFacts(
         tuple(entries),
         tuple(sets),
         set_name,
@@ -259,7 +259,7 @@ def evaluations_at_work(database: "Database") -> list[AtWork]:
 
 def filling_sentence(
     working: Sequence[AtWork],
-    entries: Sequence[Entry],
+    entries: Sequence[ScoredRobot],
     task: str,
     policies: AbstractSet[int | None],
 ) -> str:
@@ -302,7 +302,7 @@ _VALUES: Mapping[str, Any] = {
 }
 
 
-def field_value(entry: Entry, name: str, set_name: str | None = None) -> Value:
+def field_value(entry: ScoredRobot, name: str, set_name: str | None = None) -> Value:
     """The value of a column for filters and sorting; None where unknown."""
     if name == "set":
         return set_name
@@ -310,19 +310,19 @@ def field_value(entry: Entry, name: str, set_name: str | None = None) -> Value:
     return value
 
 
-def passing(facts: RobotsFacts, wanted: Filter) -> list[Entry]:
+def passing(facts: RobotListFacts, wanted: Filter) -> list[ScoredRobot]:
     """The robots that pass a filter."""
     return [entry for entry in facts.entries if wanted.passes(_lookup(facts, entry))]
 
 
-def _lookup(facts: RobotsFacts, entry: Entry) -> Any:
+def _lookup(facts: RobotListFacts, entry: ScoredRobot) -> Any:
     return lambda name: field_value(entry, name, facts.set_name)
 
 
-def sorted_entries(entries: Sequence[Entry], key: str, descending: bool) -> list[Entry]:
+def sorted_entries(entries: Sequence[ScoredRobot], key: str, descending: bool) -> list[ScoredRobot]:
     """Sorted by a column's number or text; unknown values come last either way."""
-    known: list[tuple[Any, Entry]] = []
-    unknown: list[Entry] = []
+    known: list[tuple[Any, ScoredRobot]] = []
+    unknown: list[ScoredRobot] = []
     for entry in entries:
         value = field_value(entry, key)
         if value is None or value in ("", ()):

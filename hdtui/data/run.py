@@ -43,7 +43,7 @@ class PolicyReturn:
 
 
 @dataclass(frozen=True)
-class RobotReturn:
+class RobotResult:
     """A robot's latest numbers in a run, its curve in few points, and what an evaluation found."""
 
     digest: str
@@ -66,7 +66,7 @@ class RobotsFacts:
     ``judged_in`` are the evaluations of a run's policy.
     """
 
-    robots: tuple[RobotReturn, ...]
+    robots: tuple[RobotResult, ...]
     mean: float | None
     policies: tuple[str, ...] = ()
     judged: str = ""
@@ -120,7 +120,7 @@ def read_robot_returns(database: "Database", run_id: int) -> RobotsFacts:
         returns = known.get("return")
         points = curves.get(returns.id) if returns else None
         robots.append(
-            RobotReturn(
+            RobotResult(
                 digest,
                 names.get(digest, digest[:12]),
                 episode_return=returns.last_value if returns else None,
@@ -172,8 +172,8 @@ def _evaluated_robots(database: "Database", run_id: int) -> RobotsFacts:
 
 def _evaluated(
     digest: str, name: str, known: Mapping[str, EpisodeSummary], own: EpisodeSummary | None
-) -> RobotReturn:
-    return RobotReturn(
+) -> RobotResult:
+    return RobotResult(
         digest,
         name,
         episode_return=own.mean_return if own else None,
@@ -194,7 +194,7 @@ def _evaluated(
     )
 
 
-def _ordered(robots: list[RobotReturn]) -> RobotsFacts:
+def _ordered(robots: list[RobotResult]) -> RobotsFacts:
     robots.sort(key=lambda robot: (robot.episode_return is None, -(robot.episode_return or 0.0)))
     values = [robot.episode_return for robot in robots if robot.episode_return is not None]
     return RobotsFacts(tuple(robots), sum(values) / len(values) if values else None)
@@ -205,7 +205,7 @@ def _robot_names(database: "Database") -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Setting:
+class ComparedSetting:
     """A setting of a run and of the one it is compared with."""
 
     key: str
@@ -220,7 +220,7 @@ class ConfigFacts:
 
     run: Run
     other: Run | None
-    settings: tuple[Setting, ...]
+    settings: tuple[ComparedSetting, ...]
 
     @property
     def num_different(self) -> int:
@@ -240,7 +240,7 @@ def read_config(database: "Database", run_id: int, other_id: int | None) -> Conf
     theirs = {"seed": other.seed, **flat_config(other.config)} if other else own
     keys = dict.fromkeys([*own, *theirs])
     settings = tuple(
-        Setting(
+        ComparedSetting(
             key,
             own.get(key),
             theirs.get(key),

@@ -53,7 +53,7 @@ _SEEDS = ("seed",)
 
 
 @dataclass(frozen=True)
-class Judged:
+class PolicyScores:
     """What the list says of a policy; None where it was not measured as the others of the column.
 
     ``on_trained`` and ``unseen`` are mean returns, ``ratio`` is student over teacher on the robots
@@ -74,9 +74,9 @@ class RunsFacts:
     pipelines: Mapping[int, Pipeline]
     now: datetime
     metrics: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
-    judged: Mapping[int, Judged] = field(default_factory=dict)
+    judged: Mapping[int, PolicyScores] = field(default_factory=dict)
     """By run, as the columns have it: every column on one basis."""
-    apart: Mapping[int, Judged] = field(default_factory=dict)
+    apart: Mapping[int, PolicyScores] = field(default_factory=dict)
     """By run its own newest values on any basis: for filters, which compare it with a number."""
     bases: Mapping[str, Basis] = field(default_factory=dict)
     """By column what its values have in common."""
@@ -151,14 +151,16 @@ class RunsReader:
 
 def judged_on(
     measured: Sequence[Measured], bases: Mapping[ColumnName, Basis | None]
-) -> dict[int, Judged]:
+) -> dict[int, PolicyScores]:
     """The newest value of every run in each column, on the column's basis where it has one."""
     newest: dict[int, dict[str, float]] = {}
     for each in measured:
         if bases[each.column] in (None, each.basis):
             newest.setdefault(each.run_id, {})[each.column] = each.value
     return {
-        run_id: Judged(own.get("return"), own.get("ratio"), own.get("unseen"), own.get("training"))
+        run_id: PolicyScores(
+            own.get("return"), own.get("ratio"), own.get("unseen"), own.get("training")
+        )
         for run_id, own in newest.items()
     }
 
@@ -212,10 +214,10 @@ _SIMPLE: Mapping[str, Callable[[RunsFacts, RunView], Value]] = {
     "kind": lambda facts, each: str(each.run.kind),
     "name": lambda facts, each: each.run.name,
     "state": lambda facts, each: each.shown,
-    "return": lambda facts, each: facts.judged.get(each.run.id, Judged()).on_trained,
-    "ratio": lambda facts, each: facts.judged.get(each.run.id, Judged()).ratio,
-    "unseen": lambda facts, each: facts.judged.get(each.run.id, Judged()).unseen,
-    "training": lambda facts, each: facts.judged.get(each.run.id, Judged()).training,
+    "return": lambda facts, each: facts.judged.get(each.run.id, PolicyScores()).on_trained,
+    "ratio": lambda facts, each: facts.judged.get(each.run.id, PolicyScores()).ratio,
+    "unseen": lambda facts, each: facts.judged.get(each.run.id, PolicyScores()).unseen,
+    "training": lambda facts, each: facts.judged.get(each.run.id, PolicyScores()).training,
     "result": lambda facts, each: each.run.result,
     "took": lambda facts, each: elapsed_s(each.run, facts.now),
     "steps": lambda facts, each: each.run.done,

@@ -29,7 +29,7 @@ _LIMIT_WORDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 
 
 @dataclass(frozen=True)
-class SettingRow:
+class FormRow:
     """A setting in the form; a section has no value and counts its settings."""
 
     key: str
@@ -161,13 +161,13 @@ def parsed_or_text(base: Config, key: str, text: str) -> Any:
 
 def setting_rows(
     config: BaseModel, raw: Mapping[str, str], prefix: str, depth: int, opened: set[str]
-) -> Iterator[SettingRow]:
+) -> Iterator[FormRow]:
     """Settings of a configuration in order; those of closed sections are counted in it."""
     leaves = [name for name in type(config).model_fields if not _is_section(config, name)]
     for name in leaves:
         key = f"{prefix}{name}"
         base = getattr(config, name)
-        yield SettingRow(key, depth, False, raw.get(key, setting(base)), base)
+        yield FormRow(key, depth, False, raw.get(key, setting(base)), base)
     for name in type(config).model_fields:
         if name in leaves:
             continue
@@ -175,7 +175,7 @@ def setting_rows(
         inside = getattr(config, name)
         keys = list(flat(inside, f"{key}."))
         changed = sum(1 for each in keys if each in raw)
-        yield SettingRow(key, depth, True, num_settings=len(keys), num_changed=changed)
+        yield FormRow(key, depth, True, num_settings=len(keys), num_changed=changed)
         if key in opened:
             yield from setting_rows(inside, raw, f"{key}.", depth + 1, opened)
 

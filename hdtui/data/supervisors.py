@@ -16,7 +16,7 @@ LOOK_EVERY_S = 5.0
 TRY_EVERY_S = 15.0
 
 
-class Supervision:
+class SupervisorWatch:
     """Looks every few seconds; starts a supervisor where work needs one and none lives."""
 
     def __init__(self, cockpit: "Cockpit", clock: Callable[[], float] = time.monotonic) -> None:

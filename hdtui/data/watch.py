@@ -50,7 +50,7 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class Recordings:
+class RecordedEpisodes:
     """All episodes that the latest evaluations recorded, newest run first."""
 
     episodes: tuple[Recording, ...]
@@ -74,7 +74,7 @@ class Recordings:
         names = {episode.robot_digest: episode.robot_name for episode in self.episodes}
         return sorted(names, key=lambda digest: (names[digest], digest))
 
-    def of_run(self, run_id: int) -> "Recordings":
+    def of_run(self, run_id: int) -> "RecordedEpisodes":
         """Only the episodes that this run recorded, or that evaluations of it did."""
         related = {run.id for run in self.runs if run.id == run_id or run_id in run.inputs}
         episodes = (episode for episode in self.episodes if episode.run_id in related)
@@ -136,13 +136,13 @@ def _rank(recording: Recording) -> int:
     return 0 if "teacher" in words else 1 if "student" in words else 2
 
 
-def list_recordings(database: "Database", home: Path) -> Recordings:
+def list_recordings(database: "Database", home: Path) -> RecordedEpisodes:
     """The recorded episodes of the latest evaluation runs."""
     artifacts = artifacts_of_kind(database, ARTIFACT_KIND, RECENT_EVALUATIONS)
     at_work = evaluations_at_work(database)
     working = tuple(each for each in at_work if each.run.config.get("record_poses"))
     if not artifacts:
-        return Recordings((), (), working)
+        return RecordedEpisodes((), (), working)
     runs = {
         run.id: run for run in list_runs(database, ids={artifact.run_id for artifact in artifacts})
     }
@@ -152,7 +152,7 @@ def list_recordings(database: "Database", home: Path) -> Recordings:
     found = [
         _recording(artifact, home, names, seeds.get(artifact.run_id)) for artifact in artifacts
     ]
-    return Recordings(
+    return RecordedEpisodes(
         tuple(found), tuple(runs.values()), working, _best_returns(database, found[0].run_id)
     )
 

@@ -10,7 +10,7 @@ from db.queries.robots import add_robots, create_set
 from db.queries.runs import archive, queue_run
 from db.records import NewEpisode, NewRobot, RunKind
 from db.session import Database
-from hdtui.data.efficiency import Basis, chosen_bases, read_efficiency
+from hdtui.data.efficiency import EvaluatedRobots, chosen_bases, read_efficiency
 from hdtui.data.robots import read_robots
 from hdtui.data.run import read_robot_returns
 from hdtui.screens.run.robot_rows import GROUP_WORDS, columns_of, means_words
@@ -18,8 +18,8 @@ from hdtui.screens.run.robot_rows import GROUP_WORDS, columns_of, means_words
 MANY = frozenset({"a", "b", "c"})
 
 
-def basis(evaluation: int, robots: frozenset[str] = MANY) -> Basis:
-    return Basis("flat", evaluation, robots)
+def basis(evaluation: int, robots: frozenset[str] = MANY) -> EvaluatedRobots:
+    return EvaluatedRobots("flat", evaluation, robots)
 
 
 def returns(value: float, robots: int) -> dict[str, float]:

@@ -31,7 +31,7 @@ from engine.workers.stages import MUTANTS, STAGES, StageRequest, new_run, queue_
 from engine.workers.workspace import Workspace
 from hdtui.actions import robots
 from hdtui.actions.evaluate import (
-    Evaluation,
+    EvaluationRequest,
     command_words,
     evaluation_request,
     queue_evaluation,
@@ -255,7 +255,7 @@ def test_no_door_lets_a_policy_onto_ground_that_it_cannot_see(door: Door) -> Non
     for wrong in (form, collection):
         with pytest.raises(UsageError, match=said):
             queue_form(cockpit, wrong)
-    wanted = Evaluation((door.rough,), (ROBOTS[0].name,), "flat")
+    wanted = EvaluationRequest((door.rough,), (ROBOTS[0].name,), "flat")
     with pytest.raises(UsageError, match=said):
         queue_evaluation(cockpit, wanted)
     words = ("evaluate", "--policy", str(door.rough), "--robots", "two", "--task", "flat")
@@ -264,7 +264,9 @@ def test_no_door_lets_a_policy_onto_ground_that_it_cannot_see(door: Door) -> Non
     with pytest.raises(ConfigError, match=r"evaluation.task.name obstacles: the teacher learns on"):
         pipeline.queue_pipeline(door.database, rough, robots="two")
     choices = read_choices(door.database, [door.rough], [(ROBOTS[0].digest, ROBOTS[0].name)])
-    assert choices.first([door.rough]) == Evaluation((door.rough,), (ROBOTS[0].name,), "variable")
+    assert choices.first([door.rough]) == EvaluationRequest(
+        (door.rough,), (ROBOTS[0].name,), "variable"
+    )
 
 
 def test_the_dialog_offers_what_form_and_command_take(door: Door) -> None:
@@ -273,7 +275,7 @@ def test_the_dialog_offers_what_form_and_command_take(door: Door) -> None:
     policies = [run.id for run in choices.policies]
     assert {*map(str, policies), "random", "zero"} == {word for word, _ in offered}
     assert policies[-1] == door.deployment, "what acts on any robot stands before it"
-    wanted = Evaluation((door.deployment, "random"), (ROBOTS[0].name,), "flat", 2, 5)
+    wanted = EvaluationRequest((door.deployment, "random"), (ROBOTS[0].name,), "flat", 2, 5)
     queue_evaluation(Cockpit(door.home), wanted)
     from_dialog = door.newest
     door.command(*shlex.split(command_words(wanted).removesuffix(" --detach"))[1:])
@@ -316,7 +318,7 @@ def test_a_run_without_a_name_is_called_alike_from_every_door(door: Door) -> Non
         door.command(*(word for word in printed if word != "--detach"))
         assert (from_form.name, door.newest.name) == (name, name)
         assert from_form.robot_sets == door.newest.robot_sets
-    wanted = Evaluation((door.teacher,), (ROBOTS[0].name,))
+    wanted = EvaluationRequest((door.teacher,), (ROBOTS[0].name,))
     assert new_run(door.database, evaluation_request(door.database, wanted)).name == (
         f"laptop-{teacher}-on-{ROBOTS[0].name}-s7"
     )

@@ -12,7 +12,7 @@ from db.records import NewRun, RunKind
 from db.session import Database
 from engine.config.presets import PRESETS
 from engine.workers.stages import built_run
-from hdtui.actions.evaluate import Choices, Evaluation
+from hdtui.actions.evaluate import Choices, EvaluationRequest
 from hdtui.actions.launch import STAGE_NAMES, LaunchForm
 from hdtui.data.form_choices import read_known
 from hdtui.screens.new_run.evaluate import EvaluateScreen
@@ -214,13 +214,13 @@ async def test_a_study_is_typed_into_the_form(filled: Filled) -> None:
 
 async def test_the_evaluate_dialog_answers_every_key(filled: Filled) -> None:
     async with opened(filled[0]) as pilot:
-        dialog = EvaluateScreen(Evaluation((), ("a",)), Choices((), None, 0))
+        dialog = EvaluateScreen(EvaluationRequest((), ("a",)), Choices((), None, 0))
         pilot.app.push_screen(dialog)
         await pilot.press("R")
         await shows(pilot, "R: nothing to start, space ticks a policy first")
         await pilot.press("y")
         await shows(pilot, "y: nothing is copied, space ticks a policy first")
-        dialog.wanted = Evaluation((1,), ("a",))
+        dialog.wanted = EvaluationRequest((1,), ("a",))
         await pilot.press("y")
         await shows(pilot, "command copied")
 

@@ -13,8 +13,8 @@ from db.queries.runs import queue_run
 from db.records import NewRobot, RunKind
 from db.session import Database
 from engine.morphology.poses import PosesHeader
-from hdtui.data.robots import Entry, evaluations_at_work, filling_sentence
-from hdtui.data.watch import Recordings
+from hdtui.data.robots import ScoredRobot, evaluations_at_work, filling_sentence
+from hdtui.data.watch import RecordedEpisodes
 from hdtui.screens.robots.rows import DEFAULT_COLUMNS, column_answer, robot_columns
 from hdtui.screens.watch.rows import title_words
 from hdtui.widgets.table import fitting_columns
@@ -87,13 +87,13 @@ def test_an_evaluation_fills_columns_of_its_own_policies_and_robots(
 ) -> None:
     database, run_id = working
     at_work = evaluations_at_work(database)
-    first, second = ([Entry(one, None, None)] for one in list_robots(database))
+    first, second = ([ScoredRobot(one, None, None)] for one in list_robots(database))
     filling = f"{run_id} evaluation is filling these columns"
     assert filling_sentence(at_work, first, "flat", {1, None}) == filling
     assert filling_sentence(at_work, second, "flat", {1, 2}) == ""
     assert filling_sentence(at_work, first, "flat", {7, 8}) == ""
     assert filling_sentence(at_work, first, "obstacles", {1, 2}) == ""
-    recordings = Recordings((), (), tuple(at_work))
+    recordings = RecordedEpisodes((), (), tuple(at_work))
     assert recordings.recorder_of("a" * 64) == run_id
     assert recordings.recorder_of("b" * 64) is None
     assert recordings.of_run(2).recorder_of(None) == run_id

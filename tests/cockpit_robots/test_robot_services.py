@@ -19,7 +19,7 @@ from engine.morphology.poses import (
 )
 from engine.morphology.tree import Morphology
 from hdtui.actions.evaluate import (
-    Evaluation,
+    EvaluationRequest,
     command_words,
     estimate_words,
     queue_evaluation,
@@ -38,8 +38,8 @@ from hdtui.data.robots import (
 from hdtui.data.run_filters import parse_filter
 from hdtui.data.watch import (
     Film,
+    RecordedEpisodes,
     Recording,
-    Recordings,
     _seed_in,
     list_recordings,
     load_film,
@@ -234,7 +234,7 @@ def test_the_dialog_offers_finished_policies_and_the_command_that_does_the_same(
     add_run(database, RunKind.TEACHER, "unfinished", state="failed")
     choices = read_choices(database, (1,))
     assert [run.id for run in choices.policies] == [1, 2]
-    wanted = Evaluation((2, 1), ("a", "b"), "flat", 16, 7)
+    wanted = EvaluationRequest((2, 1), ("a", "b"), "flat", 16, 7)
     assert wanted.num_episodes == 64
     assert estimate_words(wanted, choices).startswith("64 episodes; no past evaluation")
     assert command_words(wanted) == (
@@ -245,7 +245,7 @@ def test_the_dialog_offers_finished_policies_and_the_command_that_does_the_same(
 
 def test_an_evaluation_without_policies_is_not_queued(workspace: Path) -> None:
     with pytest.raises(UsageError, match="at least one policy"):
-        queue_evaluation(Cockpit(workspace), Evaluation((), ("a",)))
+        queue_evaluation(Cockpit(workspace), EvaluationRequest((), ("a",)))
 
 
 def test_the_evaluation_with_most_episodes_stands_for_a_policy_on_a_robot(
@@ -277,11 +277,11 @@ def films(database: Database, run_id: int, robot: Morphology, seed: int, *polici
 
 def test_watch_begins_with_the_robot_that_walks_best(robots: list[Morphology]) -> None:
     first, second = (film(robot).recording for robot in robots[:2])
-    alone = Recordings((first, second), ())
+    alone = RecordedEpisodes((first, second), ())
     assert alone.first_robot() == alone.robots()[0]
     returns = {first.robot_digest: 100.0, second.robot_digest: 200.0, "another": 900.0}
     assert replace(alone, returns=returns).first_robot() == second.robot_digest
-    assert Recordings((), ()).first_robot() is None
+    assert RecordedEpisodes((), ()).first_robot() is None
 
 
 def pairs(database: Database, robot: Morphology) -> list[list[tuple[int, str]]]:

@@ -28,7 +28,7 @@ from engine.workers.pipeline import queue_pipeline
 from engine.workers.robot_library import TRAINING, UNSEEN, make_set
 from engine.workers.workspace import Workspace
 from hdtui.actions.launch import LaunchForm
-from hdtui.data.form_choices import Known
+from hdtui.data.form_choices import FormChoices
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_the_form_takes_over_what_the_command_takes_over(database: Database) -> 
     teacher = _teacher(database, named_teacher("smoke", "single_mlp", task="variable"))
     collection = collection_of_teacher(CollectionConfig(), teacher)
     collected = _queued(database, RunKind.COLLECTION, collection, (teacher.id,))
-    known = Known((), (), by_number={run.id: run for run in (teacher, collected)})
+    known = FormChoices((), (), by_number={run.id: run for run in (teacher, collected)})
 
     def form(stage: str, run: Run) -> Any:
         found = LaunchForm(stage, inputs=str(run.id))

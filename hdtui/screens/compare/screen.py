@@ -11,7 +11,7 @@ from engine.statistics import Difference, Interval
 from hdtui.data.compare_curves import (
     GROUPINGS,
     CompareFacts,
-    Group,
+    CurveGroup,
     GroupRow,
     grouped,
     read_comparison,
@@ -68,7 +68,7 @@ class CompareScreen(CockpitScreen):
         super().__init__(cockpit)
         preferences = cockpit.preferences
         self.facts: CompareFacts | None = None
-        self.groups: list[Group] = []
+        self.groups: list[CurveGroup] = []
         self.rows: list[GroupRow] = []
         self.half: float | None = None
         self.end = 0.0
@@ -332,5 +332,5 @@ class CompareScreen(CockpitScreen):
         self.say(f"copied {len(self.rows)} rows as Markdown")
 
 
-def _holds(group: Group, run_id: int | None) -> bool:
+def _holds(group: CurveGroup, run_id: int | None) -> bool:
     return any(run.id == run_id for run in group.runs)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from db.records import RunEvent
 from hdtui.data.cockpit import Cockpit
-from hdtui.data.home import HALTED, HomeFacts, Stage, TimeSplit
+from hdtui.data.home import HALTED, HomeFacts, PipelineStage, TimeSplit
 from hdtui.data.machine import MachineLoad
 from hdtui.data.run_states import GLYPHS, RunView
 from hdtui.formatting import UNKNOWN, moment, percent, printable, shorten, size
@@ -80,7 +80,9 @@ def stage_columns(facts: HomeFacts, at: datetime, roomy: bool) -> list[list[Line
     return [_stage_column(stage, at, roomy, progress_width) for stage in facts.stages]
 
 
-def _stage_column(stage: Stage, at: datetime, roomy: bool, progress_width: int) -> list[Line]:
+def _stage_column(
+    stage: PipelineStage, at: datetime, roomy: bool, progress_width: int
+) -> list[Line]:
     lead = min(stage.runs, key=lambda each: WORST_FIRST.index(each.shown))
     lines: list[Line] = [
         (Span(str(stage.kind), "text bold"),),
@@ -99,7 +101,7 @@ def _stage_column(stage: Stage, at: datetime, roomy: bool, progress_width: int) 
     return lines
 
 
-def _stage_detail(stage: Stage, lead: RunView, progress_width: int) -> Line:
+def _stage_detail(stage: PipelineStage, lead: RunView, progress_width: int) -> Line:
     run = lead.run
     if run.state.active and run.progress is not None:
         return progress_cell(run, progress_width)

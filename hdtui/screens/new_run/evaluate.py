@@ -13,7 +13,7 @@ from hdtui.actions.evaluate import (
     BASELINES,
     TASKS,
     Choices,
-    Evaluation,
+    EvaluationRequest,
     command_words,
     estimate_words,
     missing_words,
@@ -28,7 +28,7 @@ _EPISODES = (1, 4, 16, 64)
 _SETTINGS = ("task", "episodes", "seed")
 
 
-class EvaluateScreen(LeavesOnce[Evaluation | None], ModalScreen[Evaluation | None]):
+class EvaluateScreen(LeavesOnce[EvaluationRequest | None], ModalScreen[EvaluationRequest | None]):
     """Space or Enter changes the row under the cursor; the result is None when left."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -40,7 +40,7 @@ class EvaluateScreen(LeavesOnce[Evaluation | None], ModalScreen[Evaluation | Non
         Binding("R", "start", show=False),
     ]
 
-    def __init__(self, wanted: Evaluation, choices: Choices) -> None:
+    def __init__(self, wanted: EvaluationRequest, choices: Choices) -> None:
         super().__init__()
         self.wanted = wanted
         self.choices = choices

@@ -6,8 +6,8 @@ from functools import partial
 
 from hdtui.actions.estimate import estimate
 from hdtui.actions.launch import LaunchForm
-from hdtui.data.form_choices import Known
-from hdtui.data.settings import SettingRow, fields_of, limits_words
+from hdtui.data.form_choices import FormChoices
+from hdtui.data.settings import FormRow, fields_of, limits_words
 from hdtui.formatting import printable, setting, shorten, size, words_of
 from hdtui.widgets.filter_row import FilterField, FilterRow
 from hdtui.widgets.lines import BLANK, Line, Span, fit, line_width, wrapped
@@ -97,7 +97,7 @@ def columns_of(form: LaunchForm) -> tuple[Column, ...]:
 
 
 def setting_row(
-    row: SettingRow, form: LaunchForm, problems: Mapping[str, str], opened: set[str], width: int
+    row: FormRow, form: LaunchForm, problems: Mapping[str, str], opened: set[str], width: int
 ) -> TableRow:
     """A setting with its value and the preset's, or a section; in a table of ``width`` cells."""
     drawn = _setting_row(row, form, problems, opened)
@@ -108,7 +108,7 @@ def setting_row(
 
 
 def _setting_row(
-    row: SettingRow, form: LaunchForm, problems: Mapping[str, str], opened: set[str]
+    row: FormRow, form: LaunchForm, problems: Mapping[str, str], opened: set[str]
 ) -> TableRow:
     indent = "  " * row.depth
     if row.section:
@@ -166,7 +166,7 @@ def _top_help(key: str, form: LaunchForm) -> str:
 
 
 def about_lines(
-    form: LaunchForm, key: str, problems: Mapping[str, str], known: Known, width: int
+    form: LaunchForm, key: str, problems: Mapping[str, str], known: FormChoices, width: int
 ) -> list[Line]:
     """What the setting under the cursor means, may be, and what is wrong with it."""
     room = max(10, width - 2)
@@ -208,12 +208,12 @@ def command_rows(command: str, width: int) -> str:
     return "\n".join(rows)
 
 
-def estimate_lines(known: Known, form: LaunchForm, width: int) -> list[Line]:
+def estimate_lines(known: FormChoices, form: LaunchForm, width: int) -> list[Line]:
     """Time from past runs, or why there is none."""
     return [cut_line(line, max(1, width)) for line in _estimate_lines(known, form)]
 
 
-def _estimate_lines(known: Known, form: LaunchForm) -> list[Line]:
+def _estimate_lines(known: FormChoices, form: LaunchForm) -> list[Line]:
     found = estimate(known, form)
     free = f", {size(known.free_bytes)} free" if known.free_bytes is not None else ""
     if found is None:

@@ -12,9 +12,9 @@ from engine.config.presets import PRESETS
 from engine.errors import RoleNotAllowedError
 from hdtui.actions import runs
 from hdtui.actions.launch import STAGE_NAMES, TOP_FIELDS, LaunchForm, read_clone
-from hdtui.data.form_choices import Known, read_known
+from hdtui.data.form_choices import FormChoices, read_known
 from hdtui.data.run_list import first_queued
-from hdtui.data.settings import SettingRow, choices_of, fields_of
+from hdtui.data.settings import FormRow, choices_of, fields_of
 from hdtui.messages import Answer, WorldChanged
 from hdtui.screens.dialogs import role_question
 from hdtui.screens.menu import MenuScreen
@@ -79,7 +79,7 @@ class LaunchScreen(CockpitScreen):
         super().__init__(cockpit)
         self.forms = {kind: LaunchForm(stage=kind)}
         self.stage = kind
-        self.known = Known((), ())
+        self.known = FormChoices((), ())
         self.clone_id = clone
         self.opened: set[str] = {"ppo"}
         self.editing: str | None = None
@@ -127,7 +127,7 @@ class LaunchScreen(CockpitScreen):
             self.ask("clone", lambda database: read_clone(database, clone))
 
     def show_facts(self, topic: str, facts: Any) -> None:
-        if isinstance(facts, Known):
+        if isinstance(facts, FormChoices):
             self.known = facts
             self.form.take_defaults(facts)
         elif isinstance(facts, LaunchForm):
@@ -166,11 +166,11 @@ class LaunchScreen(CockpitScreen):
         self.command_words.set_text(command_rows(form.command(), width))
         self._show_about(problems)
 
-    def _rows(self) -> list[SettingRow]:
+    def _rows(self) -> list[FormRow]:
         """Name, preset, what it reads, robots; then the settings that match the search."""
         form = self.form
         if not self.wanted:
-            top = [SettingRow(key, 0, False, form.top(key)) for key in form.top_keys]
+            top = [FormRow(key, 0, False, form.top(key)) for key in form.top_keys]
             return [*top, *form.rows(self.opened)]
         sections = _everything(form)
         wanted = self.wanted.casefold()

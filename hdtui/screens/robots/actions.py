@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.binding import Binding, BindingType
 
-from hdtui.actions.evaluate import Choices, Evaluation, queue_evaluation, read_choices
+from hdtui.actions.evaluate import Choices, EvaluationRequest, queue_evaluation, read_choices
 from hdtui.canvas.camera import SIDE, View
 from hdtui.canvas.picture import Drawing
 from hdtui.messages import Loaded
@@ -95,6 +95,6 @@ class RobotActionsScreen(CockpitScreen):
         wanted = choices.first(self.policies_first())
         self.app.push_screen(EvaluateScreen(wanted, choices), self._evaluate)
 
-    def _evaluate(self, wanted: Evaluation | None) -> None:
+    def _evaluate(self, wanted: EvaluationRequest | None) -> None:
         if wanted is not None and self.may_act():
             self.command(partial(queue_evaluation, self.cockpit, wanted))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from db.records import Robot, Run
 from engine.morphology.geometry import limb_mass_kg
 from engine.morphology.tree import Morphology
-from hdtui.data.robots import Entry, RobotDetail, Score
+from hdtui.data.robots import RobotDetail, Score, ScoredRobot
 from hdtui.formatting import UNKNOWN, episode_return, printable, ratio, shorten
 from hdtui.widgets.lines import Line, Span, fit, line_width, muted
 from hdtui.widgets.pane import rule_line
@@ -111,14 +111,14 @@ def marked_line(names: Sequence[str], room: int) -> Line:
     return (Span(words[1:]),)
 
 
-def robot_row(entry: Entry, names: Sequence[str], name_cells: int, marked: bool) -> TableRow:
+def robot_row(entry: ScoredRobot, names: Sequence[str], name_cells: int, marked: bool) -> TableRow:
     """A robot of the list."""
     name = (Span(shorten(printable(entry.robot.name), name_cells)),)
     cells = [name, *((Span(cell_words(entry, column)),) for column in names)]
     return TableRow(tuple(cells), mark="*" if marked else " ")
 
 
-def cell_words(entry: Entry, column: str) -> str:
+def cell_words(entry: ScoredRobot, column: str) -> str:
     """What stands in a column."""
     robot = entry.robot
     if column in ("teacher", "student"):
@@ -146,7 +146,7 @@ def body_words(robot: Robot) -> str:
     )
 
 
-def short_lines(detail: RobotDetail, entry: Entry | None) -> list[Line]:
+def short_lines(detail: RobotDetail, entry: ScoredRobot | None) -> list[Line]:
     """Five lines for a narrow pane: body, kin, and the scores of the two columns."""
     robot = detail.robot
     parent = f"parent {shorten(_parent_name(detail), 19)}" if robot.parent_digest else "no parent"
@@ -173,11 +173,11 @@ def ending_well(spans: Line, width: int) -> Line:
     return (*kept, Span("…", kept[-1].role if kept else "text"))
 
 
-def _teacher(entry: Entry | None) -> Score | None:
+def _teacher(entry: ScoredRobot | None) -> Score | None:
     return entry.teacher if entry else None
 
 
-def _student(entry: Entry | None) -> Score | None:
+def _student(entry: ScoredRobot | None) -> Score | None:
     return entry.student if entry else None
 
 

@@ -12,9 +12,9 @@ from hdtui.canvas.camera import View
 from hdtui.canvas.picture import Drawing
 from hdtui.data.robots import (
     FIELDS,
-    Entry,
     RobotDetail,
-    RobotsFacts,
+    RobotListFacts,
+    ScoredRobot,
     field_value,
     passing,
     read_robot,
@@ -77,8 +77,8 @@ class RobotsScreen(RobotActionsScreen):
     def __init__(self, cockpit: Any) -> None:
         super().__init__(cockpit)
         preferences = cockpit.preferences
-        self.facts: RobotsFacts | None = None
-        self.shown: list[Entry] = []
+        self.facts: RobotListFacts | None = None
+        self.shown: list[ScoredRobot] = []
         self.detail: RobotDetail | None = None
         self.edited = EditedFilter(lambda: FIELDS)
         self.set_name: str | None = preferences.get("robots.set", "") or None
@@ -125,11 +125,11 @@ class RobotsScreen(RobotActionsScreen):
         self.ask("robots", lambda database: read_robots(database, set_name, pinned, chosen))
 
     def empty_facts(self, topic: str) -> Any:
-        empty = RobotsFacts((), (), None, None, None, "flat", "")
+        empty = RobotListFacts((), (), None, None, None, "flat", "")
         return empty if topic == "robots" else None
 
     def show_facts(self, topic: str, facts: Any) -> None:
-        if isinstance(facts, RobotsFacts):
+        if isinstance(facts, RobotListFacts):
             self.facts = facts
             self.show_robots()
         elif isinstance(facts, RobotDetail):
@@ -163,7 +163,7 @@ class RobotsScreen(RobotActionsScreen):
         self._show_detail()
         self.show_keys()
 
-    def _show_words(self, facts: RobotsFacts) -> None:
+    def _show_words(self, facts: RobotListFacts) -> None:
         total, hidden = len(facts.entries), len(facts.entries) - len(self.shown)
         marked = len(self.cockpit.marked_robots)
         count = f"{len(self.shown)} of {total}" if hidden else str(total)
@@ -180,17 +180,17 @@ class RobotsScreen(RobotActionsScreen):
         self.footer.show([(muted(f"  {words}"),) for words in [*below, "", ""][:2]])
         self._show_marked(facts)
 
-    def _empty_sentence(self, facts: RobotsFacts) -> str:
+    def _empty_sentence(self, facts: RobotListFacts) -> str:
         if not facts.entries:
             return "No robots yet. n generates them or imports a folder."
         return f"No robot passes {self.filter.text}. Esc clears the filter."
 
-    def _show_marked(self, facts: RobotsFacts) -> None:
+    def _show_marked(self, facts: RobotListFacts) -> None:
         marked = self._marked_names(facts)
         self.query_one("#marked-pane", Pane).set_rule(f"Marked {len(marked)}")
         self.marked.show([marked_line(marked, self.size.width - 16)])
 
-    def _marked_names(self, facts: RobotsFacts) -> list[str]:
+    def _marked_names(self, facts: RobotListFacts) -> list[str]:
         names = {entry.robot.digest: printable(entry.robot.name) for entry in facts.entries}
         return [names.get(digest, digest[:7]) for digest in self.cockpit.marked_robots]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from hdtui.data.run import ConfigFacts, Setting, read_config
+from hdtui.data.run import ComparedSetting, ConfigFacts, read_config
 from hdtui.formatting import printable, setting
 from hdtui.messages import Answer
 from hdtui.screens.run.tab import RunTab
@@ -72,7 +72,7 @@ class ConfigTab(RunTab):
             empty=self._empty_sentence(facts),
         )
 
-    def _shown(self, facts: ConfigFacts) -> list[Setting]:
+    def _shown(self, facts: ConfigFacts) -> list[ComparedSetting]:
         """Settings that differ first, all that match the search."""
         wanted = self.filter_row.text.casefold()
         found = [
@@ -157,7 +157,7 @@ def _columns(own: str, other: str) -> tuple[Column, ...]:
     )
 
 
-def _row(each: Setting, other: object) -> TableRow:
+def _row(each: ComparedSetting, other: object) -> TableRow:
     role = "text" if each.differs or other is None else "muted"
     theirs = setting(each.other) if other is not None else ""
     return TableRow(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from db.records import RunKind
 from engine.evaluation.robot_groups import Group
 from engine.statistics import mean
-from hdtui.data.run import RobotReturn, RobotsFacts
+from hdtui.data.run import RobotResult, RobotsFacts
 from hdtui.formatting import UNKNOWN, episode_return, measure, ratio, steps
 from hdtui.widgets.bars import block_bar, sparkline
 from hdtui.widgets.lines import Line, Span, line_width
@@ -60,7 +60,7 @@ def _evaluated_columns(facts: RobotsFacts) -> list[Column]:
     return columns
 
 
-def robot_row(robot: RobotReturn, facts: RobotsFacts, marked: bool) -> TableRow:
+def robot_row(robot: RobotResult, facts: RobotsFacts, marked: bool) -> TableRow:
     """A robot's numbers in the order of the columns."""
     name: Line = (Span(robot.name),)
     cells: list[Line] = [name]
@@ -74,7 +74,7 @@ def robot_row(robot: RobotReturn, facts: RobotsFacts, marked: bool) -> TableRow:
     return TableRow(tuple(cells), mark="*" if marked else " ")
 
 
-def _policy_cells(robot: RobotReturn, policy: str) -> list[Line]:
+def _policy_cells(robot: RobotResult, policy: str) -> list[Line]:
     found = robot.by_policy.get(policy)
     if found is None:
         return [number(UNKNOWN)] * 3
@@ -82,7 +82,7 @@ def _policy_cells(robot: RobotReturn, policy: str) -> list[Line]:
     return [number(mean), number(str(found.episodes)), number(ratio(found.falls))]
 
 
-def _learning_cells(robot: RobotReturn, robots: Sequence[RobotReturn]) -> list[Line]:
+def _learning_cells(robot: RobotResult, robots: Sequence[RobotResult]) -> list[Line]:
     value = _height(robot)
     top = max(map(_height, robots), default=0.0)
     bar = block_bar(max(0.0, value) / top, BAR_WIDTH) if top > 0 else ""
@@ -97,7 +97,7 @@ def _learning_cells(robot: RobotReturn, robots: Sequence[RobotReturn]) -> list[L
     ]
 
 
-def _height(robot: RobotReturn) -> float:
+def _height(robot: RobotResult) -> float:
     """What the bar of a robot stands for: none where its return is unknown or not finite."""
     value = robot.episode_return
     return value if value is not None and math.isfinite(value) else 0.0
@@ -119,7 +119,7 @@ def means_words(facts: RobotsFacts) -> str:
     )
 
 
-def _policy_means(facts: RobotsFacts, robots: Sequence[RobotReturn]) -> str:
+def _policy_means(facts: RobotsFacts, robots: Sequence[RobotResult]) -> str:
     words = []
     for policy in facts.policies:
         means = [each.by_policy[policy].mean for each in robots if policy in each.by_policy]

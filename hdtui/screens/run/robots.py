@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from hdtui.data.run import RobotReturn, RobotsFacts, read_robot_returns
+from hdtui.data.run import RobotResult, RobotsFacts, read_robot_returns
 from hdtui.data.smoothing import Break, Path
 from hdtui.formatting import shorten
 from hdtui.messages import Answer
@@ -74,10 +74,10 @@ class RobotsTab(RunTab):
         )
         self._show_chart()
 
-    def _sorted(self, facts: RobotsFacts) -> list[RobotReturn]:
+    def _sorted(self, facts: RobotsFacts) -> list[RobotResult]:
         """By the chosen column; unknown values last either way."""
 
-        def value(robot: RobotReturn) -> float | str | None:
+        def value(robot: RobotResult) -> float | str | None:
             if self.sort_key == "robot":
                 return robot.name
             values = {"falls": robot.falls, "length": robot.length, "speed": robot.speed}
@@ -119,7 +119,7 @@ class RobotsTab(RunTab):
         """Robots of a run that learns have curves; those of an evaluation have not."""
         return self.answer is not None and bool(self.answer.robots) and not self.answer.policies
 
-    def _drawn(self) -> list[RobotReturn]:
+    def _drawn(self) -> list[RobotResult]:
         if self.answer is None:
             return []
         with_points = [robot for robot in self.answer.robots if robot.points is not None]
@@ -183,7 +183,7 @@ class RobotsTab(RunTab):
             self.post_message(Answer("copied the digest of the robot"))
 
 
-def _path(robot: RobotReturn) -> Path:
+def _path(robot: RobotResult) -> Path:
     points = robot.points
     if points is None:
         return Path((), (), (), ())

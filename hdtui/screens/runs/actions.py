@@ -11,7 +11,7 @@ from hdtui.actions import runs
 from hdtui.actions.evaluate import (
     POLICY_KINDS,
     Choices,
-    Evaluation,
+    EvaluationRequest,
     can_be_evaluated,
     queue_evaluation,
     read_offer,
@@ -180,7 +180,7 @@ class RunActionsScreen(CockpitScreen):
         screen = EvaluateScreen(choices.first([run_id]), choices)
         self.app.push_screen(screen, self._evaluate)
 
-    def _evaluate(self, wanted: Evaluation | None) -> None:
+    def _evaluate(self, wanted: EvaluationRequest | None) -> None:
         if wanted is not None and self.may_act():
             self.command(partial(queue_evaluation, self.cockpit, wanted))
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from engine.morphology.poses import PosesHeader
 from hdtui.canvas.camera import VIEWS, View
 from hdtui.data.player import Player
-from hdtui.data.watch import Recordings
+from hdtui.data.watch import RecordedEpisodes
 from hdtui.formatting import measure, shorten
 from hdtui.terminal.meter import ByteMeter
 
@@ -55,7 +55,7 @@ def measure_speed(speed: float) -> str:
 
 
 def nothing_sentence(
-    recordings: Recordings | None, watched_run: int | None, robot_digest: str | None
+    recordings: RecordedEpisodes | None, watched_run: int | None, robot_digest: str | None
 ) -> str:
     """Why there is nothing to watch, and which key changes that."""
     recorder = recordings.recorder_of(robot_digest) if recordings is not None else None

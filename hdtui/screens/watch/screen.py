@@ -13,7 +13,7 @@ from engine.errors import DatasetError
 from hdtui.canvas.camera import VIEWS
 from hdtui.canvas.picture import Drawing
 from hdtui.data.player import FrameRate, Player, highest_rate
-from hdtui.data.watch import Film, Recording, Recordings, list_recordings, load_films
+from hdtui.data.watch import Film, RecordedEpisodes, Recording, list_recordings, load_films
 from hdtui.formatting import printable
 from hdtui.messages import Failed, Loaded
 from hdtui.screens.shell import CockpitScreen
@@ -81,7 +81,7 @@ class WatchScreen(CockpitScreen):
         self.player = Player()
         self.rate = FrameRate(_BYTES_PER_S)
         self.bucket = TokenBucket(_BYTES_PER_S, _BYTES_PER_S)
-        self.recordings: Recordings | None = None
+        self.recordings: RecordedEpisodes | None = None
         self.robot_digest: str | None = None
         self.wanted_robot_name = ""
         self.episode = 0
@@ -147,7 +147,7 @@ class WatchScreen(CockpitScreen):
         self.ask("recordings", lambda database: list_recordings(database, home))
 
     def empty_facts(self, topic: str) -> Any:
-        return Recordings((), ()) if topic == "recordings" else None
+        return RecordedEpisodes((), ()) if topic == "recordings" else None
 
     def show_facts(self, topic: str, facts: Any) -> None:
         if topic == "recordings":
@@ -155,7 +155,7 @@ class WatchScreen(CockpitScreen):
         elif topic == "films" and tuple(film.recording for film in facts) == self._shown:
             self._play(facts)  # films that were left for others meanwhile are not shown
 
-    def _listed(self, recordings: Recordings) -> None:
+    def _listed(self, recordings: RecordedEpisodes) -> None:
         watched_run = self.cockpit.watched_run
         self.recordings = recordings if watched_run is None else recordings.of_run(watched_run)
         if watched_run is not None and self.robot_digest not in self.recordings.robots():
@@ -394,7 +394,7 @@ class WatchScreen(CockpitScreen):
         if self.robot_digest is None:
             self.say("R records the robot you came from: choose one on Robots (3), then w")
             return
-        from hdtui.actions.evaluate import TASKS, Evaluation, record_robot
+        from hdtui.actions.evaluate import TASKS, EvaluationRequest, record_robot
 
         cockpit, watched_run = self.cockpit, self.cockpit.watched_run
         headers = [film.poses.header for film in self.films]
@@ -403,7 +403,7 @@ class WatchScreen(CockpitScreen):
             names = " and ".join(printable(header.policy) for header in headers)
             self.say(f"R: no run made {names}; e on Robots (3) evaluates and records others")
             return
-        wanted = Evaluation(tuple(policies), (self.robot_digest,), episodes=1)
+        wanted = EvaluationRequest(tuple(policies), (self.robot_digest,), episodes=1)
         task = next((task for header in headers[:1] for task in TASKS if task == header.task), None)
         if task is not None:
             wanted = replace(wanted, task=task, seed=self._unseen_seed())
