@@ -2,8 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,28 +16,14 @@ from db.session import Database
 from engine.distillation.damage import find_damage
 from engine.errors import DatabaseError, RunError
 from engine.text import printable
-from engine.workers.liveness import kill_group, other_owner, signal_worker, worker_of
 from engine.workers.machines import SILENT_AFTER_S, Machines, is_here
-from engine.workers.post_mortem import INTERRUPTED, STRANGER, Verdict, last_line, verdict
+from engine.workers.post_mortem import PostMortem, observed
+from engine.workers.process import kill_group, other_owner, signal_worker, worker_of
 from engine.workers.robot_library import check_filled_sets, forget_unread_sets
 from engine.workers.run_policies import checkpoints_read, with_checkpoints
-from engine.workers.spawn import ensure_supervisor
 from engine.workers.states import end_as, sources
+from engine.workers.supervision import ensure_supervisor
 from engine.workers.workspace import Workspace
-
-__all__ = [
-    "delete",
-    "ensure_supervisor",
-    "judge",
-    "judge_all",
-    "queue",
-    "release_queue",
-    "request_kill",
-    "request_stop",
-    "restore",
-    "resume",
-    "write_off",
-]
 
 
 def queue(database: Database, new: NewRun) -> Run:
@@ -53,38 +38,8 @@ def queue(database: Database, new: NewRun) -> Run:
     if checkpoints_read(run):
         with database.write() as session:
             runs.insert_event(session, run.id, "info", "input", checkpoints_read(run))
-    ensure_supervisor(database.home)
+    ensure_supervisor(database)
     return run
-
-
-def judge(database: Database, run: Run) -> Run:
-    """The run as it really is: a record that says active although its process is gone is wrong.
-
-    Only this machine's processes can be judged; another's runs come back as they are.
-    """
-    return judge_all(database, [run])[0]
-
-
-def judge_all(database: Database, records: Sequence[Run]) -> list[Run]:
-    """All of them as they really are, in the same order."""
-    machines = Machines.of(database, [run for run in records if run.state.active])
-    judged = []
-    for run in records:
-        found = _found_dead(database, run, machines) if run.state.active else None
-        judged.append(replace(run, state=found.state, reason=found.reason) if found else run)
-    return judged
-
-
-def _found_dead(database: Database, run: Run, machines: Machines) -> Verdict | None:
-    """What is to be written of a run whose process is gone; None where it lives, or may."""
-    if machines.restarted(run):
-        return INTERRUPTED
-    worker = worker_of(run, database.home)
-    if worker is None or worker.alive:
-        return None
-    if worker.process.alive:
-        return STRANGER
-    return verdict(run, None, last_line(Workspace(database.home).log_path(run.id)))
 
 
 def request_stop(database: Database, run_id: int) -> Run:
@@ -93,7 +48,7 @@ def request_stop(database: Database, run_id: int) -> Run:
     The request is in the database, where the worker and its supervisor read it; a worker that this
     user may signal hears of it at once, whoever's the supervisor is.
     """
-    run = _settled(database, run_id)
+    run = _close_if_dead(database, run_id)
     reason = "stopped before it started"
     with database.write() as session:
         if attempts.change_state(
@@ -116,13 +71,13 @@ def request_stop(database: Database, run_id: int) -> Run:
     worker = worker_of(run, database.home) if run.state.active else None
     if worker is not None:
         signal_worker(worker)
-    ensure_supervisor(database.home)
+    ensure_supervisor(database)
     return runs.get_run(database, run_id)
 
 
 def request_kill(database: Database, run_id: int) -> Run:
     """Kill a run's processes without waiting for a checkpoint; one that only waits is stopped."""
-    run = _settled(database, run_id)
+    run = _close_if_dead(database, run_id)
     if run.state is RunState.QUEUED:
         return request_stop(database, run_id)
     active = [state for state in RunState if state.active]
@@ -139,7 +94,7 @@ def request_kill(database: Database, run_id: int) -> Run:
     worker = worker_of(run, database.home)
     if worker is not None and other_owner(worker.pid) is None:
         kill_group(worker)
-    ensure_supervisor(database.home)
+    ensure_supervisor(database)
     return runs.get_run(database, run_id)
 
 
@@ -158,7 +113,7 @@ def resume(database: Database, run_id: int) -> Run:
     queued with it. A finished collection goes on where its data were damaged since. RunError where
     a run has finished, still works, or waits for an unfinished input.
     """
-    run = _settled(database, run_id)
+    run = _close_if_dead(database, run_id)
     harm = _harm(database, run) if run.state is RunState.FINISHED else None
     for broken in runs.list_runs(database, ids=run.waits_for):
         if broken.state.ended and broken.state is not RunState.FINISHED:
@@ -174,7 +129,7 @@ def resume(database: Database, run_id: int) -> Run:
             raise RunError(f"Run {run_id} is {run.state}, nothing to resume.")
         text = "queued again" if harm is None else printable(f"queued again: {harm}")
         runs.insert_event(session, run_id, "info", "queued", text)
-    ensure_supervisor(database.home)
+    ensure_supervisor(database)
     return runs.get_run(database, run_id)
 
 
@@ -189,7 +144,7 @@ def _harm(database: Database, run: Run) -> str | None:
     harm = find_damage(Workspace(database.home).resolve(written[-1].path), written[-1].sha256)
     working = [
         reader
-        for reader in judge_all(database, runs.dependants(database, run.id))
+        for reader in observed(database, runs.dependants(database, run.id))
         if reader.state.active
     ]
     if harm is not None and working:
@@ -210,7 +165,7 @@ def release_queue(database: Database) -> list[Run]:
         for run in held:
             attempts.requeue(session, run.id, [RunState.QUEUED], boot_id(), host_name())
     if held:
-        ensure_supervisor(database.home)
+        ensure_supervisor(database)
     return held
 
 
@@ -236,11 +191,11 @@ def write_off(database: Database, host: str, watch_s: float = SILENT_AFTER_S) ->
     with database.write() as session:
         for run in written_off:
             if run.state.active:
-                end_as(session, run, Verdict(RunState.LOST, reason))
+                end_as(session, run, PostMortem(RunState.LOST, reason))
             else:
                 attempts.requeue(session, run.id, [RunState.QUEUED], boot_id(), host_name())
         forget_supervisors(session, [boot for boot in boots if boot])
-    ensure_supervisor(database.home)
+    ensure_supervisor(database)
     return runs.list_runs(database, ids=[run.id for run in written_off])
 
 
@@ -274,7 +229,7 @@ def _active_runs(workspace: Workspace) -> list[Run]:
         states = [state for state in RunState if state.active]
         return [
             run
-            for run in judge_all(database, runs.list_runs(database, states=states, archived=True))
+            for run in observed(database, runs.list_runs(database, states=states, archived=True))
             if run.state.active
         ]
     finally:
@@ -287,7 +242,7 @@ def delete(database: Database, workspace: Workspace, run_ids: Collection[int]) -
     RunError (nothing is removed) where one is at work, or is read by a run that is to stay.
     """
     for run_id in run_ids:
-        _settled(database, run_id)
+        _close_if_dead(database, run_id)
     runs.delete_runs(database, run_ids)
     forget_unread_sets(database, workspace)
     left = []
@@ -303,14 +258,14 @@ def delete(database: Database, workspace: Workspace, run_ids: Collection[int]) -
         raise RunError(f"The runs are deleted, of their folders these are not: {'; '.join(left)}.")
 
 
-def _settled(database: Database, run_id: int) -> Run:
+def _close_if_dead(database: Database, run_id: int) -> Run:
     """The run, with a dead process written down as what it is."""
     run = runs.get_run(database, run_id)
-    judged = judge(database, run)
+    (judged,) = observed(database, [run])
     if judged.state is run.state:
         return run
     with database.write() as session:
-        end_as(session, run, Verdict(judged.state, judged.reason or ""))
+        end_as(session, run, PostMortem(judged.state, judged.reason or ""))
     return runs.get_run(database, run_id)
 
 

@@ -32,7 +32,7 @@ def _find(device: str) -> None:
         ConfigError: It does not.
     """
     child = subprocess.run(
-        child_command("engine.workers.tool", "device"),
+        child_command("engine.workers.child_tool", "device"),
         input=json.dumps({"device": device}),
         capture_output=True,
         text=True,

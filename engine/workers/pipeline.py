@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from db.machine import boot_id
 from db.queries.robots import list_robots
 from db.queries.runs import insert_pipeline, insert_run, list_pipelines, list_runs
 from db.records import Pipeline, Run, RunKind
@@ -10,14 +11,13 @@ from db.session import Database
 from engine.config.base import Config
 from engine.config.presets import PRESETS, PipelineConfig
 from engine.errors import ConfigError
-from engine.workers.commands import ensure_supervisor
 from engine.workers.devices import check_devices
 from engine.workers.drivable import bodies, check_drivable
 from engine.workers.inherited import check_grounds_of_pipeline
-from engine.workers.liveness import boot_id
 from engine.workers.robot_library import TRAINING, UNSEEN, resolve_set
 from engine.workers.robot_roles import check_roles
 from engine.workers.stages import MUTANTS, StageRequest, built_run, warn
+from engine.workers.supervision import ensure_supervisor
 from engine.workers.workspace import Workspace
 
 GENERATED = "generated"
@@ -96,7 +96,7 @@ def queue_pipeline(
             )
             new = built_run(request, step.sets, pipeline=pipeline.id)
             queued[step.kind] = insert_run(session, new, boot_id()).id
-    ensure_supervisor(database.home)
+    ensure_supervisor(database)
     runs = list_runs(database, pipeline=pipeline.id, newest_first=False)
     if robots is not None:
         warn(database, next(run for run in runs if run.kind is RunKind.TEACHER))

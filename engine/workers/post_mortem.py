@@ -1,20 +1,25 @@
-"""What became of a worker that left no exit record, in one sentence."""
+"""What became of a run whose worker left no exit record, in one sentence."""
 
 import re
 import signal
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from db.records import Run, RunState
+from db.session import Database
 from engine.files import open_file
 from engine.text import printable
+from engine.workers.machines import Machines
+from engine.workers.process import worker_of
+from engine.workers.workspace import Workspace
 
 TAIL_BYTES = 4096
 LAST_LINE_LENGTH = 200
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PostMortem:
     """How an attempt ended."""
 
     state: RunState
@@ -34,11 +39,36 @@ _WHY_KILLED = {
     False: "; not by the kernel for want of memory",
     True: "; the kernel killed for want of memory then: fewer simulations or processes need less",
 }
-INTERRUPTED = Verdict(RunState.INTERRUPTED, "the machine restarted")
-STRANGER = Verdict(
+INTERRUPTED = PostMortem(RunState.INTERRUPTED, "the machine restarted")
+STRANGER = PostMortem(
     RunState.LOST,
     "the process it names does not work on it: the workspace is a copy, or was moved or changed",
 )
+
+
+def observed(database: Database, records: Sequence[Run]) -> list[Run]:
+    """Runs as they really are, in the same order: one whose process is gone does not work.
+
+    Only this machine's processes can be looked at; another's runs come back as they are.
+    """
+    machines = Machines.of(database, [run for run in records if run.state.active])
+    seen = []
+    for run in records:
+        end = _end_of(database, run, machines) if run.state.active else None
+        seen.append(replace(run, state=end.state, reason=end.reason) if end else run)
+    return seen
+
+
+def _end_of(database: Database, run: Run, machines: Machines) -> PostMortem | None:
+    """What is to be written of a run whose process is gone; None where it lives, or may."""
+    if machines.restarted(run):
+        return INTERRUPTED
+    worker = worker_of(run, database.home)
+    if worker is None or worker.alive:
+        return None
+    if worker.process.alive:
+        return STRANGER
+    return how_it_ended(run, None, last_line(Workspace(database.home).log_path(run.id)))
 
 
 def has_diverged(run: Run) -> bool:
@@ -46,31 +76,33 @@ def has_diverged(run: Run) -> bool:
     return run.exit_code == EXIT_DIVERGED
 
 
-def verdict(
+def how_it_ended(
     run: Run, code: int | None, last_words: str = "", memory_short: bool | None = None
-) -> Verdict:
+) -> PostMortem:
     """Judge by how the process ended; ``code`` as subprocess gives it, None where nobody knows.
 
     ``memory_short`` says whether the kernel killed for want of memory just then, if it counts.
     """
     if run.state is RunState.STOPPING and (code is None or code < 0):
         kept = "checkpoint kept" if run.checkpoint_step is not None else "no checkpoint"
-        return Verdict(RunState.STOPPED, f"killed, {kept}", code)
+        return PostMortem(RunState.STOPPED, f"killed, {kept}", code)
     if code is None:
         trouble = last_words and not _QUIET.search(last_words)
         words = f"; its log ends: {last_words}" if trouble else ""
-        return Verdict(RunState.LOST, f"process {run.pid} is gone and left no exit record{words}")
+        return PostMortem(
+            RunState.LOST, f"process {run.pid} is gone and left no exit record{words}"
+        )
     if code < 0:
         number = signal.Signals(-code)
         reason = f"process {run.pid} was ended by {number.name} and left no exit record"
         if number is signal.SIGKILL:
             reason += _WHY_KILLED[memory_short]
-        return Verdict(RunState.LOST, reason, 128 - code)
+        return PostMortem(RunState.LOST, reason, 128 - code)
     if code == EXIT_UNWRITTEN:
         reason = f"process {run.pid} could not write down how it ended: {_UNWRITTEN}"
-        return Verdict(RunState.FAILED, reason, code)
+        return PostMortem(RunState.FAILED, reason, code)
     words = f": {last_words}" if last_words else ", its log is empty"
-    return Verdict(RunState.FAILED, f"process {run.pid} left with exit code {code}{words}", code)
+    return PostMortem(RunState.FAILED, f"process {run.pid} left with exit code {code}{words}", code)
 
 
 def last_line(log: Path) -> str:

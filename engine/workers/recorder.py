@@ -92,7 +92,7 @@ class Recorder:
         if urgent or self._clock() - self._flushed >= FLUSH_EVERY_S:
             self.flush()
 
-    def breathe(self) -> None:
+    def flush_if_due(self) -> None:
         """Write what has waited long enough, and ask now and then whether the run is still ours.
 
         Called whenever a stage asks whether to stop; StaleAttemptError where it is not.

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from db.queries import attempts
 from db.queries.runs import insert_event
 from db.records import Run, RunState
-from engine.workers.post_mortem import Verdict
+from engine.workers.post_mortem import PostMortem
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -33,9 +33,9 @@ def sources(state: RunState) -> frozenset[RunState]:
     return frozenset(before for before, after in NEXT.items() if state in after)
 
 
-def end_as(session: "Session", run: Run, verdict: Verdict) -> bool:
+def end_as(session: "Session", run: Run, end: PostMortem) -> bool:
     """Close a run's attempt as it was judged; False where it was closed already."""
-    state, reason = verdict.state, verdict.reason
+    state, reason = end.state, end.reason
     ended = attempts.end(
         session,
         run.id,
@@ -43,7 +43,7 @@ def end_as(session: "Session", run: Run, verdict: Verdict) -> bool:
         sources(state),
         attempt=run.attempt,
         reason=reason,
-        exit_code=verdict.exit_code,
+        exit_code=end.exit_code,
     )
     if ended:
         level = "info" if state is RunState.STOPPED else "error"

@@ -1,17 +1,20 @@
-"""Who watches the watcher: every worker, and whoever looks, brings a lost supervisor back."""
+"""Who watches the watcher: whoever queues, works or looks starts a supervisor where none lives."""
 
 import logging
 import os
+import subprocess
 import time
 from collections.abc import Callable
 
 from db.queries.supervisors import work_waits
 from db.session import Database
 from engine.errors import DatabaseAwayError, RunError
-from engine.workers.spawn import start_supervisor
+from engine.workers.child_process import NEUTRAL_FOLDER, child_command, child_environment
 from engine.workers.supervisor_lock import supervisor_alive, take_lock
 from engine.workers.workspace import Workspace
 
+START_TIMEOUT_S = 120
+"""Python on a machine full of work; whoever gives up sooner kills the start and never gets one."""
 LOOK_EVERY_S = 5.0
 TRY_EVERY_S = 15.0
 LOG_BYTES = 64 << 20
@@ -20,17 +23,51 @@ LOG_BYTES = 64 << 20
 logger = logging.getLogger("hdtui.worker")
 
 
-def attend(database: Database) -> bool:
-    """Start a supervisor where runs of this machine wait or work and none lives; True if started.
+def ensure_supervisor(database: Database) -> bool:
+    """Start a supervisor for this workspace and machine unless one lives; True if one started.
 
-    RunError where it cannot be started; runs that work go on without it.
+    Call it after the work was committed: a supervisor signs off only when it sees none.
+
+    Raises:
+        RunError: It cannot be started; runs that work go on without it.
     """
-    if database.readonly or supervisor_alive(database):
-        return False
-    if not work_waits(database):
+    if supervisor_alive(database):
         return False
     start_supervisor(Workspace(database.home))
     return True
+
+
+def start_supervisor(workspace: Workspace) -> None:
+    """Start a supervisor in its own session; a second one finds the lock taken and leaves."""
+    home = str(workspace.home.absolute())
+    try:
+        with workspace.open_log(workspace.supervisor_log) as log:
+            # It forks at once and the first process ends, so nobody has to wait for the second.
+            subprocess.run(
+                child_command("engine.workers", "supervisor", "--home", home),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=NEUTRAL_FOLDER,
+                env=child_environment(),
+                start_new_session=True,
+                check=True,
+                timeout=START_TIMEOUT_S,
+            )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise RunError(
+            f"Nothing starts or is noticed as lost: the supervisor did not start ({error}); "
+            f"its log is {workspace.supervisor_log}. Runs go on."
+        ) from error
+
+
+def attend(database: Database) -> bool:
+    """Start a supervisor where runs of this machine wait or work and none lives; True if started.
+
+    Raises:
+        RunError: It cannot be started; runs that work go on without it.
+    """
+    return not database.readonly and work_waits(database) and ensure_supervisor(database)
 
 
 class Supervision:

@@ -27,9 +27,9 @@ from engine.files import never_make, remove_partial_files, write_text
 from engine.text import amount, printable
 from engine.workers.jobs.job import Job, check_file
 from engine.workers.jobs.kinds import run_job
-from engine.workers.liveness import started_at, this_process
 from engine.workers.patience import PATIENCE_S, WAIT_S, patiently
 from engine.workers.post_mortem import EXIT_DIVERGED, EXIT_UNWRITTEN
+from engine.workers.process import started_at, this_process
 from engine.workers.provenance import provenance
 from engine.workers.recorder import Recorder
 from engine.workers.run_policies import settled_checkpoints
@@ -85,7 +85,7 @@ class Desk:
     def should_stop(self) -> bool:
         """The stage is to save and leave; WorkspaceMovedError as for ``report``."""
         self._look()
-        self.recorder.breathe()
+        self.recorder.flush_if_due()
         self.supervision.look()
         return self.stop.set or self.recorder.asked_to_stop
 

@@ -8,7 +8,7 @@ from db.records import RunState
 from db.session import Database
 from engine.text import counted
 from engine.workers import robot_library
-from engine.workers.commands import judge_all
+from engine.workers.post_mortem import observed
 from engine.workers.workspace import Workspace
 from hdtui.data.cockpit import Cockpit
 
@@ -69,4 +69,4 @@ def _words(removed: RemovedSet) -> str:
 def _dead(database: Database) -> list[int]:
     """Runs whose rows say that they work, and whose processes are gone."""
     active = list_runs(database, states=[state for state in RunState if state.active])
-    return [run.id for run in judge_all(database, active) if run.state.ended]
+    return [run.id for run in observed(database, active) if run.state.ended]

@@ -9,7 +9,7 @@ from db.records import Run, RunKind, RunState
 from engine.config.presets import PipelineConfig, preset
 from engine.errors import UsageError
 from engine.workers import commands as worker_commands
-from engine.workers.post_mortem import has_diverged
+from engine.workers.post_mortem import has_diverged, observed
 from engine.workers.run_policies import checkpoints_read
 from engine.workers.slots import Slots, check_slots, set_slots, slots_here
 from engine.workers.stages import PIPELINE, StageRequest, queue_stage
@@ -241,6 +241,6 @@ def prepare_workspace(cockpit: Cockpit) -> None:
 
 def _judged(cockpit: Cockpit, run_id: int) -> Run:
     def read(database: "Database") -> Run:
-        return worker_commands.judge(database, run_queries.get_run(database, run_id))
+        return observed(database, [run_queries.get_run(database, run_id)])[0]
 
     return cockpit.store.ask(read)

@@ -20,7 +20,7 @@ from db.queries.bulk import write_runs
 from db.queries.runs import list_runs
 from db.records import Run, RunState
 from db.session import Database
-from engine.workers.liveness import start_ticks
+from engine.workers.process import start_ticks
 from hdtui.bench.pseudo_terminal import Burst, Terminal, braille_cells
 from hdtui.bench.workspace import play_worker, prepare
 from hdtui.bench.workspace_runs import LONG_RUN

@@ -23,7 +23,7 @@ from engine.morphology.generation import candidate
 from engine.morphology.poses import ARTIFACT_KIND, PosesHeader, encode_poses, recording_name
 from engine.morphology.tree import Morphology
 from engine.random import generator
-from engine.workers.liveness import start_ticks, worker_environment
+from engine.workers.process import start_ticks, worker_environment
 from engine.workers.robot_library import make_set
 from engine.workers.supervisor import stand_in
 from engine.workers.workspace import Workspace

@@ -23,14 +23,15 @@ def follow(database: "Database", home: "Path", run_ids: Sequence[int]) -> list[R
     Ctrl+C leaves the runs running and says how to see them again.
     """
     from db.queries.runs import list_runs
-    from engine.workers.commands import ensure_supervisor, judge_all
+    from engine.workers.post_mortem import observed
+    from engine.workers.supervision import ensure_supervisor
 
     told: dict[int, RunState] = {}
     last_report = 0.0
     try:
         while True:
             runs = sorted(
-                judge_all(database, list_runs(database, ids=list(run_ids))), key=lambda run: run.id
+                observed(database, list_runs(database, ids=list(run_ids))), key=lambda run: run.id
             )
             for run in runs:
                 if told.get(run.id) is not run.state:
@@ -39,7 +40,7 @@ def follow(database: "Database", home: "Path", run_ids: Sequence[int]) -> list[R
             if not any(run.state.active or run.state is RunState.QUEUED for run in runs):
                 return runs
             if not any(run.state.active for run in runs):
-                ensure_supervisor(home)
+                ensure_supervisor(database)
                 if _blocked(runs):
                     return runs
             if time.monotonic() - last_report >= REPORT_EVERY_S:

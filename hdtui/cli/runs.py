@@ -169,13 +169,13 @@ def show_command(run: RunId, home: Home = None, json: Json = False, seed: NoSeed
     from db.queries.artifacts import list_artifacts, list_checkpoints
     from db.queries.runs import dependants, get_run
     from engine.morphology.poses import ARTIFACT_KIND
-    from engine.workers.commands import judge_all
+    from engine.workers.post_mortem import observed
     from hdtui.cli.run_text import print_run
     from hdtui.data.run_states import SHELL_COMMANDS, view
     from hdtui.data.runs import surroundings
 
     workspace, database = existing(home)
-    record = judge_all(database, [get_run(database, run)])[0]
+    record = observed(database, [get_run(database, run)])[0]
     now = _now()
     around = replace(surroundings(database, now), orders=SHELL_COMMANDS)
     sentence = view(record, around).sentence
@@ -322,13 +322,14 @@ def resume_command(
 ) -> None:
     """Continue stopped, failed, lost or interrupted runs; repair a finished collection's data."""
     from db.queries.runs import list_runs
-    from engine.workers.commands import ensure_supervisor, resume
+    from engine.workers.commands import resume
+    from engine.workers.supervision import ensure_supervisor
     from hdtui.cli.follow import follow
 
     workspace, database = existing(home)
     for run in runs:
         say(f"{run}: {_resuming(resume(database, run))}")
-    ensure_supervisor(workspace.home)
+    ensure_supervisor(database)
     followed = [] if detach else follow(database, workspace.home, runs)
     if json:
         print_json({"runs": [run_summary(run) for run in list_runs(database, ids=runs)]})

@@ -22,8 +22,8 @@ def slots_command(
     HDTUI_SLOTS, where a supervisor was started with it, wins over it on that machine.
     """
     from db.queries.runs import list_runs
-    from engine.workers.commands import judge_all
     from engine.workers.machines import is_here
+    from engine.workers.post_mortem import observed
     from engine.workers.slots import set_slots, slots_here
     from hdtui.actions.runs import slots_sentence
     from hdtui.data.runs import ACTIVE
@@ -32,7 +32,7 @@ def slots_command(
     if number is not None:
         set_slots(database, number)
     here = slots_here(database)
-    active = judge_all(database, list_runs(database, states=ACTIVE, archived=True))
+    active = observed(database, list_runs(database, states=ACTIVE, archived=True))
     in_use = sum(1 for run in active if run.state in ACTIVE and is_here(run))
     if number is not None:
         say(slots_sentence(here, number))

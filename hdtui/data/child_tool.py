@@ -14,7 +14,7 @@ LOOK_EVERY_S = 0.1
 def run_tool(
     name: str, arguments: Mapping[str, Any], given_up: Callable[[], bool] | None = None
 ) -> dict[str, Any]:
-    """The JSON document that ``engine.workers.tool`` NAME prints for these arguments.
+    """The JSON document that ``engine.workers.child_tool`` NAME prints for these arguments.
 
     The child's stderr, its progress, passes through. Whoever says with ``given_up`` when nobody
     wants the answer any more has a screen that it would spoil: it is kept for the error then.
@@ -25,7 +25,7 @@ def run_tool(
     """
     try:
         process = subprocess.Popen(
-            child_command("engine.workers.tool", name),
+            child_command("engine.workers.child_tool", name),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=None if given_up is None else subprocess.PIPE,

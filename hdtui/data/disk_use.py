@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from db.queries.runs import list_runs
 from db.records import Run
-from engine.workers.commands import judge_all
+from engine.workers.post_mortem import observed
 from hdtui.formatting import size
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class DiskUse:
 def disk_use(database: "Database") -> DiskUse:
     """What lies in the workspace of a database now; links count as themselves."""
     home = database.home
-    runs = judge_all(database, list_runs(database, archived=True))
+    runs = observed(database, list_runs(database, archived=True))
     by_run: dict[int, int] = {}
     kinds: Counter[str] = Counter()
     pipelines: Counter[int | None] = Counter()

@@ -1,6 +1,6 @@
 """Cost of one action per policy: counted by a child process, kept in the workspace, never guessed.
 
-Parameters and multiply-adds come from ``python -m engine.workers.tool efficiency``; this process
+Parameters and multiply-adds come from the child tool ``efficiency``; this process
 loads no network. Returns come from the evaluations in the database.
 """
 

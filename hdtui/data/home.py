@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from db.queries.metrics import list_series, read_points
 from db.queries.runs import list_events, list_pipelines, list_runs
 from db.records import Pipeline, RunEvent, RunKind, RunState
-from engine.workers.commands import judge_all
+from engine.workers.post_mortem import observed
 from hdtui.data.forecast import Forecast, forecast, past_seconds
 from hdtui.data.run_states import RunView, view
 from hdtui.data.runs import ACTIVE, surroundings
@@ -68,7 +68,7 @@ def read_home(database: "Database", now: datetime, older: int = 0) -> HomeFacts:
     open_states = (*ACTIVE, RunState.QUEUED)
     unfinished = [
         view(run, around)
-        for run in judge_all(database, list_runs(database, states=open_states, newest_first=False))
+        for run in observed(database, list_runs(database, states=open_states, newest_first=False))
     ]
     events = tuple(reversed(list_events(database, limit=NUM_EVENTS)))
     named = list_runs(database, ids={event.run_id for event in events if event.run_id})
@@ -82,7 +82,7 @@ def read_home(database: "Database", now: datetime, older: int = 0) -> HomeFacts:
         slots=around.slots,
         slots_in_use=around.slots_in_use or 0,
         events=events,
-        states={run.id: str(run.state) for run in judge_all(database, named)},
+        states={run.id: str(run.state) for run in observed(database, named)},
         num_alerts=sum(1 for event in events if event.level in ALERT_LEVELS),
         results=_results(database, around),
         forecast=_forecast(database, pipeline, stages),
@@ -90,7 +90,7 @@ def read_home(database: "Database", now: datetime, older: int = 0) -> HomeFacts:
 
 
 def _stages(database: "Database", pipeline: Pipeline, around: object) -> tuple[PipelineStage, ...]:
-    runs = judge_all(database, list_runs(database, pipeline=pipeline.id, newest_first=False))
+    runs = observed(database, list_runs(database, pipeline=pipeline.id, newest_first=False))
     return tuple(
         PipelineStage(kind, tuple(view(run, around) for run in runs if run.kind is kind))  # type: ignore[arg-type]
         for kind in STAGE_ORDER

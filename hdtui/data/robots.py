@@ -18,8 +18,8 @@ from engine.evaluation.statistics import RobotReturn, kept_ratio
 from engine.morphology.poses import Poses, rest_poses
 from engine.morphology.tree import Morphology
 from engine.statistics import half_width
-from engine.workers.commands import judge_all
 from engine.workers.lineage import trainers
+from engine.workers.post_mortem import observed
 from engine.workers.robot_library import load
 from engine.workers.workspace import Workspace
 from hdtui.data.measured import task_of
@@ -245,7 +245,7 @@ def evaluations_at_work(database: "Database") -> list[AtWork]:
     """Evaluations that work, newest first: neither dead nor stalled, whatever their rows say."""
     at = datetime.now(UTC)
     runs = [run for run in list_runs(database, states=_WORKING) if run.kind is RunKind.EVALUATION]
-    working = [run for run in judge_all(database, runs) if shown_state(run, at) in _WORKING]
+    working = [run for run in observed(database, runs) if shown_state(run, at) in _WORKING]
     return [
         AtWork(
             run,

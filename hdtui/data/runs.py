@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from db.machine import boot_id
 from db.queries.runs import count_states, get_run, list_runs
 from db.queries.supervisors import get_supervisor
 from db.records import Run, RunState
-from engine.workers.commands import judge_all
-from engine.workers.liveness import boot_id, other_owner, worker_of
 from engine.workers.machines import Machines, is_here
+from engine.workers.post_mortem import observed
+from engine.workers.process import other_owner, worker_of
 from engine.workers.run_policies import input_words
 from engine.workers.slots import read_slots
 from hdtui.data.run_states import RunView, Surroundings, view
@@ -25,7 +26,7 @@ ACTIVE = (RunState.STARTING, RunState.RUNNING, RunState.STOPPING)
 def count_runs(database: "Database") -> Counts:
     """How many runs wait, work and need eyes, for row 1; liveness is judged, not believed."""
     states = count_states(database)
-    active = judge_all(database, list_runs(database, states=ACTIVE)) if _any(states, ACTIVE) else []
+    active = observed(database, list_runs(database, states=ACTIVE)) if _any(states, ACTIVE) else []
     gone = sum(1 for run in active if run.state is RunState.LOST)
     broken = sum(1 for run in active if run.state is RunState.INTERRUPTED)
     return Counts(
@@ -75,7 +76,7 @@ def _owners(database: "Database", runs: Sequence[Run]) -> dict[int, str]:
 def views(database: "Database", runs: Sequence[Run], now: datetime) -> list[RunView]:
     """Runs as their reader sees them now."""
     around = surroundings(database, now)
-    return [view(run, around) for run in judge_all(database, runs)]
+    return [view(run, around) for run in observed(database, runs)]
 
 
 def read_run(database: "Database", run_id: int, now: datetime) -> RunView:
@@ -96,7 +97,7 @@ def leaving_sentence(database: "Database") -> str:
     """What ``q`` prints: which runs keep running; empty where none does."""
     active = [
         run
-        for run in judge_all(database, list_runs(database, states=ACTIVE, newest_first=False))
+        for run in observed(database, list_runs(database, states=ACTIVE, newest_first=False))
         if run.state in ACTIVE
     ]
     queued = count_states(database)[RunState.QUEUED]

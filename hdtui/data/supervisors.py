@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from engine.errors import HdtuiError
-from engine.workers.spawn import ensure_supervisor
+from engine.workers.supervision import ensure_supervisor
 from engine.workers.supervisor_lock import supervisor_alive
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class SupervisorWatch:
 
     def _start(self) -> str:
         try:
-            ensure_supervisor(self._cockpit.home)
+            self._cockpit.store.ask(ensure_supervisor)
         except HdtuiError as error:
             self.missing = True
             return str(error)

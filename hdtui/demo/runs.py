@@ -8,7 +8,7 @@ from typing import Any
 
 from db.records import Pipeline, Run, RunKind, RunState
 from engine.config.presets import PRESETS, PipelineConfig
-from engine.workers.liveness import this_process
+from engine.workers.process import this_process
 
 TRAINING_SET, UNSEEN_SET, MUTANT_SET = "demo-training", "demo-unseen", "demo-mutants"
 STAGES = (

@@ -30,7 +30,7 @@ ROBOTS = generate(2, seed=5)
 @pytest.fixture
 def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
     """The workspace of the command line, with a set of two robots; nothing is started in it."""
-    monkeypatch.setattr(commands, "ensure_supervisor", lambda home: None)
+    monkeypatch.setattr(commands, "ensure_supervisor", lambda database: None)
     home = tmp_path / "home"
     home.mkdir()
     database = Database.open(home)

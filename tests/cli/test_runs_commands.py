@@ -33,7 +33,7 @@ def change(database: Database, run_id: int, **facts: object) -> Run:
 @pytest.fixture
 def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
     """A failed teacher (1) with a curve and a student (2) that finished before its last step."""
-    monkeypatch.setattr(commands, "ensure_supervisor", lambda home: None)
+    monkeypatch.setattr(commands, "ensure_supervisor", lambda database: None)
     (tmp_path / "home").mkdir()
     database = Database.open(tmp_path / "home")
     config = PRESETS["quick"].teacher.model_copy(update={"total_env_steps": 300_000})

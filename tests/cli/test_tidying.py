@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from db.machine import boot_id
 from db.models import RunRow
 from db.queries.metrics import NewPoint, append_points
 from db.queries.runs import (
@@ -22,10 +23,8 @@ from db.session import Database
 from engine.config.presets import PRESETS
 from engine.morphology.generation import generate
 from engine.workers import commands, devices, slots
-from engine.workers.liveness import boot_id
 from engine.workers.robot_library import make_set
-from engine.workers.supervisor import stand_in
-from engine.workers.supervisor_loop import Settings, SupervisorLoop
+from engine.workers.supervisor import Settings, SupervisorLoop, stand_in
 from engine.workers.workspace import Workspace
 from hdtui.cli.main import run as hdtui
 from hdtui.data.disk_use import disk_use
@@ -36,7 +35,7 @@ Captured = pytest.CaptureFixture[str]
 @pytest.fixture
 def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
     """Two pipelines of a teacher and a collection (1 2, 3 4) and a teacher alone (5)."""
-    monkeypatch.setattr(commands, "ensure_supervisor", lambda home: None)
+    monkeypatch.setattr(commands, "ensure_supervisor", lambda database: None)
     (tmp_path / "home").mkdir()
     database = Database.open(tmp_path / "home")
     teacher = PRESETS["quick"].teacher.model_dump(mode="json")

@@ -494,7 +494,7 @@ def sealed() -> Iterator[None]:
 
     with (
         patch.object(subprocess, "Popen", refuse),
-        patch("engine.workers.liveness._send", lambda *_: False),
+        patch("engine.workers.process._send", lambda *_: False),
     ):
         yield
 

@@ -5,6 +5,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from db.machine import boot_id
 from db.models import ArtifactRow, CheckpointRow, RunRow
 from db.queries.metrics import NewPoint, append_points
 from db.queries.robots import add_robots, create_set
@@ -19,7 +20,7 @@ from db.queries.runs import (
 from db.records import NewRobot, NewRun, Run, RunKind
 from db.session import Database
 from engine.config.presets import PRESETS
-from engine.workers.liveness import boot_id, this_process
+from engine.workers.process import this_process
 from engine.workers.supervisor import stand_in
 
 NOW = datetime.now(UTC)

@@ -12,7 +12,7 @@ from sqlalchemy import text as sql
 
 from db.session import Database
 from engine.errors import DatabaseError
-from engine.workers.liveness import start_ticks, worker_environment
+from engine.workers.process import start_ticks, worker_environment
 from hdtui.app import CockpitApp
 from hdtui.data.store import Health, NoWorkspaceError, Store
 

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from invariants import violations
 
+from db.machine import boot_id
 from db.queries.runs import count_states, get_run, list_runs, queue_run
 from db.queries.supervisors import get_supervisor
 from db.records import NewRun, Run, RunKind, RunState
@@ -30,7 +31,8 @@ from engine.config.teacher import named_teacher
 from engine.errors import RunError
 from engine.morphology.generation import generate
 from engine.workers import commands, robot_library
-from engine.workers.liveness import ProcessIdentity, boot_id
+from engine.workers.process import ProcessIdentity
+from engine.workers.supervision import ensure_supervisor
 from engine.workers.supervisor_lock import supervisor_alive
 from engine.workers.workspace import Workspace
 
@@ -114,7 +116,7 @@ class Soak:
             os.kill(supervisor.pid, signal.SIGKILL)
             self.done["supervisors killed"] += 1
             time.sleep(self.chance.uniform(0.0, 2.0))
-        commands.ensure_supervisor(self.database.home)
+        ensure_supervisor(self.database)
 
     def resume(self) -> None:
         """Queue an unfinished run again."""
@@ -195,7 +197,7 @@ class Soak:
                 if resumable(run):
                     with contextlib.suppress(RunError):
                         commands.resume(self.database, run.id)
-            commands.ensure_supervisor(self.database.home)
+            ensure_supervisor(self.database)
             time.sleep(PAUSE_S)
         return False
 

@@ -12,9 +12,10 @@ import pytest
 import workspace
 from pseudo_terminal import Cockpit
 
+from db.machine import boot_id
 from db.models import RunRow
 from db.session import Database
-from engine.workers.liveness import boot_id, start_ticks, worker_environment
+from engine.workers.process import start_ticks, worker_environment
 
 pytestmark = pytest.mark.timeout(600)
 WAIT_S = 180.0

@@ -8,7 +8,7 @@ from waiting import kill, supervisor_pid
 
 from db.queries.runs import list_runs
 from db.session import Database
-from engine.workers.liveness import kill_group, worker_of
+from engine.workers.process import kill_group, worker_of
 from engine.workers.workspace import Workspace
 
 

@@ -9,7 +9,7 @@ from db.queries.runs import get_run
 from db.session import Database
 from engine.events import CheckpointWritten, Metrics, Progress
 from engine.files import write_bytes
-from engine.workers.liveness import this_process
+from engine.workers.process import this_process
 from engine.workers.recorder import Recorder
 from engine.workers.workspace import Workspace
 

@@ -35,7 +35,7 @@ def with_gear(robot: Morphology, gear: float) -> Morphology:
 @pytest.fixture
 def filled(database: Database, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Database:
     """A workspace with a set inside the design space and one of a variant; nothing is started."""
-    monkeypatch.setattr(commands, "ensure_supervisor", lambda home: None)
+    monkeypatch.setattr(commands, "ensure_supervisor", lambda database: None)
     robot_library.make_set(database, workspace, "inside", [(robot, None) for robot in ROBOTS])
     robot_library.make_set(database, workspace, "variant", [(with_gear(ROBOTS[0], 270.0), None)])
     return database

@@ -33,7 +33,7 @@ DIGESTS = [robot.digest for robot in ROBOTS]
 
 @pytest.fixture(autouse=True)
 def _nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "ensure_supervisor", lambda home: None)
+    monkeypatch.setattr(commands, "ensure_supervisor", lambda database: None)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ ROBOTS = generate(3, seed=5)
 
 @pytest.fixture(autouse=True)
 def _nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "ensure_supervisor", lambda home: None)
+    monkeypatch.setattr(commands, "ensure_supervisor", lambda database: None)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from engine.morphology.generation import generate
 from engine.workers import robot_library
 from engine.workers.commands import queue, request_stop, resume
 from engine.workers.jobs.job import check_file
-from engine.workers.post_mortem import EXIT_UNWRITTEN, verdict
+from engine.workers.post_mortem import EXIT_UNWRITTEN, how_it_ended
 from engine.workers.worker import EXIT_FAILED
 from engine.workers.workspace import Workspace
 
@@ -130,7 +130,7 @@ def test_who_finds_a_process_gone_says_what_its_log_complained_of(tmp_path: Path
         ("OSError: [Errno 28] No space left on device", "No space left on device"),
         ("2026-01-01 10:00:00 INFO    5 of 10 robots", "left no exit record"),
     ):
-        found = verdict(run, None, line)
+        found = how_it_ended(run, None, line)
         assert found.state is RunState.LOST
         assert found.reason.endswith(said)
     database.close()
@@ -141,7 +141,7 @@ def test_a_worker_whose_end_could_not_be_written_down_has_failed_for_that(
 ) -> None:
     database = Database.open(tmp_path)
     run = queue_run(database, generation(1))
-    found = verdict(run, EXIT_UNWRITTEN, "last words")
+    found = how_it_ended(run, EXIT_UNWRITTEN, "last words")
     assert (found.state, found.exit_code) == (RunState.FAILED, EXIT_UNWRITTEN)
     assert "the workspace took no writing, often a full disk" in found.reason
     database.close()

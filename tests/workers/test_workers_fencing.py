@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from db.machine import boot_id, host_name
 from db.queries import attempts, runs
 from db.queries.artifacts import latest_checkpoint, list_checkpoints
 from db.queries.metrics import list_series, read_points
@@ -14,7 +15,6 @@ from db.records import NewRun, Run, RunKind, RunState
 from db.session import Database
 from engine.errors import StaleAttemptError
 from engine.events import CheckpointWritten, Event, Metrics, Progress, Result
-from engine.workers.liveness import boot_id, host_name
 from engine.workers.recorder import CONFIRM_EVERY_S, Recorder
 from engine.workers.states import sources
 from engine.workers.workspace import Workspace
@@ -145,10 +145,10 @@ def test_a_stale_attempt_that_reports_nothing_hears_of_it_while_it_works(
     clock = Clock()
     stale = recorder(database, workspace, claim(database, run), clock)
     lose(database, runs.get_run(database, run.id))
-    stale.breathe()
+    stale.flush_if_due()
     clock.now += CONFIRM_EVERY_S
     with pytest.raises(StaleAttemptError):
-        stale.breathe()
+        stale.flush_if_due()
 
 
 def test_a_worker_that_comes_late_cannot_begin(database: Database, run: Run) -> None:

@@ -21,14 +21,14 @@ from db.records import Run, RunState, Supervisor
 from db.session import Database
 from engine.errors import DatabaseError, RunError, WorkspaceError
 from engine.workers.commands import (
-    ensure_supervisor,
-    judge,
     release_queue,
     request_kill,
     request_stop,
     write_off,
 )
-from engine.workers.liveness import worker_of
+from engine.workers.post_mortem import observed
+from engine.workers.process import worker_of
+from engine.workers.supervision import ensure_supervisor
 from engine.workers.supervisor import stand_in
 from engine.workers.supervisor_lock import supervisor_alive
 from engine.workers.workspace import Workspace
@@ -82,7 +82,7 @@ def test_a_machine_is_itself_under_another_name(
     run = on(quiet, machine.boot_id(), "container-a")
     waiting = on(quiet, machine.boot_id(), "container-a", "queued")
     monkeypatch.setattr(socket, "gethostname", lambda: "container-b")
-    assert judge(quiet, run).state is RunState.LOST
+    assert observed(quiet, [run])[0].state is RunState.LOST
     assert supervisors.work_waits(quiet)
     assert request_stop(quiet, waiting.id).state is RunState.STOPPED
     with pytest.raises(RunError, match="is lost, nothing to kill"):
@@ -93,11 +93,11 @@ def test_a_machine_of_the_same_name_is_another_one(quiet: Database) -> None:
     looked_after(quiet, "other", socket.gethostname(), installation="not this one")
     run = on(quiet, "other", socket.gethostname())
     waiting = on(quiet, "other", socket.gethostname(), "queued")
-    assert judge(quiet, run).state is RunState.RUNNING
+    assert observed(quiet, [run])[0].state is RunState.RUNNING
     assert release_queue(quiet) == []
     looked_after(quiet, "other", socket.gethostname(), installation=machine.installation())
     if machine.installation():
-        assert judge(quiet, run).state is RunState.INTERRUPTED
+        assert observed(quiet, [run])[0].state is RunState.INTERRUPTED
         assert [each.id for each in release_queue(quiet)] == [waiting.id]
 
 
@@ -225,7 +225,7 @@ def test_one_folder_keeps_runs_of_two_databases_apart(
             assert not supervisor_alive(second)
             run = queue_run(second, generation(1), boot_id=machine.boot_id())
             assert run.id == queued.id + 1
-            ensure_supervisor(second.home)
+            ensure_supervisor(second)
             assert until_state(second, run.id, RunState.FINISHED).result == 1.0
     assert supervisor_alive(database)
     assert lock is not None
@@ -268,7 +268,7 @@ def test_in_a_copy_nothing_works_and_the_original_goes_on(database: Database) ->
     shutil.copytree(database.home, copy)
     with closing(Database.open(copy)) as copied:
         assert not supervisor_alive(copied)
-        seen = judge(copied, get_run(copied, run.id))
+        seen = observed(copied, [get_run(copied, run.id)])[0]
         assert seen.state is RunState.LOST
         assert "the workspace is a copy, or was moved" in (seen.reason or "")
         with pytest.raises(RunError, match="is lost, nothing to kill"):
@@ -278,7 +278,7 @@ def test_in_a_copy_nothing_works_and_the_original_goes_on(database: Database) ->
         until(lambda: supervisor_alive(copied))
         kill(supervisor_pid(copied))
     assert alive(run)
-    assert judge(database, get_run(database, run.id)).state is RunState.RUNNING
+    assert observed(database, [get_run(database, run.id)])[0].state is RunState.RUNNING
 
 
 @pytest.mark.slow
@@ -311,7 +311,7 @@ def test_a_worker_of_another_user_is_theirs_and_hears_through_the_database(
     kill(supervisor_pid(database))
     child = os.fork()
     if child == 0:  # nobody looks at root's worker
-        from engine.workers.liveness import kill_group, other_owner, signal_worker
+        from engine.workers.process import kill_group, other_owner, signal_worker
 
         os.setgid(65534)
         os.setuid(65534)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from db.machine import boot_id, host_name
 from db.queries import attempts, runs
 from db.queries.artifacts import list_artifacts
 from db.records import NewRun, Run, RunKind
@@ -19,7 +20,6 @@ from engine.errors import CheckpointError, RunError
 from engine.events import ArtifactWritten, CheckpointWritten, StageContext
 from engine.files import remove_partial_files, write_bytes, write_text
 from engine.workers.jobs.job import Job, check_file
-from engine.workers.liveness import boot_id, host_name
 from engine.workers.recorder import Recorder
 from engine.workers.workspace import Workspace
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from ledger_writer import report_for_ever
 
+from db.machine import boot_id, host_name
 from db.queries import attempts, runs
 from db.queries.artifacts import list_checkpoints
 from db.queries.metrics import list_series, read_points
 from db.records import NewRun, RunKind, RunState
 from db.session import Database
 from engine.files import file_sha256
-from engine.workers.liveness import boot_id, host_name
 from engine.workers.workspace import Workspace
 
 FORK = multiprocessing.get_context("fork")

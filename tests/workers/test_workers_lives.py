@@ -21,11 +21,10 @@ from db.queries import attempts, runs
 from db.records import NewRun, Run, RunKind, RunState
 from db.session import Database
 from engine.errors import RunError, UsageError
-from engine.workers import commands, supervisor_loop
-from engine.workers.liveness import worker_environment
+from engine.workers import commands, supervisor
+from engine.workers.process import worker_environment
 from engine.workers.states import sources
-from engine.workers.supervisor import stand_in
-from engine.workers.supervisor_loop import Settings, SupervisorLoop
+from engine.workers.supervisor import Settings, SupervisorLoop, stand_in
 from engine.workers.workspace import Workspace
 
 MAX_RUNS = 12
@@ -179,7 +178,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every look is a whole one."""
     monkeypatch.delenv("HDTUI_DATABASE_URL", raising=False)
-    monkeypatch.setattr(supervisor_loop, "WATCH_EVERY_S", 0.0)
+    monkeypatch.setattr(supervisor, "WATCH_EVERY_S", 0.0)
 
 
 LIVES = st.lists(
@@ -204,7 +203,7 @@ def live(
     with TemporaryDirectory(dir=empty.parent) as folder:
         shutil.copytree(empty, home := Path(folder) / "workspace")
         lives = Lives(home, slots)
-        monkeypatch.setattr(supervisor_loop, "spawn_worker", lives.spawn)
+        monkeypatch.setattr(supervisor, "spawn_worker", lives.spawn)
         try:
             for action, number in life:
                 with suppress(RunError):  # refused, with a sentence

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from waiting import generation, start_long_run, until, until_state
 
+from db.machine import boot_id
 from db.queries.runs import get_run, queue_run
 from db.records import RunState
 from db.session import Database
 from engine.workers.commands import queue
-from engine.workers.liveness import boot_id
-from engine.workers.memory import MemoryWatch, memory_kills
-from engine.workers.post_mortem import verdict
+from engine.workers.post_mortem import how_it_ended
+from engine.workers.process import MemoryWatch, memory_kills
 
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 GREEDY = "import sys; sys.stdin.read(1); held = [bytearray(10**6) for _ in range(4000)]"
@@ -116,7 +116,7 @@ def test_a_kill_is_told_with_its_likely_cause(
     short: bool | None, words: str, database: Database
 ) -> None:
     run = queue_run(database, generation(1), boot_id=boot_id())
-    found = verdict(run, -9, memory_short=short)
+    found = how_it_ended(run, -9, memory_short=short)
     assert (found.state, found.exit_code) == (RunState.LOST, 137)
     assert words in found.reason
 

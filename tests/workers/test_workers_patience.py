@@ -30,13 +30,13 @@ from db.records import Run, RunState
 from db.session import Database
 from engine.errors import DatabaseAwayError, DatabaseError, RunError
 from engine.events import StageContext
-from engine.workers.commands import ensure_supervisor, queue, request_stop
+from engine.workers.commands import queue, request_stop
 from engine.workers.jobs import generation as generation_job
 from engine.workers.jobs.job import Job
 from engine.workers.patience import patiently
-from engine.workers.supervision import Supervision
+from engine.workers.supervision import Supervision, ensure_supervisor
+from engine.workers.supervisor import STOP_GRACE_S
 from engine.workers.supervisor_lock import lock_path
-from engine.workers.supervisor_loop import STOP_GRACE_S
 from engine.workers.worker import EXIT_STOPPED
 from engine.workers.workspace import Workspace
 
@@ -212,7 +212,7 @@ def test_without_a_supervisor_a_worker_keeps_the_log_short(
 def test_a_supervisor_whose_workspace_is_gone_leaves(
     database: Database, workspace: Workspace
 ) -> None:
-    ensure_supervisor(workspace.home)
+    ensure_supervisor(database)
     until(lambda: supervisor_pid(database, or_zero=True) != 0)
     supervisor = psutil.Process(supervisor_pid(database))
     workspace.home.rename(workspace.home.with_name("elsewhere"))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from waiting import generation, until, until_state
 
+from db.machine import host_name
 from db.queries import artifacts, attempts
 from db.queries.metrics import list_series
 from db.queries.runs import delete_runs, dependants, get_run, list_runs, queue_run
@@ -17,7 +18,6 @@ from engine.config.presets import preset
 from engine.errors import RunError, UsageError
 from engine.files import file_sha256
 from engine.workers.commands import queue, request_stop
-from engine.workers.liveness import host_name
 from engine.workers.policy_files import policy_in
 from engine.workers.post_mortem import has_diverged
 from engine.workers.run_policies import (

@@ -124,7 +124,7 @@ def test_a_resumed_run_says_what_it_keeps(
     kind: RunKind,
     said: str,
 ) -> None:
-    monkeypatch.setattr("engine.workers.commands.ensure_supervisor", lambda home: False)
+    monkeypatch.setattr("engine.workers.commands.ensure_supervisor", lambda database: False)
     run = queue_run(database, NewRun(kind, "x", {}, seed=1), boot_id="before")
     with database.write() as session:
         attempts.change_state(session, run.id, RunState.STOPPED, [RunState.QUEUED])

@@ -14,7 +14,8 @@ from db.session import Database
 from engine.config.teacher import named_teacher
 from engine.morphology.generation import generate
 from engine.workers import robot_library
-from engine.workers.commands import ensure_supervisor, queue, release_queue, request_stop, resume
+from engine.workers.commands import queue, release_queue, request_stop, resume
+from engine.workers.supervision import ensure_supervisor
 from engine.workers.workspace import Workspace
 
 
@@ -82,7 +83,7 @@ def test_a_teacher_cut_off_by_a_restart_of_the_machine_ends_where_an_undisturbed
     calm = queue(database, teacher("calm"))
     until(lambda: get_run(database, cut_off.id).checkpoint_step is not None)
     restart_of_the_machine(database, get_run(database, cut_off.id))
-    ensure_supervisor(workspace.home)
+    ensure_supervisor(database)
     interrupted = until_state(database, cut_off.id, RunState.INTERRUPTED)
     assert interrupted.reason == "the machine restarted"
     kept = interrupted.checkpoint_step

@@ -106,7 +106,7 @@ def test_an_obsolete_backport_among_the_packages_stops_no_child(
     environment = child_environment()
     assert "PYTHONPATH" not in environment
     done = subprocess.run(
-        child_command("engine.workers.tool", "nothing"),
+        child_command("engine.workers.child_tool", "nothing"),
         input="{}",
         cwd=NEUTRAL_FOLDER,
         env=environment,

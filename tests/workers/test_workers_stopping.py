@@ -14,6 +14,7 @@ import psutil
 import pytest
 from waiting import alive, kill, start_long_run, supervisor_pid, until, until_state
 
+from db.machine import boot_id, host_name
 from db.queries import attempts, runs
 from db.queries.metrics import list_series, read_points
 from db.records import NewRun, Run, RunKind, RunState
@@ -22,9 +23,9 @@ from engine.config.teacher import named_teacher
 from engine.morphology.generation import generate
 from engine.workers import robot_library
 from engine.workers.commands import queue, request_stop, resume
-from engine.workers.liveness import boot_id, host_name, start_ticks, worker_environment
+from engine.workers.process import start_ticks, worker_environment
 from engine.workers.states import sources
-from engine.workers.supervisor_loop import Settings, SupervisorLoop
+from engine.workers.supervisor import Settings, SupervisorLoop
 from engine.workers.worker import EXIT_STOPPED
 from engine.workers.workspace import Workspace
 

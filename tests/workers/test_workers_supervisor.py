@@ -17,6 +17,7 @@ from waiting import (
     until_state,
 )
 
+from db.machine import boot_id, host_name
 from db.queries import attempts
 from db.queries.robots import list_robots
 from db.queries.runs import get_run, list_events, list_runs, queue_run
@@ -26,15 +27,14 @@ from db.session import Database
 from engine.errors import RunError
 from engine.workers.commands import (
     delete,
-    judge,
     queue,
     release_queue,
     request_kill,
     request_stop,
     resume,
 )
-from engine.workers.liveness import boot_id, host_name
-from engine.workers.spawn import ensure_supervisor
+from engine.workers.post_mortem import observed
+from engine.workers.supervision import ensure_supervisor
 from engine.workers.workspace import Workspace
 
 
@@ -73,7 +73,7 @@ def test_a_killed_supervisor_loses_no_worker_and_the_next_one_adopts_it(
     kill(first_one.pid)
     done = get_run(database, run.id).done or 0
     until(lambda: (get_run(database, run.id).done or 0) > done)
-    assert ensure_supervisor(database.home)
+    assert ensure_supervisor(database)
     until(lambda: (get_supervisor(database, boot_id()) or first_one).pid != first_one.pid)
     request_stop(database, run.id)
     stopped = until_state(database, run.id, RunState.STOPPED)
@@ -83,7 +83,7 @@ def test_a_killed_supervisor_loses_no_worker_and_the_next_one_adopts_it(
 @pytest.mark.slow
 def test_many_that_ask_at_once_get_one_supervisor(database: Database) -> None:
     queue_run(database, generation(10_000))
-    threads = [threading.Thread(target=ensure_supervisor, args=(database.home,)) for _ in range(3)]
+    threads = [threading.Thread(target=ensure_supervisor, args=(database,)) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -103,7 +103,7 @@ def test_a_killed_worker_is_lost_judged_at_once_and_written_down_soon(
     os.kill(run.pid, signal.SIGKILL)
     until(lambda: not alive(run))
     dead_since = time.monotonic()
-    assert judge(database, run).state is RunState.LOST
+    assert observed(database, [run])[0].state is RunState.LOST
     lost = until_state(database, run.id, RunState.LOST)
     # Promised are five seconds, one is usual; a machine busy with trainings gets six times that.
     assert time.monotonic() - dead_since < 30.0
@@ -202,8 +202,8 @@ def test_after_a_restart_of_the_machine_runs_are_interrupted_and_the_queue_waits
         attempts.claim(session, working.id, "token", host_name())
         process = attempts.Process(os.getpid(), 1.0, "before")
         assert attempts.begin(session, working.id, "token", process, {})
-    assert judge(database, get_run(database, working.id)).state is RunState.INTERRUPTED
-    ensure_supervisor(database.home)
+    assert observed(database, [get_run(database, working.id)])[0].state is RunState.INTERRUPTED
+    ensure_supervisor(database)
     interrupted = until_state(database, working.id, RunState.INTERRUPTED)
     assert interrupted.reason == "the machine restarted"
     assert get_run(database, waiting.id).state is RunState.QUEUED

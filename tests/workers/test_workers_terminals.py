@@ -15,7 +15,7 @@ from db.queries.runs import get_run, list_runs, queue_run
 from db.records import Run, RunState
 from db.session import Database
 from engine.workers.commands import request_stop
-from engine.workers.spawn import ensure_supervisor
+from engine.workers.supervision import ensure_supervisor
 
 QUEUE_AND_WAIT = """
 import pathlib, sys, time
@@ -62,7 +62,7 @@ def test_work_outlives_the_terminal_it_was_started_in_and_a_killed_supervisor(
     assert still_working(database, run)
     kill(first)
     assert still_working(database, run)
-    ensure_supervisor(database.home)
+    ensure_supervisor(database)
     until(lambda: supervisor_pid(database, or_zero=True) not in (0, first))
     request_stop(database, run.id)
     stopped = until_state(database, run.id, RunState.STOPPED)

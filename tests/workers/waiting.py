@@ -7,13 +7,14 @@ from collections.abc import Callable
 
 import psutil
 
+from db.machine import boot_id
 from db.models import RunRow
 from db.queries.runs import get_run
 from db.queries.supervisors import get_supervisor
 from db.records import NewRun, Run, RunKind, RunState
 from db.session import Database
 from engine.workers.commands import queue
-from engine.workers.liveness import ProcessIdentity, boot_id
+from engine.workers.process import ProcessIdentity
 from engine.workers.supervisor_lock import supervisor_alive
 
 PATIENCE_S = float(os.environ.get("HDTUI_TEST_PATIENCE_S", "240"))

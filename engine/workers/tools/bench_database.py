@@ -16,12 +16,12 @@ from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
 from typing import Any
 
+from db.machine import boot_id, host_name
 from db.queries import attempts, metrics, runs
 from db.records import NewRun, RunKind
 from db.session import Database
 from engine.errors import DatabaseError
 from engine.events import Metrics, Progress
-from engine.workers.liveness import boot_id, host_name
 from engine.workers.recorder import Recorder
 from engine.workers.workspace import Workspace
 

@@ -1,4 +1,4 @@
-"""Work that is asked for and waited for: ``python -m engine.workers.tool NAME`` with JSON on stdin.
+"""Work that is asked for and waited for: ``engine.workers.child_tool NAME`` with JSON on stdin.
 
 The answer is one JSON document on stdout, for a failure ``{"error": SENTENCE}``; progress goes to
 stderr. Exit codes are those of the command line: 0 done, 1 failed, 2 wrong use.

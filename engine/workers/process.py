@@ -1,15 +1,16 @@
-"""Is a process the worker that a record says it is? Only what proves it is counted or signalled.
+"""What the system says of a process: does it live, whose worker is it, did memory run out?
 
 A record names a process by its number, its start and the boot of its machine. A record may be
 copied, made up or of another folder, so the process itself must say that it works on this run of
 this folder: by its environment, or where that is another user's secret by its command line.
-Neither can be written from outside.
+Neither can be written from outside. Only what proves to be that worker is counted or signalled.
 """
 
 import os
 import pwd
 import signal
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -17,26 +18,15 @@ from pathlib import Path
 
 import psutil
 
-from db.machine import boot_id, host_name, is_this_machine
+from db.machine import boot_id, is_this_machine
 from db.records import Run
 
-__all__ = [
-    "ProcessIdentity",
-    "Worker",
-    "boot_id",
-    "host_name",
-    "kill_group",
-    "other_owner",
-    "signal_worker",
-    "start_ticks",
-    "started_at",
-    "this_process",
-    "worker_environment",
-    "worker_of",
-]
 MARK = "HDTUI_WORKER"
 TICKS_PER_S = 100
 """Of systems that tell a start in seconds only."""
+MEMORY_COUNTERS = Path("/proc/vmstat")
+MEMORY_RECENT_S = 30.0
+"""A killed process of many gigabytes takes a while to be gone."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +164,38 @@ def kill_group(worker: Worker) -> int:
     # Its own children first would let it start others meanwhile.
     found = sorted(filter(belongs, psutil.pids()), key=lambda pid: pid != worker.pid)
     return sum(_send(pid, signal.SIGKILL, partial(_belongs, worker.pid, pid)) for pid in found)
+
+
+def memory_kills(counters: Path = MEMORY_COUNTERS) -> int | None:
+    """How many processes the kernel has killed for want of memory; None where nobody counts."""
+    try:
+        lines = counters.read_text().splitlines()
+    except OSError:
+        return None
+    found = (line.split()[1] for line in lines if line.startswith("oom_kill "))
+    return next((int(value) for value in found if value.isdecimal()), None)
+
+
+class MemoryWatch:
+    """Whether the kernel has killed for want of memory lately."""
+
+    def __init__(
+        self,
+        count: Callable[[], int | None] = memory_kills,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._count, self._clock = count, clock
+        self._known = count()
+        self._rose_at: float | None = None
+
+    def short_lately(self) -> bool | None:
+        """True within half a minute of such a kill, None where nobody knows."""
+        kills = self._count()
+        if kills is None or self._known is None:
+            return None
+        if kills > self._known:
+            self._known, self._rose_at = kills, self._clock()
+        return self._rose_at is not None and self._clock() - self._rose_at < MEMORY_RECENT_S
 
 
 def _ours_to_end(worker: Worker) -> bool:

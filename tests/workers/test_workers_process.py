@@ -15,10 +15,10 @@ import psutil
 import pytest
 from waiting import until
 
-from engine.workers.liveness import (
+from db.machine import boot_id
+from engine.workers.process import (
     ProcessIdentity,
     Worker,
-    boot_id,
     kill_group,
     signal_worker,
     start_ticks,
@@ -227,7 +227,8 @@ def test_a_step_of_the_clock_ends_nobody(
     looks = (
         "from pathlib import Path\n"
         "import psutil\n"
-        "from engine.workers.liveness import ProcessIdentity, Worker, boot_id\n"
+        "from db.machine import boot_id\n"
+        "from engine.workers.process import ProcessIdentity, Worker\n"
         f"named = Worker(ProcessIdentity({parent.pid}, {named.process.ticks}, boot_id()), {RUN},"
         f" Path({str(tmp_path)!r}))\n"
         f"print(named.alive, psutil.Process({parent.pid}).create_time())\n"
