@@ -17,7 +17,8 @@ from engine.distillation.damage import find_damage
 from engine.errors import DatabaseError, RunError
 from engine.text import printable
 from engine.workers.machines import SILENT_AFTER_S, Machines, is_here
-from engine.workers.post_mortem import PostMortem, observed
+from engine.workers.observed import observed
+from engine.workers.post_mortem import PostMortem
 from engine.workers.process import kill_group, other_owner, signal_worker, worker_of
 from engine.workers.robot_library import check_filled_sets, forget_unread_sets
 from engine.workers.run_policies import checkpoints_read, with_checkpoints

@@ -1,18 +1,13 @@
-"""What became of a run whose worker left no exit record, in one sentence."""
+"""What became of a worker that left no exit record, in one sentence."""
 
 import re
 import signal
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from db.records import Run, RunState
-from db.session import Database
 from engine.files import open_file
 from engine.text import printable
-from engine.workers.machines import Machines
-from engine.workers.process import worker_of
-from engine.workers.workspace import Workspace
 
 TAIL_BYTES = 4096
 LAST_LINE_LENGTH = 200
@@ -44,31 +39,6 @@ STRANGER = PostMortem(
     RunState.LOST,
     "the process it names does not work on it: the workspace is a copy, or was moved or changed",
 )
-
-
-def observed(database: Database, records: Sequence[Run]) -> list[Run]:
-    """Runs as they really are, in the same order: one whose process is gone does not work.
-
-    Only this machine's processes can be looked at; another's runs come back as they are.
-    """
-    machines = Machines.of(database, [run for run in records if run.state.active])
-    seen = []
-    for run in records:
-        end = _end_of(database, run, machines) if run.state.active else None
-        seen.append(replace(run, state=end.state, reason=end.reason) if end else run)
-    return seen
-
-
-def _end_of(database: Database, run: Run, machines: Machines) -> PostMortem | None:
-    """What is to be written of a run whose process is gone; None where it lives, or may."""
-    if machines.restarted(run):
-        return INTERRUPTED
-    worker = worker_of(run, database.home)
-    if worker is None or worker.alive:
-        return None
-    if worker.process.alive:
-        return STRANGER
-    return how_it_ended(run, None, last_line(Workspace(database.home).log_path(run.id)))
 
 
 def has_diverged(run: Run) -> bool:

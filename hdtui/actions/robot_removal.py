@@ -8,7 +8,7 @@ from db.records import RunState
 from db.session import Database
 from engine.text import counted
 from engine.workers import robot_library
-from engine.workers.post_mortem import observed
+from engine.workers.observed import observed
 from engine.workers.workspace import Workspace
 from hdtui.data.cockpit import Cockpit
 

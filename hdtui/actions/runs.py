@@ -9,7 +9,8 @@ from db.records import Run, RunKind, RunState
 from engine.config.presets import PipelineConfig, preset
 from engine.errors import UsageError
 from engine.workers import commands as worker_commands
-from engine.workers.post_mortem import has_diverged, observed
+from engine.workers.observed import observed
+from engine.workers.post_mortem import has_diverged
 from engine.workers.run_policies import checkpoints_read
 from engine.workers.slots import Slots, check_slots, set_slots, slots_here
 from engine.workers.stages import PIPELINE, StageRequest, queue_stage

@@ -23,7 +23,7 @@ def follow(database: "Database", home: "Path", run_ids: Sequence[int]) -> list[R
     Ctrl+C leaves the runs running and says how to see them again.
     """
     from db.queries.runs import list_runs
-    from engine.workers.post_mortem import observed
+    from engine.workers.observed import observed
     from engine.workers.supervision import ensure_supervisor
 
     told: dict[int, RunState] = {}

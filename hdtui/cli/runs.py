@@ -169,7 +169,7 @@ def show_command(run: RunId, home: Home = None, json: Json = False, seed: NoSeed
     from db.queries.artifacts import list_artifacts, list_checkpoints
     from db.queries.runs import dependants, get_run
     from engine.morphology.poses import ARTIFACT_KIND
-    from engine.workers.post_mortem import observed
+    from engine.workers.observed import observed
     from hdtui.cli.run_text import print_run
     from hdtui.data.run_states import SHELL_COMMANDS, view
     from hdtui.data.runs import surroundings

@@ -23,7 +23,7 @@ def slots_command(
     """
     from db.queries.runs import list_runs
     from engine.workers.machines import is_here
-    from engine.workers.post_mortem import observed
+    from engine.workers.observed import observed
     from engine.workers.slots import set_slots, slots_here
     from hdtui.actions.runs import slots_sentence
     from hdtui.data.runs import ACTIVE

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from db.queries.runs import list_runs
 from db.records import Run
-from engine.workers.post_mortem import observed
+from engine.workers.observed import observed
 from hdtui.formatting import size
 
 if TYPE_CHECKING:

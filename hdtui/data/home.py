@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from db.queries.metrics import list_series, read_points
 from db.queries.runs import list_events, list_pipelines, list_runs
 from db.records import Pipeline, RunEvent, RunKind, RunState
-from engine.workers.post_mortem import observed
+from engine.workers.observed import observed
 from hdtui.data.forecast import Forecast, forecast, past_seconds
 from hdtui.data.run_states import RunView, view
 from hdtui.data.runs import ACTIVE, surroundings

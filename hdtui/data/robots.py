@@ -19,7 +19,7 @@ from engine.morphology.poses import Poses, rest_poses
 from engine.morphology.tree import Morphology
 from engine.statistics import half_width
 from engine.workers.lineage import trainers
-from engine.workers.post_mortem import observed
+from engine.workers.observed import observed
 from engine.workers.robot_library import load
 from engine.workers.workspace import Workspace
 from hdtui.data.measured import task_of

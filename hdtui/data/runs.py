@@ -9,7 +9,7 @@ from db.queries.runs import count_states, get_run, list_runs
 from db.queries.supervisors import get_supervisor
 from db.records import Run, RunState
 from engine.workers.machines import Machines, is_here
-from engine.workers.post_mortem import observed
+from engine.workers.observed import observed
 from engine.workers.process import other_owner, worker_of
 from engine.workers.run_policies import input_words
 from engine.workers.slots import read_slots

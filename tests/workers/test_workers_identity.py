@@ -26,7 +26,7 @@ from engine.workers.commands import (
     request_stop,
     write_off,
 )
-from engine.workers.post_mortem import observed
+from engine.workers.observed import observed
 from engine.workers.process import worker_of
 from engine.workers.supervision import ensure_supervisor
 from engine.workers.supervisor import stand_in

@@ -33,7 +33,7 @@ from engine.workers.commands import (
     request_stop,
     resume,
 )
-from engine.workers.post_mortem import observed
+from engine.workers.observed import observed
 from engine.workers.supervision import ensure_supervisor
 from engine.workers.workspace import Workspace
 
