@@ -21,6 +21,12 @@ class Interval:
     half_width: float | None
     count: int
 
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """Where the interval begins and ends."""
+        width = self.half_width
+        return None if width is None else (self.mean - width, self.mean + width)
+
 
 @dataclass(frozen=True)
 class Difference:

@@ -313,6 +313,14 @@ class LaunchForm:
             return []
         return [word for word in words_of(self.robots) if word != GENERATED]
 
+    @property
+    def length(self) -> float | None:
+        """The control steps of a teacher; None of other stages, and while a setting is wrong."""
+        try:
+            return float(getattr(self.config(), "total_env_steps", 0)) or None
+        except ConfigError:
+            return None
+
     def request(self) -> StageRequest:
         """The run to queue.
 

@@ -22,8 +22,7 @@ from db.records import Run, RunState
 from db.session import Database
 from engine.workers.process import start_ticks
 from hdtui.bench.pseudo_terminal import Burst, Terminal, braille_cells
-from hdtui.bench.workspace import play_worker, prepare
-from hdtui.bench.workspace_runs import LONG_RUN
+from hdtui.bench.workspace import LONG_RUN, play_worker, prepare
 from hdtui.demo.live_feed import Feed
 
 Say = Callable[[str], None]

@@ -1,48 +1,58 @@
 """A workspace as large as the cockpit promises to bear: what ``hdtui bench cockpit`` looks at."""
 
-import hashlib
+import math
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
+
 from db.address import FILE_NAME
-from db.queries.artifacts import NewFile, insert_artifact
-from db.queries.bulk import write_alike, write_events, write_pipelines, write_runs
+from db.queries.bulk import (
+    LikeCurve,
+    WholeCurve,
+    write_alike,
+    write_events,
+    write_pipelines,
+    write_runs,
+)
 from db.queries.evaluations import insert_episodes, set_policies
 from db.queries.metrics import NewPoint, append_points, delete_points_after
 from db.queries.runs import get_run
 from db.queries.settings import get_setting, set_setting
-from db.records import NewEpisode, Pipeline
+from db.records import NewEpisode, Pipeline, Run, RunEvent, RunKind, RunState
 from db.session import Database
 from engine.errors import DatabaseError, UsageError
 from engine.morphology.generation import candidate
-from engine.morphology.poses import ARTIFACT_KIND, PosesHeader, encode_poses, recording_name
 from engine.morphology.tree import Morphology
 from engine.random import generator
 from engine.workers.process import start_ticks, worker_environment
 from engine.workers.robot_library import make_set
 from engine.workers.supervisor import stand_in
 from engine.workers.workspace import Workspace
-from hdtui.bench.workspace_runs import (
-    LIVE_RUN,
-    NUM_POINTS,
-    NUM_RUNS,
-    STUDENTS,
-    TEACHERS,
-    make_curves,
-    make_events,
-    make_runs,
-)
 from hdtui.data.cockpit import PREFERENCES_KEY
 from hdtui.demo.curves import ITERATION_S, ITERATION_STEPS, teacher_values
-from hdtui.demo.gait import Walk, walking
+from hdtui.demo.gait import Walk
 from hdtui.demo.live_feed import FINAL_RETURN
-from hdtui.demo.runs import TRAINING_SET, working
+from hdtui.demo.runs import TRAINING_SET, blank, working
+from hdtui.demo.world import write_film
 
+NUM_RUNS, NUM_POINTS, LONG_CURVE = 1_000, 10_000_000, 1_000_000
+TEACHERS, STUDENTS = 500, 200
+LIVE_RUN, LONG_RUN = NUM_RUNS - 1, NUM_RUNS
+LONG_METRIC = "episode_length"
+_CURVES = (
+    *("return", "episode_length", "falls", "speed", "value_loss", "policy_loss"),
+    *("approximate_kl", "clip_fraction", "action_std", "gradient_norm", "learning_rate"),
+)
+_ROBOT_CURVES = ("return", "falls", "episode_length")
+_RUNS_WITH_ROBOTS, _ROBOTS_EACH, _POINTS_EACH = 20, 100, 200
+_EVERY_HALTED = 7
+_HALTED = (RunState.STOPPED, RunState.FAILED, RunState.LOST)
 NUM_ROBOTS = 1_000
 LIVE_ITERATIONS, LIVE_BEGINS_AT = 120, 60
 _MARK, _VERSION = "bench.cockpit", 2
@@ -117,20 +127,20 @@ def _fill(database: Database, say: Say) -> None:
     now = datetime.now(UTC)
     robots = _write_robots(database)
     say("Robots are written; runs follow ...")
-    runs = make_runs(now)
+    runs = _make_runs(now)
     with database.write() as session:
         write_pipelines(session, [Pipeline(1, "bench", "laptop", TRAINING_SET, 1, now)])
         write_runs(session, runs)
-        write_events(session, make_events(runs))
+        write_events(session, _make_events(runs))
     written = 0
-    for shape in make_curves([robot.digest for robot in robots]):
+    for shape in _make_curves([robot.digest for robot in robots]):
         with database.write() as session:  # one by one, or the log would grow as large as the file
             write_alike(session, shape.first, shape.others)
         written += len(shape.first.step) * (1 + len(shape.others))
         say(f"{written:,} points are written ...")
     for number in range(_POLICIES):
         _write_evaluation(database, TEACHERS + STUDENTS + 1 + number, robots)
-    _write_film(database, TEACHERS + STUDENTS + 1, robots[0])
+    write_film(database, TEACHERS + STUDENTS + 1, robots[0], Walk(7, 3_000), ("teacher", 1))
 
 
 def _write_robots(database: Database) -> list[Morphology]:
@@ -166,19 +176,6 @@ def _write_evaluation(database: Database, run_id: int, robots: list[Morphology])
         set_policies(session, run_id, dict(zip(("teacher", "student"), run.inputs, strict=True)))
 
 
-def _write_film(database: Database, run_id: int, robot: Morphology) -> None:
-    header = PosesHeader("", "", "teacher", 1, "flat", 7, 0, 0.0, 0.0, False)
-    data = encode_poses(walking(robot, Walk(7, 3_000), header))
-    path = Workspace(database.home).run_folder(run_id) / "poses.safetensors"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    stored = str(path.relative_to(database.home))
-    file = NewFile(1, stored, hashlib.sha256(data).hexdigest(), len(data))
-    with database.write() as session:
-        name = recording_name("teacher", robot.digest, "flat", 0)
-        insert_artifact(session, run_id, file, ARTIFACT_KIND, name)
-
-
 def _start_live_run(database: Database) -> None:
     """The live run is half through; this process stands for its supervisor, a child for its worker.
 
@@ -211,7 +208,7 @@ def _start_live_run(database: Database) -> None:
     stand_in(database)
 
 
-def play_worker(home: Path, run_id: int) -> "subprocess.Popen[bytes]":
+def play_worker(home: Path, run_id: int) -> subprocess.Popen[bytes]:
     """A process that everybody takes for the run's worker; it ends with this one."""
     player = subprocess.Popen(
         ["cat"],  # noqa: S607
@@ -230,3 +227,106 @@ def _begun() -> list[NewPoint]:
         for name, series in values.items()
         for at in range(1, LIVE_BEGINS_AT + 1)
     ]
+
+
+def _make_runs(now: datetime) -> list[Run]:
+    """Teachers, students of them, evaluations of both; the newest two are teachers again."""
+    return [_run(number, now) for number in range(1, NUM_RUNS + 1)]
+
+
+def _run(number: int, now: datetime) -> Run:
+    kind = _kind(number)
+    start = now - timedelta(hours=2 * (NUM_RUNS - number) + 2)
+    run = replace(
+        blank(number, kind, f"bench-{number}", start, "laptop"),
+        state=RunState.FINISHED,
+        seed=number % 3 + 1,
+        pipeline=1 if number > NUM_RUNS - 8 else None,
+        inputs=_inputs(number, kind),
+        attempt=1,
+        started_at=start,
+        ended_at=start + timedelta(minutes=20),
+        reported_at=start + timedelta(minutes=20),
+        done=2e6,
+        total=2e6,
+        unit="steps",
+        exit_code=0,
+        result=float(number),
+        result_text=f"mean return {number}",
+        result_kind="sampled_return" if kind is RunKind.TEACHER else "return",
+    )
+    if kind is RunKind.TEACHER and number % _EVERY_HALTED == 0 and number < LIVE_RUN:
+        state = _HALTED[number // _EVERY_HALTED % len(_HALTED)]
+        return replace(run, state=state, done=9e5, checkpoint_step=900_000, result_text=None)
+    return run
+
+
+def _kind(number: int) -> RunKind:
+    if number <= TEACHERS or number >= LIVE_RUN:
+        return RunKind.TEACHER
+    return RunKind.STUDENT if number <= TEACHERS + STUDENTS else RunKind.EVALUATION
+
+
+def _inputs(number: int, kind: RunKind) -> tuple[int, ...]:
+    if kind is RunKind.STUDENT:
+        return (number - TEACHERS,)
+    if kind is RunKind.EVALUATION:
+        place = number - TEACHERS - STUDENTS
+        return (place, TEACHERS + (place - 1) % STUDENTS + 1)
+    return ()
+
+
+def _make_events(runs: Sequence[Run]) -> list[RunEvent]:
+    """What the runs told: each its start and its end."""
+    told = []
+    for run in runs:
+        start, end = run.started_at or run.created_at, run.ended_at or run.created_at
+        told.append(RunEvent(0, run.id, start, "info", "started", "started: attempt 1"))
+        level = "info" if run.state is RunState.FINISHED else "warning"
+        if run.id != LIVE_RUN:
+            told.append(RunEvent(0, run.id, end, level, str(run.state), f"{run.state} in 20m 00s"))
+    return sorted(told, key=lambda event: event.at)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A curve and the others that are drawn like it."""
+
+    first: WholeCurve
+    others: tuple[LikeCurve, ...]
+
+
+def _make_curves(digests: Sequence[str]) -> Iterator[Shape]:
+    """NUM_POINTS points: the teachers' metrics, some by robot, and one curve of LONG_CURVE."""
+    by_robot = _RUNS_WITH_ROBOTS * _ROBOTS_EACH * _POINTS_EACH * len(_ROBOT_CURVES)
+    points = math.ceil((NUM_POINTS - LONG_CURVE - by_robot) / (TEACHERS * len(_CURVES)))
+    for name in _CURVES:
+        factors = generator(1, "bench", name).uniform(0.5, 1.5, TEACHERS).tolist()
+        others = (LikeCurve(run, name, "", factors[run - 1]) for run in range(2, TEACHERS + 1))
+        yield Shape(_rising(1, name, "", points), tuple(others))
+    runs = range(TEACHERS - _RUNS_WITH_ROBOTS + 1, TEACHERS + 1)
+    for name in _ROBOT_CURVES:
+        places = [(run, digest) for run in runs for digest in digests[:_ROBOTS_EACH]]
+        factors = generator(2, "bench", name).uniform(0.5, 1.5, len(places)).tolist()
+        alike = [
+            LikeCurve(run, name, digest, factor)
+            for (run, digest), factor in zip(places, factors, strict=True)
+        ]
+        yield Shape(_rising(*places[0][:1], name, places[0][1], _POINTS_EACH), tuple(alike[1:]))
+    yield Shape(_rising(LONG_RUN, "return", "", _POINTS_EACH), ())
+    yield Shape(_rising(LONG_RUN, LONG_METRIC, "", LONG_CURVE), ())
+
+
+def _rising(run_id: int, name: str, digest: str, points: int) -> WholeCurve:
+    random = generator(run_id, "bench", name)
+    rising = 1_500 * np.linspace(0, 1, points) ** 1.4 * random.normal(1, 0.08, points)
+    number = np.arange(1, points + 1)
+    return WholeCurve(
+        run_id,
+        name,
+        digest,
+        (8_192 * number).tolist(),
+        number.tolist(),
+        (2.2 * number).tolist(),
+        rising.tolist(),
+    )

@@ -229,9 +229,8 @@ def _write_events(
     """
     import io
 
-    from hdtui.exports.run_events import events_path, run_scalars
     from hdtui.exports.tables import metrics_table
-    from hdtui.exports.tensorboard import write_events
+    from hdtui.exports.tensorboard import events_path, run_scalars, write_events
 
     paths = [events_path(out, run) for run in runs]
     for path in paths:

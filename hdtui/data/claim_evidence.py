@@ -22,7 +22,7 @@ from hdtui.data.claims import (
     kept_claim,
     size_claim,
 )
-from hdtui.data.measured import task_of
+from hdtui.data.measured import returns_by_policy, task_of
 from hdtui.data.published import DECLARED, budget, chain_departure, control_steps, departure
 from hdtui.data.run_list import without_seeds
 
@@ -96,7 +96,12 @@ def read_evidence(database: "Database") -> Evidence:
     for evaluation_id in sorted(by_evaluation):
         evaluation = ancestry.runs.get(evaluation_id)
         if evaluation is not None and not evaluation.archived:
-            _take(found, ancestry, evaluation, _returns(ancestry, by_evaluation[evaluation_id]))
+            _take(
+                found,
+                ancestry,
+                evaluation,
+                returns_by_policy(ancestry, by_evaluation[evaluation_id]),
+            )
     with_mutants, without, why_not_mutants = _equal_groups(ancestry, found.kept)
     bare = [
         _but(each.evaluation_id, _NO_MUTANTS.format(each.student_id), _NOT_PUBLISHED)
@@ -204,16 +209,6 @@ def _unequal(ancestry: Ancestry, student: Run, reinforced: Run) -> tuple[str, st
     return _UNEQUAL, words
 
 
-def _returns(ancestry: Ancestry, found: Sequence[EpisodeSummary]) -> Returns:
-    """Mean return by policy run and robot."""
-    returns: dict[int, dict[str, RobotReturn]] = {}
-    for each in found:
-        if each.policy_run_id is not None and each.policy_run_id in ancestry.runs:
-            own = RobotReturn(each.mean_return, each.std_return, each.episodes)
-            returns.setdefault(each.policy_run_id, {})[each.robot_digest] = own
-    return returns
-
-
 def _pairs(ancestry: Ancestry, run_ids: Iterable[int]) -> list[tuple[Run, Run]]:
     """Students and the teachers evaluated beside them."""
     runs = [ancestry.runs[run_id] for run_id in run_ids]
@@ -250,10 +245,10 @@ def _has_mutants(ancestry: Ancestry, run: Run) -> bool:
     return made or ancestry.met_children(run)
 
 
-Group = tuple[KeptReturn, ...]
+KeptReturns = tuple[KeptReturn, ...]
 
 
-def _groups(ancestry: Ancestry, found: Iterable[KeptReturn]) -> list[Group]:
+def _groups(ancestry: Ancestry, found: Iterable[KeptReturn]) -> list[KeptReturns]:
     """Ratios by setting, worst evidence first; of runs with equal seeds the newest counts."""
     settings: dict[str, dict[str, KeptReturn]] = {}
     for each in sorted(found, key=lambda each: each.evaluation_id):
@@ -262,21 +257,21 @@ def _groups(ancestry: Ancestry, found: Iterable[KeptReturn]) -> list[Group]:
         settings.setdefault(_setting(ancestry, each), {})[seeds] = each
     groups = [tuple(own.values()) for own in settings.values()]
 
-    def evidence(group: Group) -> tuple[float, ...]:
+    def evidence(group: KeptReturns) -> tuple[float, ...]:
         teachers = ancestry.teachers(ancestry.runs[group[0].student_id])
         return (len(group), sum(map(control_steps, teachers)), group[-1].evaluation_id)
 
     return sorted(groups, key=evidence)
 
 
-def _most_seeds(ancestry: Ancestry, found: Iterable[KeptReturn]) -> Group:
+def _most_seeds(ancestry: Ancestry, found: Iterable[KeptReturn]) -> KeptReturns:
     groups = _groups(ancestry, found)
     return groups[-1] if groups else ()
 
 
 def _equal_groups(
     ancestry: Ancestry, kept: Mapping[int, KeptReturn]
-) -> tuple[Group, Group, Reason | None]:
+) -> tuple[KeptReturns, KeptReturns, Reason | None]:
     """Students with mutants, those without at an equal budget, and why there is no such pair."""
     mutated = {run_id for run_id in kept if _has_mutants(ancestry, ancestry.runs[run_id])}
     first = _most_seeds(ancestry, (each for key, each in kept.items() if key in mutated))

@@ -1,6 +1,6 @@
 """The claims of the paper as rows: target, our figure with its interval and runs, verdict."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -107,16 +107,7 @@ def kept_claim(
         if any(each.ratios for each in found):
             last, words = f"{last} on {_GROUPS[group]} robots, or it judged none", "no such robots"
         return replace(unmeasured(name, target, Reason(words, last)), runs=runs)
-    ratios = [each.ratios[group] for each in measured]
-    runs = tuple(each.source(group) for each in measured)
-    over_seeds = interval(ratios)
-    words = interval_words(over_seeds)
-    if over_seeds.count < NEEDED_SEEDS:
-        here = f"{words}, needs {NEEDED_SEEDS}"
-        return Claim(name, target, here, Verdict.NOT_MEASURED, runs, tuple(ratios), over_seeds)
-    holds = over_seeds.mean >= 1 - _ABOUT
-    verdict = Verdict.REPRODUCED if holds else Verdict.NOT_REPRODUCED
-    return Claim(name, target, words, verdict, runs, tuple(ratios), over_seeds)
+    return _ratio_claim(name, target, group, measured, lambda over: over.mean >= 1 - _ABOUT)
 
 
 def behind_claim(
@@ -127,23 +118,35 @@ def behind_claim(
     measured = [each for each in found if group in each.ratios]
     if not measured:
         return unmeasured(name, target, why)
+    return _ratio_claim(
+        name, target, group, measured, lambda over: bool(over.bounds and over.bounds[1] < 1)
+    )
+
+
+def _ratio_claim(
+    name: str,
+    target: str,
+    group: str,
+    measured: Sequence[KeptReturn],
+    holds: Callable[[Interval], bool],
+) -> Claim:
+    """What ratios on a group of robots say; nothing below three seeds."""
     ratios = tuple(each.ratios[group] for each in measured)
     runs = tuple(each.source(group) for each in measured)
     over_seeds = interval(ratios)
-    words = interval_words(over_seeds)
-    if over_seeds.count < NEEDED_SEEDS or over_seeds.half_width is None:
-        here = f"{words}, needs {NEEDED_SEEDS}"
-        return Claim(name, target, here, Verdict.NOT_MEASURED, runs, ratios, over_seeds)
-    holds = over_seeds.mean + over_seeds.half_width < 1
-    verdict = Verdict.REPRODUCED if holds else Verdict.NOT_REPRODUCED
-    return Claim(name, target, words, verdict, runs, ratios, over_seeds)
+    here, verdict = interval_words(over_seeds), Verdict.NOT_REPRODUCED
+    if over_seeds.count < NEEDED_SEEDS:
+        here, verdict = f"{here}, needs {NEEDED_SEEDS}", Verdict.NOT_MEASURED
+    elif holds(over_seeds):
+        verdict = Verdict.REPRODUCED
+    return Claim(name, target, here, verdict, runs, ratios, over_seeds)
 
 
 def interval_words(found: Interval) -> str:
     """A ratio with its interval and the number of seeds: 0.99 [0.97, 1.00] n 3."""
-    if found.half_width is None:
+    if found.bounds is None:
         return f"{found.mean:.2f}  n {found.count}"
-    low, high = found.mean - found.half_width, found.mean + found.half_width
+    low, high = found.bounds
     return f"{found.mean:.2f} [{low:.2f}, {high:.2f}] n {found.count}"
 
 
@@ -183,17 +186,13 @@ def unmeasured(name: str, target: str, why: Reason | None = None) -> Claim:
 def claim_document(claim: Claim) -> dict[str, Any]:
     """A claim for scripts; ``interval`` is 95 % over seeds, null where there is none."""
     found = claim.over_seeds
-    half_width = found.half_width if found else None
-    interval_95 = None
-    if found is not None and half_width is not None:
-        interval_95 = [found.mean - half_width, found.mean + half_width]
     return {
         "claim": claim.name,
         "target": claim.target,
         "here": claim.here,
         "figure": found.mean if found else None,
         "figures": claim.figures,
-        "interval": interval_95,
+        "interval": found.bounds if found else None,
         "seeds": found.count if found else None,
         "runs": claim.runs,
         "verdict": str(claim.verdict),

@@ -26,7 +26,7 @@ from engine.evaluation.statistics import (
 from engine.statistics import Difference, Interval, interval, welch_difference
 from engine.workers.lineage import Ancestry
 from hdtui.data.measured import task_of
-from hdtui.data.run_list import flat_config, without_seeds
+from hdtui.data.run_list import config_key, flat_config
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -290,9 +290,8 @@ def _groups(judged: Sequence[tuple[ComparedPolicy, tuple[Returns, ...]]]) -> tup
     for subject, returns in judged:
         if subject.run.kind is RunKind.EVALUATION:
             continue  # the same policy judged twice is not two seeds
-        settings = json.dumps(without_seeds(subject.run.config), sort_keys=True)
         for condition, each in zip(sorted(subject.judged), returns, strict=True):
-            alike = f"{condition} {subject.run.kind} {subject.run.robot_sets} {settings}"
+            alike = f"{condition} {config_key(subject.run)}"
             estimates = {"train": each.trained, "unseen": each.unseen}
             if not any(estimates.values()):
                 estimates = {"robots": each.mean}

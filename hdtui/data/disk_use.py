@@ -5,15 +5,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from db.queries.runs import list_runs
 from db.records import Run
+from db.session import Database
 from engine.workers.observed import observed
 from hdtui.formatting import size
-
-if TYPE_CHECKING:
-    from db.session import Database
 
 KINDS = {
     "expert-data": "expert data",
@@ -60,7 +57,7 @@ class DiskUse:
         return sum(self.by_kind.values()) + sum(self.beside.values()) + self.database
 
 
-def disk_use(database: "Database") -> DiskUse:
+def disk_use(database: Database) -> DiskUse:
     """What lies in the workspace of a database now; links count as themselves."""
     home = database.home
     runs = observed(database, list_runs(database, archived=True))
@@ -162,3 +159,9 @@ def sentences(use: DiskUse) -> tuple[str, ...]:
     told += [f"Of runs: {words}."] if words else []
     told += [f"Could go: {each.what}, {size(each.num_bytes)}; {each.how}." for each in use.freeable]
     return (*told, "`hdtui runs du` says which runs and pipelines.")
+
+
+def weighed(database: Database) -> tuple[str, tuple[str, ...]]:
+    """What the workspace takes on disk in one sentence, and in several."""
+    use = disk_use(database)
+    return f"disk: {size(use.total)} in this workspace", sentences(use)

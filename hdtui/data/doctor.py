@@ -47,6 +47,15 @@ def examine(home: Path, environment: Mapping[str, str] = os.environ) -> list[Fin
     ]
 
 
+def checked(home: Path) -> tuple[str, tuple[str, ...]]:
+    """What the doctor says of this machine in one sentence, and in several."""
+    findings = examine(home)
+    troubles = [f"{each.name}: {each.text}." for each in findings if each.verdict != "good"]
+    good = [each.name for each in findings if each.verdict == "good"]
+    summary = f"doctor: {len(good)} of {len(findings)} things are good"
+    return summary, (*troubles, f"Good: {', '.join(good)}.", "`hdtui doctor` says all of it.")
+
+
 def _libraries() -> Finding:
     names = ("hdtui", "torch", "mujoco", "mjbatch", "textual", "sqlalchemy")
     missing, found = [], []

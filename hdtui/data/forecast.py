@@ -1,16 +1,16 @@
-"""How far a pipeline is and how long it still takes, from what its stages took before."""
+"""How far a pipeline is, and how long runs take: from what like ones took before."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import TYPE_CHECKING
 
 from db.queries.runs import list_pipelines, list_runs
 from db.records import Run, RunKind, RunState
+from db.session import Database
+from engine.workers.stages import PIPELINE
+from hdtui.data.form_choices import FormChoices
 from hdtui.data.run_states import left_s
-
-if TYPE_CHECKING:
-    from db.session import Database
+from hdtui.formatting import duration, size
 
 NUM_PAST_RUNS = 200
 # Shares of the time of a quick pipeline, used until stages of this machine have been timed.
@@ -34,7 +34,7 @@ class Forecast:
     source: str
 
 
-def past_seconds(database: "Database", preset: str | None) -> dict[RunKind, float]:
+def past_seconds(database: Database, preset: str | None) -> dict[RunKind, float]:
     """Median seconds of finished runs of each kind, those of pipelines of the same preset."""
     like = {each.id for each in list_pipelines(database) if each.preset == preset}
     took: dict[RunKind, list[float]] = {}
@@ -90,3 +90,70 @@ def _seconds_per_weight(
         if (left := left_s(run)) is not None and _share(run) < 1.0 and weights[run.id] > 0
     ]
     return max(told)[1] if told else None
+
+
+@dataclass(frozen=True)
+class TimeEstimate:
+    """Median, shortest and longest time of like runs, and what one leaves on disk."""
+
+    seconds: float
+    low_s: float
+    high_s: float
+    num_runs: int
+    num_bytes: float | None
+
+    def words(self) -> str:
+        """``9m 00s (8m 40s to 11m 10s) · 41 MiB``."""
+        low, high = duration(self.low_s), duration(self.high_s)
+        span = f" ({low} to {high})" if low != high else ""
+        disk = f" · {size(self.num_bytes)}" if self.num_bytes is not None else ""
+        return f"{duration(self.seconds)}{span}{disk}"
+
+
+def estimate(
+    known: FormChoices, stage: str, preset: str, length: float | None = None
+) -> TimeEstimate | None:
+    """From runs of this kind, or from whole pipelines of this preset; None where there is none.
+
+    Times of past runs are scaled to ``length``, in what a run of this stage counts.
+    """
+    if stage == PIPELINE:
+        return _of_pipelines(known, preset)
+    kind = RunKind(stage)
+    runs = [run for run in known.runs if run.kind is kind]
+    times = [seconds for run in runs if (seconds := _seconds(run, length)) is not None]
+    weights = [known.folder_bytes[run.id] for run in runs if run.id in known.folder_bytes]
+    return _estimate(times, weights)
+
+
+def _of_pipelines(known: FormChoices, preset: str) -> TimeEstimate | None:
+    """Sums over the stages of finished pipelines whose teacher is named after the preset."""
+    pipelines: dict[int, list[Run]] = {}
+    for run in known.runs:
+        if run.pipeline is not None:
+            pipelines.setdefault(run.pipeline, []).append(run)
+    times, weights = [], []
+    for runs in pipelines.values():
+        kinds = {run.kind for run in runs}
+        like = any(run.kind is RunKind.TEACHER and run.name.startswith(preset) for run in runs)
+        if not like or RunKind.DEPLOYMENT not in kinds:
+            continue
+        times.append(sum(_seconds(run, None) or 0.0 for run in runs))
+        if all(run.id in known.folder_bytes for run in runs):
+            weights.append(sum(known.folder_bytes[run.id] for run in runs))
+    return _estimate(times, weights)
+
+
+def _estimate(times: list[float], weights: list[int]) -> TimeEstimate | None:
+    if not times:
+        return None
+    num_bytes = float(median(weights)) if any(weights) else None
+    return TimeEstimate(median(times), min(times), max(times), len(times), num_bytes)
+
+
+def _seconds(run: Run, wanted: float | None) -> float | None:
+    """Seconds that a run took, scaled to another length where both are known."""
+    if run.started_at is None or run.ended_at is None:
+        return None
+    seconds = (run.ended_at - run.started_at).total_seconds()
+    return seconds * wanted / run.total if wanted and run.total else seconds

@@ -57,15 +57,23 @@ def task_of(config: Mapping[str, Any]) -> str:
     return json.dumps({**defaults, **(task if isinstance(task, Mapping) else {})}, sort_keys=True)
 
 
+def returns_by_policy(
+    ancestry: Ancestry, found: Iterable[EpisodeSummary]
+) -> dict[int, dict[str, RobotReturn]]:
+    """What an evaluation found, by policy run and digest of the robot."""
+    returns: dict[int, dict[str, RobotReturn]] = {}
+    for each in found:
+        if each.policy_run_id is not None and each.policy_run_id in ancestry.runs:
+            own = RobotReturn(each.mean_return, each.std_return, each.episodes)
+            returns.setdefault(each.policy_run_id, {})[each.robot_digest] = own
+    return returns
+
+
 def measured_in(
     ancestry: Ancestry, evaluation: Run, found: Iterable[EpisodeSummary]
 ) -> list[Measured]:
     """What an evaluation says of the policies of runs, by group of robots."""
-    by_policy: dict[int, dict[str, RobotReturn]] = {}
-    for each in found:
-        if each.policy_run_id is not None and each.policy_run_id in ancestry.runs:
-            returns = RobotReturn(each.mean_return, each.std_return, each.episodes)
-            by_policy.setdefault(each.policy_run_id, {})[each.robot_digest] = returns
+    by_policy = returns_by_policy(ancestry, found)
     measured = []
     for run_id, own in by_policy.items():
         run = ancestry.runs[run_id]

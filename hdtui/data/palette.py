@@ -3,7 +3,6 @@
 import csv
 import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from db.queries.robots import list_robots
@@ -11,9 +10,6 @@ from db.queries.runs import list_runs
 from db.records import Robot, Run
 from engine.errors import WorkspaceError
 from hdtui.data.cockpit import Cockpit, now
-from hdtui.data.disk_use import disk_use, sentences
-from hdtui.data.doctor import examine
-from hdtui.formatting import size
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -36,21 +32,6 @@ def key_words(label: str, words: str) -> list[tuple[str, str]]:
     if len(keys) == 1:
         return [(keys[0], words)]
     return list(zip(keys, meanings, strict=True)) if len(keys) == len(meanings) else []
-
-
-def checked(home: Path) -> tuple[str, tuple[str, ...]]:
-    """What the doctor says of this machine in one sentence, and in several."""
-    findings = examine(home)
-    troubles = [f"{each.name}: {each.text}." for each in findings if each.verdict != "good"]
-    good = [each.name for each in findings if each.verdict == "good"]
-    summary = f"doctor: {len(good)} of {len(findings)} things are good"
-    return summary, (*troubles, f"Good: {', '.join(good)}.", "`hdtui doctor` says all of it.")
-
-
-def weighed(cockpit: Cockpit) -> tuple[str, tuple[str, ...]]:
-    """What the workspace takes on disk in one sentence, and in several."""
-    use = cockpit.store.ask(disk_use)
-    return f"disk: {size(use.total)} in this workspace", sentences(use)
 
 
 def export(

@@ -296,23 +296,12 @@ class LineageFacts:
 
 def read_lineage(database: "Database", run_id: int, now: datetime) -> LineageFacts:
     """The tree around a run."""
-    run = get_run(database, run_id)
-    above: dict[int, Run] = {}
-    frontier = set(run.inputs)
-    while frontier:
-        found = list_runs(database, ids=frontier)
-        above.update({each.id: each for each in found})
-        frontier = {i for each in found for i in each.inputs} - above.keys()
+    run, *above = Ancestry(database).ancestors(get_run(database, run_id))
     below = dependants(database, run_id)
-    judged = views(database, [*sorted(above.values(), key=_id), run, *below], now)
-    by_id = {each.run.id: each for each in judged}
+    by_id = {each.run.id: each for each in views(database, [*above, run, *below], now)}
     return LineageFacts(
         run_id,
-        tuple(by_id[i] for i in sorted(above)),
+        tuple(by_id[key] for key in sorted(each.id for each in above)),
         tuple(by_id[each.id] for each in below),
         by_id,
     )
-
-
-def _id(run: Run) -> int:
-    return run.id

@@ -70,7 +70,7 @@ def build(home: Path, now: datetime | None = None) -> None:
         _write_films(database, runs, robots)
         _write_logs(home, runs)
         write_costs(database)
-        _register(database)
+        stand_in(database)  # for the supervisor: the screen need not warn that none is there
     finally:
         database.close()
 
@@ -199,17 +199,24 @@ def _write_films(database: Database, runs: Sequence[Run], robots: Sequence[Morph
         ):
             falls = policy == "student" and place == 2
             walk = Walk(7, _FILM_STEPS // 2 if falls else _FILM_STEPS, swing, falls)
-            header = PosesHeader("", "", policy, policy_run, "flat", 7, 0, 0.0, 0.0, False)
-            data = encode_poses(walking(robot, walk, header))
-            path = Workspace(database.home).run_folder(run.id) / f"poses-{policy}-{place}"
-            path = path.with_suffix(".safetensors")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-            stored = str(path.relative_to(database.home))
-            file = NewFile(1, stored, hashlib.sha256(data).hexdigest(), len(data))
-            name = recording_name(policy, robot.digest, "flat", 0)
-            with database.write() as session:
-                insert_artifact(session, run.id, file, ARTIFACT_KIND, name)
+            write_film(database, run.id, robot, walk, (policy, policy_run))
+
+
+def write_film(
+    database: Database, run_id: int, robot: Morphology, walk: Walk, policy: tuple[str, int]
+) -> None:
+    """Write a walk as the evaluation ``run_id`` would have recorded it of a policy: name, run."""
+    header = PosesHeader("", "", *policy, "flat", walk.seed, 0, 0.0, 0.0, False)
+    data = encode_poses(walking(robot, walk, header))
+    path = Workspace(database.home).run_folder(run_id) / f"poses-{policy[0]}-{robot.name}"
+    path = path.with_suffix(".safetensors")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    stored = str(path.relative_to(database.home))
+    file = NewFile(1, stored, hashlib.sha256(data).hexdigest(), len(data))
+    with database.write() as session:
+        name = recording_name(policy[0], robot.digest, "flat", 0)
+        insert_artifact(session, run_id, file, ARTIFACT_KIND, name)
 
 
 def _write_logs(home: Path, runs: Sequence[Run]) -> None:
@@ -228,8 +235,3 @@ def _write_logs(home: Path, runs: Sequence[Run]) -> None:
         folder = home / run.folder
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "log.txt").write_text("\n".join(lines) + "\n")
-
-
-def _register(database: Database) -> None:
-    """This process stands for the supervisor: the screen need not warn that none is there."""
-    stand_in(database)

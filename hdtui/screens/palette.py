@@ -14,7 +14,9 @@ from textual.widgets import Input
 from engine.config.presets import PRESETS
 from engine.errors import HdtuiError
 from hdtui.data.cockpit import Cockpit
-from hdtui.data.palette import checked, export, key_words, read_names, weighed
+from hdtui.data.disk_use import weighed
+from hdtui.data.doctor import checked
+from hdtui.data.palette import export, key_words, read_names
 from hdtui.formatting import printable, size
 from hdtui.messages import Answer, Loaded, WorldChanged
 from hdtui.screens.dialogs import ConfirmScreen
@@ -147,7 +149,7 @@ class PaletteScreen(LeavesOnce[None], ModalScreen[None]):
         app, screen, cockpit = self.app, self._beneath, self.cockpit
 
         def weigh() -> str:
-            summary, sentences = weighed(cockpit)
+            summary, sentences = cockpit.store.ask(weighed)
             app.call_later(app.push_screen, ConfirmScreen("Disk", sentences, (), "close"))
             return summary
 

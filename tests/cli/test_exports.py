@@ -26,7 +26,6 @@ from engine.workers.workspace import Workspace
 from hdtui.cli.main import run as hdtui
 from hdtui.cli.output import document
 from hdtui.exports.report import curves_plot, run_report
-from hdtui.exports.run_events import run_scalars
 from hdtui.exports.svg import Line, line_plot
 from hdtui.exports.tables import (
     DataTable,
@@ -36,7 +35,7 @@ from hdtui.exports.tables import (
     metrics_table,
     runs_table,
 )
-from hdtui.exports.tensorboard import Scalar, crc32c, write_events
+from hdtui.exports.tensorboard import Scalar, crc32c, run_scalars, write_events
 
 TABLE = DataTable(("name", "value"), (("a|b\nc", 1.25), ('say "hi", then go', None)))
 

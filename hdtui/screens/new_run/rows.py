@@ -4,8 +4,8 @@ from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from hdtui.actions.estimate import estimate
 from hdtui.actions.launch import LaunchForm
+from hdtui.data.forecast import estimate
 from hdtui.data.form_choices import FormChoices
 from hdtui.data.settings import FormRow, fields_of, limits_words
 from hdtui.formatting import printable, setting, shorten, size, words_of
@@ -214,7 +214,7 @@ def estimate_lines(known: FormChoices, form: LaunchForm, width: int) -> list[Lin
 
 
 def _estimate_lines(known: FormChoices, form: LaunchForm) -> list[Line]:
-    found = estimate(known, form)
+    found = estimate(known, form.stage, form.preset, form.length)
     free = f", {size(known.free_bytes)} free" if known.free_bytes is not None else ""
     if found is None:
         words = "no like run yet tells how long it takes; it starts when a slot is free"
