@@ -6,6 +6,8 @@ from typing import Any, ClassVar, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 TaskName = Literal["flat", "variable", "obstacles", "incline"]
+TERRAIN_TASKS = ("variable", "obstacles")
+"""Tasks whose ground policies see as heights."""
 Device = Literal["auto", "cpu", "cuda"]
 
 
@@ -62,3 +64,8 @@ class TaskConfig(Config):
     num_courses: int = Field(
         4, ge=1, le=64, description="Terrain courses a model holds; each episode picks one."
     )
+
+    @property
+    def sees_terrain(self) -> bool:
+        """Whether policies see the ground as heights."""
+        return self.name in TERRAIN_TASKS

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from engine.config.base import TaskName
+from engine.config.base import TERRAIN_TASKS, TaskName
 from engine.config.network import (
     TERRAIN_WIDTH,
     NetworkConfig,
@@ -74,7 +74,7 @@ def limb_slots(limbs: int | None) -> int:
 
 def subject(name: str, network: NetworkConfig, task: TaskName, limbs: int) -> Subject:
     """A fresh policy of ``network`` on a robot of ``limbs`` limbs; weights do not matter here."""
-    points = TERRAIN_POINTS if task in ("variable", "obstacles") else 0
+    points = TERRAIN_POINTS if task in TERRAIN_TASKS else 0
     widths = replace(network_widths(points), limb_limit=limbs)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED)

@@ -13,10 +13,11 @@ from engine.config.presets import PRESETS, PipelineConfig
 from engine.errors import ConfigError
 from engine.workers.devices import check_devices
 from engine.workers.drivable import bodies, check_drivable
-from engine.workers.inherited import check_grounds_of_pipeline
+from engine.workers.new_runs import built_run, warn
 from engine.workers.robot_library import TRAINING, UNSEEN, resolve_set
 from engine.workers.robot_roles import check_roles
-from engine.workers.stages import MUTANTS, StageRequest, built_run, warn
+from engine.workers.stage_checks import check_grounds_of_pipeline
+from engine.workers.stages import MUTANTS, StageRequest
 from engine.workers.supervision import ensure_supervisor
 from engine.workers.workspace import Workspace
 
@@ -110,7 +111,7 @@ def _check_settings(config: PipelineConfig) -> None:
             " (teacher.network.kind=single_mlp) does not know; run teach, collect and distill"
         )
     tasks = {"collection": config.collection.task, "evaluation": config.evaluation.task}
-    check_grounds_of_pipeline(config.teacher.task.name, tasks)
+    check_grounds_of_pipeline(config.teacher.task, tasks)
 
 
 def _preset_name(config: PipelineConfig) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from engine.config.base import KnownFrom
+from engine.config.base import TERRAIN_TASKS, KnownFrom
 from engine.deployment.runtime import DeployedFileError, load_deployed, load_document
 from engine.errors import CheckpointError, DeploymentError, UsageError
 from engine.evaluation.robot_groups import Knowledge
@@ -219,7 +219,7 @@ def _check_network(path: Path, task: str) -> None:
             " student, or a deployed .npz"
         )
     own_task = document["policy"]["task"]
-    if _sees_terrain(own_task) != _sees_terrain(task):
+    if (own_task in TERRAIN_TASKS) != (task in TERRAIN_TASKS):
         raise UsageError(f"--policy {path}: was made for {own_task} and cannot act on {task}")
     _check_weights(path)
 
@@ -233,10 +233,6 @@ def _check_weights(path: Path) -> None:
                     f"{path}: {name} holds numbers that are not finite: its training has diverged;"
                     " name an earlier checkpoint"
                 )
-
-
-def _sees_terrain(task: str) -> bool:
-    return task in ("variable", "obstacles")
 
 
 def _check_deployed(named: Path, paths: Sequence[Path], digests: Collection[str]) -> None:

@@ -13,6 +13,7 @@ from engine.config.overrides import differences, flat, plain, with_settings
 from engine.config.robots import MutationConfig
 from engine.errors import ConfigError
 from engine.workers.inherited import found_in, starting_config
+from engine.workers.new_runs import clone_name, request_of
 from engine.workers.robot_library import TRAINING, UNSEEN, set_names
 from engine.workers.stages import (
     PIPELINE,
@@ -20,10 +21,8 @@ from engine.workers.stages import (
     Robots,
     Stage,
     StageRequest,
-    clone_name,
     filled_sets,
     policies_of,
-    request_of,
 )
 from hdtui.data.form_choices import (
     FormChoices,

@@ -9,11 +9,12 @@ from db.records import Run, RunKind, RunState
 from engine.config.presets import PipelineConfig, preset
 from engine.errors import UsageError
 from engine.workers import commands as worker_commands
+from engine.workers.new_runs import queue_stage
 from engine.workers.observed import observed
 from engine.workers.post_mortem import has_diverged
 from engine.workers.run_policies import checkpoints_read
 from engine.workers.slots import Slots, check_slots, set_slots, slots_here
-from engine.workers.stages import PIPELINE, StageRequest, queue_stage
+from engine.workers.stages import PIPELINE, StageRequest
 from engine.workers.workspace import Workspace
 from hdtui.actions.launch import GENERATED, LaunchForm
 from hdtui.data.cockpit import Cockpit, now

@@ -37,8 +37,8 @@ def clone_command(
     """Queue a run again: its settings, robots and inputs, with some settings changed."""
     from db.queries.runs import get_run
     from engine.workers.inherited import found_in
+    from engine.workers.new_runs import clone_name, request_of
     from engine.workers.robot_library import set_names
-    from engine.workers.stages import clone_name, request_of
 
     workspace, database = existing(home)
     cloned = get_run(database, run)

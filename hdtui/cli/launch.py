@@ -49,8 +49,8 @@ def queue_and_follow(
     ``finished`` does what is left to do with a finished run; what it gives is told with the run.
     Leaves with exit code 1 where the run did not finish.
     """
+    from engine.workers.new_runs import queue_stage
     from engine.workers.run_policies import checkpoints_read
-    from engine.workers.stages import queue_stage
 
     run = queue_stage(database, request)
     reads = f"; {checkpoints_read(run)}" if checkpoints_read(run) else ""

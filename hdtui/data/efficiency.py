@@ -394,9 +394,10 @@ def _network(database: Database | None, run: Run, task: str) -> NetworkConfig:
         raise UsageError(
             f"--policies {run.id}: run {run.id} is a {run.kind}, expected a teacher or a student"
         )
-    own_task = None if database is None else learned_ground(found_in(database), run)
-    if own_task not in (None, task):
-        raise UsageError(f"run {run.id} acts on {own_task}, not on {task}; say --task {own_task}")
+    learned = None if database is None else learned_ground(found_in(database), run)
+    if learned is not None and learned.name != task:
+        own = learned.name
+        raise UsageError(f"run {run.id} acts on {own}, not on {task}; say --task {own}")
     return NetworkConfig.model_validate(run.config["network"])
 
 

@@ -17,7 +17,8 @@ from engine.files import expanded
 from engine.text import counted
 from engine.workers.robot_library import BUILT_IN_SETS, TRAINING, check_set_name
 from engine.workers.robot_roles import overlaps
-from engine.workers.stages import XML, Robots, Stage, input_problem, robot_words
+from engine.workers.stage_checks import input_problem
+from engine.workers.stages import XML, Robots, Stage, robot_words
 from hdtui.data.machine import folder_sizes
 
 if TYPE_CHECKING:

@@ -19,8 +19,9 @@ from engine.errors import UsageError
 from engine.files import file_sha256
 from engine.morphology.generation import generate
 from engine.morphology.mjcf import save_robot
+from engine.workers.new_runs import new_run
 from engine.workers.robot_library import make_set
-from engine.workers.stages import StageRequest, new_run
+from engine.workers.stages import StageRequest
 from engine.workers.workspace import Workspace
 from hdtui.cli.stages import print_returns
 

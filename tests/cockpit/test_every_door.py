@@ -25,9 +25,10 @@ from engine.config.robots import GenerationConfig
 from engine.config.teacher import named_teacher
 from engine.errors import ConfigError, HdtuiError, RoleNotAllowedError, UsageError
 from engine.morphology.generation import generate
-from engine.workers import pipeline, stages
+from engine.workers import new_runs, pipeline
+from engine.workers.new_runs import new_run, queue_stage
 from engine.workers.robot_library import TRAINING, UNSEEN, make_set
-from engine.workers.stages import MUTANTS, STAGES, StageRequest, new_run, queue_stage
+from engine.workers.stages import MUTANTS, STAGES, StageRequest
 from engine.workers.workspace import Workspace
 from hdtui.actions import robots
 from hdtui.actions.evaluate import (
@@ -133,7 +134,7 @@ def asked_by(door: Door, words: list[str], monkeypatch: pytest.MonkeyPatch) -> A
         raise TakenError(choices or request)
 
     with monkeypatch.context() as patched:
-        patched.setattr(stages, "queue_stage", take)
+        patched.setattr(new_runs, "queue_stage", take)
         patched.setattr(
             pipeline, "queue_pipeline", lambda _, config, **rest: take(_, config=config, **rest)
         )

@@ -20,8 +20,9 @@ from engine.config.presets import PRESETS
 from engine.config.robots import GenerationConfig, MutationConfig
 from engine.errors import ConfigError
 from engine.morphology.generation import generate
+from engine.workers.new_runs import request_of
 from engine.workers.robot_library import TRAINING, make_set
-from engine.workers.stages import STAGES, request_of
+from engine.workers.stages import STAGES
 from engine.workers.workspace import Workspace
 from hdtui.actions.launch import STAGE_NAMES, LaunchForm, form_of_clone, read_clone
 from hdtui.cli.launch import configured

@@ -11,7 +11,7 @@ from db.queries.runs import list_runs, queue_run
 from db.records import NewRun, RunKind
 from db.session import Database
 from engine.config.presets import PRESETS
-from engine.workers.stages import built_run
+from engine.workers.new_runs import built_run
 from hdtui.actions.evaluate import Choices, EvaluationRequest
 from hdtui.actions.launch import STAGE_NAMES, LaunchForm
 from hdtui.data.form_choices import read_known

@@ -17,8 +17,9 @@ from engine.errors import UsageError
 from engine.morphology.generation import generate
 from engine.morphology.tree import Morphology
 from engine.workers import commands, robot_library
+from engine.workers.new_runs import queue_stage
 from engine.workers.pipeline import queue_pipeline
-from engine.workers.stages import StageRequest, queue_stage
+from engine.workers.stages import StageRequest
 from engine.workers.workspace import Workspace
 
 ROBOTS = generate(2, seed=5)

@@ -22,8 +22,9 @@ from engine.morphology.generation import generate
 from engine.rollout.saved_policy import PolicyDescription
 from engine.workers import commands, robot_library
 from engine.workers.lineage import Ancestry, trainers
+from engine.workers.new_runs import queue_stage
 from engine.workers.policy_files import DEPLOYED, PolicyFile, file_knowledge, teacher_file
-from engine.workers.stages import StageRequest, queue_stage
+from engine.workers.stages import StageRequest
 from engine.workers.workspace import Workspace
 from hdtui.data.robots import read_robot
 

@@ -17,8 +17,6 @@ from engine.config.teacher import TeacherConfig, named_teacher
 from engine.errors import ConfigError, UsageError
 from engine.morphology.generation import generate
 from engine.workers.inherited import (
-    check_ground,
-    check_teachers,
     collection_of_teacher,
     evaluation_of_policies,
     found_in,
@@ -26,6 +24,7 @@ from engine.workers.inherited import (
 )
 from engine.workers.pipeline import queue_pipeline
 from engine.workers.robot_library import TRAINING, UNSEEN, make_set
+from engine.workers.stage_checks import check_ground, check_teachers
 from engine.workers.workspace import Workspace
 from hdtui.actions.launch import LaunchForm
 from hdtui.data.form_choices import FormChoices
