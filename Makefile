@@ -8,7 +8,7 @@ RERUNS ?= --reruns 2 --reruns-delay 2 -rfER
 READY := .venv/.hdtui-ready
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup run test test-slow promises check format bench soak fuzz clean
+.PHONY: setup run test test-slow promises check format bench soak storm fuzz clean
 
 setup: $(READY)
 
@@ -52,11 +52,19 @@ bench: $(READY)
 	$(BIN)/hdtui bench cockpit
 	$(BIN)/hdtui bench database
 
-# Random launches, kills, stops, resumes and cockpit restarts; MINUTES=5 make soak for a shorter one.
+# A bad day of random launches, kills, stops and resumes; MINUTES=5 make soak for a shorter one.
+# DATABASE=postgresql has two machines share it, which takes root on Linux, and PostgreSQL.
 MINUTES ?= 30
 SEED ?= 1
+DATABASE ?= sqlite
 soak: $(READY)
-	$(BIN)/python tests/soak/soak.py --minutes $(MINUTES) --seed $(SEED)
+	$(BIN)/python tests/soak/soak.py --minutes $(MINUTES) --seed $(SEED) --database $(DATABASE)
+
+# Kills with -9 over whole pipelines, which end as undisturbed ones do.
+KILLS ?= 100
+PIPELINES ?= 8
+storm: $(READY)
+	$(BIN)/python tests/soak/storm.py --kills $(KILLS) --pipelines $(PIPELINES) --seed $(SEED)
 
 # Keys, sizes, marks and accidents at random; STEPS=1000 make fuzz for a shorter one.
 STEPS ?= 10000

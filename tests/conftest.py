@@ -3,17 +3,15 @@
 import contextlib
 import os
 import re
-import shutil
 import signal
-import subprocess
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from postgresql_server import Server, server_tools
 from sqlalchemy import create_engine, text
 
 # Before torch is imported anywhere: two cores are shared by pytest's own processes.
@@ -35,37 +33,19 @@ def unimal_dir() -> Path:
     return folder
 
 
-def _server_tools() -> Path | None:
-    for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True):
-        if (folder / "initdb").exists():
-            return folder
-    found = shutil.which("initdb")
-    return Path(found).resolve().parent if found else None
-
-
-def _run_quietly(command: list[str | Path]) -> None:
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[Server]:
+    """A PostgreSQL server of our own; who stops it starts it again."""
+    if server_tools() is None:
+        pytest.skip("PostgreSQL is not installed")
+    with Server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
-def postgresql_url() -> Iterator[str]:
-    """A PostgreSQL server of our own on a socket in a temporary folder."""
-    tools = _server_tools()
-    if tools is None:
-        pytest.skip("PostgreSQL is not installed")
-    user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-    with tempfile.TemporaryDirectory(prefix="hdtui-pg-") as folder:
-        if user:
-            shutil.chown(folder, "postgres")
-        data = f"{folder}/data"
-        _run_quietly([*user, tools / "initdb", "-D", data, "-U", "hdtui", "-A", "trust", "-N"])
-        options = f"-k {folder} -c listen_addresses='' -c fsync=off"
-        control = [*user, tools / "pg_ctl", "-D", data, "-w"]
-        _run_quietly([*control, "-l", f"{folder}/log", "-o", options, "start"])
-        try:
-            yield f"postgresql+psycopg://hdtui@/postgres?host={folder}"
-        finally:
-            _run_quietly([*control, "-m", "immediate", "stop"])
+def postgresql_url(postgresql_server: Server) -> str:
+    """Where that server's database is."""
+    return postgresql_server.url
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
 """What must hold of a workspace whatever was done to it."""
 
-from collections import Counter
 from itertools import pairwise
 
+from sqlalchemy import func, select
+
+from db.models import PointRow, RollupRow, SeriesRow
 from db.queries.artifacts import list_artifacts, list_checkpoints
-from db.queries.metrics import list_series, read_points
 from db.queries.runs import get_run, list_attempts, list_runs
 from db.records import Run, RunState
 from db.session import Database
@@ -17,14 +18,14 @@ def violations(database: Database, workspace: Workspace, most_active: int, slots
     """Everything that is not as promised, one sentence each."""
     found = [f"the database: {problem}" for problem in database.problems()]
     if most_active > slots:
-        found.append(f"{most_active} runs worked at once in {slots} slots")
+        found.append(f"{most_active} runs worked at once on a machine of {slots} slots")
     runs = list_runs(database, archived=True)
     for run in runs:
         found += _of_attempts(database, run)
         found += _of_files(database, workspace, run)
         found += _of_curves(database, run)
         found += _of_order(database, run)
-    return found + _of_twins(database, runs)
+    return found
 
 
 def _of_attempts(database: Database, run: Run) -> list[str]:
@@ -57,11 +58,16 @@ def _of_files(database: Database, workspace: Workspace, run: Run) -> list[str]:
 
 
 def _of_curves(database: Database, run: Run) -> list[str]:
+    """Points are counted when they are reported, in their curve and in blocks of it."""
     found = []
-    for series in list_series(database, run.id):
-        steps = list(read_points(database, series.id, max_points=10_000_000).step)
-        if steps != sorted(set(steps)):
-            found.append(f"run {run.id} {series.name}: steps do not rise")
+    with database.read() as session:
+        curves = session.scalars(select(SeriesRow).where(SeriesRow.run_id == run.id)).all()
+        for curve in curves:
+            stored = select(func.count()).where(PointRow.series_id == curve.id)
+            summed = select(func.sum(RollupRow.num_points)).where(RollupRow.series_id == curve.id)
+            counts = (curve.num_points, session.scalar(stored), session.scalar(summed) or 0)
+            if len(set(counts)) > 1:
+                found.append(f"run {run.id} {curve.name}: reported, stored, summed up: {counts}")
     return found
 
 
@@ -72,16 +78,3 @@ def _of_order(database: Database, run: Run) -> list[str]:
         if run.started_at and (read.ended_at is None or read.ended_at > run.started_at):
             found.append(f"run {run.id} started before its input {input_id} had finished")
     return found
-
-
-def _of_twins(database: Database, runs: list[Run]) -> list[str]:
-    """Teachers of one configuration and seed end in the same weights however they got there."""
-    weights: Counter[str] = Counter()
-    for run in runs:
-        if run.kind == "teacher" and run.state is RunState.FINISHED:
-            weights.update(
-                file.sha256 for file in list_artifacts(database, run.id) if file.kind == "policy"
-            )
-    if len(weights) > 1:
-        return [f"equal teachers ended in {len(weights)} different policies: {dict(weights)}"]
-    return []
