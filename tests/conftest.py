@@ -7,16 +7,17 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from postgresql_server import Server, server_tools
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, inspect, text
 
 # Before torch is imported anywhere: two cores are shared by pytest's own processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from db.migrations import upgrade as migrations
 from engine.morphology.family import UNIMAL
 from engine.morphology.tree import Joint, Limb, Morphology
 
@@ -57,6 +58,40 @@ def empty_postgresql(postgresql_url: str) -> str:
         connection.execute(text("CREATE SCHEMA public"))
     engine.dispose()
     return postgresql_url
+
+
+class _Replay:
+    """The statements that made the first empty database make all others, six times as fast."""
+
+    def __init__(self, upgrade: Callable[..., None]) -> None:
+        self._upgrade = upgrade
+        self._statements: list[str] = []
+
+    def __call__(self, connection: Connection, to: str = "head") -> None:
+        new = connection.dialect.name == "sqlite" and not inspect(connection).get_table_names()
+        if not new or to != "head":
+            self._upgrade(connection, to)
+        elif self._statements:
+            for statement in self._statements:
+                connection.exec_driver_sql(statement)
+        else:
+            self._upgrade(connection)
+            dump = connection.connection.driver_connection.iterdump()  # type: ignore[union-attr]
+            self._statements = [
+                line for line in dump if line not in ("BEGIN TRANSACTION;", "COMMIT;")
+            ]
+
+
+_REPLAY = _Replay(migrations.upgrade)
+
+
+@pytest.fixture(autouse=True)
+def _new_databases_are_made_at_once(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Migrations take 50 ms, and hundreds of tests make a workspace; those of db run them all."""
+    if request.path.parent.name != "db":
+        monkeypatch.setattr(migrations, "upgrade", _REPLAY)
 
 
 TEST_RUN = "HDTUI_TEST_RUN"
