@@ -1,5 +1,7 @@
 """``hdtui adopt FILE``: a teacher that was trained elsewhere becomes a run of this workspace."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Annotated
 
@@ -10,17 +12,18 @@ from db.records import RunKind
 from engine.config.teacher import TeacherConfig
 from engine.errors import UsageError
 from engine.text import counted
-from hdtui.cli.launch import queue_and_follow
-from hdtui.cli.options import Detach, Home, Json, Name, open_workspace
+from hdtui.cli.launch import check_robot_set, queue_and_follow
+from hdtui.cli.options import Call, Detach, Name, grouped_options
 from hdtui.cli.output import say
-from hdtui.cli.pipeline import check_robot_set
 
 NoSeed = Annotated[
     int | None, typer.Option("--seed", help="No effect: the file keeps the seed of its training.")
 ]
 
 
+@grouped_options(seed=NoSeed)
 def adopt_command(
+    call: Call,
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="A teacher's policy or checkpoint (.safetensors)")
     ],
@@ -30,9 +33,6 @@ def adopt_command(
     ] = None,
     name: Name = None,
     detach: Detach = False,
-    home: Home = None,
-    json: Json = False,
-    seed: NoSeed = None,
 ) -> None:
     """Take over a trained teacher's file as a run, to collect from, evaluate and compare.
 
@@ -52,8 +52,8 @@ def adopt_command(
         ) from error
     robots = robots or []
     for robot_set in robots:
-        check_robot_set(robot_set, home)
-    workspace, database = open_workspace(home)
+        check_robot_set(call, robot_set)
+    _, database = call.create()
     request = StageRequest(
         RunKind.TEACHER,
         config,
@@ -63,4 +63,4 @@ def adopt_command(
     )
     known = counted(len(training_robots(file)), "robot")
     say(f"{file.name} was trained on {known}, by the digests that it holds")
-    queue_and_follow(workspace, database, request, detach=detach, json=json)
+    queue_and_follow(call, database, request, detach=detach)

@@ -1,25 +1,23 @@
 """``hdtui bench ...``: measure speed on this machine, against something in the same run."""
 
+from __future__ import annotations
+
 from typing import Annotated, Any, get_args
 
 import typer
 
 from engine.config.base import TaskName
 from hdtui.cli import completion
-from hdtui.cli.options import Home, Json, NoHome, NoSeed, Seed, home_folder, known_name, user_folder
+from hdtui.cli.options import Call, NoHome, Seed, grouped_options, known_name, user_folder
 from hdtui.cli.output import print_json, print_table, say
 from hdtui.data.child_tool import run_tool
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed on this machine.")
 
 
-def _seed(seed: int | None) -> int:
-    return 1 if seed is None else seed
-
-
-def show(result: dict[str, Any], json: bool) -> None:
+def show(result: dict[str, Any], call: Call) -> None:
     """The figures as JSON or as a table."""
-    if json:
+    if call.json:
         print_json(result)
     else:
         print_table(
@@ -32,7 +30,9 @@ def show(result: dict[str, Any], json: bool) -> None:
 
 
 @app.command("simulation")
+@grouped_options(home=NoHome, seed=Seed)
 def simulation_command(
+    call: Call,
     task: Annotated[
         str,
         typer.Option(
@@ -43,45 +43,44 @@ def simulation_command(
     ] = "flat",
     robots: Annotated[int, typer.Option("--robots", min=1, help="Generated robots.")] = 16,
     per_robot: Annotated[int, typer.Option("--simulations", min=1, help="Per robot.")] = 16,
-    home: NoHome = None,
-    json: Json = False,
-    seed: Seed = None,
 ) -> None:
     """Environment steps against pure physics and against single Gymnasium environments."""
     known_name(task, get_args(TaskName), "task")
-    arguments = {"task": task, "robots": robots, "per_robot": per_robot, "seed": _seed(seed)}
-    show(run_tool("bench-simulation", arguments), json)
+    arguments = {"task": task, "robots": robots, "per_robot": per_robot, "seed": call.usual_seed}
+    show(run_tool("bench-simulation", arguments), call)
 
 
 @app.command("ppo")
-def ppo_command(home: NoHome = None, json: Json = False, seed: Seed = None) -> None:
+@grouped_options(home=NoHome, seed=Seed)
+def ppo_command(call: Call) -> None:
     """The whole training loop against the environment alone."""
-    show(run_tool("bench-ppo", {"seed": _seed(seed)}), json)
+    show(run_tool("bench-ppo", {"seed": call.usual_seed}), call)
 
 
 @app.command("distillation")
-def distillation_command(home: NoHome = None, json: Json = False, seed: NoSeed = None) -> None:
+@grouped_options(home=NoHome)
+def distillation_command(call: Call) -> None:
     """Distilling by robot against distilling by sample."""
-    show(run_tool("bench-distillation", {}), json)
+    show(run_tool("bench-distillation", {}), call)
 
 
 @app.command("database")
+@grouped_options(home=NoHome, seed=Seed)
 def database_command(
+    call: Call,
     writers: Annotated[int, typer.Option("--writers", min=1, help="Runs that report.")] = 16,
     readers: Annotated[int, typer.Option("--readers", min=1, help="Cockpits that look.")] = 4,
     seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="How long.")] = 60.0,
     kills: Annotated[int, typer.Option("--kills", min=0, help="Writers killed at work.")] = 100,
-    home: NoHome = None,
-    json: Json = False,
-    seed: Seed = None,
 ) -> None:
     """Writers and readers on one database, writers killed and replaced: waits, losses, damage."""
     arguments = {"writers": writers, "readers": readers, "seconds": seconds, "kills": kills}
-    show(run_tool("bench-database", {**arguments, "seed": _seed(seed)}), json)
+    show(run_tool("bench-database", {**arguments, "seed": call.usual_seed}), call)
 
 
 @app.command("cockpit")
-def cockpit_command(home: Home = None, json: Json = False, seed: NoSeed = None) -> None:
+@grouped_options()
+def cockpit_command(call: Call) -> None:
     """Opening, keys, a long curve and bytes, on 1 000 runs, 1 000 robots, 10 million points.
 
     The workspace is made on the first call and kept in the user's cache folder, or in --home.
@@ -92,5 +91,5 @@ def cockpit_command(home: Home = None, json: Json = False, seed: NoSeed = None) 
     from hdtui.bench.cockpit import measure
 
     os.environ.pop(URL_VARIABLE, None)
-    own = user_folder("cache") / "bench-cockpit" if home is None else home_folder(home)
-    show(measure(own, say), json)
+    own = user_folder("cache") / "bench-cockpit" if call.home is None else call.folder
+    show(measure(own, say), call)

@@ -1,5 +1,7 @@
 """``hdtui db ...``: upgrade, check, back up and restore the workspace's database."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Annotated
 
@@ -7,19 +9,19 @@ import typer
 
 from engine.errors import DatabaseError
 from engine.text import counted
-from hdtui.cli.options import Home, Json, NoSeed, home_folder, open_workspace
+from hdtui.cli.options import Call, grouped_options
 from hdtui.cli.output import print_json, safe, say
-from hdtui.cli.runs import existing
 
 app = typer.Typer(no_args_is_help=True, help="The workspace's database.")
 
 
 @app.command("upgrade")
-def upgrade_command(home: Home = None, json: Json = False, seed: NoSeed = None) -> None:
+@grouped_options()
+def upgrade_command(call: Call) -> None:
     """Bring the database to this program's schema; a copy of an older one is kept."""
-    _, database = open_workspace(home)
+    _, database = call.create()
     upgrade = database.upgrade
-    if json:
+    if call.json:
         print_json(
             {
                 "schema": database.schema(),
@@ -35,11 +37,12 @@ def upgrade_command(home: Home = None, json: Json = False, seed: NoSeed = None) 
 
 
 @app.command("check")
-def check_command(home: Home = None, json: Json = False, seed: NoSeed = None) -> None:
+@grouped_options()
+def check_command(call: Call) -> None:
     """Read the whole database and say what is wrong with it."""
-    _, database = existing(home, "is no database")
+    _, database = call.existing("is no database")
     problems = database.problems()
-    if json:
+    if call.json:
         print_json({"problems": problems})
     else:
         print(safe("\n".join(problems) or "the database is sound"))
@@ -50,38 +53,34 @@ def check_command(home: Home = None, json: Json = False, seed: NoSeed = None) ->
 
 
 @app.command("backup")
+@grouped_options()
 def backup_command(
-    to: Annotated[Path, typer.Argument(help="File to write; must not exist.")],
-    home: Home = None,
-    json: Json = False,
-    seed: NoSeed = None,
+    call: Call, to: Annotated[Path, typer.Argument(help="File to write; must not exist.")]
 ) -> None:
     """Copy the database while runs go on; `hdtui db restore` puts it back."""
-    _, database = existing(home, "is no database")
+    _, database = call.existing("is no database")
     if to.exists():
         raise DatabaseError(f"{to} exists already; name a file that does not")
     database.backup(to)
-    if json:
+    if call.json:
         print_json({"backup": to.absolute(), "size_bytes": to.stat().st_size})
     else:
         print(safe(f"{to}: {to.stat().st_size} bytes"))
 
 
 @app.command("restore")
+@grouped_options()
 def restore_command(
-    copy: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.")],
-    home: Home = None,
-    json: Json = False,
-    seed: NoSeed = None,
+    call: Call, copy: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.")]
 ) -> None:
     """Put a backup in the database's place; what was there is kept beside it."""
     from engine.workers.commands import restore
     from engine.workers.workspace import Workspace
 
-    workspace = Workspace(home_folder(home))
+    workspace = Workspace(call.folder)
     workspace.check_writable()
     kept = restore(workspace, copy)
-    if json:
+    if call.json:
         print_json({"restored": copy.absolute(), "kept": kept})
     else:
         before = f"; the database of before is kept as {kept}" if kept else ""

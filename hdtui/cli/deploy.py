@@ -1,38 +1,30 @@
 """``hdtui deploy``: one small policy file per robot, and copies of it where they are wanted."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from db.records import Run, RunKind
+from db.records import RunKind
 from engine.config.evaluation import DeploymentConfig, DeploymentFormat
 from engine.errors import DeploymentError, UsageError
 from engine.files import write_bytes
 from hdtui.cli import completion
-from hdtui.cli.launch import queue_and_follow
-from hdtui.cli.options import (
-    ConfigFile,
-    Detach,
-    Home,
-    Json,
-    Name,
-    Preset,
-    Seed,
-    Settings,
-    Study,
-    known_name,
-)
+from hdtui.cli.launch import StageOptions, queue_and_follow
+from hdtui.cli.options import Call, Seed, grouped_options, known_name
 from hdtui.cli.output import safe
-from hdtui.cli.runs import existing
-from hdtui.cli.stages import stage_config
 
 if TYPE_CHECKING:
+    from db.records import Run
     from db.session import Database
-    from engine.workers.workspace import Workspace
 
 
+@grouped_options(seed=Seed, device=None, allow_role=None)
 def deploy_command(
+    call: Call,
+    stage: StageOptions,
     student: Annotated[
         int,
         typer.Argument(
@@ -60,62 +52,38 @@ def deploy_command(
             "--format", help="npz (numpy alone) or onnx.", autocompletion=completion.formats
         ),
     ] = None,
-    preset: Preset = "quick",
-    settings: Settings = None,
-    config: ConfigFile = None,
-    name: Name = None,
-    study: Study = None,
-    detach: Detach = False,
-    home: Home = None,
-    json: Json = False,
-    seed: Seed = None,
 ) -> None:
     """Write one robot's MLP as a file that runs anywhere, with a JSON that explains it."""
-    from engine.workers.stages import StageRequest
-
-    words = list(settings or [])
+    words = []
     if file_format is not None:
-        known_name(file_format, get_args(DeploymentFormat), "format")
-        words.append(f'format="{file_format}"')
-    if out is not None and (detach or (out.exists() and not out.is_dir())):
+        words = [f'format="{known_name(file_format, get_args(DeploymentFormat), "format")}"']
+    if out is not None and (stage.detach or (out.exists() and not out.is_dir())):
         raise UsageError(
             f"--out {out}: "
-            + ("copies need the run's end; leave --detach out" if detach else "not a folder")
+            + ("copies need the run's end; leave --detach out" if stage.detach else "not a folder")
         )
-    chosen = stage_config(DeploymentConfig, "deployment", preset, config, words, seed)
-    workspace, database = existing(home)
-    request = StageRequest(
-        RunKind.DEPLOYMENT,
-        chosen,
-        preset,
-        name=name or "",
-        study=study or "",
-        inputs=(student,),
-        robots=tuple(robots),
-    )
+    config = stage.stage_config(DeploymentConfig, RunKind.DEPLOYMENT, call.seed, *words)
+    _, database = call.existing()
+    request = stage.request(RunKind.DEPLOYMENT, config, inputs=(student,), robots=tuple(robots))
     written: list[Path] = []
 
     def copy(run: Run) -> dict[str, list[Path]]:
-        files = deployed_files(workspace, database, run)
+        files = deployed_files(database, run)
         written.extend(files if out is None else (copy_deployed(each, out) for each in files))
         return {"files": written}
 
-    queue_and_follow(workspace, database, request, detach=detach, json=json, finished=copy)
-    if not json:
+    queue_and_follow(call, database, request, detach=stage.detach, finished=copy)
+    if not call.json:
         for file in written:
             print(safe(str(file)))
 
 
-def deployed_files(workspace: "Workspace", database: "Database", run: Run) -> list[Path]:
+def deployed_files(database: Database, run: Run) -> list[Path]:
     """The policies that a deployment wrote."""
     from db.queries.artifacts import list_artifacts
 
     artifacts = list_artifacts(database, run.id)
-    return [
-        workspace.resolve(artifact.path)
-        for artifact in artifacts
-        if artifact.kind == "deployed_policy"
-    ]
+    return [database.home / each.path for each in artifacts if each.kind == "deployed_policy"]
 
 
 def copy_deployed(policy: Path, out: Path) -> Path:

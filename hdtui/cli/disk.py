@@ -1,33 +1,34 @@
 """``hdtui runs du``: what runs take on disk, and what could be freed."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hdtui.cli.options import Home, Json, NoSeed
+from hdtui.cli.options import Call, grouped_options
 from hdtui.cli.output import print_json, print_table, safe
-from hdtui.cli.runs import existing
 from hdtui.formatting import size
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hdtui.data.disk_use import DiskUse
 
 
+@grouped_options()
 def disk_command(
+    call: Call,
     top: Annotated[
         int, typer.Option("--top", min=1, help="So many runs, the largest; --json has all.")
     ] = 20,
-    home: Home = None,
-    json: Json = False,
-    seed: NoSeed = None,
 ) -> None:
     """Bytes on disk by run, kind of file and pipeline; the database; what could be freed."""
     from hdtui.data.disk_use import disk_use
 
-    _, database = existing(home)
+    _, database = call.existing()
     use = disk_use(database)
-    if json:
+    if call.json:
         print_json(_document(use))
         return
     largest = sorted(use.runs, key=lambda run: (-use.by_run[run.id], run.id))
@@ -59,7 +60,7 @@ def _print_sizes(heading: str, found: Mapping[str, int]) -> None:
     print_table([heading, "size"], [[name, size(num_bytes)] for name, num_bytes in rows])
 
 
-def _document(use: "DiskUse") -> dict[str, Any]:
+def _document(use: DiskUse) -> dict[str, Any]:
     return {
         "total_bytes": use.total,
         "database_bytes": use.database,

@@ -1,19 +1,22 @@
 """``hdtui doctor``: what this machine may do to runs."""
 
+from __future__ import annotations
+
 import typer
 
-from hdtui.cli.options import Home, Json, NoSeed, home_folder
+from hdtui.cli.options import Call, grouped_options
 from hdtui.cli.output import print_json, safe
 
 SIGNS = {"good": "ok  ", "warn": "warn", "bad": "BAD "}
 
 
-def doctor_command(home: Home = None, json: Json = False, seed: NoSeed = None) -> None:
+@grouped_options()
+def doctor_command(call: Call) -> None:
     """Check this machine for what breaks long runs; exit code 1 where something is bad."""
     from hdtui.data.doctor import examine
 
-    findings = examine(home_folder(home))
-    if json:
+    findings = examine(call.folder)
+    if call.json:
         print_json({"findings": findings})
     else:
         for finding in findings:

@@ -1,5 +1,7 @@
 """``hdtui export ...``: tables as CSV or Markdown, curves as TensorBoard events, run reports."""
 
+from __future__ import annotations
+
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,9 +11,9 @@ import typer
 from engine.errors import HdtuiError, UsageError
 from engine.text import counted
 from hdtui.cli import completion
-from hdtui.cli.options import Home, Json, NoSeed, known_name
+from hdtui.cli.options import Call, grouped_options, known_name
 from hdtui.cli.output import print_json, say
-from hdtui.cli.runs import RunId, RunIds, check_metric_names, existing
+from hdtui.cli.runs import RunId, RunIds, check_metric_names
 from hdtui.cli.tables import Latency, Limbs, Policies, Scaling, Task, counted_claims, counted_costs
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ Runs = Annotated[
 ]
 
 
-def _give(table: "Callable[[], DataTable]", file_format: str, out: Path | None, json: bool) -> None:
+def _give(table: Callable[[], DataTable], file_format: str, out: Path | None, json: bool) -> None:
     """Write a table to a file or to stdout, as text or as JSON rows."""
     from hdtui.exports.tables import WRITERS
 
@@ -75,39 +77,33 @@ def write(path: Path, content: bytes) -> None:
 
 
 @app.command("runs")
+@grouped_options()
 def runs_command(
-    runs: Runs = None,
-    file_format: Format = "csv",
-    out: Out = None,
-    home: Home = None,
-    json: Json = False,
-    seed: NoSeed = None,
+    call: Call, runs: Runs = None, file_format: Format = "csv", out: Out = None
 ) -> None:
     """Runs: all that are not archived, or those named."""
     from hdtui.exports.tables import runs_table
 
-    _, database = existing(home)
-    _give(lambda: runs_table(database, runs or []), file_format, out, json)
+    _, database = call.existing()
+    _give(lambda: runs_table(database, runs or []), file_format, out, call.json)
 
 
 @app.command("episodes")
+@grouped_options()
 def episodes_command(
-    runs: Runs = None,
-    file_format: Format = "csv",
-    out: Out = None,
-    home: Home = None,
-    json: Json = False,
-    seed: NoSeed = None,
+    call: Call, runs: Runs = None, file_format: Format = "csv", out: Out = None
 ) -> None:
     """Evaluated episodes: all, or those of evaluations and policies named by their runs."""
     from hdtui.exports.tables import episodes_table
 
-    _, database = existing(home)
-    _give(lambda: episodes_table(database, runs or []), file_format, out, json)
+    _, database = call.existing()
+    _give(lambda: episodes_table(database, runs or []), file_format, out, call.json)
 
 
 @app.command("robots")
+@grouped_options()
 def robots_command(
+    call: Call,
     robot_set: Annotated[
         str | None,
         typer.Option(
@@ -119,19 +115,18 @@ def robots_command(
     ] = None,
     file_format: Format = "csv",
     out: Out = None,
-    home: Home = None,
-    json: Json = False,
-    seed: NoSeed = None,
 ) -> None:
     """Robots of the library."""
     from hdtui.exports.tables import robots_table
 
-    _, database = existing(home)
-    _give(lambda: robots_table(database, robot_set), file_format, out, json)
+    _, database = call.existing()
+    _give(lambda: robots_table(database, robot_set), file_format, out, call.json)
 
 
 @app.command("efficiency")
+@grouped_options()
 def efficiency_command(
+    call: Call,
     task: Task = "flat",
     limbs: Limbs = None,
     latency: Latency = False,
@@ -139,36 +134,29 @@ def efficiency_command(
     policies: Policies = None,
     file_format: Format = "csv",
     out: Out = None,
-    home: Home = None,
-    json: Json = False,
-    seed: NoSeed = None,
 ) -> None:
     """What one action of each policy costs."""
     from hdtui.exports.tables import efficiency_table
 
-    def table() -> "DataTable":
-        asked = (task, limbs, latency, scaling, policies, home)
-        return efficiency_table(counted_costs(*asked))
+    def table() -> DataTable:
+        return efficiency_table(counted_costs(task, limbs, latency, scaling, policies, call))
 
-    _give(table, file_format, out, json)
+    _give(table, file_format, out, call.json)
 
 
 @app.command("claims")
-def claims_command(
-    file_format: Format = "csv",
-    out: Out = None,
-    home: Home = None,
-    json: Json = False,
-    seed: NoSeed = None,
-) -> None:
+@grouped_options()
+def claims_command(call: Call, file_format: Format = "csv", out: Out = None) -> None:
     """The claims of the paper and what our figures say."""
     from hdtui.exports.tables import claims_table
 
-    _give(lambda: claims_table(counted_claims(home)["claims"]), file_format, out, json)
+    _give(lambda: claims_table(counted_claims(call)["claims"]), file_format, out, call.json)
 
 
 @app.command("metrics")
+@grouped_options()
 def metrics_command(
+    call: Call,
     runs: RunIds,
     name: Annotated[
         list[str] | None,
@@ -186,9 +174,6 @@ def metrics_command(
         Path | None,
         typer.Option("--out", help="File to write; for tensorboard a folder, one inside per run."),
     ] = None,
-    home: Home = None,
-    json: Json = False,
-    seed: NoSeed = None,
 ) -> None:
     """Every point of runs' curves, also as events that TensorBoard shows, run by run.
 
@@ -199,13 +184,13 @@ def metrics_command(
     from db.queries.runs import get_run
     from hdtui.exports.tables import metrics_table
 
-    _, database = existing(home)
+    _, database = call.existing()
     chosen = [get_run(database, number) for number in dict.fromkeys(runs)]
     for run in chosen:
         check_metric_names(run.id, name or [], {one.name for one in list_series(database, run.id)})
     if file_format != TENSORBOARD:
         numbers = [run.id for run in chosen]
-        _give(lambda: metrics_table(database, numbers, name or []), file_format, out, json)
+        _give(lambda: metrics_table(database, numbers, name or []), file_format, out, call.json)
         return
     if out is None:
         raise UsageError("--format tensorboard writes a folder; name it with --out")
@@ -215,12 +200,12 @@ def metrics_command(
         f"{out}: {points} of {counted(len(written), 'run')}, each in a folder of its own;"
         f" `tensorboard --logdir {shlex.quote(str(out))}` shows them"
     )
-    if json:
+    if call.json:
         print_json({"folder": out.absolute(), "runs": written})
 
 
 def _write_events(
-    database: "Database", runs: "Sequence[Run]", names: "Sequence[str]", out: Path
+    database: Database, runs: Sequence[Run], names: Sequence[str], out: Path
 ) -> list[dict[str, Any]]:
     """One folder per run, which TensorBoard takes for a run, with one file; what was written.
 
@@ -252,41 +237,39 @@ def _write_events(
 
 
 @app.command("curves")
+@grouped_options()
 def curves_command(
+    call: Call,
     runs: RunIds,
     out: Annotated[Path, typer.Option("--out", help="SVG file to write.")],
     metric: Annotated[str, typer.Option("--metric", help="What to draw.")] = "return",
     title: Annotated[str | None, typer.Option("--title", help="Else the metric's name.")] = None,
-    home: Home = None,
-    json: Json = False,
-    seed: NoSeed = None,
 ) -> None:
     """One metric of several runs over the same steps, in one plot."""
     from hdtui.exports.report import curves_plot
 
-    _, database = existing(home)
+    _, database = call.existing()
     write(out, curves_plot(database, runs, metric, title).encode())
     say(f"{out}: {metric} of {counted(len(runs), 'run')}")
-    if json:
+    if call.json:
         print_json({"file": out.absolute(), "metric": metric, "runs": runs})
 
 
 @app.command("run")
+@grouped_options()
 def run_command(
+    call: Call,
     run: RunId,
     out: Annotated[Path, typer.Option("--out", help="Folder for report.md and its plots.")],
-    home: Home = None,
-    json: Json = False,
-    seed: NoSeed = None,
 ) -> None:
     """A run as a Markdown report with plots: lineage, returns, curves, settings, files."""
     from hdtui.exports.report import REPORT_NAME, run_report
 
-    _, database = existing(home)
+    _, database = call.existing()
     report = run_report(database, run)
     for name, plot in report.plots.items():
         write(out / name, plot.encode())
     write(out / REPORT_NAME, report.text.encode())
     say(f"{out / REPORT_NAME}: {counted(len(report.plots), 'plot')}")
-    if json:
+    if call.json:
         print_json({"report": (out / REPORT_NAME).absolute(), "plots": sorted(report.plots)})

@@ -1,7 +1,8 @@
 """Follow queued runs from a shell: progress on stderr until the last one has ended."""
 
+from __future__ import annotations
+
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from db.records import Run, RunState
@@ -9,7 +10,7 @@ from hdtui.cli.output import say
 from hdtui.formatting import duration, rate
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from db.session import Database
 
@@ -17,7 +18,7 @@ POLL_S = 0.25
 REPORT_EVERY_S = 5.0
 
 
-def follow(database: "Database", home: "Path", run_ids: Sequence[int]) -> list[Run]:
+def follow(database: Database, run_ids: Sequence[int]) -> list[Run]:
     """Wait until every run has ended or cannot start any more; the runs as they ended.
 
     Ctrl+C leaves the runs running and says how to see them again.

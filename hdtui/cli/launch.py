@@ -1,7 +1,8 @@
 """Queue runs from the shell and follow them: the part that all stage commands share."""
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from __future__ import annotations
+
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
@@ -9,14 +10,30 @@ import typer
 from db.records import Run, RunKind, RunState
 from engine.config.base import Config
 from engine.config.overrides import with_assignments, with_file, with_settings
+from engine.config.presets import stage_preset
+from engine.workers.devices import check_devices
 from hdtui.cli.follow import follow
+from hdtui.cli.options import (
+    AllowedRoles,
+    ConfigFile,
+    Detach,
+    DeviceName,
+    Name,
+    Preset,
+    Settings,
+    Study,
+    known_name,
+)
 from hdtui.cli.output import print_json, say
-from hdtui.cli.runs import run_summary
+from hdtui.cli.run_text import run_document
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
     from db.session import Database
     from engine.workers.stages import StageRequest
-    from engine.workers.workspace import Workspace
+    from hdtui.cli.options import Call
 
 ConfigType = TypeVar("ConfigType", bound=Config)
 
@@ -35,14 +52,109 @@ def configured(
     return config if seed is None else with_settings(config, {"seed": seed}, "--seed")
 
 
+@dataclass(frozen=True)
+class StageOptions:
+    """What the commands that queue a run take: its settings, its names, and whether to wait."""
+
+    preset: Preset = "quick"
+    settings: Settings = None
+    config: ConfigFile = None
+    device: DeviceName = None
+    allow_role: AllowedRoles = None
+    name: Name = None
+    study: Study = None
+    detach: Detach = False
+
+    def applied(self, start: ConfigType, seed: int | None, *words: str) -> ConfigType:
+        """``start`` with a file, ``--set`` words, further ``words``, device and seed applied.
+
+        Raises:
+            ConfigError: A key or value is not valid, or there is no such device.
+        """
+        device = [] if self.device is None else [f"device={self.device}"]
+        settings = [*(self.settings or []), *words, *device]
+        chosen = configured(start, self.config, settings, seed)
+        check_devices(chosen)
+        return chosen
+
+    def stage_config(
+        self,
+        config: type[ConfigType],
+        stage: RunKind,
+        seed: int | None,
+        *words: str,
+        inputs: tuple[Database, Sequence[int]] | None = None,
+    ) -> ConfigType:
+        """A stage's settings from its preset, as ``applied``.
+
+        The preset first takes over what follows from ``inputs``, runs of a database.
+        """
+        from engine.workers.inherited import found_in, starting_config
+
+        base = stage_preset(stage, self.preset)
+        if inputs is not None:
+            base = starting_config(base, found_in(inputs[0]), inputs[1])
+        if not isinstance(base, config):
+            raise TypeError(f"preset {self.preset} holds no {config.__name__} under {stage}")
+        return self.applied(base, seed, *words)
+
+    def request(self, kind: RunKind, config: Config, **asked: Any) -> StageRequest:
+        """What is asked for, with these names and the roles that are allowed."""
+        from engine.workers.stages import StageRequest
+
+        return StageRequest(
+            kind,
+            config,
+            self.preset,
+            name=self.name or "",
+            study=self.study or "",
+            allowed_roles=allowed(self.allow_role),
+            **asked,
+        )
+
+
+def allowed(words: Sequence[str] | None) -> frozenset[str]:
+    """The roles that ``--allow-role`` names.
+
+    Raises:
+        UsageError: There is no such role.
+    """
+    from engine.workers.robot_roles import ALLOWED_ROLES
+
+    return frozenset(known_name(word, ALLOWED_ROLES, "role") for word in words or ())
+
+
+def check_robot_set(call: Call, name: str | None) -> None:
+    """See that a set can be had before anything is created.
+
+    Raises:
+        UnknownRobotSetError: Neither the library nor the built-in names know it.
+    """
+    from db.queries.robots import get_set
+    from engine.errors import UnknownRobotSetError
+    from engine.workers.robot_library import BUILT_IN_SETS, built_in_files
+
+    if name is None:
+        return
+    if name in BUILT_IN_SETS:
+        built_in_files(name)
+        return
+    _, database = call.look()
+    if database is None:
+        raise UnknownRobotSetError(
+            f'there is no robot set "{name}": this workspace is empty; the built-in sets are '
+            f"{', '.join(BUILT_IN_SETS)}, and `hdtui robots import DIR --into {name}` makes one"
+        )
+    get_set(database, name)
+
+
 def queue_and_follow(
-    workspace: "Workspace",
-    database: "Database",
-    request: "StageRequest",
+    call: Call,
+    database: Database,
+    request: StageRequest,
     *,
     detach: bool,
-    json: bool,
-    finished: "Callable[[Run], Mapping[str, Any]] | None" = None,
+    finished: Callable[[Run], Mapping[str, Any]] | None = None,
 ) -> Run:
     """Queue one run, start a supervisor, and wait for the end unless told to leave it alone.
 
@@ -57,42 +169,20 @@ def queue_and_follow(
     say(f"run {run.id}: {run.kind.value} {run.name} queued{reads}")
     say_warnings(database, run)
     if not detach:
-        run = follow(database, workspace.home, [run.id])[-1]
+        run = follow(database, [run.id])[-1]
     done = not detach and run.state is RunState.FINISHED
     also = finished(run) if finished is not None and done else {}
-    if json:
-        print_json({"run": run_document(workspace, database, run), **also})
+    if call.json:
+        print_json({"run": run_document(database, run), **also})
     if not detach and run.state is not RunState.FINISHED:
         raise typer.Exit(1)
     return run
 
 
-def say_warnings(database: "Database", run: Run) -> None:
+def say_warnings(database: Database, run: Run) -> None:
     """Say what was written down as worth a warning when the run was queued."""
     from db.queries.runs import list_events
 
     for event in list_events(database, run_id=run.id):
         if event.level == "warning":
             say(f"warning: {event.text}")
-
-
-def run_document(workspace: "Workspace", database: "Database", run: Run) -> dict[str, Any]:
-    """A run for scripts, with the absolute paths of its artifacts and what an evaluation found."""
-    from db.queries.artifacts import list_artifacts
-
-    artifacts: list[dict[str, Any]] = [
-        {
-            "kind": artifact.kind,
-            "name": artifact.name,
-            "path": workspace.home / artifact.path,
-            "sha256": artifact.sha256,
-        }
-        for artifact in list_artifacts(database, run.id)
-    ]
-    described = {**run_summary(run), "folder": workspace.home / run.folder, "artifacts": artifacts}
-    from engine.files import MAX_DOCUMENT_BYTES, parse_json, read_file
-
-    found = [each["path"] for each in artifacts if each["kind"] == RunKind.EVALUATION.value]
-    if found:
-        described["evaluation"] = parse_json(read_file(found[0], MAX_DOCUMENT_BYTES))
-    return described

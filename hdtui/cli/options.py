@@ -1,9 +1,13 @@
-"""Options that many commands share, and the workspace they open."""
+"""Options that many commands share, each declared once, and the workspace they open."""
 
+from __future__ import annotations
+
+import functools
+import inspect
 import os
-from collections.abc import Collection
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
@@ -12,6 +16,8 @@ from hdtui.cli import completion
 from hdtui.cli.output import say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
     from db.session import Database
     from engine.workers.workspace import Workspace
 
@@ -97,6 +103,139 @@ AllowedRoles = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class Call:
+    """What every command takes: where the workspace is, whether a script asks, and a seed.
+
+    Raises:
+        WorkspaceError: Its methods: the folder cannot be entered.
+        DatabaseError: The database is corrupt or newer than this program.
+    """
+
+    home: Home = None
+    json: Json = False
+    seed: NoSeed = None
+
+    @property
+    def usual_seed(self) -> int:
+        """The seed, 1 where none was given."""
+        return 1 if self.seed is None else self.seed
+
+    @property
+    def folder(self) -> Path:
+        """Where the workspace is."""
+        return home_folder(self.home)
+
+    def create(self) -> tuple[Workspace, Database]:
+        """The workspace to write to, created where absent, and its database.
+
+        Raises:
+            WorkspaceError: The folder cannot be created or written; nothing was created.
+        """
+        from db.session import Database
+        from engine.workers.workspace import Workspace
+
+        workspace = Workspace(self.folder)
+        workspace.check_writable()
+        return workspace, Database.open(workspace.home)
+
+    def look(self) -> tuple[Workspace, Database | None]:
+        """The workspace to read, and its database or None where nothing was ever written.
+
+        Whoever looks brings back a supervisor that work waits for; a sentence says where that
+        fails.
+        """
+        from db.session import Database
+        from engine.workers.supervision import attend
+        from engine.workers.workspace import Workspace
+
+        workspace = Workspace(self.folder)
+        if not workspace.database_exists():
+            return workspace, None
+        database = Database.open(workspace.home, create=False)
+        try:
+            if attend(database):
+                say("Runs waited without a supervisor; another is started.")
+        except (RunError, DatabaseError) as error:
+            say(str(error))
+        return workspace, database
+
+    def existing(self, what: str = "are no runs") -> tuple[Workspace, Database]:
+        """The workspace and its database, which must exist; where they do not, there ``what``.
+
+        Raises:
+            RunError: Nothing was ever run in this workspace.
+        """
+        workspace, database = self.look()
+        if database is None:
+            raise RunError(
+                f"{no_workspace(workspace.home)}, so there {what}; "
+                "start one with `hdtui pipeline --preset quick`, or name another with --home"
+            )
+        return workspace, database
+
+
+def no_workspace(home: Path) -> str:
+    """The words for a folder in which nothing was ever run."""
+    return f"{home}: no workspace here yet"
+
+
+def grouped_options(
+    defaults: Mapping[str, Any] | None = None, **annotations: Any
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a command of a function that takes ``Call`` and other dataclasses of options.
+
+    The command has an option for each of their fields, behind its own. ``annotations`` say a field
+    otherwise, None leaves it out; ``defaults`` are other defaults of fields.
+    """
+    changed = defaults or {}
+
+    def grouped(function: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(function, eval_str=True)
+        groups: dict[str, Any] = {}
+        parameters: list[inspect.Parameter] = []
+        options: list[inspect.Parameter] = []
+        for parameter in signature.parameters.values():
+            if not is_dataclass(parameter.annotation):
+                parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+                continue
+            groups[parameter.name] = group = parameter.annotation
+            hints = get_type_hints(group, include_extras=True) | annotations
+            options[:0] = [
+                inspect.Parameter(
+                    field.name,
+                    inspect.Parameter.KEYWORD_ONLY,
+                    default=changed.get(field.name, field.default),
+                    annotation=hints[field.name],
+                )
+                for field in fields(group)
+                if hints[field.name] is not None
+            ]
+
+        @functools.wraps(function)
+        def command(**given: Any) -> None:
+            values = {
+                name: group(
+                    **{
+                        each.name: given.pop(each.name)
+                        for each in fields(group)
+                        if each.name in given
+                    }
+                )
+                for name, group in groups.items()
+            }
+            function(**values, **given)
+
+        # What the parser of the command line reads; it would follow __wrapped__ to the function.
+        del command.__wrapped__
+        taken = [*parameters, *options]
+        command.__signature__ = inspect.Signature(taken)  # type: ignore[attr-defined]
+        command.__annotations__ = {each.name: each.annotation for each in taken}
+        return command
+
+    return grouped
+
+
 def home_folder(home: Path | None) -> Path:
     """Where the workspace is: ``--home``, else ``HDTUI_HOME``, else the user data folder.
 
@@ -150,45 +289,6 @@ def _refuse_closed(folder: Path) -> None:
         raise WorkspaceError(
             f"{folder} cannot be entered: {error.strerror}. Choose another with {CHOOSE_ANOTHER}"
         ) from error
-
-
-def open_workspace(home: Path | None) -> tuple["Workspace", "Database"]:
-    """The workspace to write to, created where absent, and its database.
-
-    Raises:
-        WorkspaceError: The folder cannot be created or written; nothing was created.
-        DatabaseError: The database is corrupt or newer than this program.
-    """
-    from db.session import Database
-    from engine.workers.workspace import Workspace
-
-    workspace = Workspace(home_folder(home))
-    workspace.check_writable()
-    return workspace, Database.open(workspace.home)
-
-
-def read_workspace(home: Path | None) -> tuple["Workspace", "Database | None"]:
-    """The workspace to read, and its database or None where nothing was ever written.
-
-    Whoever looks brings back a supervisor that work waits for; a sentence says where that fails.
-
-    Raises:
-        WorkspaceError: It cannot be entered.
-    """
-    from db.session import Database
-    from engine.workers.supervision import attend
-    from engine.workers.workspace import Workspace
-
-    workspace = Workspace(home_folder(home))
-    if not workspace.database_exists():
-        return workspace, None
-    database = Database.open(workspace.home, create=False)
-    try:
-        if attend(database):
-            say("Runs waited without a supervisor; another is started.")
-    except (RunError, DatabaseError) as error:
-        say(str(error))
-    return workspace, database
 
 
 def known_name(value: str, known: Collection[str], what: str) -> str:

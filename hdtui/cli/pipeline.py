@@ -1,39 +1,34 @@
 """``hdtui pipeline``: every stage, from robots to deployed policies."""
 
-from pathlib import Path
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from db.records import Run, RunKind, RunState
 from engine.config.presets import preset as named_preset
-from engine.workers.devices import check_devices
 from hdtui.cli import completion
+from hdtui.cli.deploy import deployed_files
 from hdtui.cli.follow import follow
-from hdtui.cli.launch import configured, say_warnings
-from hdtui.cli.options import (
-    AllowedRoles,
-    ConfigFile,
-    Detach,
-    Home,
-    Json,
-    Preset,
-    Seed,
-    Settings,
-    Study,
-    open_workspace,
-)
+from hdtui.cli.launch import StageOptions, allowed, check_robot_set, say_warnings
+from hdtui.cli.options import Call, Seed, grouped_options
 from hdtui.cli.output import print_json, print_table, safe, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from db.session import Database
-    from engine.workers.workspace import Workspace
 
 
+@grouped_options(
+    seed=Seed,
+    device=None,
+    name=Annotated[str | None, typer.Option("--name", help="A name for the runs.")],
+)
 def pipeline_command(
-    preset: Preset = "quick",
+    call: Call,
+    stage: StageOptions,
     robots: Annotated[
         str | None,
         typer.Option(
@@ -43,78 +38,38 @@ def pipeline_command(
             autocompletion=completion.robot_sets,
         ),
     ] = None,
-    settings: Settings = None,
-    config: ConfigFile = None,
-    allow_role: AllowedRoles = None,
-    name: Annotated[str | None, typer.Option("--name", help="A name for the runs.")] = None,
-    study: Study = None,
-    detach: Detach = False,
-    home: Home = None,
-    json: Json = False,
-    seed: Seed = None,
 ) -> None:
     """Teacher, mutation, collection, student, evaluation, deployment, each a run."""
     from engine.workers.pipeline import queue_pipeline
-    from hdtui.cli.stages import allowed
 
-    chosen = configured(named_preset(preset), config, settings, seed)
-    check_devices(chosen)
-    check_robot_set(robots, home)
-    workspace, database = open_workspace(home)
+    config = stage.applied(named_preset(stage.preset), call.seed)
+    check_robot_set(call, robots)
+    _, database = call.create()
     pipeline, runs = queue_pipeline(
         database,
-        chosen,
-        preset=preset,
+        config,
+        preset=stage.preset,
         robots=robots,
-        name=name,
-        study=study,
-        allowed_roles=allowed(allow_role),
+        name=stage.name,
+        study=stage.study,
+        allowed_roles=allowed(stage.allow_role),
     )
-    say(f"pipeline {pipeline.id}: {len(runs)} runs queued in {workspace.home}")
+    say(f"pipeline {pipeline.id}: {len(runs)} runs queued in {database.home}")
     for run in runs:
         say_warnings(database, run)
-    if not detach:
-        runs = follow(database, workspace.home, [run.id for run in runs])
-    if json:
-        print_json(pipeline_document(workspace, database, pipeline.id, runs))
-    elif not detach:
-        print_returns(pipeline_document(workspace, database, pipeline.id, runs))
-    if not detach and any(run.state is not RunState.FINISHED for run in runs):
+    if not stage.detach:
+        runs = follow(database, [run.id for run in runs])
+    document = pipeline_document(database, pipeline.id, runs)
+    if call.json:
+        print_json(document)
+    elif not stage.detach:
+        print_returns(document)
+    if not stage.detach and any(run.state is not RunState.FINISHED for run in runs):
         raise typer.Exit(1)
 
 
-def check_robot_set(name: str | None, home: Path | None) -> None:
-    """See that a set can be had before anything is created.
-
-    Raises:
-        UnknownRobotSetError: Neither the library nor the built-in names know it.
-    """
-    from db.queries.robots import get_set
-    from engine.workers.robot_library import BUILT_IN_SETS, built_in_files
-    from hdtui.cli.options import read_workspace
-
-    if name is None:
-        return
-    if name in BUILT_IN_SETS:
-        built_in_files(name)
-        return
-    _, database = read_workspace(home)
-    if database is None:
-        from engine.errors import UnknownRobotSetError
-
-        raise UnknownRobotSetError(
-            f'there is no robot set "{name}": this workspace is empty; the built-in sets are '
-            f"{', '.join(BUILT_IN_SETS)}, and `hdtui robots import DIR --into {name}` makes one"
-        )
-    get_set(database, name)
-
-
-def pipeline_document(
-    workspace: "Workspace", database: "Database", pipeline: int, runs: "Sequence[Run]"
-) -> dict[str, Any]:
+def pipeline_document(database: Database, pipeline: int, runs: Sequence[Run]) -> dict[str, Any]:
     """A pipeline for scripts: its runs, mean returns, student over teacher, deployed files."""
-    from db.queries.artifacts import list_artifacts
-
     document: dict[str, Any] = {
         "pipeline": pipeline,
         "runs": [
@@ -127,24 +82,20 @@ def pipeline_document(
     }
     for run in runs:
         if run.kind is RunKind.EVALUATION and run.state is RunState.FINISHED:
-            document |= evaluated(workspace, database, run)
+            document |= evaluated(database, run)
         if run.kind is RunKind.DEPLOYMENT:
-            document["deployed"] = [
-                workspace.home / artifact.path
-                for artifact in list_artifacts(database, run.id)
-                if artifact.kind == "deployed_policy"
-            ]
+            document["deployed"] = deployed_files(database, run)
     return document
 
 
-def evaluated(workspace: "Workspace", database: "Database", run: Run) -> dict[str, Any]:
+def evaluated(database: Database, run: Run) -> dict[str, Any]:
     """``returns`` and ``ratio`` of an evaluation run, as it wrote them down."""
     from db.queries.artifacts import list_artifacts
     from engine.files import MAX_DOCUMENT_BYTES, parse_json, read_file
 
     for artifact in list_artifacts(database, run.id):
         if artifact.kind == "evaluation":
-            report = parse_json(read_file(workspace.resolve(artifact.path), MAX_DOCUMENT_BYTES))
+            report = parse_json(read_file(database.home / artifact.path, MAX_DOCUMENT_BYTES))
             return {"returns": report["returns"], "ratio": report["ratio"]}
     return {}
 

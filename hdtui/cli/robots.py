@@ -1,6 +1,7 @@
 """``hdtui robots ...``: make, read, look at and group robots."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,24 +12,23 @@ from engine.config.robots import GenerationConfig, MutationConfig
 from engine.errors import InvalidRobotsError, RobotError, RunError, UsageError
 from engine.text import counted
 from hdtui.cli import completion
-from hdtui.cli.launch import configured, queue_and_follow
+from hdtui.cli.launch import allowed, check_robot_set, configured, queue_and_follow
 from hdtui.cli.options import (
     AllowedRoles,
+    Call,
     Detach,
-    Home,
-    Json,
-    NoSeed,
     Seed,
     Settings,
     Study,
+    grouped_options,
     known_name,
-    open_workspace,
-    read_workspace,
+    no_workspace,
 )
 from hdtui.cli.output import print_failure, print_json, print_table, say
-from hdtui.cli.runs import existing, no_workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.morphology.tree import Morphology
 
 app = typer.Typer(no_args_is_help=True, help="Robots: generate, import, mutate, look at, group.")
@@ -79,7 +79,9 @@ def robot_summary(robot: Robot) -> dict[str, Any]:
 
 
 @app.command("generate")
+@grouped_options(seed=Seed)
 def generate_command(
+    call: Call,
     into: Into,
     count: Annotated[int, typer.Option("--count", min=1, max=10_000, help="Robots.")] = 16,
     unseen: Annotated[
@@ -88,9 +90,6 @@ def generate_command(
     role: Role = "training",
     study: Study = None,
     detach: Detach = False,
-    home: Home = None,
-    json: Json = False,
-    seed: Seed = None,
 ) -> None:
     """Grow new robots that can stand and move, by seed, into a set."""
     from engine.workers.robot_library import check_set_name
@@ -103,15 +102,17 @@ def generate_command(
     counts = {"train_count": count, "unseen_count": unseen}
     if role == "unseen":
         counts = {"unseen_count": count}
-    config = GenerationConfig.model_validate({**counts, "seed": 1 if seed is None else seed})
+    config = GenerationConfig.model_validate({**counts, "seed": call.usual_seed})
     sets = filled_sets([role, *(["unseen"] if unseen else [])], into)
-    workspace, database = open_workspace(home)
+    _, database = call.create()
     request = StageRequest(RunKind.GENERATION, config, study=study or "", fills=sets)
-    queue_and_follow(workspace, database, request, detach=detach, json=json)
+    queue_and_follow(call, database, request, detach=detach)
 
 
 @app.command("import")
+@grouped_options()
 def import_command(
+    call: Call,
     folder: Annotated[Path, typer.Argument(help="A folder with xml/ and metadata/.")],
     into: Annotated[
         str | None, typer.Option("--into", metavar="SET", help="Else named after the folder.")
@@ -120,9 +121,6 @@ def import_command(
     skip_invalid: Annotated[
         bool, typer.Option("--skip-invalid", help="Leave out files that are no valid robots.")
     ] = False,
-    home: Home = None,
-    json: Json = False,
-    seed: NoSeed = None,
 ) -> None:
     """Read all robots of a folder into a set; none is added where one is not valid.
 
@@ -138,22 +136,24 @@ def import_command(
     try:
         found = read_robots_of(folder, into, skip_invalid)
     except InvalidRobotsError as error:
-        if not json:
+        if not call.json:
             raise
         say(f"hdtui: {error}")
         print_failure(error, 1, set=None, refused=error.refused)
         raise typer.Exit(1) from error
-    workspace, database = open_workspace(home)
+    workspace, database = call.create()
     imported = import_read(database, workspace, found, into, role)
     say(f"{counted(imported.set.size, 'robot')} in set {imported.set.name}")
     for note in imported.notes():
         say(note)
-    if json:
+    if call.json:
         print_json(imported)
 
 
 @app.command("mutate")
+@grouped_options(seed=Seed)
 def mutate_command(
+    call: Call,
     robots: RobotSetName,
     into: Into,
     per_robot: Annotated[
@@ -163,22 +163,17 @@ def mutate_command(
     allow_role: AllowedRoles = None,
     study: Study = None,
     detach: Detach = False,
-    home: Home = None,
-    json: Json = False,
-    seed: Seed = None,
 ) -> None:
     """Mutants of a set's robots, each by one to three operations, into a set."""
     from engine.workers.robot_library import check_set_name
     from engine.workers.stages import MUTANTS, StageRequest
-    from hdtui.cli.pipeline import check_robot_set
-    from hdtui.cli.stages import allowed
 
     check_set_name(into)
     if per_robot is not None:
         settings = [*(settings or []), f"mutants_per_robot={per_robot}"]
-    config = configured(MutationConfig(), None, settings, seed)
-    check_robot_set(robots, home)
-    workspace, database = open_workspace(home)
+    config = configured(MutationConfig(), None, settings, call.seed)
+    check_robot_set(call, robots)
+    _, database = call.create()
     request = StageRequest(
         RunKind.MUTATION,
         config,
@@ -187,11 +182,13 @@ def mutate_command(
         fills={MUTANTS: into},
         allowed_roles=allowed(allow_role),
     )
-    queue_and_follow(workspace, database, request, detach=detach, json=json)
+    queue_and_follow(call, database, request, detach=detach)
 
 
 @app.command("select")
+@grouped_options()
 def select_command(
+    call: Call,
     from_set: RobotSetName,
     names: Annotated[
         list[str],
@@ -203,9 +200,6 @@ def select_command(
     ],
     into: Into,
     role: KeptRole = None,
-    home: Home = None,
-    json: Json = False,
-    seed: NoSeed = None,
 ) -> None:
     """A set of some robots of another."""
     from db.queries.robots import create_set, list_robots
@@ -214,14 +208,14 @@ def select_command(
     check_set_name(into)
     if role is not None:
         known_name(role, ROLES, "role")
-    workspace, database = existing(home, NO_SETS)
+    workspace, database = call.existing(NO_SETS)
     resolve_set(database, workspace, from_set)
     members = list_robots(database, from_set)
     chosen = [_member(members, from_set, name) for name in names]
     roles = kept_roles(database, [robot.digest for robot in chosen], from_set)
     made = create_set(database, into, [(robot.id, role or roles[robot.digest]) for robot in chosen])
     say(f"{counted(made.size, 'robot')} in set {made.name}")
-    if json:
+    if call.json:
         print_json({"set": made})
 
 
@@ -239,14 +233,13 @@ def _member(members: Sequence[Robot], set_name: str, name: str) -> Robot:
 
 
 @app.command("remove")
+@grouped_options()
 def remove_command(
+    call: Call,
     name: RobotSetName,
     yes: Annotated[
         bool, typer.Option("--yes", help="Really remove it, and robots that nothing else holds.")
     ] = False,
-    home: Home = None,
-    json: Json = False,
-    seed: NoSeed = None,
 ) -> None:
     """Remove a set; robots that are in no other, and that no run needs, go with it.
 
@@ -255,38 +248,37 @@ def remove_command(
     """
     from hdtui.actions.robot_removal import removal_warning, remove, removed_words
 
-    workspace, database = existing(home, NO_SETS)
+    workspace, database = call.existing(NO_SETS)
     warning = removal_warning(database, name)
     if not yes:
         raise RunError(f"{' '.join(warning)} Say --yes to do it")
     removed = remove(database, workspace, name)
     say(removed_words(removed))
-    if json:
+    if call.json:
         names = [robot.name for robot in removed.robots]
         print_json({"removed": name, "kept_for_runs": removed.kept_for, "robots": names})
 
 
 @app.command("list")
+@grouped_options()
 def list_command(
+    call: Call,
     from_set: Annotated[
         str | None,
         typer.Argument(
             metavar="[SET]", help="Else all sets.", autocompletion=completion.robot_sets
         ),
     ] = None,
-    home: Home = None,
-    json: Json = False,
-    seed: NoSeed = None,
 ) -> None:
     """The sets, or the robots of one."""
     from db.queries.robots import get_set, list_robots, list_sets
 
-    workspace, database = read_workspace(home)
+    workspace, database = call.look()
     sets = [] if database is None else list_sets(database)
     if from_set is None:
         if database is None:
             say(no_workspace(workspace.home))
-        if json:
+        if call.json:
             print_json({"sets": sets})
         else:
             print_table(
@@ -294,9 +286,9 @@ def list_command(
                 [[one.name, str(one.size), one.role or "·", one.digest[:7]] for one in sets],
             )
         return
-    _, database = existing(home, NO_SETS)
+    _, database = call.existing(NO_SETS)
     robots = list_robots(database, get_set(database, from_set).name)
-    if json:
+    if call.json:
         print_json({"set": from_set, "robots": [robot_summary(robot) for robot in robots]})
         return
     print_table(
@@ -315,7 +307,7 @@ def list_command(
     )
 
 
-def find_robot(name: str, home: Path | None) -> "Morphology":
+def find_robot(call: Call, name: str) -> Morphology:
     """A robot of the library by name or digest, or that of an XML file.
 
     Raises:
@@ -330,19 +322,18 @@ def find_robot(name: str, home: Path | None) -> "Morphology":
         if not path.is_file():
             raise RobotError(f"{name}: there is no such file")
         return load_robot(path)
-    workspace, database = read_workspace(home)
+    workspace, database = call.look()
     if database is None:
         raise RobotError(f'there is no robot "{name}": the workspace {workspace.home} is empty')
     return load(workspace, get_robot(database, name))
 
 
 @app.command("show")
-def show_command(
-    robot: RobotName, home: Home = None, json: Json = False, seed: NoSeed = None
-) -> None:
+@grouped_options()
+def show_command(call: Call, robot: RobotName) -> None:
     """One robot: limbs, joints, mass, lineage."""
-    morphology = find_robot(robot, home)
-    if json:
+    morphology = find_robot(call, robot)
+    if call.json:
         print_json(
             {
                 "name": morphology.name,
@@ -373,7 +364,9 @@ def show_command(
 
 
 @app.command("draw")
+@grouped_options()
 def draw_command(
+    call: Call,
     robot: RobotName,
     width: Annotated[int, typer.Option("--width", min=8, max=300, help="Columns.")] = 60,
     height: Annotated[int, typer.Option("--height", min=4, max=100, help="Rows.")] = 20,
@@ -388,28 +381,24 @@ def draw_command(
     yaw_deg: Annotated[
         float, typer.Option("--yaw", min=-360, max=360, help="Camera's turn, degrees.")
     ] = -20.0,
-    home: Home = None,
-    json: Json = False,
-    seed: NoSeed = None,
 ) -> None:
     """Draw a robot as it stands."""
     from hdtui.canvas.picture import Drawing, draw
 
     known_name(mode, [drawing.value for drawing in Drawing], "drawing mode")
-    lines = draw(find_robot(robot, home), width, height, Drawing(mode), yaw_deg)
-    if json:
+    lines = draw(find_robot(call, robot), width, height, Drawing(mode), yaw_deg)
+    if call.json:
         print_json({"robot": robot, "lines": lines})
     else:
         print("\n".join(lines))
 
 
 @app.command("export")
+@grouped_options()
 def export_command(
+    call: Call,
     from_set: RobotSetName,
     folder: Annotated[Path, typer.Argument(help="Folder to write xml/ and metadata/ into.")],
-    home: Home = None,
-    json: Json = False,
-    seed: NoSeed = None,
 ) -> None:
     """Write a set's robots as files that MuJoCo and others read.
 
@@ -419,15 +408,17 @@ def export_command(
     """
     from engine.workers.robot_library import export_set
 
-    workspace, database = existing(home, NO_SETS)
+    workspace, database = call.existing(NO_SETS)
     paths = export_set(database, workspace, from_set, folder)
     say(f"{counted(len(paths), 'robot')} written to {folder}")
-    if json:
+    if call.json:
         print_json({"files": paths})
 
 
 @app.command("rollout")
+@grouped_options(seed=Seed)
 def rollout_command(
+    call: Call,
     robot: RobotName,
     actions: Annotated[Path, typer.Option("--actions", help="FILE.npy of (T, L, 2).")],
     out: Annotated[Path, typer.Option("--out", help="FILE.npz to write.")],
@@ -440,16 +431,13 @@ def rollout_command(
         ),
     ] = "flat",
     noise: Annotated[bool, typer.Option("--noise/--no-noise", help="Reset noise.")] = True,
-    home: Home = None,
-    json: Json = False,
-    seed: Seed = None,
 ) -> None:
     """Play recorded actions and write what the robot saw, earned and did."""
     from engine.morphology.mjcf_writing import write_robot
     from hdtui.data.child_tool import run_tool
 
     known_name(task, TASKS, "task")
-    morphology = find_robot(robot, home)
+    morphology = find_robot(call, robot)
     result = run_tool(
         "rollout",
         {
@@ -458,11 +446,11 @@ def rollout_command(
             "task": task,
             "actions": str(actions.absolute()),
             "out": str(out.absolute()),
-            "seed": 1 if seed is None else seed,
+            "seed": call.usual_seed,
             "noise": noise,
         },
     )
-    if json:
+    if call.json:
         print_json(result)
     else:
         say(f"{out}: {counted(result['steps'], 'step')}, return {result['return']:.3f}")

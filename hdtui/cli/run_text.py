@@ -1,16 +1,74 @@
-"""A run in lines of text: what it is, what it was asked for and what belongs to it."""
+"""A run for scripts and in lines of text: what it is, was asked for and what belongs to it."""
 
-from collections.abc import Iterable
-from datetime import datetime
-from pathlib import Path
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from db.records import Run
+from db.records import CHECKPOINTS, Run, RunKind
 from engine.config.overrides import differences, plain
 from hdtui.cli.output import safe
 from hdtui.data.settings import nearest_preset, start_of
 from hdtui.formatting import date_and_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+    from pathlib import Path
+
+    from db.session import Database
+
+
+def run_summary(run: Run) -> dict[str, Any]:
+    """What scripts see of a run."""
+    return {
+        "id": run.id,
+        "kind": run.kind,
+        "name": run.name,
+        "state": run.state,
+        "pid": run.pid if run.state.active else None,
+        "host": run.host,
+        "progress": run.progress,
+        "created_at": run.created_at,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "inputs": run.inputs,
+        "checkpoints": run.extra.get(CHECKPOINTS, {}),
+        "pipeline": run.pipeline,
+        "study": run.group,
+        "robot_sets": run.robot_sets,
+        "device": run.device,
+        "note": run.note,
+        "tags": run.tags,
+        "attempt": run.attempt,
+        "seed": run.seed,
+        "result": run.result,
+        "result_kind": run.result_kind,
+        "result_text": run.result_text,
+        "reason": run.reason,
+    }
+
+
+def run_document(database: Database, run: Run) -> dict[str, Any]:
+    """A run for scripts, with the absolute paths of its artifacts and what an evaluation found."""
+    from db.queries.artifacts import list_artifacts
+    from engine.files import MAX_DOCUMENT_BYTES, parse_json, read_file
+
+    artifacts: list[dict[str, Any]] = [
+        {
+            "kind": artifact.kind,
+            "name": artifact.name,
+            "path": database.home / artifact.path,
+            "sha256": artifact.sha256,
+        }
+        for artifact in list_artifacts(database, run.id)
+    ]
+    described = {**run_summary(run), "folder": database.home / run.folder, "artifacts": artifacts}
+    found = [each["path"] for each in artifacts if each["kind"] == RunKind.EVALUATION.value]
+    if found:
+        described["evaluation"] = parse_json(read_file(found[0], MAX_DOCUMENT_BYTES))
+    return described
 
 
 def print_run(run: Run, sentence: str, home: Path, readers: Iterable[int], now: datetime) -> None:

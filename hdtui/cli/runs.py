@@ -1,33 +1,28 @@
 """``hdtui runs ...``: list, look at, stop, resume, describe and delete runs."""
 
-from collections.abc import Collection, Iterable, Sequence
+from __future__ import annotations
+
 from dataclasses import replace
 from datetime import datetime
 from math import isinf
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from db.records import CHECKPOINTS, Run, RunKind, RunState
+from db.records import Run, RunKind, RunState
 from engine.errors import RunError, UsageError
 from engine.text import counted
 from engine.workers.post_mortem import has_diverged
 from hdtui.cli import completion
-from hdtui.cli.options import (
-    Detach,
-    Home,
-    Json,
-    NoSeed,
-    known_name,
-    read_workspace,
-)
+from hdtui.cli.options import Call, Detach, grouped_options, known_name, no_workspace
 from hdtui.cli.output import print_json, print_table, safe, say, terminal_width
+from hdtui.cli.run_text import print_run, run_summary
 from hdtui.formatting import size
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
     from db.session import Database
-    from engine.workers.workspace import Workspace
     from hdtui.data.run_states import Surroundings
 
 app = typer.Typer(no_args_is_help=True, help="Past and present runs.")
@@ -46,58 +41,10 @@ RunIds = Annotated[
 ]
 
 
-def run_summary(run: Run) -> dict[str, Any]:
-    """What scripts see of a run."""
-    return {
-        "id": run.id,
-        "kind": run.kind,
-        "name": run.name,
-        "state": run.state,
-        "pid": run.pid if run.state.active else None,
-        "host": run.host,
-        "progress": run.progress,
-        "created_at": run.created_at,
-        "started_at": run.started_at,
-        "ended_at": run.ended_at,
-        "inputs": run.inputs,
-        "checkpoints": run.extra.get(CHECKPOINTS, {}),
-        "pipeline": run.pipeline,
-        "study": run.group,
-        "robot_sets": run.robot_sets,
-        "device": run.device,
-        "note": run.note,
-        "tags": run.tags,
-        "attempt": run.attempt,
-        "seed": run.seed,
-        "result": run.result,
-        "result_kind": run.result_kind,
-        "result_text": run.result_text,
-        "reason": run.reason,
-    }
-
-
-def existing(home: Path | None, what: str = "are no runs") -> tuple["Workspace", "Database"]:
-    """The workspace and its database, which must exist; ``what`` there is not where they do not.
-
-    Raises:
-        RunError: Nothing was ever run in this workspace.
-    """
-    workspace, database = read_workspace(home)
-    if database is None:
-        raise RunError(
-            f"{no_workspace(workspace.home)}, so there {what}; "
-            "start one with `hdtui pipeline --preset quick`, or name another with --home"
-        )
-    return workspace, database
-
-
-def no_workspace(home: Path) -> str:
-    """The words for a folder in which nothing was ever run."""
-    return f"{home}: no workspace here yet"
-
-
 @app.command("list")
+@grouped_options(seed=OfSeed)
 def list_command(
+    call: Call,
     words: Annotated[
         str,
         typer.Option(
@@ -116,9 +63,6 @@ def list_command(
         typer.Option("--pipeline", help="Only this pipeline.", autocompletion=completion.pipelines),
     ] = None,
     archived: Annotated[bool, typer.Option("--archived", help="Archived runs too.")] = False,
-    home: Home = None,
-    json: Json = False,
-    seed: OfSeed = None,
 ) -> None:
     """Runs, newest first."""
     from engine.workers.machines import SILENT_AFTER_S
@@ -127,7 +71,7 @@ def list_command(
 
     if state is not None:
         known_name(state, [one.value for one in RunState], "state")
-    workspace, database = read_workspace(home)
+    workspace, database = call.look()
     if database is None:
         say(no_workspace(workspace.home))
     runs = filtered_runs(database, words, archived=archived)
@@ -136,10 +80,10 @@ def list_command(
         for run in runs
         if (state is None or run.state.value == state)
         and (pipeline is None or run.pipeline == pipeline)
-        and (seed is None or run.seed == seed)
+        and (call.seed is None or run.seed == call.seed)
     ]
     elsewhere = surroundings(database, _now()).elsewhere if database else {}
-    if json:
+    if call.json:
         heard = {"runs": [run_summary(run) | _heard(elsewhere.get(run.id)) for run in chosen]}
         print_json(heard)
         return
@@ -164,17 +108,17 @@ def list_command(
 
 
 @app.command("show")
-def show_command(run: RunId, home: Home = None, json: Json = False, seed: NoSeed = None) -> None:
+@grouped_options()
+def show_command(call: Call, run: RunId) -> None:
     """One run: state, settings, lineage, checkpoints and artifacts."""
     from db.queries.artifacts import list_artifacts, list_checkpoints
     from db.queries.runs import dependants, get_run
     from engine.morphology.poses import ARTIFACT_KIND
     from engine.workers.observed import observed
-    from hdtui.cli.run_text import print_run
     from hdtui.data.run_states import SHELL_COMMANDS, view
     from hdtui.data.runs import surroundings
 
-    workspace, database = existing(home)
+    workspace, database = call.existing()
     record = observed(database, [get_run(database, run)])[0]
     now = _now()
     around = replace(surroundings(database, now), orders=SHELL_COMMANDS)
@@ -182,7 +126,7 @@ def show_command(run: RunId, home: Home = None, json: Json = False, seed: NoSeed
     checkpoints = list_checkpoints(database, run)
     artifacts = list_artifacts(database, run)
     readers = [dependant.id for dependant in dependants(database, run)]
-    if json:
+    if call.json:
         print_json(
             {
                 **run_summary(record),
@@ -214,38 +158,36 @@ def show_command(run: RunId, home: Home = None, json: Json = False, seed: NoSeed
 
 
 @app.command("logs")
+@grouped_options()
 def logs_command(
+    call: Call,
     run: RunId,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Last lines.")] = 200,
-    home: Home = None,
-    json: Json = False,
-    seed: NoSeed = None,
 ) -> None:
     """The end of a run's log."""
     from db.queries.runs import get_run
 
-    workspace, database = existing(home)
+    workspace, database = call.existing()
     path = workspace.home / get_run(database, run).folder / "log.txt"
     if not path.is_file():
         raise RunError(f"run {run}: log.txt is missing: {path}; it appears when the worker starts")
     text = path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
-    if json:
+    if call.json:
         print_json({"run": run, "path": path, "lines": text})
     else:
         print(safe("\n".join(text)))
 
 
 @app.command("metrics")
+@grouped_options()
 def metrics_command(
+    call: Call,
     run: RunId,
     name: Annotated[
         list[str] | None,
         typer.Option("--name", help="Only these; default all.", autocompletion=completion.metrics),
     ] = None,
     robots: Annotated[bool, typer.Option("--robots", help="Per-robot curves too.")] = False,
-    home: Home = None,
-    json: Json = False,
-    seed: NoSeed = None,
 ) -> None:
     """Curves of a run: step, iteration, seconds and value of every point.
 
@@ -254,12 +196,12 @@ def metrics_command(
     from db.queries.metrics import list_series, read_points
     from db.queries.runs import get_run
 
-    _, database = existing(home)
+    _, database = call.existing()
     get_run(database, run)
     found = [one for one in list_series(database, run) if robots or one.robot_digest is None]
     check_metric_names(run, name or [], {one.name for one in found})
     series = [one for one in found if not name or one.name in name]
-    if json:
+    if call.json:
         curves = []
         for one in series:
             points = read_points(database, one.id, max_points=10_000_000).every_point()
@@ -294,12 +236,11 @@ def check_metric_names(run: int, names: Iterable[str], known: Collection[str]) -
 
 
 @app.command("stop")
+@grouped_options()
 def stop_command(
+    call: Call,
     runs: RunIds,
     kill: Annotated[bool, typer.Option("--kill", help="Kill now, without a checkpoint.")] = False,
-    home: Home = None,
-    json: Json = False,
-    seed: NoSeed = None,
 ) -> None:
     """Ask workers to write a checkpoint and leave."""
     from db.queries.runs import list_runs
@@ -307,38 +248,39 @@ def stop_command(
     from hdtui.data.run_states import SHELL_COMMANDS
     from hdtui.data.runs import surroundings
 
-    _, database = existing(home)
+    _, database = call.existing()
     for run in runs:
         asked = (request_kill if kill else request_stop)(database, run)
         around = replace(surroundings(database, _now()), orders=SHELL_COMMANDS)
         say(f"{run}: {_stopping(asked, around)}")
-    if json:
+    if call.json:
         print_json({"runs": [run_summary(run) for run in list_runs(database, ids=runs)]})
 
 
 @app.command("resume")
-def resume_command(
-    runs: RunIds, detach: Detach = True, home: Home = None, json: Json = False, seed: NoSeed = None
-) -> None:
+@grouped_options()
+def resume_command(call: Call, runs: RunIds, detach: Detach = True) -> None:
     """Continue stopped, failed, lost or interrupted runs; repair a finished collection's data."""
     from db.queries.runs import list_runs
     from engine.workers.commands import resume
     from engine.workers.supervision import ensure_supervisor
     from hdtui.cli.follow import follow
 
-    workspace, database = existing(home)
+    _, database = call.existing()
     for run in runs:
         say(f"{run}: {_resuming(resume(database, run))}")
     ensure_supervisor(database)
-    followed = [] if detach else follow(database, workspace.home, runs)
-    if json:
+    followed = [] if detach else follow(database, runs)
+    if call.json:
         print_json({"runs": [run_summary(run) for run in list_runs(database, ids=runs)]})
     if any(run.state is not RunState.FINISHED for run in followed):
         raise typer.Exit(1)
 
 
 @app.command("lost")
+@grouped_options()
 def lost_command(
+    call: Call,
     host: Annotated[
         str,
         typer.Argument(
@@ -347,27 +289,26 @@ def lost_command(
             autocompletion=completion.hosts,
         ),
     ],
-    home: Home = None,
-    json: Json = False,
-    seed: NoSeed = None,
 ) -> None:
     """Write another machine off: what worked there is lost, what waited for it is queued here."""
     from engine.workers.commands import write_off
     from engine.workers.machines import SILENT_AFTER_S
 
-    _, database = existing(home)
+    _, database = call.existing()
     say(f"listening for a sign of life of {host} for {SILENT_AFTER_S:.0f} s ...")
     runs = write_off(database, host)
     for run in runs:
         lost = run.state is RunState.LOST
         said = f"lost, `hdtui runs resume {run.id}` goes on here" if lost else "waits here now"
         say(f"{run.id}: {said}")
-    if json:
+    if call.json:
         print_json({"runs": [run_summary(run) for run in runs]})
 
 
 @app.command("note")
+@grouped_options()
 def note_command(
+    call: Call,
     run: RunId,
     note: Annotated[str | None, typer.Option("--note", help="Replace the note.")] = None,
     tag: Annotated[list[str] | None, typer.Option("--tag", help="Replace the tags.")] = None,
@@ -378,15 +319,12 @@ def note_command(
         bool | None,
         typer.Option("--archive/--unarchive", help="Hide it from lists, or bring it back."),
     ] = None,
-    home: Home = None,
-    json: Json = False,
-    seed: NoSeed = None,
 ) -> None:
     """Describe a run: note, tags, study, archived or not."""
     from db.queries.runs import archive as set_archived
     from db.queries.runs import get_run, set_note, set_study, set_tags
 
-    _, database = existing(home)
+    _, database = call.existing()
     get_run(database, run)
     if note is not None:
         set_note(database, run, note)
@@ -398,12 +336,14 @@ def note_command(
         set_archived(database, run, archive)
     record = get_run(database, run)
     say(f"{run}: {_described(record)}")
-    if json:
+    if call.json:
         print_json(run_summary(record))
 
 
 @app.command("delete")
+@grouped_options()
 def delete_command(
+    call: Call,
     runs: Annotated[
         list[int] | None,
         typer.Argument(
@@ -420,15 +360,12 @@ def delete_command(
         ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Really delete them and their files.")] = False,
-    home: Home = None,
-    json: Json = False,
-    seed: NoSeed = None,
 ) -> None:
     """Delete runs that have ended, with their folders: all that are named, or none."""
     from engine.workers.commands import delete
     from hdtui.data.machine import folder_sizes
 
-    workspace, database = existing(home)
+    workspace, database = call.existing()
     chosen = _named_runs(database, runs or [], pipeline or [])
     names = ", ".join(f"{run.id} {run.kind.value} {run.name}" for run in chosen)
     size_bytes = sum(folder_sizes(workspace.home / run.folder)[0] for run in chosen)
@@ -439,13 +376,11 @@ def delete_command(
         )
     delete(database, workspace, [run.id for run in chosen])
     say(f"{names}: deleted with everything written, {size(size_bytes)}")
-    if json:
+    if call.json:
         print_json({"deleted": [run.id for run in chosen], "size_bytes": size_bytes})
 
 
-def _named_runs(
-    database: "Database", numbers: Sequence[int], pipelines: Sequence[int]
-) -> list[Run]:
+def _named_runs(database: Database, numbers: Sequence[int], pipelines: Sequence[int]) -> list[Run]:
     """The runs with these numbers and those of these pipelines, oldest first.
 
     Raises:
@@ -485,7 +420,7 @@ def _outcome(run: Run) -> str:
     return next((words for words in told if words), "·")
 
 
-def _stopping(run: Run, around: "Surroundings") -> str:
+def _stopping(run: Run, around: Surroundings) -> str:
     if run.state is RunState.STOPPED:
         return run.reason or "stopped"
     if run.id in around.owners or run.id in around.elsewhere:

@@ -1,14 +1,14 @@
 """``hdtui screenshots``: pictures of the main screens, taken from the demo without a terminal."""
 
+from __future__ import annotations
+
 import asyncio
 import os
 import re
 import tempfile
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,10 +17,13 @@ from engine.errors import HdtuiError, UsageError
 from engine.text import counted
 from hdtui.cli import completion
 from hdtui.cli.dots import with_drawn_dots
-from hdtui.cli.options import Json, NoHome, NoSeed, known_name
+from hdtui.cli.options import Call, NoHome, grouped_options, known_name
 from hdtui.cli.output import print_json, say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import ModuleType
+
     from textual.pilot import Pilot
 
 _FONT = "DejaVu Sans Mono"
@@ -51,7 +54,9 @@ SHOTS = (
 )
 
 
+@grouped_options(home=NoHome)
 def screenshots_command(
+    call: Call,
     out: Annotated[Path, typer.Option("--out", help="Folder for the pictures.")],
     only: Annotated[
         str,
@@ -64,9 +69,6 @@ def screenshots_command(
     ] = "",
     theme: Annotated[str, typer.Option("--theme", help="Colours of the pictures.")] = "dark",
     size: Annotated[str, typer.Option("--size", help="Columns x rows.")] = "100x30",
-    home: NoHome = None,
-    json: Json = False,
-    seed: NoSeed = None,
 ) -> None:
     """Draw the main screens of the demo as SVG, and as PNG where cairosvg is installed."""
     from db.address import URL_VARIABLE
@@ -96,7 +98,7 @@ def screenshots_command(
         asyncio.run(take(home, names, theme, cells, keep))
     kinds = "SVG and PNG" if converter else "SVG; `pip install cairosvg` adds PNG"
     say(f"{counted(len(names), 'screen')} in {out}: {kinds}")
-    if json:
+    if call.json:
         print_json({"folder": out.absolute(), "screens": names})
 
 
@@ -129,7 +131,7 @@ def _write(path: Path, svg: str, converter: ModuleType | None) -> None:
         converter.svg2png(bytestring=drawn, write_to=str(path.with_suffix(".png")))
 
 
-async def _until(pilot: "Pilot[Any]", word: str) -> None:
+async def _until(pilot: Pilot[Any], word: str) -> None:
     for _ in range(round(_PATIENCE_S / 0.1)):
         strips = pilot.app.screen._compositor.render_strips()
         shown = "".join(strip.text for strip in strips)

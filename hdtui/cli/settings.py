@@ -1,5 +1,7 @@
 """``hdtui settings STAGE``: every setting of a stage, what it may be and what it means."""
 
+from __future__ import annotations
+
 from typing import Annotated, Any
 
 import typer
@@ -7,12 +9,14 @@ import typer
 from engine.config.overrides import plain
 from engine.errors import UsageError
 from hdtui.cli import completion
-from hdtui.cli.options import Json, NoHome, NoSeed, known_name
+from hdtui.cli.options import Call, NoHome, grouped_options, known_name
 from hdtui.cli.output import print_json
 from hdtui.data.settings import Setting, list_settings
 
 
+@grouped_options(home=NoHome)
 def settings_command(
+    call: Call,
     stage: Annotated[
         str,
         typer.Argument(
@@ -25,12 +29,8 @@ def settings_command(
         list[str] | None,
         typer.Argument(metavar="[KEY...]", help="Only settings that begin so, such as ppo."),
     ] = None,
-    home: NoHome = None,
-    json: Json = False,
-    seed: NoSeed = None,
 ) -> None:
     """Every setting that --set takes: default, what it may be, what it means."""
-    del home, seed
     from engine.workers.stages import STAGES
 
     names = {word.command.split()[-1]: str(kind) for kind, word in STAGES.items()}
@@ -41,7 +41,7 @@ def settings_command(
         if not any(each.key.startswith(key) for each in found):
             raise UsageError(f"{stage} has no setting that begins with {key!r}")
     chosen = [each for each in found if not keys or each.key.startswith(tuple(keys))]
-    if json:
+    if call.json:
         print_json({"stage": kind, "settings": [_document(each) for each in chosen]})
         return
     for each in chosen:

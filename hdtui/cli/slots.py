@@ -1,21 +1,21 @@
 """``hdtui slots [N]``: how many runs work at once."""
 
+from __future__ import annotations
+
 from typing import Annotated
 
 import typer
 
-from hdtui.cli.options import Home, Json, NoSeed, open_workspace
+from hdtui.cli.options import Call, grouped_options
 from hdtui.cli.output import print_json, say
-from hdtui.cli.runs import existing
 
 
+@grouped_options()
 def slots_command(
+    call: Call,
     number: Annotated[
         int | None, typer.Argument(metavar="[N]", help="So many from now on; else says how many.")
     ] = None,
-    home: Home = None,
-    json: Json = False,
-    seed: NoSeed = None,
 ) -> None:
     """How many runs work at once in this workspace; a supervisor at work follows at once.
 
@@ -28,7 +28,7 @@ def slots_command(
     from hdtui.actions.runs import slots_sentence
     from hdtui.data.runs import ACTIVE
 
-    _, database = existing(home, "is nothing at work") if number is None else open_workspace(home)
+    _, database = call.existing("is nothing at work") if number is None else call.create()
     if number is not None:
         set_slots(database, number)
     here = slots_here(database)
@@ -36,7 +36,7 @@ def slots_command(
     in_use = sum(1 for run in active if run.state in ACTIVE and is_here(run))
     if number is not None:
         say(slots_sentence(here, number))
-    if json:
+    if call.json:
         print_json(
             {
                 "slots": here.number,

@@ -1,7 +1,7 @@
 """One command per stage that trains or judges: teach, collect, distill, evaluate; each a run."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
@@ -10,32 +10,16 @@ from db.records import RunKind
 from engine.config.base import TaskName
 from engine.config.distillation import CollectionConfig, StudentConfig
 from engine.config.evaluation import EvaluationConfig
-from engine.config.presets import stage_preset
 from engine.config.teacher import TeacherConfig
-from engine.workers.devices import check_devices
 from hdtui.cli import completion
-from hdtui.cli.launch import ConfigType, configured, queue_and_follow, run_document
-from hdtui.cli.options import (
-    AllowedRoles,
-    ConfigFile,
-    Detach,
-    DeviceName,
-    Home,
-    Json,
-    Name,
-    Preset,
-    Seed,
-    Settings,
-    Study,
-    known_name,
-    open_workspace,
-    read_workspace,
-)
+from hdtui.cli.launch import StageOptions, check_robot_set, queue_and_follow
+from hdtui.cli.options import Call, Seed, grouped_options, known_name
 from hdtui.cli.output import print_table
-from hdtui.cli.pipeline import check_robot_set
-from hdtui.cli.runs import existing
+from hdtui.cli.run_text import run_document
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from db.session import Database
     from engine.workers.workspace import Workspace
 
@@ -58,74 +42,21 @@ def register(app: typer.Typer) -> None:
     app.command("evaluate")(evaluate_command)
 
 
-def stage_config(
-    config: type[ConfigType],
-    stage: str,
-    preset: str,
-    file: Path | None,
-    settings: Sequence[str] | None,
-    seed: int | None,
-    inputs: "tuple[Database, Sequence[int]] | None" = None,
-) -> ConfigType:
-    """A stage's settings from its preset, a file, ``--set`` words and ``--seed``.
-
-    The preset first takes over what follows from ``inputs``, runs of a database.
-
-    Raises:
-        ConfigError: There is no such preset or device, or a key or value is not valid.
-    """
-    from engine.workers.inherited import found_in, starting_config
-
-    base = stage_preset(stage, preset)
-    if inputs is not None:
-        base = starting_config(base, found_in(inputs[0]), inputs[1])
-    if not isinstance(base, config):
-        raise TypeError(f"preset {preset} holds no {config.__name__} under {stage}")
-    chosen = configured(base, file, settings, seed)
-    check_devices(chosen)
-    return chosen
-
-
-def on_device(settings: Sequence[str] | None, device: str | None) -> list[str]:
-    """``--set`` words, and ``--device`` as one more."""
-    return [*(settings or []), *([] if device is None else [f"device={device}"])]
-
-
-def teach_command(
-    robots: RobotSets,
-    preset: Preset = "quick",
-    settings: Settings = None,
-    config: ConfigFile = None,
-    device: DeviceName = None,
-    allow_role: AllowedRoles = None,
-    name: Name = None,
-    study: Study = None,
-    detach: Detach = False,
-    home: Home = None,
-    json: Json = False,
-    seed: Seed = None,
-) -> None:
+@grouped_options(seed=Seed)
+def teach_command(call: Call, stage: StageOptions, robots: RobotSets) -> None:
     """Train a teacher for all robots of the sets by PPO."""
-    from engine.workers.stages import StageRequest
-
-    words = on_device(settings, device)
-    chosen = stage_config(TeacherConfig, "teacher", preset, config, words, seed)
-    request = StageRequest(
-        RunKind.TEACHER,
-        chosen,
-        preset,
-        name=name or "",
-        study=study or "",
-        robots=tuple(robots),
-        allowed_roles=allowed(allow_role),
-    )
+    config = stage.stage_config(TeacherConfig, RunKind.TEACHER, call.seed)
+    request = stage.request(RunKind.TEACHER, config, robots=tuple(robots))
     for robot_set in robots:
-        check_robot_set(robot_set, home)
-    workspace, database = open_workspace(home)
-    queue_and_follow(workspace, database, request, detach=detach, json=json)
+        check_robot_set(call, robot_set)
+    _, database = call.create()
+    queue_and_follow(call, database, request, detach=stage.detach)
 
 
+@grouped_options(seed=Seed, device=None)
 def collect_command(
+    call: Call,
+    stage: StageOptions,
     teacher: Annotated[
         int,
         typer.Argument(
@@ -136,38 +67,20 @@ def collect_command(
         ),
     ],
     robots: RobotSets,
-    preset: Preset = "quick",
-    settings: Settings = None,
-    config: ConfigFile = None,
-    allow_role: AllowedRoles = None,
-    name: Name = None,
-    study: Study = None,
-    detach: Detach = False,
-    home: Home = None,
-    json: Json = False,
-    seed: Seed = None,
 ) -> None:
     """Roll a teacher out on robot sets and store what it saw and did."""
-    from engine.workers.stages import StageRequest
-
-    workspace, database = existing(home)
-    chosen = stage_config(
-        CollectionConfig, "collection", preset, config, settings, seed, (database, [teacher])
+    _, database = call.existing()
+    config = stage.stage_config(
+        CollectionConfig, RunKind.COLLECTION, call.seed, inputs=(database, [teacher])
     )
-    request = StageRequest(
-        RunKind.COLLECTION,
-        chosen,
-        preset,
-        name=name or "",
-        study=study or "",
-        inputs=(teacher,),
-        robots=tuple(robots),
-        allowed_roles=allowed(allow_role),
-    )
-    queue_and_follow(workspace, database, request, detach=detach, json=json)
+    request = stage.request(RunKind.COLLECTION, config, inputs=(teacher,), robots=tuple(robots))
+    queue_and_follow(call, database, request, detach=stage.detach)
 
 
+@grouped_options(seed=Seed, allow_role=None)
 def distill_command(
+    call: Call,
+    stage: StageOptions,
     collection: Annotated[
         int,
         typer.Argument(
@@ -177,37 +90,20 @@ def distill_command(
             autocompletion=completion.runs(RunKind.COLLECTION),
         ),
     ],
-    preset: Preset = "quick",
-    settings: Settings = None,
-    config: ConfigFile = None,
-    device: DeviceName = None,
-    name: Name = None,
-    study: Study = None,
-    detach: Detach = False,
-    home: Home = None,
-    json: Json = False,
-    seed: Seed = None,
 ) -> None:
     """Distil collected behaviour into a student."""
-    from engine.workers.stages import StageRequest
-
-    workspace, database = existing(home)
-    words = on_device(settings, device)
-    chosen = stage_config(
-        StudentConfig, "student", preset, config, words, seed, (database, [collection])
+    _, database = call.existing()
+    config = stage.stage_config(
+        StudentConfig, RunKind.STUDENT, call.seed, inputs=(database, [collection])
     )
-    request = StageRequest(
-        RunKind.STUDENT,
-        chosen,
-        preset,
-        name=name or "",
-        study=study or "",
-        inputs=(collection,),
-    )
-    queue_and_follow(workspace, database, request, detach=detach, json=json)
+    request = stage.request(RunKind.STUDENT, config, inputs=(collection,))
+    queue_and_follow(call, database, request, detach=stage.detach)
 
 
+@grouped_options({"preset": "laptop"}, seed=Seed, device=None, allow_role=None)
 def evaluate_command(
+    call: Call,
+    stage: StageOptions,
     policies: Annotated[
         list[str],
         typer.Option(
@@ -238,48 +134,34 @@ def evaluate_command(
             autocompletion=completion.tasks,
         ),
     ] = None,
-    preset: Preset = "laptop",
-    settings: Settings = None,
-    config: ConfigFile = None,
-    name: Name = None,
-    study: Study = None,
-    detach: Detach = False,
-    home: Home = None,
-    json: Json = False,
-    seed: Seed = None,
 ) -> None:
     """Evaluate policies on robots: the same seeds for each, every episode kept."""
-    from engine.workers.stages import StageRequest, policies_of
+    from engine.workers.stages import policies_of
 
+    words = [] if episodes is None else [f"episodes={episodes}"]
     if task is not None:
-        known_name(task, get_args(TaskName), "task")
-    words = list(settings or [])
-    words += [] if episodes is None else [f"episodes={episodes}"]
-    words += [] if task is None else [f'task.name="{task}"']
-    workspace, database = judging_workspace(policies, robots, home)
+        words.append(f'task.name="{known_name(task, get_args(TaskName), "task")}"')
+    workspace, database = judging_workspace(call, policies, robots)
     inputs, baselines, files = policies_of(policies, workspace.home)
-    chosen = stage_config(
-        EvaluationConfig, "evaluation", preset, config, words, seed, (database, inputs)
+    config = stage.stage_config(
+        EvaluationConfig, RunKind.EVALUATION, call.seed, *words, inputs=(database, inputs)
     )
-    request = StageRequest(
+    request = stage.request(
         RunKind.EVALUATION,
-        chosen,
-        preset,
-        name=name or "",
-        study=study or "",
+        config,
         inputs=inputs,
         baselines=baselines,
         policy_files=files,
         robots=tuple(robots),
     )
-    run = queue_and_follow(workspace, database, request, detach=detach, json=json)
-    if not detach and not json:
-        print_returns(run_document(workspace, database, run)["evaluation"])
+    run = queue_and_follow(call, database, request, detach=stage.detach)
+    if not stage.detach and not call.json:
+        print_returns(run_document(database, run)["evaluation"])
 
 
 def judging_workspace(
-    policies: Sequence[str], robots: Sequence[str], home: Path | None
-) -> tuple["Workspace", "Database"]:
+    call: Call, policies: Sequence[str], robots: Sequence[str]
+) -> tuple[Workspace, Database]:
     """Where an evaluation runs: files and baselines need no workspace that was there before.
 
     Raises:
@@ -287,11 +169,11 @@ def judging_workspace(
         UnknownRobotSetError: There is no workspace, nor a built-in set of such a name.
     """
     if any(word.isdecimal() for word in policies):
-        return existing(home)
-    if read_workspace(home)[1] is None:
+        return call.existing()
+    if call.look()[1] is None:
         for word in robots:
-            check_robot_set(word, home)
-    return open_workspace(home)
+            check_robot_set(call, word)
+    return call.create()
 
 
 def print_returns(evaluation: Mapping[str, Any]) -> None:
@@ -317,14 +199,3 @@ def policy_label(label: str, evaluation: Mapping[str, Any]) -> str:
     """A policy as an evaluation names it, with the checkpoint it was where it had not finished."""
     read = evaluation.get("checkpoints", {}).get(label)
     return label if read is None else f"{label} of run {read['run']} at {read['step']:,} steps"
-
-
-def allowed(words: Sequence[str] | None) -> frozenset[str]:
-    """The roles that ``--allow-role`` names.
-
-    Raises:
-        UsageError: There is no such role.
-    """
-    from engine.workers.robot_roles import ALLOWED_ROLES
-
-    return frozenset(known_name(word, ALLOWED_ROLES, "role") for word in words or ())

@@ -1,19 +1,20 @@
 """Commands that compare: efficiency, compare and claims."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from engine.errors import UsageError
 from hdtui.cli import completion
-from hdtui.cli.options import Home, Json, NoSeed, known_name, read_workspace
+from hdtui.cli.options import Call, grouped_options, known_name
 from hdtui.cli.output import print_json, print_table, safe
-from hdtui.cli.runs import existing
 from hdtui.data.child_tool import run_tool
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from engine.evaluation.statistics import Estimate
     from hdtui.data.compare_returns import Comparison
 
@@ -56,19 +57,18 @@ def register(app: typer.Typer) -> None:
     app.command("claims")(claims_command)
 
 
+@grouped_options()
 def efficiency_command(
+    call: Call,
     task: Task = "flat",
     limbs: Limbs = None,
     latency: Latency = False,
     scaling: Scaling = False,
     policies: Policies = None,
-    home: Home = None,
-    json: Json = False,
-    seed: NoSeed = None,
 ) -> None:
     """What one action costs: parameters, multiply-adds, latency, and ratios to the base MLP."""
-    document = counted_costs(task, limbs, latency, scaling, policies, home)
-    if json:
+    document = counted_costs(task, limbs, latency, scaling, policies, call)
+    if call.json:
         print_json(document)
         return
     if scaling:
@@ -84,7 +84,7 @@ def counted_costs(
     latency: bool,
     scaling: bool,
     policies: list[str] | None,
-    home: Path | None,
+    call: Call,
 ) -> dict[str, Any]:
     """The answer of the counting tool; with ``scaling`` also as curves over limbs.
 
@@ -94,7 +94,7 @@ def counted_costs(
     from hdtui.data.efficiency import TASKS, cost_curves, cost_question
 
     known_name(task, TASKS, "task")
-    _, database = read_workspace(home) if policies else (None, None)
+    _, database = call.look() if policies else (None, None)
     asked = cost_question(
         database, policies or [], task, limbs=limbs, latency=latency, scaling=scaling
     )
@@ -155,13 +155,13 @@ def _print_curves(curves: Mapping[str, Mapping[str, Any]]) -> None:
     print_table(["slots", *headings], rows)
 
 
-def counted_claims(home: Path | None) -> dict[str, Any]:
+def counted_claims(call: Call) -> dict[str, Any]:
     """The claims, sizes counted now and returns from the workspace's evaluations."""
     from hdtui.data.claim_evidence import Evidence, claims, read_evidence
     from hdtui.data.claims import claim_document
     from hdtui.data.efficiency import claims_question, headline_ratios
 
-    _, database = read_workspace(home)
+    _, database = call.look()
     counted = run_tool("efficiency", claims_question())
     evidence = Evidence((), (), ()) if database is None else read_evidence(database)
     ratios = [headline_ratios(counted, quantity) for quantity in ("parameters", "macs")]
@@ -171,10 +171,11 @@ def counted_claims(home: Path | None) -> dict[str, Any]:
     }
 
 
-def claims_command(home: Home = None, json: Json = False, seed: NoSeed = None) -> None:
+@grouped_options()
+def claims_command(call: Call) -> None:
     """The claims of the paper: target, our figure and where it comes from, verdict."""
-    found = counted_claims(home)
-    if json:
+    found = counted_claims(call)
+    if call.json:
         print_json(found)
         return
     claims = found["claims"]
@@ -191,7 +192,9 @@ def claims_command(home: Home = None, json: Json = False, seed: NoSeed = None) -
     print(f"{good} of {len(claims)} reproduced · counting: {found['convention']}")
 
 
+@grouped_options()
 def compare_command(
+    call: Call,
     runs: Annotated[
         list[int],
         typer.Argument(
@@ -201,18 +204,15 @@ def compare_command(
             autocompletion=completion.runs(),
         ),
     ],
-    home: Home = None,
-    json: Json = False,
-    seed: NoSeed = None,
 ) -> None:
     """Runs side by side: returns, differences on the same robots and seeds, settings."""
     from hdtui.data.compare_returns import compare
 
     if len(set(runs)) < 2:
         raise UsageError("compare needs two runs or more; `hdtui runs list` shows all")
-    _, database = existing(home)
+    _, database = call.existing()
     found = compare(database, runs)
-    if json:
+    if call.json:
         from hdtui.data.compare_returns import comparison_document
 
         print_json(comparison_document(found))
@@ -232,7 +232,7 @@ _ESTIMATES = {
 }
 
 
-def _print_comparison(found: "Comparison") -> None:
+def _print_comparison(found: Comparison) -> None:
     everything = [each for _, returns in found.subjects for each in returns]
     shown = {
         heading: name
@@ -272,7 +272,7 @@ def _print_comparison(found: "Comparison") -> None:
         _print_settings(found.config)
 
 
-def _print_settings(config: "Mapping[str, Mapping[int, Any]]") -> None:
+def _print_settings(config: Mapping[str, Mapping[int, Any]]) -> None:
     ids = list(next(iter(config.values())))
     print()
     print_table(
@@ -281,7 +281,7 @@ def _print_settings(config: "Mapping[str, Mapping[int, Any]]") -> None:
     )
 
 
-def _words(estimate: "Estimate | None") -> str:
+def _words(estimate: Estimate | None) -> str:
     from hdtui.formatting import UNKNOWN, with_interval
 
     if estimate is None:

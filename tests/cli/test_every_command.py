@@ -5,6 +5,7 @@ import inspect
 import json
 import textwrap
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import typer
 
 from engine.workers.stages import STAGES
+from hdtui.cli.launch import StageOptions
 from hdtui.cli.main import app
 from hdtui.cli.main import run as hdtui
 
@@ -49,23 +51,38 @@ def test_every_option_is_read_or_says_that_it_has_no_effect() -> None:
     assert {words: options for words, options in idle.items() if options} == {}
 
 
-def _idle(function: Callable[..., Any]) -> list[str]:
-    """Options that a command takes, does not read, and does not say so of."""
+def _idle(command: Callable[..., Any]) -> list[str]:
+    """Options that a command takes, does not read, and does not say so of.
+
+    An option of a group is read as its attribute, or by whoever is given the whole group.
+    """
+    function = inspect.getclosurevars(command).nonlocals["function"]
     [tree] = ast.parse(textwrap.dedent(inspect.getsource(function))).body
     assert isinstance(tree, ast.FunctionDef)
-    read = {
-        node.id
-        for statement in tree.body
-        if not isinstance(statement, ast.Delete)
-        for node in ast.walk(statement)
-        if isinstance(node, ast.Name)
+    nodes = [node for statement in tree.body for node in ast.walk(statement)]
+    read = {node.id for node in nodes if isinstance(node, ast.Name)}
+    read |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    given = {
+        each.id
+        for node in nodes
+        if isinstance(node, ast.Call)
+        for each in node.args
+        if isinstance(each, ast.Name)
     }
-    hints = inspect.get_annotations(function, eval_str=True)
+    read |= {each.name for each in fields(StageOptions)} if "stage" in read else set()
+    read |= {"home", "json"} if "call" in given else set()
+    read |= {"home"} if read & WORKSPACE else set()
+    read |= {"seed"} if "usual_seed" in read else set()
+    hints = inspect.get_annotations(command)
     return [
         name
         for name, hint in hints.items()
         if name not in {"return", *read} and not hint.__metadata__[0].help.startswith("No effect")
     ]
+
+
+WORKSPACE = {"folder", "create", "look", "existing"}
+"""What ``Call`` makes of ``--home``."""
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_following_a_resumed_run_fails_with_it(
     database: Database, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def ended(state: str) -> None:
-        def follow_it(database: Database, home: Path, runs: list[int]) -> list[Run]:
+        def follow_it(database: Database, runs: list[int]) -> list[Run]:
             return [change(database, number, state=state) for number in runs]
 
         monkeypatch.setattr(follow, "follow", follow_it)
