@@ -30,11 +30,12 @@ test: $(READY)
 test-slow: $(READY)
 	$(BIN)/pytest -m slow --timeout 900 $(RERUNS)
 
-# The tests that docs/reliability.md names, the slow ones too.
+# The tests that docs/reliability.md names, the slow ones too. None is tried again: what fails once
+# in a while is broken.
 promises: $(READY)
 	$(BIN)/pytest tests/workers tests/db tests/terminal/test_terminal_restored.py \
 		tests/terminal/test_hostile_text.py tests/morphology/test_hostile_files.py \
-		tests/cli/test_doctor.py tests/cli/test_outside_files.py -n 2 --dist worksteal --timeout 900 $(RERUNS)
+		tests/cli/test_doctor.py tests/cli/test_outside_files.py tests/soak -n 2 --dist worksteal --timeout 900
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -5,7 +5,7 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from db.records import Run, RunState
+from db.records import Run, RunKind, RunState
 from engine.files import open_file
 from engine.text import printable
 
@@ -22,6 +22,8 @@ class PostMortem:
     exit_code: int | None = None
 
 
+BY_ROBOT = (RunKind.COLLECTION, RunKind.EVALUATION, RunKind.DEPLOYMENT)
+"""What writes no checkpoints: whatever its end, the robots that are finished are kept."""
 EXIT_UNWRITTEN = 5
 """A worker leaves with it when the workspace takes no record of its end."""
 EXIT_DIVERGED = 7

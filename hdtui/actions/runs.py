@@ -5,13 +5,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from db.queries import runs as run_queries
-from db.records import Run, RunKind, RunState
+from db.records import Run, RunState
 from engine.config.presets import PipelineConfig, preset
 from engine.errors import UsageError
 from engine.workers import commands as worker_commands
 from engine.workers.new_runs import queue_stage
 from engine.workers.observed import observed
-from engine.workers.post_mortem import has_diverged
+from engine.workers.post_mortem import BY_ROBOT, has_diverged
 from engine.workers.run_policies import checkpoints_read
 from engine.workers.slots import Slots, check_slots, set_slots, slots_here
 from engine.workers.stages import PIPELINE, StageRequest
@@ -40,7 +40,7 @@ def resume(cockpit: Cockpit, run_id: int) -> str:
         words = f"{run_id} {run.kind} is queued and may start"
         return StateSentence(words, run_id, RunState.QUEUED)
     where = f" at {steps(run.checkpoint_step)}" if run.checkpoint_step else " from its start"
-    if run.kind is RunKind.COLLECTION:
+    if run.kind in BY_ROBOT:
         where = " and keeps the robots that are finished"
     again = "; it diverged, and does so again with the same settings" * has_diverged(run)
     words = f"{run_id} {run.kind} is queued, it resumes{where}{again}"

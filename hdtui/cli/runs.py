@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from db.records import Run, RunKind, RunState
+from db.records import Run, RunState
 from engine.errors import RunError, UsageError
 from engine.text import counted
-from engine.workers.post_mortem import has_diverged
+from engine.workers.post_mortem import BY_ROBOT, has_diverged
 from hdtui.cli import completion
 from hdtui.cli.options import Call, Detach, grouped_options, known_name, no_workspace
 from hdtui.cli.output import print_json, print_table, safe, say, terminal_width
@@ -429,16 +429,16 @@ def _stopping(run: Run, around: Surroundings) -> str:
         return view(run, around).sentence
     if run.kill_requested_at is not None:
         kept = "its last checkpoint is kept" if run.checkpoint_step is not None else "nothing kept"
-        if run.kind is RunKind.COLLECTION:
+        if run.kind in BY_ROBOT:
             kept = "the robots that are finished are kept"
         return f"being killed, {kept}"
     return "stopping, it writes a checkpoint and leaves"
 
 
 def _resuming(run: Run) -> str:
-    """What a resumed run goes on from; stages without checkpoints begin again, but collections."""
-    if run.kind is RunKind.COLLECTION:
-        return "queued again, it keeps the robots that are finished and collects the others"
+    """What a resumed run goes on from."""
+    if run.kind in BY_ROBOT:
+        return "queued again, it keeps the robots that are finished and goes on with the others"
     again = "; it diverged, and does so again with the same settings" * has_diverged(run)
     if run.checkpoint_step is None:
         return f"queued again, it has no checkpoint and starts from the beginning{again}"

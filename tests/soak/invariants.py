@@ -2,10 +2,8 @@
 
 from itertools import pairwise
 
-from sqlalchemy import func, select
-
-from db.models import PointRow, RollupRow, SeriesRow
 from db.queries.artifacts import list_artifacts, list_checkpoints
+from db.queries.metrics import count_points
 from db.queries.runs import get_run, list_attempts, list_runs
 from db.records import Run, RunState
 from db.session import Database
@@ -58,17 +56,11 @@ def _of_files(database: Database, workspace: Workspace, run: Run) -> list[str]:
 
 
 def _of_curves(database: Database, run: Run) -> list[str]:
-    """Points are counted when they are reported, in their curve and in blocks of it."""
-    found = []
-    with database.read() as session:
-        curves = session.scalars(select(SeriesRow).where(SeriesRow.run_id == run.id)).all()
-        for curve in curves:
-            stored = select(func.count()).where(PointRow.series_id == curve.id)
-            summed = select(func.sum(RollupRow.num_points)).where(RollupRow.series_id == curve.id)
-            counts = (curve.num_points, session.scalar(stored), session.scalar(summed) or 0)
-            if len(set(counts)) > 1:
-                found.append(f"run {run.id} {curve.name}: reported, stored, summed up: {counts}")
-    return found
+    return [
+        f"run {run.id} curve {curve}: came, stored, summed up: {counts}"
+        for curve, counts in count_points(database, run.id).items()
+        if len(set(counts)) > 1
+    ]
 
 
 def _of_order(database: Database, run: Run) -> list[str]:

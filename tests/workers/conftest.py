@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from waiting import kill, supervisor_pid
 
+from db.address import URL_VARIABLE
 from db.queries.runs import list_runs
 from db.session import Database
 from engine.workers.process import kill_group, worker_of
@@ -13,9 +14,13 @@ from engine.workers.workspace import Workspace
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """An empty workspace."""
-    monkeypatch.delenv("HDTUI_DATABASE_URL", raising=False)
+def workspace(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Workspace:
+    """An empty workspace; with SQLite, unless its test is for every database."""
+    monkeypatch.delenv(URL_VARIABLE, raising=False)
+    if getattr(request, "param", "sqlite") == "postgresql":
+        monkeypatch.setenv(URL_VARIABLE, request.getfixturevalue("empty_postgresql"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     return Workspace(tmp_path / "workspace")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import on_every_database
 
 from db.machine import boot_id, host_name
 from db.queries import attempts, runs
@@ -86,6 +87,7 @@ def _compete(home: str, run_id: int, barrier: Any, winners: Any) -> None:
     database.close()
 
 
+@on_every_database
 def test_of_eight_that_claim_at_once_one_wins(database: Database, run: Run) -> None:
     context = multiprocessing.get_context("fork")
     barrier, winners = context.Barrier(8), context.Queue()
@@ -100,6 +102,7 @@ def test_of_eight_that_claim_at_once_one_wins(database: Database, run: Run) -> N
     assert runs.get_run(database, run.id).attempt == 1
 
 
+@on_every_database
 def test_a_report_is_one_transaction_of_everything(
     database: Database, workspace: Workspace, run: Run
 ) -> None:
@@ -117,6 +120,7 @@ def test_a_report_is_one_transaction_of_everything(
     assert (found.step, found.value, found.size_bytes, now.checkpoint_step) == (5, 1.5, 7, 5)
 
 
+@on_every_database
 @pytest.mark.parametrize("event", [metrics(9), Progress(9, 9, "steps"), Result(9.0, "nine")])
 def test_what_a_stale_attempt_writes_is_refused(
     database: Database, workspace: Workspace, run: Run, event: Event
@@ -139,6 +143,7 @@ def test_what_a_stale_attempt_writes_is_refused(
     assert curve(database, run) == {}
 
 
+@on_every_database
 def test_a_stale_attempt_that_reports_nothing_hears_of_it_while_it_works(
     database: Database, workspace: Workspace, run: Run
 ) -> None:
@@ -151,6 +156,7 @@ def test_a_stale_attempt_that_reports_nothing_hears_of_it_while_it_works(
         stale.flush_if_due()
 
 
+@on_every_database
 def test_a_worker_that_comes_late_cannot_begin(database: Database, run: Run) -> None:
     with database.write() as session:
         attempts.claim(session, run.id, "late", host_name())
@@ -159,6 +165,7 @@ def test_a_worker_that_comes_late_cannot_begin(database: Database, run: Run) -> 
         attempts.begin(session, run.id, "late", attempts.Process(1, 1.0, boot_id()), {})
 
 
+@on_every_database
 def test_a_resumed_run_replaces_what_came_after_its_checkpoint(
     database: Database, workspace: Workspace, run: Run
 ) -> None:
@@ -209,6 +216,7 @@ def test_names_and_texts_from_outside_carry_no_control_characters(
     assert runs.get_run(database, run.id).result_text == "red ·[31m and·more ·"
 
 
+@on_every_database
 def test_the_newest_three_checkpoints_are_kept_as_rows_and_as_files(
     database: Database, workspace: Workspace, run: Run
 ) -> None:

@@ -16,6 +16,7 @@ from waiting import (
     generation,
     is_zombie,
     kill,
+    on_every_database,
     start_long_run,
     supervisor_pid,
     until,
@@ -165,6 +166,7 @@ def answers(database: Database, run_id: int) -> bool:
         return False
 
 
+@on_every_database
 @pytest.mark.slow
 def test_whoever_kills_the_supervisor_gets_another_from_the_worker_and_the_queue_goes_on(
     database: Database,

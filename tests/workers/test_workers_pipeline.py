@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from waiting import restart_of_the_machine, until, until_state
+from waiting import on_every_database, restart_of_the_machine, until, until_state
 
 from db.queries.artifacts import list_artifacts
 from db.queries.runs import list_runs
@@ -32,6 +32,7 @@ def results(database: Database, pipeline: int) -> dict[str, set[str]]:
 FILES = ("policy", "student", "deployed_policy")
 
 
+@on_every_database
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_pipeline_disturbed_twice_in_every_stage_ends_where_a_calm_one_ends(

@@ -112,8 +112,8 @@ def test_data_are_not_repaired_under_a_run_that_reads_them(
     [
         (RunKind.COLLECTION, "it keeps the robots that are finished"),
         (RunKind.TEACHER, "it has no checkpoint and starts from the beginning"),
-        (RunKind.EVALUATION, "it has no checkpoint and starts from the beginning"),
-        (RunKind.DEPLOYMENT, "it has no checkpoint and starts from the beginning"),
+        (RunKind.EVALUATION, "it keeps the robots that are finished"),
+        (RunKind.DEPLOYMENT, "it keeps the robots that are finished"),
     ],
 )
 def test_a_resumed_run_says_what_it_keeps(

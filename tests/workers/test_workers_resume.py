@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from waiting import restart_of_the_machine, until, until_state
+from waiting import on_every_database, restart_of_the_machine, until, until_state
 
 from db.queries.artifacts import list_artifacts
 from db.queries.metrics import list_series, read_points
@@ -41,6 +41,7 @@ def policy_sha256(database: Database, run: Run) -> str:
     return next(a.sha256 for a in list_artifacts(database, run.id) if a.kind == "policy")
 
 
+@on_every_database
 @pytest.mark.slow
 def test_a_stopped_and_killed_teacher_ends_where_an_undisturbed_one_ends(
     database: Database, workspace: Workspace, monkeypatch: pytest.MonkeyPatch

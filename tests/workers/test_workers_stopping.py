@@ -12,7 +12,15 @@ from pathlib import Path
 
 import psutil
 import pytest
-from waiting import alive, kill, start_long_run, supervisor_pid, until, until_state
+from waiting import (
+    alive,
+    kill,
+    on_every_database,
+    start_long_run,
+    supervisor_pid,
+    until,
+    until_state,
+)
 
 from db.machine import boot_id, host_name
 from db.queries import attempts, runs
@@ -85,6 +93,7 @@ def tick_until(loop: SupervisorLoop, database: Database, run: Run, state: RunSta
     until(reached)
 
 
+@on_every_database
 def test_a_family_deaf_to_the_polite_signal_is_killed_after_the_grace(
     database: Database,
     workspace: Workspace,
@@ -106,6 +115,7 @@ def test_a_family_deaf_to_the_polite_signal_is_killed_after_the_grace(
     assert [one.reason for one in runs.list_attempts(database, run.id)] == [stopped.reason]
 
 
+@on_every_database
 def test_what_a_dead_worker_left_running_is_killed(
     database: Database, workspace: Workspace, deaf_worker: tuple[Run, list[int]]
 ) -> None:
@@ -137,6 +147,7 @@ def test_a_teacher_of_the_published_size_stops_with_a_checkpoint(
     assert stopped.checkpoint_step is not None
 
 
+@on_every_database
 @pytest.mark.slow
 def test_a_worker_that_sleeps_through_the_loss_of_its_run_writes_nothing_and_leaves(
     database: Database, workspace: Workspace

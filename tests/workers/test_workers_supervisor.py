@@ -11,6 +11,7 @@ from waiting import (
     alive,
     generation,
     kill,
+    on_every_database,
     start_long_run,
     supervisor_pid,
     until,
@@ -50,6 +51,7 @@ def mutation(*inputs: int) -> NewRun:
     )
 
 
+@on_every_database
 def test_a_queued_line_of_runs_is_worked_through(database: Database, workspace: Workspace) -> None:
     first = queue(database, generation(2))
     second = queue(database, mutation(first.id))
@@ -64,6 +66,7 @@ def test_a_queued_line_of_runs_is_worked_through(database: Database, workspace: 
     assert kinds == ["started", "finished"]
 
 
+@on_every_database
 def test_a_killed_supervisor_loses_no_worker_and_the_next_one_adopts_it(
     database: Database,
 ) -> None:
@@ -80,6 +83,7 @@ def test_a_killed_supervisor_loses_no_worker_and_the_next_one_adopts_it(
     assert (stopped.attempt, stopped.exit_code) == (1, 4)
 
 
+@on_every_database
 @pytest.mark.slow
 def test_many_that_ask_at_once_get_one_supervisor(database: Database) -> None:
     queue_run(database, generation(10_000))
@@ -95,6 +99,7 @@ def test_many_that_ask_at_once_get_one_supervisor(database: Database) -> None:
     assert log.count("started, pid") == 1
 
 
+@on_every_database
 def test_a_killed_worker_is_lost_judged_at_once_and_written_down_soon(
     database: Database,
 ) -> None:
@@ -115,6 +120,7 @@ def test_a_killed_worker_is_lost_judged_at_once_and_written_down_soon(
     assert lost.ended_at is not None
 
 
+@on_every_database
 @pytest.mark.slow
 def test_without_a_supervisor_a_dead_worker_can_be_resumed_at_once(database: Database) -> None:
     run = start_long_run(database)
@@ -126,6 +132,7 @@ def test_without_a_supervisor_a_dead_worker_can_be_resumed_at_once(database: Dat
     assert again.attempt == 2
 
 
+@on_every_database
 @pytest.mark.slow
 def test_a_stopped_run_ends_by_itself_and_its_dependants_wait_for_its_return(
     database: Database,
@@ -192,6 +199,7 @@ def test_a_failure_is_told_with_its_reason_and_retried(database: Database) -> No
     assert until_state(database, run.id, RunState.FINISHED).attempt == 2
 
 
+@on_every_database
 @pytest.mark.slow
 def test_after_a_restart_of_the_machine_runs_are_interrupted_and_the_queue_waits_for_a_word(
     database: Database,
@@ -241,6 +249,7 @@ def test_a_deleted_run_leaves_no_folder(database: Database, workspace: Workspace
     assert list_runs(database) == []
 
 
+@on_every_database
 @pytest.mark.slow
 def test_a_worker_whose_claim_is_gone_leaves_without_a_trace(
     database: Database, workspace: Workspace, tmp_path: Path

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from waiting import alive, generation, kill, supervisor_pid, until, until_state
+from waiting import alive, generation, kill, on_every_database, supervisor_pid, until, until_state
 
 from db.queries.runs import get_run, list_runs, queue_run
 from db.records import Run, RunState
@@ -38,6 +38,7 @@ def still_working(database: Database, run: Run) -> bool:
     return (now.state, now.attempt, now.pid) == (RunState.RUNNING, 1, run.pid)
 
 
+@on_every_database
 @pytest.mark.slow
 def test_work_outlives_the_terminal_it_was_started_in_and_a_killed_supervisor(
     database: Database,

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 import psutil
+import pytest
 
 from db.machine import boot_id
 from db.models import RunRow
@@ -17,6 +18,8 @@ from engine.workers.commands import queue
 from engine.workers.process import ProcessIdentity
 from engine.workers.supervisor_lock import supervisor_alive
 
+on_every_database = pytest.mark.parametrize("workspace", ["sqlite", "postgresql"], indirect=True)
+"""The test's workspace has a database of each kind in turn."""
 PATIENCE_S = float(os.environ.get("HDTUI_TEST_PATIENCE_S", "240"))
 """How long a fact may take to come; more for a machine whose cores belong to others."""
 

@@ -34,23 +34,29 @@ _context = multiprocessing.get_context("fork")
 
 
 class Tally:
-    """What one process did, in memory that outlives it: waits by size, refusals, last step."""
+    """What one process did, in memory that outlives it: waits by size, refusals, last step.
+
+    ``beside`` are all writers' tallies: how many transactions of theirs passed while one waited.
+    """
 
     def __init__(self) -> None:
         self._waits = RawArray(c_longlong, NUM_BUCKETS)
-        self._facts = RawArray(c_longlong, 2)
+        self._facts = RawArray(c_longlong, 4)
+        self.beside: Sequence[Tally] = ()
 
     def timed(self, work: Callable[[], object]) -> None:
         """Do ``work`` and note how long it took, or that the database refused."""
-        started = time.perf_counter()
+        started, before = time.perf_counter(), self._passed()
         try:
             work()
+            self._facts[3] += 1
         except DatabaseError as error:
             self._facts[0] += 1
             print(f"bench database: {error}", file=sys.stderr)  # noqa: T201
         waited_s = max(SHORTEST_S, time.perf_counter() - started)
         bucket = int(math.log10(waited_s / SHORTEST_S) * BUCKETS_PER_DECADE)
         self._waits[min(bucket, NUM_BUCKETS - 1)] += 1
+        self._facts[2] = max(self._facts[2], self._passed() - before)
 
     @property
     def waits(self) -> list[int]:
@@ -61,6 +67,24 @@ class Tally:
     def refused(self) -> int:
         """How often the database refused."""
         return int(self._facts[0])
+
+    @property
+    def overtaken(self) -> int:
+        """How many transactions of writers passed during the longest wait, by that count."""
+        return int(self._facts[2])
+
+    @property
+    def asked(self) -> int:
+        """How often it was answered, refusals included."""
+        return self.refused + self.done
+
+    @property
+    def done(self) -> int:
+        """How many were done."""
+        return int(self._facts[3])
+
+    def _passed(self) -> int:
+        return sum(each.done for each in self.beside)
 
     @property
     def acknowledged(self) -> int:
@@ -93,6 +117,8 @@ def run(
         home = Path(folder)
         claimed = _claim_runs(home, writers)
         looking = [Tally() for _ in range(readers)]
+        for writer in claimed:
+            writer.tally.beside = [each.tally for each in claimed if each is not writer]
         started = time.monotonic()
         _stress(home, claimed, looking, seconds, kills, random.Random(seed))  # noqa: S311
         elapsed_s = time.monotonic() - started
@@ -103,6 +129,7 @@ def run(
             "seconds": elapsed_s,
             "writers_killed": kills,
             **_figures("write", tallies, elapsed_s),
+            "overtaken_at_most": max(tally.overtaken for tally in tallies),
             **_figures("read", looking, elapsed_s),
             "refused": sum(tally.refused for tally in [*tallies, *looking]),
             **_check(home, claimed),
@@ -135,17 +162,26 @@ def _stress(
     writing = [_started(_write_for_ever, home, writer) for writer in claimed]
     others = [_started(_read_for_ever, home, claimed[0].run_id, tally) for tally in looking]
     others.append(_started(_checkpoint_for_ever, home))
+    begun = [0] * len(writing)
     started = time.monotonic()
     try:
         for killed in range(kills):
             _sleep_until(started + seconds * (killed + 1) / (kills + 1))
             victim = chance.randrange(len(writing))
+            _until_at_work(writing[victim], claimed[victim].tally, begun[victim])
             _kill(writing[victim])
+            begun[victim] = claimed[victim].tally.asked
             writing[victim] = _started(_write_for_ever, home, claimed[victim])
         _sleep_until(started + seconds)
     finally:
         for process in [*writing, *others]:
             _kill(process)
+
+
+def _until_at_work(process: ForkProcess, tally: Tally, asked: int) -> None:
+    """Wait until it has asked something of the database: a busy machine starts it late."""
+    while process.is_alive() and tally.asked == asked:
+        time.sleep(0.01)
 
 
 def _sleep_until(moment: float) -> None:
@@ -224,15 +260,20 @@ def _quantile(waits: Sequence[int], share: float) -> float:
 
 
 def _check(home: Path, claimed: Sequence[Writer]) -> dict[str, int]:
-    """Points that should be there and are not, or are there twice; damage of the file."""
+    """Points that should be there and are not, or that nobody reported; damage of the file.
+
+    The last transaction of a writer that was killed may be written and not acknowledged.
+    """
     database = Database.open(home, create=False)
     lost = extra = 0
     for writer in claimed:
+        reported = writer.tally.acknowledged
+        for came, stored, summed in metrics.count_points(database, writer.run_id).values():
+            lost += max(0, reported - stored)
+            extra += max(0, stored - reported - 1) + abs(came - stored) + abs(summed - stored)
         for series in metrics.list_series(database, writer.run_id):
             points = metrics.read_points(database, series.id, max_points=10_000_000)
-            steps = list(points.step)
-            lost += len(set(range(1, writer.tally.acknowledged + 1)) - set(steps))
-            extra += len(steps) - len(set(steps))
+            lost += len(set(range(1, reported + 1)) - set(points.step))
     problems = len(database.problems())
     database.close()
     return {"points_lost": lost, "points_doubled": extra, "integrity_problems": problems}
