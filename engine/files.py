@@ -145,6 +145,13 @@ def parse_toml(content: bytes) -> dict[str, Any]:
         raise ValueError("it is nested too deep") from None
 
 
+def existing_parent(path: Path) -> Path:
+    """The path where it exists, else the folder nearest to it that does."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path
+
+
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's content."""
     digest = hashlib.sha256()

@@ -5,8 +5,9 @@ A number that was measured and is not finite is no unknown one: it is NaN, inf o
 
 import math
 import shlex
-import unicodedata
 from datetime import datetime
+
+from engine.text import printable as without_controls
 
 UNKNOWN = "·"
 _MANY_DIGITS = 1e15
@@ -210,14 +211,8 @@ def date_and_time(at: datetime | None, now: datetime) -> str:
 
 
 def printable(text: str) -> str:
-    """Text from outside on one line: control and format characters become ``·``."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(UNKNOWN if _unprintable(letter) else letter for letter in text)
-
-
-def _unprintable(letter: str) -> bool:
-    return unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+    """Text from outside on one line, however long: control and format characters become ``·``."""
+    return text if text.isascii() and text.isprintable() else without_controls(text, len(text))
 
 
 def shorten(name: str, width: int) -> str:

@@ -11,6 +11,7 @@ from db.binding import last_run_folder
 from db.filesystem import make_private_folder
 from db.machine import host_name
 from engine.errors import DatabaseError, WorkspaceError
+from engine.files import existing_parent
 
 OWNER_FILE = ".database"
 """Names the database whose run a folder belongs to."""
@@ -136,9 +137,7 @@ class Workspace:
 
     def check_writable(self) -> None:
         """WorkspaceError where this workspace cannot be created or written; creates nothing."""
-        existing = self.home
-        while not existing.exists() and existing != existing.parent:
-            existing = existing.parent
+        existing = existing_parent(self.home)
         if not existing.is_dir():
             raise WorkspaceError(f"{self.home} cannot be a workspace: {existing} is a file.")
         if not os.access(existing, os.W_OK | os.X_OK):

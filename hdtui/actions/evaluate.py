@@ -4,11 +4,12 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 from db.queries.robots import get_robot, list_robots, list_sets
 from db.queries.runs import get_run, list_runs
 from db.records import Run, RunKind, RunState
+from db.session import Database
 from engine.config.base import TaskName
 from engine.config.evaluation import EvaluationConfig
 from engine.config.overrides import with_settings
@@ -24,9 +25,6 @@ from hdtui.actions.runs import queue, warning_words
 from hdtui.data.cockpit import Cockpit
 from hdtui.formatting import duration
 from hdtui.messages import StateSentence
-
-if TYPE_CHECKING:
-    from db.session import Database
 
 TASKS: tuple[TaskName, ...] = get_args(TaskName)
 POLICY_KINDS = STAGES[RunKind.EVALUATION].reads
@@ -91,7 +89,7 @@ def policy_words(run: Run) -> str:
 
 
 def read_choices(
-    database: "Database", first: Sequence[int], robots: Sequence[tuple[str, str]] = ()
+    database: Database, first: Sequence[int], robots: Sequence[tuple[str, str]] = ()
 ) -> Choices:
     """Policies of runs, those of ``first`` before the others; ``robots`` by digest and name."""
     runs = list_runs(database, archived=True)
@@ -119,7 +117,7 @@ def read_choices(
     )
 
 
-def read_offer(database: "Database", run_id: int, marked: Sequence[str]) -> Choices:
+def read_offer(database: Database, run_id: int, marked: Sequence[str]) -> Choices:
     """Choices with the policy of a run first, on the marked robots, else on those of the run.
 
     A run that is no policy stands for those that it reads.
@@ -138,7 +136,7 @@ def read_offer(database: "Database", run_id: int, marked: Sequence[str]) -> Choi
     )
 
 
-def _config(database: "Database", inputs: Sequence[int]) -> EvaluationConfig:
+def _config(database: Database, inputs: Sequence[int]) -> EvaluationConfig:
     """The settings that an evaluation of these runs starts from."""
     start = starting_config(stage_preset("evaluation", PRESET), found_in(database), inputs)
     if not isinstance(start, EvaluationConfig):
@@ -146,7 +144,7 @@ def _config(database: "Database", inputs: Sequence[int]) -> EvaluationConfig:
     return start
 
 
-def _robot_word(database: "Database", digest: str, name: str) -> str:
+def _robot_word(database: Database, digest: str, name: str) -> str:
     """How a command names a robot: its name, where that means it alone; else its digest."""
     sets = {one.name for one in list_sets(database)} | set(BUILT_IN_SETS)
     try:
@@ -181,7 +179,7 @@ def command_words(wanted: EvaluationRequest) -> str:
     return f"hdtui evaluate {shlex.join(policies)} {robots} {rest}"
 
 
-def evaluation_request(database: "Database", wanted: EvaluationRequest) -> StageRequest:
+def evaluation_request(database: Database, wanted: EvaluationRequest) -> StageRequest:
     """What the dialog asks for as the command of its words asks for it."""
     settings = {"task.name": wanted.task, "episodes": wanted.episodes, "seed": wanted.seed}
     return StageRequest(
@@ -225,14 +223,14 @@ def record_robot(cockpit: Cockpit, wanted: EvaluationRequest, of_run: int | None
     return StateSentence(f"{told}, of {whose}", told.run_id, told.state)
 
 
-def _around(database: "Database", robots: Sequence[str], run_id: int | None) -> EvaluationRequest:
+def _around(database: Database, robots: Sequence[str], run_id: int | None) -> EvaluationRequest:
     """An episode of the policies around a run on robots, as their settings ask for it."""
     policies = policies_of(database, run_id)
     choices = read_choices(database, policies, [(robot, "") for robot in robots])
     return replace(choices.first(policies), robots=tuple(robots), episodes=1)
 
 
-def policies_of(database: "Database", run_id: int | None) -> tuple[int, ...]:
+def policies_of(database: Database, run_id: int | None) -> tuple[int, ...]:
     """Teacher and student that belong together: those around a run, else the latest ones.
 
     Raises:

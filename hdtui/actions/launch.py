@@ -1,5 +1,7 @@
 """The launch form as data: settings from the schemas, what differs, what is wrong, the command."""
 
+from __future__ import annotations
+
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from db.queries.runs import get_run
 from db.records import Run, RunKind
-from engine.config.base import Config
 from engine.config.overrides import differences, flat, plain, with_settings
 from engine.config.robots import MutationConfig
 from engine.errors import ConfigError
@@ -45,6 +46,7 @@ from hdtui.formatting import setting, words_of
 
 if TYPE_CHECKING:
     from db.session import Database
+    from engine.config.base import Config
 
 STAGE_NAMES = tuple(map(str, STAGES))
 GENERATED = "generated"
@@ -59,7 +61,7 @@ TOP_FIELDS: Mapping[str, str] = {
 """Rows above the settings, and the field of the form that each shows."""
 
 
-def read_clone(database: "Database", run_id: int) -> "LaunchForm":
+def read_clone(database: Database, run_id: int) -> LaunchForm:
     """A form that starts from a run: its settings, robots, inputs and study.
 
     Raises:

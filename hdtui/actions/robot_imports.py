@@ -1,8 +1,9 @@
 """Robots from a folder into a set, the same from a command and from the cockpit."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from db.records import RobotSet
@@ -12,11 +13,13 @@ from engine.morphology.mjcf import Refusal, RobotFolder, read_folder
 from engine.morphology.validity import outside_space
 from engine.text import counted
 from engine.workers.robot_library import TRAINING, check_set_name, folder_set_name, import_files
-from engine.workers.workspace import Workspace
 from hdtui.formatting import printable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from db.session import Database
+    from engine.workers.workspace import Workspace
 
 _NAMED = 10
 _NAMES_SHOWN = 4
@@ -93,7 +96,7 @@ def read_robots_of(folder: Path, set_name: str | None, skip_invalid: bool) -> Ro
 
 
 def import_read(
-    database: "Database",
+    database: Database,
     workspace: Workspace,
     found: RobotFolder,
     set_name: str | None,

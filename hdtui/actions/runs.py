@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from db.queries import runs as run_queries
 from db.records import Run, RunState
+from db.session import Database
 from engine.config.presets import PipelineConfig, preset
 from engine.errors import UsageError
 from engine.workers import commands as worker_commands
@@ -22,9 +23,6 @@ from hdtui.data.machine import folder_sizes
 from hdtui.data.run_states import elapsed_s
 from hdtui.formatting import duration, size, steps
 from hdtui.messages import StateSentence
-
-if TYPE_CHECKING:
-    from db.session import Database
 
 
 def resume(cockpit: Cockpit, run_id: int) -> str:
@@ -62,7 +60,7 @@ def kill(cockpit: Cockpit, run_id: int) -> str:
 def archive(cockpit: Cockpit, run_ids: Sequence[int]) -> str:
     """Hide runs from lists, or bring them back where all are archived."""
 
-    def change(database: "Database") -> bool:
+    def change(database: Database) -> bool:
         found = run_queries.list_runs(database, ids=run_ids)
         back = all(run.archived for run in found)
         for run in found:
@@ -145,7 +143,7 @@ def stop_warning(cockpit: Cockpit, run_id: int) -> tuple[Run, tuple[str, ...]]:
     return run, tuple(sentences)
 
 
-def annotated(database: "Database", run_id: int) -> Run:
+def annotated(database: Database, run_id: int) -> Run:
     """The run whose tags, study and note are to be edited."""
     return run_queries.get_run(database, run_id)
 
@@ -153,7 +151,7 @@ def annotated(database: "Database", run_id: int) -> Run:
 def annotate(cockpit: Cockpit, run_id: int, tags: Sequence[str], study: str, note: str) -> str:
     """Replace tags, study and note of a run."""
 
-    def change(database: "Database") -> None:
+    def change(database: Database) -> None:
         run_queries.set_tags(database, run_id, tags)
         run_queries.set_study(database, run_id, study or None)
         run_queries.set_note(database, run_id, note or None)
@@ -242,7 +240,7 @@ def prepare_workspace(cockpit: Cockpit) -> None:
 
 
 def _judged(cockpit: Cockpit, run_id: int) -> Run:
-    def read(database: "Database") -> Run:
+    def read(database: Database) -> Run:
         return observed(database, [run_queries.get_run(database, run_id)])[0]
 
     return cockpit.store.ask(read)

@@ -127,7 +127,7 @@ def _fill(database: Database, say: Say) -> None:
     now = datetime.now(UTC)
     robots = _write_robots(database)
     say("Robots are written; runs follow ...")
-    runs = _make_runs(now)
+    runs = [_run(number, now) for number in range(1, NUM_RUNS + 1)]
     with database.write() as session:
         write_pipelines(session, [Pipeline(1, "bench", "laptop", TRAINING_SET, 1, now)])
         write_runs(session, runs)
@@ -229,12 +229,8 @@ def _begun() -> list[NewPoint]:
     ]
 
 
-def _make_runs(now: datetime) -> list[Run]:
-    """Teachers, students of them, evaluations of both; the newest two are teachers again."""
-    return [_run(number, now) for number in range(1, NUM_RUNS + 1)]
-
-
 def _run(number: int, now: datetime) -> Run:
+    """A teacher, a student of one, or an evaluation of both; the newest two are teachers again."""
     kind = _kind(number)
     start = now - timedelta(hours=2 * (NUM_RUNS - number) + 2)
     run = replace(

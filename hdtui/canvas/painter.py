@@ -94,9 +94,3 @@ def _paint_segment(
         inner = max(0.0, radius - _RING_DOTS * grid.across)
         own &= squared_distance > inner * inner
     block[own] = who
-
-
-def _covered(start: float, end: float, margin: float, gap: int) -> slice:
-    """Samples every ``gap`` dots from ``start`` to ``end`` and ``margin`` beyond; may be empty."""
-    first, last = int((min(start, end) - margin) // gap), int((max(start, end) + margin) // gap)
-    return slice(max(0, first), max(0, last + 1))

@@ -4,6 +4,8 @@
 program at every Tab what could stand there.
 """
 
+from __future__ import annotations
+
 import io
 import os
 import re
@@ -133,7 +135,7 @@ states = words(*RunState)
 formats = words(*get_args(DeploymentFormat))
 
 
-def _rows(ctx: typer.Context, question: "Callable[[Database], Sequence[Row]]") -> "Sequence[Row]":
+def _rows(ctx: typer.Context, question: Callable[[Database], Sequence[Row]]) -> Sequence[Row]:
     """What a question finds in the workspace that the command line names; nothing without one."""
     from db.session import Database
     from hdtui.cli.options import home_folder
@@ -160,7 +162,7 @@ def runs(*kinds: RunKind) -> Offers:
     def offers(ctx: typer.Context, incomplete: str) -> list[Offer]:
         from db.queries.runs import list_runs
 
-        def read(database: "Database") -> list[Run]:
+        def read(database: Database) -> list[Run]:
             return list_runs(database, archived=True)
 
         named = {str(each) for key in ("runs", "policies") for each in _listed(ctx.params.get(key))}
@@ -260,7 +262,7 @@ def metrics(ctx: typer.Context, incomplete: str) -> list[Offer]:
     """Metrics of the run that the command line names before."""
     from db.queries.metrics import list_series
 
-    def read(database: "Database") -> list[str]:
+    def read(database: Database) -> list[str]:
         series = [one for number in _typed_runs() for one in list_series(database, number)]
         return list(dict.fromkeys(one.name for one in series))
 

@@ -1,8 +1,9 @@
-"""``hdtui export ...``: tables as CSV or Markdown, curves as TensorBoard events, run reports."""
+"""``hdtui export ...``: tables as CSV, Markdown, LaTeX, curves as TensorBoard events, reports."""
 
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,27 +15,36 @@ from hdtui.cli import completion
 from hdtui.cli.options import Call, grouped_options, known_name
 from hdtui.cli.output import print_json, say
 from hdtui.cli.runs import RunId, RunIds, check_metric_names
-from hdtui.cli.tables import Latency, Limbs, Policies, Scaling, Task, counted_claims, counted_costs
+from hdtui.cli.tables import CostOptions, counted_claims
+from hdtui.exports.formats import WRITERS, DataTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from db.records import Run
     from db.session import Database
-    from hdtui.exports.tables import DataTable
 
 app = typer.Typer(no_args_is_help=True, help="Tables, curves and reports for other programs.")
 
 TENSORBOARD = "tensorboard"
-Format = Annotated[
-    str,
-    typer.Option(
-        "--format",
-        help="csv or markdown.",
-        autocompletion=completion.words("csv", "markdown"),
-    ),
-]
-Out = Annotated[Path | None, typer.Option("--out", help="File to write; else stdout.")]
+
+
+def _format_option(*known: str) -> Any:
+    """``--format``, one of these words.
+
+    Raises:
+        UsageError: Another one is given, when it is read.
+    """
+
+    def check(value: str) -> str:
+        return known_name(value, known, "format")
+
+    words = f"{', '.join(known[:-1])} or {known[-1]}."
+    offers = completion.words(*known)
+    return typer.Option("--format", help=words, autocompletion=offers, callback=check)
+
+
+Format = Annotated[str, _format_option(*WRITERS)]
 Runs = Annotated[
     list[int] | None,
     typer.Argument(
@@ -43,23 +53,26 @@ Runs = Annotated[
 ]
 
 
-def _give(table: Callable[[], DataTable], file_format: str, out: Path | None, json: bool) -> None:
-    """Write a table to a file or to stdout, as text or as JSON rows."""
-    from hdtui.exports.tables import WRITERS
+@dataclass(frozen=True)
+class Destination:
+    """Where a table goes, and as what."""
 
-    known_name(file_format, WRITERS, "format")
-    found = table()
-    if out is not None:
-        write(out, WRITERS[file_format](found).encode())
-        say(f"{out}: {counted(len(found.rows), 'row')}")
-    if json:
-        print_json({"rows": found.records()} if out is None else _written(out, len(found.rows)))
-    elif out is None:
-        print(WRITERS[file_format](found), end="")
+    file_format: Format = "csv"
+    out: Annotated[Path | None, typer.Option("--out", help="File to write; else stdout.")] = None
 
-
-def _written(out: Path, rows: int) -> dict[str, Any]:
-    return {"file": out.absolute(), "rows": rows}
+    def take(self, call: Call, table: DataTable) -> None:
+        """Write the table to the file or to stdout, as text or as JSON rows."""
+        text = WRITERS[self.file_format](table)
+        if self.out is None:
+            if call.json:
+                print_json({"rows": table.records()})
+            else:
+                print(text, end="")
+            return
+        write(self.out, text.encode())
+        say(f"{self.out}: {counted(len(table.rows), 'row')}")
+        if call.json:
+            print_json({"file": self.out.absolute(), "rows": len(table.rows)})
 
 
 def write(path: Path, content: bytes) -> None:
@@ -78,32 +91,29 @@ def write(path: Path, content: bytes) -> None:
 
 @app.command("runs")
 @grouped_options()
-def runs_command(
-    call: Call, runs: Runs = None, file_format: Format = "csv", out: Out = None
-) -> None:
+def runs_command(call: Call, destination: Destination, runs: Runs = None) -> None:
     """Runs: all that are not archived, or those named."""
     from hdtui.exports.tables import runs_table
 
     _, database = call.existing()
-    _give(lambda: runs_table(database, runs or []), file_format, out, call.json)
+    destination.take(call, runs_table(database, runs or []))
 
 
 @app.command("episodes")
 @grouped_options()
-def episodes_command(
-    call: Call, runs: Runs = None, file_format: Format = "csv", out: Out = None
-) -> None:
+def episodes_command(call: Call, destination: Destination, runs: Runs = None) -> None:
     """Evaluated episodes: all, or those of evaluations and policies named by their runs."""
     from hdtui.exports.tables import episodes_table
 
     _, database = call.existing()
-    _give(lambda: episodes_table(database, runs or []), file_format, out, call.json)
+    destination.take(call, episodes_table(database, runs or []))
 
 
 @app.command("robots")
 @grouped_options()
 def robots_command(
     call: Call,
+    destination: Destination,
     robot_set: Annotated[
         str | None,
         typer.Option(
@@ -113,66 +123,47 @@ def robots_command(
             autocompletion=completion.robot_sets,
         ),
     ] = None,
-    file_format: Format = "csv",
-    out: Out = None,
 ) -> None:
     """Robots of the library."""
     from hdtui.exports.tables import robots_table
 
     _, database = call.existing()
-    _give(lambda: robots_table(database, robot_set), file_format, out, call.json)
+    destination.take(call, robots_table(database, robot_set))
 
 
 @app.command("efficiency")
 @grouped_options()
-def efficiency_command(
-    call: Call,
-    task: Task = "flat",
-    limbs: Limbs = None,
-    latency: Latency = False,
-    scaling: Scaling = False,
-    policies: Policies = None,
-    file_format: Format = "csv",
-    out: Out = None,
-) -> None:
+def efficiency_command(call: Call, destination: Destination, costs: CostOptions) -> None:
     """What one action of each policy costs."""
     from hdtui.exports.tables import efficiency_table
 
-    def table() -> DataTable:
-        return efficiency_table(counted_costs(task, limbs, latency, scaling, policies, call))
-
-    _give(table, file_format, out, call.json)
+    destination.take(call, efficiency_table(costs.count(call)))
 
 
 @app.command("claims")
 @grouped_options()
-def claims_command(call: Call, file_format: Format = "csv", out: Out = None) -> None:
+def claims_command(call: Call, destination: Destination) -> None:
     """The claims of the paper and what our figures say."""
     from hdtui.exports.tables import claims_table
 
-    _give(lambda: claims_table(counted_claims(call)["claims"]), file_format, out, call.json)
+    destination.take(call, claims_table(counted_claims(call)["claims"]))
 
 
 @app.command("metrics")
-@grouped_options()
+@grouped_options(
+    file_format=Annotated[str, _format_option(*WRITERS, TENSORBOARD)],
+    out=Annotated[
+        Path | None,
+        typer.Option("--out", help="File to write; for tensorboard a folder, one inside per run."),
+    ],
+)
 def metrics_command(
     call: Call,
+    destination: Destination,
     runs: RunIds,
     name: Annotated[
         list[str] | None,
         typer.Option("--name", help="Only these; default all.", autocompletion=completion.metrics),
-    ] = None,
-    file_format: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            help="csv, markdown or tensorboard.",
-            autocompletion=completion.words("csv", "markdown", TENSORBOARD),
-        ),
-    ] = "csv",
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", help="File to write; for tensorboard a folder, one inside per run."),
     ] = None,
 ) -> None:
     """Every point of runs' curves, also as events that TensorBoard shows, run by run.
@@ -188,10 +179,10 @@ def metrics_command(
     chosen = [get_run(database, number) for number in dict.fromkeys(runs)]
     for run in chosen:
         check_metric_names(run.id, name or [], {one.name for one in list_series(database, run.id)})
-    if file_format != TENSORBOARD:
-        numbers = [run.id for run in chosen]
-        _give(lambda: metrics_table(database, numbers, name or []), file_format, out, call.json)
+    if destination.file_format != TENSORBOARD:
+        destination.take(call, metrics_table(database, [run.id for run in chosen], name or []))
         return
+    out = destination.out
     if out is None:
         raise UsageError("--format tensorboard writes a folder; name it with --out")
     written = _write_events(database, chosen, name or [], out)

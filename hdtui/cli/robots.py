@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +25,7 @@ from hdtui.cli.options import (
     no_workspace,
 )
 from hdtui.cli.output import print_failure, print_json, print_table, say
+from hdtui.data.columns import DIGEST_LETTERS, ROBOT_COLUMNS, document_of, listing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +36,6 @@ app = typer.Typer(no_args_is_help=True, help="Robots: generate, import, mutate, 
 TASKS = ("flat", "variable", "obstacles", "incline")
 ROLES = ("training", "unseen")
 NO_SETS = "are no robot sets"
-DIGEST_LETTERS = 7
 Into = Annotated[str, typer.Option("--into", metavar="SET", help="Name of the new set.")]
 RobotName = Annotated[
     str,
@@ -60,22 +60,6 @@ KeptRole = Annotated[
 RobotSetName = Annotated[
     str, typer.Argument(metavar="SET", autocompletion=completion.robot_sets, help="A robot set.")
 ]
-
-
-def robot_summary(robot: Robot) -> dict[str, Any]:
-    """A robot for scripts."""
-    return {
-        "name": robot.name,
-        "digest": robot.digest,
-        "family": robot.family,
-        "limbs": robot.num_limbs_without_head,
-        "joints": robot.num_joints,
-        "mass_kg": robot.mass_kg,
-        "head_height_m": robot.head_height_m,
-        "parent": robot.parent_digest,
-        "operations": robot.operations,
-        "seed": robot.seed,
-    }
 
 
 @app.command("generate")
@@ -289,22 +273,12 @@ def list_command(
     _, database = call.existing(NO_SETS)
     robots = list_robots(database, get_set(database, from_set).name)
     if call.json:
-        print_json({"set": from_set, "robots": [robot_summary(robot) for robot in robots]})
+        print_json(
+            {"set": from_set, "robots": [document_of(robot, ROBOT_COLUMNS) for robot in robots]}
+        )
         return
-    print_table(
-        ["name", "limbs", "joints", "mass", "head", "digest"],
-        [
-            [
-                robot.name,
-                str(robot.num_limbs_without_head),
-                str(robot.num_joints),
-                f"{robot.mass_kg:.1f}",
-                f"{robot.head_height_m:.2f}",
-                robot.digest[:7],
-            ]
-            for robot in robots
-        ],
-    )
+    headings = ("name", "limbs", "joints", "mass", "head", "digest")
+    print_table(headings, listing(robots, ROBOT_COLUMNS, headings))
 
 
 def find_robot(call: Call, name: str) -> Morphology:

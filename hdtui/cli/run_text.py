@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from db.records import CHECKPOINTS, Run, RunKind
+from db.records import Run, RunKind
 from engine.config.overrides import differences, plain
 from hdtui.cli.output import safe
+from hdtui.data.columns import RUN_COLUMNS, document_of
 from hdtui.data.settings import nearest_preset, start_of
 from hdtui.formatting import date_and_time
 
@@ -22,32 +23,7 @@ if TYPE_CHECKING:
 
 def run_summary(run: Run) -> dict[str, Any]:
     """What scripts see of a run."""
-    return {
-        "id": run.id,
-        "kind": run.kind,
-        "name": run.name,
-        "state": run.state,
-        "pid": run.pid if run.state.active else None,
-        "host": run.host,
-        "progress": run.progress,
-        "created_at": run.created_at,
-        "started_at": run.started_at,
-        "ended_at": run.ended_at,
-        "inputs": run.inputs,
-        "checkpoints": run.extra.get(CHECKPOINTS, {}),
-        "pipeline": run.pipeline,
-        "study": run.group,
-        "robot_sets": run.robot_sets,
-        "device": run.device,
-        "note": run.note,
-        "tags": run.tags,
-        "attempt": run.attempt,
-        "seed": run.seed,
-        "result": run.result,
-        "result_kind": run.result_kind,
-        "result_text": run.result_text,
-        "reason": run.reason,
-    }
+    return document_of(run, RUN_COLUMNS)
 
 
 def run_document(database: Database, run: Run) -> dict[str, Any]:
@@ -89,7 +65,7 @@ def print_run(run: Run, sentence: str, home: Path, readers: Iterable[int], now: 
         "settings": settings_words(run),
         "folder": str(home / run.folder),
         "inputs": " ".join(input_words(run)) or "none",
-        "used by": _numbers(readers),
+        "used by": " ".join(map(str, readers)) or "none",
     }
     for name, words in facts.items():
         if words:
@@ -107,7 +83,3 @@ def settings_words(run: Run) -> str:
         return "of another version of hdtui; --json shows them"
     words = [f"{key}={plain(value)}" for key, value in changed.items() if key != "seed"]
     return " ".join([f"preset {preset}", *(["with", *words] if words else [])])
-
-
-def _numbers(runs: Iterable[int]) -> str:
-    return " ".join(map(str, runs)) or "none"

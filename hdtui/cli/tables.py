@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,36 +19,59 @@ if TYPE_CHECKING:
     from engine.evaluation.statistics import Estimate
     from hdtui.data.compare_returns import Comparison
 
-Task = Annotated[
-    str,
-    typer.Option(
-        "--task",
-        help="flat, variable or obstacles.",
-        autocompletion=completion.words("flat", "variable", "obstacles"),
-    ),
-]
-Limbs = Annotated[
-    int | None,
-    typer.Option(
-        "--limbs",
-        min=1,
-        max=100,
-        help="Limb slots, the head's too; else 12.",
-    ),
-]
-Latency = Annotated[
-    bool, typer.Option("--latency", help="Measure as well: batch 1, one thread, interleaved.")
-]
-Scaling = Annotated[bool, typer.Option("--scaling", help="Count for every 2 to 24 limb slots.")]
-Policies = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--policies",
-        metavar="NAME|RUN,...",
-        help="Published policies or runs.",
-        autocompletion=completion.networks,
-    ),
-]
+
+@dataclass(frozen=True)
+class CostOptions:
+    """What is counted: policies on a task, for how many limbs, timed or not."""
+
+    task: Annotated[
+        str,
+        typer.Option(
+            "--task",
+            help="flat, variable or obstacles.",
+            autocompletion=completion.words("flat", "variable", "obstacles"),
+        ),
+    ] = "flat"
+    limbs: Annotated[
+        int | None,
+        typer.Option("--limbs", min=1, max=100, help="Limb slots, the head's too; else 12."),
+    ] = None
+    latency: Annotated[
+        bool, typer.Option("--latency", help="Measure as well: batch 1, one thread, interleaved.")
+    ] = False
+    scaling: Annotated[
+        bool, typer.Option("--scaling", help="Count for every 2 to 24 limb slots.")
+    ] = False
+    policies: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--policies",
+            metavar="NAME|RUN,...",
+            help="Published policies or runs.",
+            autocompletion=completion.networks,
+        ),
+    ] = None
+
+    def count(self, call: Call) -> dict[str, Any]:
+        """The answer of the counting tool; where scaling is asked for also as curves over limbs.
+
+        Raises:
+            UsageError: A task, policy or combination of options that does not exist.
+        """
+        from hdtui.data.efficiency import TASKS, cost_curves, cost_question
+
+        known_name(self.task, TASKS, "task")
+        _, database = call.look() if self.policies else (None, None)
+        asked = cost_question(
+            database,
+            self.policies or [],
+            self.task,
+            limbs=self.limbs,
+            latency=self.latency,
+            scaling=self.scaling,
+        )
+        document = run_tool("efficiency", asked)
+        return {**document, "curves": cost_curves(document["rows"])} if self.scaling else document
 
 
 def register(app: typer.Typer) -> None:
@@ -58,48 +82,17 @@ def register(app: typer.Typer) -> None:
 
 
 @grouped_options()
-def efficiency_command(
-    call: Call,
-    task: Task = "flat",
-    limbs: Limbs = None,
-    latency: Latency = False,
-    scaling: Scaling = False,
-    policies: Policies = None,
-) -> None:
+def efficiency_command(call: Call, costs: CostOptions) -> None:
     """What one action costs: parameters, multiply-adds, latency, and ratios to the base MLP."""
-    document = counted_costs(task, limbs, latency, scaling, policies, call)
+    document = costs.count(call)
     if call.json:
         print_json(document)
         return
-    if scaling:
+    if costs.scaling:
         _print_curves(document["curves"])
     else:
         _print_costs(document)
     print(document["convention"])
-
-
-def counted_costs(
-    task: str,
-    limbs: int | None,
-    latency: bool,
-    scaling: bool,
-    policies: list[str] | None,
-    call: Call,
-) -> dict[str, Any]:
-    """The answer of the counting tool; with ``scaling`` also as curves over limbs.
-
-    Raises:
-        UsageError: A task, policy or combination of options that does not exist.
-    """
-    from hdtui.data.efficiency import TASKS, cost_curves, cost_question
-
-    known_name(task, TASKS, "task")
-    _, database = call.look() if policies else (None, None)
-    asked = cost_question(
-        database, policies or [], task, limbs=limbs, latency=latency, scaling=scaling
-    )
-    document = run_tool("efficiency", asked)
-    return {**document, "curves": cost_curves(document["rows"])} if scaling else document
 
 
 def _print_costs(document: Mapping[str, Any]) -> None:

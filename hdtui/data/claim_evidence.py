@@ -6,10 +6,10 @@ Only runs of the declared published setting speak (``hdtui.data.published``), at
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from db.queries.evaluations import summaries
 from db.records import EpisodeSummary, Run, RunKind
+from db.session import Database
 from engine.evaluation.robot_groups import robot_groups
 from engine.evaluation.statistics import RobotReturn, kept_ratio
 from engine.workers.lineage import Ancestry
@@ -25,9 +25,6 @@ from hdtui.data.claims import (
 from hdtui.data.measured import returns_by_policy, task_of
 from hdtui.data.published import DECLARED, budget, chain_departure, control_steps, departure
 from hdtui.data.run_list import without_seeds
-
-if TYPE_CHECKING:
-    from db.session import Database
 
 Ratios = Mapping[str, float | None]
 Returns = Mapping[int, Mapping[str, RobotReturn]]
@@ -82,7 +79,7 @@ def claims(evidence: Evidence, parameters: Ratios, macs: Ratios) -> list[Claim]:
     ]
 
 
-def read_evidence(database: "Database") -> Evidence:
+def read_evidence(database: Database) -> Evidence:
     """Return ratios of evaluations that hold both policies, one a student.
 
     Where runs of several settings count, those of the setting with most seeds speak, of equals

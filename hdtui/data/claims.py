@@ -1,5 +1,7 @@
 """The claims of the paper as rows: target, our figure with its interval and runs, verdict."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -56,7 +58,7 @@ class KeptReturn:
     ratios: Mapping[str, float]
     evaluations: Mapping[str, int] = field(default_factory=dict)
 
-    def after(self, before: "KeptReturn | None") -> "KeptReturn":
+    def after(self, before: KeptReturn | None) -> KeptReturn:
         """These ratios, and those of an earlier evaluation for the groups that this one lacks."""
         ratios, evaluations = dict(self.ratios), dict.fromkeys(self.ratios, self.evaluation_id)
         if before is not None:

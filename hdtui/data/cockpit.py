@@ -1,18 +1,21 @@
 """What all screens share: the workspace, marks, the pinned baseline and the preferences."""
 
+from __future__ import annotations
+
 import json
 import os
 import socket
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hdtui.data.error_log import Mistakes
 from hdtui.data.store import Store
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from db.session import Database
     from hdtui.data.run_list import RunsReader
 
@@ -63,13 +66,13 @@ class Cockpit:
         self.counted: dict[str, Any] = {}
 
     @cached_property
-    def runs_reader(self) -> "RunsReader":
+    def runs_reader(self) -> RunsReader:
         """Reads the list of runs; what it keeps serves every screen."""
         from hdtui.data.run_list import RunsReader
 
         return RunsReader()
 
-    def read_ahead(self, database: "Database") -> None:
+    def read_ahead(self, database: Database) -> None:
         """Read once what the long lists show, in a thread, so that a key need not wait for it."""
         from hdtui.data.robots import read_robots
 

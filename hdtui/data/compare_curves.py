@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from db.queries.runs import list_runs
 from db.records import Run
+from db.session import Database
 from engine.statistics import Difference, Interval, interval, welch_difference
 from hdtui.data.curves import CurveReader, RunCurve, XAxis, seeds_as_band
 from hdtui.data.metric_names import metric_order
@@ -17,9 +17,6 @@ from hdtui.data.run_list import (
 )
 from hdtui.data.smoothing import Path, value_at
 from hdtui.formatting import setting
-
-if TYPE_CHECKING:
-    from db.session import Database
 
 GROUPINGS = ("config", "study", "kind", "run")
 _MOST_IDS = 3
@@ -83,7 +80,7 @@ class CompareTable:
 
 
 def read_comparison(
-    database: "Database", reader: CurveReader, run_ids: Sequence[int], metric: str
+    database: Database, reader: CurveReader, run_ids: Sequence[int], metric: str
 ) -> CompareFacts:
     """The marked runs that still exist with the curves of a metric (the first where unknown)."""
     found = {run.id: run for run in list_runs(database, ids=run_ids)} if run_ids else {}

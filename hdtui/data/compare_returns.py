@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from db.queries.evaluations import list_episodes
 from db.queries.metrics import list_series
 from db.queries.runs import get_run, list_runs
 from db.records import EvaluatedEpisode, Run, RunKind
+from db.session import Database
 from engine.evaluation.robot_groups import Group, Knowledge, robot_groups
 from engine.evaluation.statistics import (
     Estimate,
@@ -27,9 +28,6 @@ from engine.statistics import Difference, Interval, interval, welch_difference
 from engine.workers.lineage import Ancestry
 from hdtui.data.measured import task_of
 from hdtui.data.run_list import config_key, flat_config
-
-if TYPE_CHECKING:
-    from db.session import Database
 
 RobotReturns = dict[str, dict[tuple[int, int], float]]
 """Episode returns by robot digest, then by seed and episode number."""
@@ -120,7 +118,7 @@ class Comparison:
     config: Mapping[str, Mapping[int, Any]]
 
 
-def compare(database: "Database", run_ids: Sequence[int]) -> Comparison:
+def compare(database: Database, run_ids: Sequence[int]) -> Comparison:
     """Compare runs by everything that evaluations in the database say about them.
 
     Raises:
@@ -128,7 +126,10 @@ def compare(database: "Database", run_ids: Sequence[int]) -> Comparison:
     """
     runs = [get_run(database, run_id) for run_id in dict.fromkeys(run_ids)]
     subjects = _subjects(database, runs)
-    judged = tuple((subject, _all_returns(subject)) for subject in subjects)
+    judged = tuple(
+        (subject, tuple(_returns(subject, condition) for condition in sorted(subject.judged)))
+        for subject in subjects
+    )
     return Comparison(
         subjects=judged,
         training_returns={run.id: _training_return(database, run) for run in runs},
@@ -142,7 +143,7 @@ def compare(database: "Database", run_ids: Sequence[int]) -> Comparison:
     )
 
 
-def _subjects(database: "Database", runs: Sequence[Run]) -> list[ComparedPolicy]:
+def _subjects(database: Database, runs: Sequence[Run]) -> list[ComparedPolicy]:
     ids = [run.id for run in runs if run.kind is not RunKind.EVALUATION]
     evaluations = [run.id for run in runs if run.kind is RunKind.EVALUATION]
     ancestry = Ancestry(database)
@@ -198,10 +199,6 @@ def _judged(episodes: Sequence[EvaluatedEpisode], evaluations: Mapping[int, Run]
     )
 
 
-def _all_returns(subject: ComparedPolicy) -> tuple[Returns, ...]:
-    return tuple(_returns(subject, condition) for condition in sorted(subject.judged))
-
-
 def _returns(subject: ComparedPolicy, condition: Condition) -> Returns:
     judged = subject.judged[condition]
     robots, samples = judged.robots, judged.samples
@@ -251,7 +248,8 @@ def _paired(first: ComparedPolicy, second: ComparedPolicy) -> list[PairedDiffere
     found = []
     for condition in sorted(first.judged.keys() & second.judged.keys()):
         own, other = first.judged[condition].robots, second.judged[condition].robots
-        newest = max(first.judged[condition], second.judged[condition], key=_newest)
+        sides = (first.judged[condition], second.judged[condition])
+        newest = max(sides, key=lambda judged: judged.evaluations[-1])
         shared = {
             digest: sorted(own[digest].keys() & other[digest].keys())
             for digest in sorted(own.keys() & other.keys())
@@ -279,10 +277,6 @@ def _paired(first: ComparedPolicy, second: ComparedPolicy) -> list[PairedDiffere
                 )
             )
     return found
-
-
-def _newest(judged: JudgedEpisodes) -> int:
-    return judged.evaluations[-1]
 
 
 def _groups(judged: Sequence[tuple[ComparedPolicy, tuple[Returns, ...]]]) -> tuple[SeedGroup, ...]:
@@ -314,7 +308,7 @@ def _groups(judged: Sequence[tuple[ComparedPolicy, tuple[Returns, ...]]]) -> tup
     return tuple(groups)
 
 
-def _training_return(database: "Database", run: Run) -> float | None:
+def _training_return(database: Database, run: Run) -> float | None:
     return next(
         (
             series.last_value

@@ -2,17 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from db.queries.metrics import list_series, read_points
 from db.queries.runs import list_runs
 from db.records import Point, Points, Run, Series
+from db.session import Database
 from hdtui.data.metric_names import metric_order
 from hdtui.data.smoothing import Break, Path, mean_and_interval
 from hdtui.formatting import measure, steps
-
-if TYPE_CHECKING:
-    from db.session import Database
 
 XAxis = Literal["steps", "wall time", "iteration"]
 X_AXES: tuple[XAxis, ...] = ("steps", "wall time", "iteration")
@@ -59,7 +57,7 @@ class CurveReader:
         self._series: dict[int, tuple[int, tuple[Series, ...]]] = {}
 
     def read(
-        self, database: "Database", run_ids: Sequence[int], metrics: Sequence[str]
+        self, database: Database, run_ids: Sequence[int], metrics: Sequence[str]
     ) -> CurvesFacts:
         """Metrics of the first run, and the curves of ``metrics`` of all runs that have them.
 
@@ -69,7 +67,8 @@ class CurveReader:
         found = {run.id: run for run in list_runs(database, ids=run_ids)}
         runs = [found[run_id] for run_id in dict.fromkeys(run_ids) if run_id in found]
         own = self._run_series(database, runs[0]) if runs else ()
-        names = sorted((each for each in own if each.robot_digest is None), key=_order)
+        names = [each for each in own if each.robot_digest is None]
+        names.sort(key=lambda series: metric_order(series.name))
         curves: dict[str, tuple[RunCurve, ...]] = {}
         for name in metrics:
             curves[name] = tuple(
@@ -80,14 +79,14 @@ class CurveReader:
             )
         return CurvesFacts(tuple(names), curves)
 
-    def read_headline(self, database: "Database", run_ids: Sequence[int]) -> CurvesFacts:
+    def read_headline(self, database: Database, run_ids: Sequence[int]) -> CurvesFacts:
         """The curve that says most of the first run, and the same of the others."""
         found = self.read(database, run_ids[:1], [])
         if not found.series:
             return found
         return self.read(database, run_ids, [found.series[0].name])
 
-    def _run_series(self, database: "Database", run: Run) -> tuple[Series, ...]:
+    def _run_series(self, database: Database, run: Run) -> tuple[Series, ...]:
         kept = self._series.get(run.id)
         if kept is not None and run.state.ended and kept[0] == run.attempt:
             return kept[1]
@@ -95,7 +94,7 @@ class CurveReader:
         self._series[run.id] = (run.attempt if run.state.ended else -1, series)
         return series
 
-    def _points(self, database: "Database", run: Run, series: Series) -> Points:
+    def _points(self, database: Database, run: Run, series: Series) -> Points:
         """All points of a series; kept ones are continued, those of an older attempt dropped."""
         kept = self._kept.get(series.id)
         if kept is None or kept[0] != run.attempt or len(kept[1].step) > 2 * MAX_POINTS:
@@ -108,10 +107,6 @@ class CurveReader:
                 points = joined(points, fresh)
         self._kept[series.id] = (run.attempt, points)
         return points
-
-
-def _order(series: Series) -> tuple[int, int, str]:
-    return metric_order(series.name)
 
 
 def joined(first: Points, second: Points) -> Points:

@@ -15,6 +15,8 @@ from typing import Literal
 
 import psutil
 
+from engine.files import existing_parent
+
 SAFE_SQLITE = (3, 51, 3)
 LOW_DISK_BYTES = 2 * 1024**3
 GIB = 1024**3
@@ -100,9 +102,7 @@ def _gpu() -> Finding:
 
 
 def _workspace(home: Path) -> Finding:
-    existing = home
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
+    existing = existing_parent(home)
     if not existing.is_dir():
         return Finding("workspace", "bad", f"{home}: {existing} is a file; choose another --home")
     if not os.access(existing, os.W_OK | os.X_OK):
@@ -135,10 +135,7 @@ def _file_system(home: Path) -> Finding:
 
 
 def _disk(home: Path) -> Finding:
-    existing = home
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
-    free = shutil.disk_usage(existing).free
+    free = shutil.disk_usage(existing_parent(home)).free
     text = f"{free / GIB:.1f} GiB free"
     if free < LOW_DISK_BYTES:
         return Finding("disk", "warn", f"{text}: a quick pipeline needs 0.2 GiB, long ones more")

@@ -348,9 +348,9 @@ def cost_question(
     words: Sequence[str],
     task: str,
     *,
-    limbs: int | None,
-    latency: bool,
-    scaling: bool,
+    limbs: int | None = None,
+    latency: bool = False,
+    scaling: bool = False,
 ) -> dict[str, Any]:
     """Arguments of the counting tool; ``words`` name published policies or runs, all by default.
 

@@ -5,13 +5,13 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psutil
 
 from db.queries.robots import list_robots, list_sets
 from db.queries.runs import is_run_number, list_runs
 from db.records import Run, RunKind, RunState
+from db.session import Database
 from engine.errors import UsageError
 from engine.files import expanded
 from engine.text import counted
@@ -20,9 +20,6 @@ from engine.workers.robot_roles import overlaps
 from engine.workers.stage_checks import input_problem
 from engine.workers.stages import XML, Robots, Stage, robot_words
 from hdtui.data.machine import folder_sizes
-
-if TYPE_CHECKING:
-    from db.session import Database
 
 NUM_WEIGHED = 5
 NUM_FINISHED = 500
@@ -70,7 +67,7 @@ class FormChoices:
         return next((run for run in self.runs if run.kind in kinds), None)
 
 
-def read_known(database: "Database") -> FormChoices:
+def read_known(database: Database) -> FormChoices:
     """Robot sets and finished runs with the size of a few folders."""
     runs = list_runs(database, archived=True)
     finished = [run for run in runs if run.state is RunState.FINISHED and not run.archived]

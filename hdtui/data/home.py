@@ -2,18 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from db.queries.metrics import list_series, read_points
 from db.queries.runs import list_events, list_pipelines, list_runs
 from db.records import Pipeline, RunEvent, RunKind, RunState
+from db.session import Database
 from engine.workers.observed import observed
 from hdtui.data.forecast import Forecast, forecast, past_seconds
 from hdtui.data.run_states import RunView, view
 from hdtui.data.runs import ACTIVE, surroundings
-
-if TYPE_CHECKING:
-    from db.session import Database
 
 NUM_EVENTS = 40
 HALTED = ("stopped", "failed", "lost", "interrupted")
@@ -58,7 +55,7 @@ class TimeSplit:
     shares: tuple[tuple[str, float], ...]
 
 
-def read_home(database: "Database", now: datetime, older: int = 0) -> HomeFacts:
+def read_home(database: Database, now: datetime, older: int = 0) -> HomeFacts:
     """The snapshot; ``older`` chooses a pipeline before the newest one."""
     pipelines = list_pipelines(database, limit=older + 2)
     pipeline = pipelines[min(older, len(pipelines) - 1)] if pipelines else None
@@ -89,7 +86,7 @@ def read_home(database: "Database", now: datetime, older: int = 0) -> HomeFacts:
     )
 
 
-def _stages(database: "Database", pipeline: Pipeline, around: object) -> tuple[PipelineStage, ...]:
+def _stages(database: Database, pipeline: Pipeline, around: object) -> tuple[PipelineStage, ...]:
     runs = observed(database, list_runs(database, pipeline=pipeline.id, newest_first=False))
     return tuple(
         PipelineStage(kind, tuple(view(run, around) for run in runs if run.kind is kind))  # type: ignore[arg-type]
@@ -99,7 +96,7 @@ def _stages(database: "Database", pipeline: Pipeline, around: object) -> tuple[P
 
 
 def _forecast(
-    database: "Database", pipeline: Pipeline | None, stages: tuple[PipelineStage, ...]
+    database: Database, pipeline: Pipeline | None, stages: tuple[PipelineStage, ...]
 ) -> Forecast | None:
     if pipeline is None:
         return None
@@ -107,12 +104,12 @@ def _forecast(
     return forecast(runs, past_seconds(database, pipeline.preset))
 
 
-def _results(database: "Database", around: object) -> tuple[RunView, ...]:
+def _results(database: Database, around: object) -> tuple[RunView, ...]:
     finished = list_runs(database, states=[RunState.FINISHED], limit=8)
     return tuple(view(run, around) for run in finished if run.result_text)  # type: ignore[arg-type]
 
 
-def read_time_split(database: "Database", run_id: int) -> TimeSplit:
+def read_time_split(database: Database, run_id: int) -> TimeSplit:
     """Mean shares of time over the last minute of a run, the largest first, the rest as other."""
     shares: list[tuple[str, float]] = []
     for series in list_series(database, run_id):
@@ -127,7 +124,7 @@ def read_time_split(database: "Database", run_id: int) -> TimeSplit:
     return TimeSplit(run_id, tuple(shares))
 
 
-def _last_minute(database: "Database", series_id: int) -> float | None:
+def _last_minute(database: Database, series_id: int) -> float | None:
     points = read_points(database, series_id, max_points=400)
     if not points.value:
         return None

@@ -9,6 +9,7 @@ from db.records import EpisodeSummary, Run, RunKind
 from engine.config.base import TaskConfig
 from engine.evaluation.statistics import RobotReturn, kept_ratio
 from engine.statistics import mean
+from engine.text import counted
 from engine.workers.lineage import Ancestry
 
 ColumnName = Literal["return", "ratio", "unseen", "training"]
@@ -35,8 +36,8 @@ class Basis:
         if episodes == [0]:
             return f"on {' '.join(sorted(name for name, _ in self.robots))}, {actions}"
         each = f"{episodes[0]} episodes each" if len(episodes) == 1 else "unequal episodes"
-        robots = f"{len(self.robots)} robot{'' if len(self.robots) == 1 else 's'}"
-        return f"{robots}, {each}, {json.loads(self.task)['name']}, {actions}"
+        robots, task = counted(len(self.robots), "robot"), json.loads(self.task)["name"]
+        return f"{robots}, {each}, {task}, {actions}"
 
 
 @dataclass(frozen=True)
@@ -120,14 +121,11 @@ def _basis(evaluation: Run, robots: Mapping[str, RobotReturn]) -> Basis:
 def trained(runs: Iterable[Run]) -> list[Measured]:
     """The returns of teachers while they learn: sampled actions, on their own robot sets."""
     return [
-        Measured(run.id, "training", _training_basis(run), run.result, run.id)
+        Measured(run.id, "training", basis, run.result, run.id)
         for run in runs
         if run.kind is RunKind.TEACHER and run.result is not None
+        for basis in [Basis(task_of(run.config), False, frozenset((n, 0) for n in run.robot_sets))]
     ]
-
-
-def _training_basis(run: Run) -> Basis:
-    return Basis(task_of(run.config), False, frozenset((name, 0) for name in run.robot_sets))
 
 
 def chosen_basis(

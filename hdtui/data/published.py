@@ -4,18 +4,22 @@ Choices of the method are declared, not sizes: a small machine trains small netw
 steps. What is compared has to have cost the same (``Budget``), whatever its size.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from db.records import CHECKPOINTS, Run, RunKind, RunState
-from engine.config.base import Config
 from engine.config.distillation import CollectionConfig, StudentConfig
 from engine.config.evaluation import EvaluationConfig
 from engine.config.teacher import TeacherConfig
-from engine.workers.lineage import Ancestry
 from hdtui.data.measured import task_of
 from hdtui.formatting import setting, steps
+
+if TYPE_CHECKING:
+    from engine.config.base import Config
+    from engine.workers.lineage import Ancestry
 
 DECLARED: Mapping[RunKind, Mapping[str, Any]] = {
     RunKind.TEACHER: {"network.kind": "transformer"},
@@ -111,7 +115,7 @@ class Budget:
     samples: float
     gradient_steps: float
 
-    def difference(self, other: "Budget") -> str:
+    def difference(self, other: Budget) -> str:
         """In what two budgets are unequal, in words; empty where they are within 5 %."""
         for name, own in vars(self).items():
             theirs = getattr(other, name)

@@ -1,34 +1,35 @@
 """Robots of the library with what teachers and students reached on them."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from db.queries import lineage
 from db.queries.evaluations import summaries
 from db.queries.robots import get_robot, list_robots, list_sets, robot_sets_of
 from db.queries.runs import list_runs
 from db.records import EpisodeSummary, Robot, RobotSet, Run, RunKind, RunState
+from db.session import Database
 from engine.errors import HdtuiError
 from engine.evaluation.statistics import RobotReturn, kept_ratio
 from engine.morphology.poses import Poses, rest_poses
 from engine.morphology.tree import Morphology
 from engine.statistics import half_width
+from engine.text import counted
 from engine.workers.lineage import trainers
 from engine.workers.observed import observed
 from engine.workers.robot_library import load
 from engine.workers.workspace import Workspace
+from hdtui.data.columns import ROBOT_COLUMNS
 from hdtui.data.measured import task_of
 from hdtui.data.run_filters import Filter, Value
 from hdtui.data.run_states import left_s, shown_state
 from hdtui.formatting import duration
-
-if TYPE_CHECKING:
-    from db.session import Database
 
 FIELDS = (
     *("name", "limbs", "joints", "mass", "head", "teacher", "student", "student/teacher"),
@@ -105,7 +106,7 @@ class RobotListFacts:
 
 
 def read_robots(
-    database: "Database", set_name: str | None, pinned: int | None, chosen: Sequence[int] = ()
+    database: Database, set_name: str | None, pinned: int | None, chosen: Sequence[int] = ()
 ) -> RobotListFacts:
     """The robots of a set (or all) with the returns of one teacher and one student."""
     sets = list_sets(database)
@@ -143,7 +144,7 @@ def read_robots(
 
 
 def _measured_alike(
-    database: "Database", found: Sequence[EpisodeSummary]
+    database: Database, found: Sequence[EpisodeSummary]
 ) -> tuple[list[EpisodeSummary], str]:
     """Scores under the one condition that most were measured under, and that condition in words.
 
@@ -166,11 +167,11 @@ def _measured_alike(
 
     best = max(conditions, key=most)
     _, mean_actions, episodes = best
-    words = f"{episodes} episode{'' if episodes == 1 else 's'}"
+    words = counted(episodes, "episode")
     return conditions[best], words if mean_actions else f"{words}, sampled actions"
 
 
-def _policies(database: "Database", found: Sequence[EpisodeSummary]) -> list[Run]:
+def _policies(database: Database, found: Sequence[EpisodeSummary]) -> list[Run]:
     ids = {each.policy_run_id for each in found if each.policy_run_id is not None}
     return list_runs(database, ids=ids) if ids else []
 
@@ -182,9 +183,10 @@ def choose_policies(
 
     A teacher evaluated together with the student is preferred to a later one.
     """
-    students = {each.policy_run_id for each in found if _is(each, kinds, RunKind.STUDENT)}
-    teachers = {each.policy_run_id for each in found if _is(each, kinds, RunKind.TEACHER)}
-    latest = max((i for i in students if i), default=None)
+    policies = {each.policy_run_id for each in found if each.policy_run_id is not None}
+    students = {key for key in policies if kinds.get(key) is RunKind.STUDENT}
+    teachers = {key for key in policies if kinds.get(key) is RunKind.TEACHER}
+    latest = max(students, default=None)
     student = next((i for i in wanted if i in students), latest)
     together = {each.run_id for each in found if each.policy_run_id == student}
     beside = {
@@ -193,12 +195,8 @@ def choose_policies(
         if each.policy_run_id in teachers and each.run_id in together
     }
     choice = beside or teachers
-    beside_latest = max((i for i in choice if i), default=None)
+    beside_latest = max(choice, default=None)
     return next((i for i in wanted if i in teachers), beside_latest), student
-
-
-def _is(each: EpisodeSummary, kinds: Mapping[int, RunKind], kind: RunKind) -> bool:
-    return each.policy_run_id is not None and kinds.get(each.policy_run_id) is kind
 
 
 def _main_task(found: Sequence[EpisodeSummary], policies: Sequence[int | None]) -> str:
@@ -241,7 +239,7 @@ def score(summary: EpisodeSummary) -> Score:
     )
 
 
-def evaluations_at_work(database: "Database") -> list[AtWork]:
+def evaluations_at_work(database: Database) -> list[AtWork]:
     """Evaluations that work, newest first: neither dead nor stalled, whatever their rows say."""
     at = datetime.now(UTC)
     runs = [run for run in list_runs(database, states=_WORKING) if run.kind is RunKind.EVALUATION]
@@ -284,20 +282,15 @@ def _task_of(run: Run) -> str:
     return str(task.get("name", "flat")) if isinstance(task, Mapping) else "flat"
 
 
-_VALUES: Mapping[str, Any] = {
-    "name": lambda entry: entry.robot.name,
-    "limbs": lambda entry: entry.robot.num_limbs_without_head,
-    "joints": lambda entry: entry.robot.num_joints,
-    "mass": lambda entry: entry.robot.mass_kg,
-    "head": lambda entry: entry.robot.head_height_m,
+_VALUES: Mapping[str, Callable[[ScoredRobot], Any]] = {
+    **{
+        column.heading or column.name: lambda entry, of=column.of: of(entry.robot)  # type: ignore[misc]
+        for column in ROBOT_COLUMNS
+    },
     "teacher": lambda entry: entry.teacher.mean if entry.teacher else None,
     "student": lambda entry: entry.student.mean if entry.student else None,
     "student/teacher": lambda entry: entry.ratio,
     "falls": lambda entry: entry.student.falls if entry.student else None,
-    "parent": lambda entry: entry.robot.parent_digest,
-    "op": lambda entry: entry.robot.operations,
-    "digest": lambda entry: entry.robot.digest,
-    "seed": lambda entry: entry.robot.seed,
     "": lambda entry: entry.robot.name,
 }
 
@@ -312,11 +305,11 @@ def field_value(entry: ScoredRobot, name: str, set_name: str | None = None) -> V
 
 def passing(facts: RobotListFacts, wanted: Filter) -> list[ScoredRobot]:
     """The robots that pass a filter."""
-    return [entry for entry in facts.entries if wanted.passes(_lookup(facts, entry))]
-
-
-def _lookup(facts: RobotListFacts, entry: ScoredRobot) -> Any:
-    return lambda name: field_value(entry, name, facts.set_name)
+    return [
+        entry
+        for entry in facts.entries
+        if wanted.passes(partial(field_value, entry, set_name=facts.set_name))
+    ]
 
 
 def sorted_entries(entries: Sequence[ScoredRobot], key: str, descending: bool) -> list[ScoredRobot]:
@@ -348,9 +341,7 @@ class RobotDetail:
     scores: tuple[tuple[Run | None, Score], ...]
 
 
-def read_robot(
-    database: "Database", home: Path, digest: str, name: str | None = None
-) -> RobotDetail:
+def read_robot(database: Database, home: Path, digest: str, name: str | None = None) -> RobotDetail:
     """A robot with its body, sets, kin, and all returns, best policies first.
 
     A body may have several names; ``name`` says which is meant, else it is the newest.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from db.queries.artifacts import list_artifacts, list_checkpoints
 from db.queries.evaluations import summaries
@@ -12,6 +12,7 @@ from db.queries.metrics import list_series, read_several
 from db.queries.robots import list_robots
 from db.queries.runs import dependants, get_run, list_runs
 from db.records import Artifact, Checkpoint, EpisodeSummary, Points, Run, RunKind, RunState
+from db.session import Database
 from engine.evaluation.robot_groups import Group, robot_groups
 from engine.files import file_sha256
 from engine.statistics import half_width
@@ -20,9 +21,6 @@ from hdtui.data.metric_names import policy_order
 from hdtui.data.run_list import flat_config
 from hdtui.data.run_states import RunView
 from hdtui.data.runs import views
-
-if TYPE_CHECKING:
-    from db.session import Database
 
 RECORDING = "poses"
 """The kind of a recorded walk; its name is ``policy:digest of the robot:task:episode``."""
@@ -80,12 +78,12 @@ class RobotsFacts:
         return tuple(group for group in get_args(Group) if group in found)
 
 
-def is_in_state(database: "Database", run_id: int, state: str) -> bool:
+def is_in_state(database: Database, run_id: int, state: str) -> bool:
     """Whether a run still is what was said of it."""
     return any(str(run.state) == state for run in list_runs(database, ids=[run_id]))
 
 
-def first_tab(database: "Database", run_id: int) -> str:
+def first_tab(database: Database, run_id: int) -> str:
     """The tab that says most of a run: its curves, where it has some or is going to."""
     run = get_run(database, run_id)
     if run.kind is RunKind.EVALUATION:
@@ -99,7 +97,7 @@ def first_tab(database: "Database", run_id: int) -> str:
     return "Log" if run.kind in CURVELESS else "Curves"
 
 
-def read_robot_returns(database: "Database", run_id: int) -> RobotsFacts:
+def read_robot_returns(database: Database, run_id: int) -> RobotsFacts:
     """Latest return of every robot that reported one, or those of an evaluation's policies."""
     run = get_run(database, run_id)
     if run.kind is RunKind.EVALUATION:
@@ -138,7 +136,7 @@ def read_robot_returns(database: "Database", run_id: int) -> RobotsFacts:
     return replace(_ordered(robots), kind=run.kind, judged_in=tuple(evaluations))
 
 
-def _evaluated_robots(database: "Database", run_id: int) -> RobotsFacts:
+def _evaluated_robots(database: Database, run_id: int) -> RobotsFacts:
     """Returns of the policies of an evaluation; a robot's own numbers are the judged one's."""
     found = summaries(database, run_id)
     tasks = {each.task for each in found}
@@ -200,7 +198,7 @@ def _ordered(robots: list[RobotResult]) -> RobotsFacts:
     return RobotsFacts(tuple(robots), sum(values) / len(values) if values else None)
 
 
-def _robot_names(database: "Database") -> dict[str, str]:
+def _robot_names(database: Database) -> dict[str, str]:
     return {robot.digest: robot.name for robot in list_robots(database)}
 
 
@@ -231,7 +229,7 @@ class ConfigFacts:
 _MISSING = object()
 
 
-def read_config(database: "Database", run_id: int, other_id: int | None) -> ConfigFacts:
+def read_config(database: Database, run_id: int, other_id: int | None) -> ConfigFacts:
     """Settings of a run beside those of another one of any kind."""
     run = get_run(database, run_id)
     found = list_runs(database, ids=[other_id]) if other_id not in {None, run_id} else []
@@ -261,7 +259,7 @@ class FilesFacts:
     robot_names: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_files(database: "Database", run_id: int) -> FilesFacts:
+def read_files(database: Database, run_id: int) -> FilesFacts:
     """Checkpoints, newest first, and artifacts; robots by digest where walks are recorded."""
     artifacts = tuple(list_artifacts(database, run_id))
     recorded = any(each.kind == RECORDING for each in artifacts)
@@ -294,7 +292,7 @@ class LineageFacts:
     by_id: Mapping[int, RunView]
 
 
-def read_lineage(database: "Database", run_id: int, now: datetime) -> LineageFacts:
+def read_lineage(database: Database, run_id: int, now: datetime) -> LineageFacts:
     """The tree around a run."""
     run, *above = Ancestry(database).ancestors(get_run(database, run_id))
     below = dependants(database, run_id)

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from db.queries.evaluations import summaries
 from db.queries.metrics import last_values
 from db.queries.runs import list_pipelines, list_runs
 from db.records import Pipeline, Run, RunKind, RunState
+from db.session import Database
 from engine.statistics import Interval, interval
 from engine.workers.lineage import Ancestry
 from hdtui.data.measured import (
@@ -29,9 +30,6 @@ from hdtui.data.run_filters import Filter, Value, parse_filter
 from hdtui.data.run_states import RunView, elapsed_s
 from hdtui.data.runs import views
 from hdtui.formatting import episode_return, printable
-
-if TYPE_CHECKING:
-    from db.session import Database
 
 FIELDS = (
     *("id", "kind", "name", "state", "return", "ratio", "unseen", "training", "result", "took"),
@@ -98,7 +96,7 @@ class RunsReader:
 
     def read(
         self,
-        database: "Database",
+        database: Database,
         now: datetime,
         archived: bool,
         pinned: int | None = None,
@@ -123,7 +121,7 @@ class RunsReader:
         )
 
     def _last_values(
-        self, database: "Database", runs: Sequence[Run]
+        self, database: Database, runs: Sequence[Run]
     ) -> dict[int, Mapping[str, float]]:
         kept = self._metrics
         ended = {run.id: run.attempt for run in runs if run.state.ended}
@@ -136,10 +134,14 @@ class RunsReader:
                 kept[run.id] = ended[run.id], values[run.id]
         return values
 
-    def _evaluated(self, database: "Database", runs: Sequence[Run]) -> list[Measured]:
+    def _evaluated(self, database: Database, runs: Sequence[Run]) -> list[Measured]:
         """What finished evaluations say of policies, oldest first; new ones are read at once."""
         kept = self._evaluations
-        evaluations = {run.id: run for run in runs if _is_finished_evaluation(run)}
+        evaluations = {
+            run.id: run
+            for run in runs
+            if run.kind is RunKind.EVALUATION and run.state is RunState.FINISHED
+        }
         fresh = [run for key, run in evaluations.items() if kept.get(key, (-1,))[0] != run.attempt]
         ancestry = Ancestry(database) if fresh else None
         for run in fresh:
@@ -163,10 +165,6 @@ def judged_on(
         )
         for run_id, own in newest.items()
     }
-
-
-def _is_finished_evaluation(run: Run) -> bool:
-    return run.kind is RunKind.EVALUATION and run.state is RunState.FINISHED
 
 
 def flat_config(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -254,7 +252,7 @@ def _filter_value(facts: RunsFacts, each: RunView, name: str) -> Value:
     return field_value(facts, each, "training") if name == "return" and value is None else value
 
 
-def filtered_runs(database: "Database | None", words: str, *, archived: bool) -> list[Run]:
+def filtered_runs(database: Database | None, words: str, *, archived: bool) -> list[Run]:
     """The runs that pass a filter as the screens read it, newest first, as they really are.
 
     Archived ones only where asked for, here or in the filter. Raises FilterError where the filter
@@ -303,7 +301,7 @@ def _sortable(value: Value) -> tuple[int, float, str]:
     return (1, 0.0, value if isinstance(value, str) else " ".join(value or ()))
 
 
-def first_queued(database: "Database") -> int | None:
+def first_queued(database: Database) -> int | None:
     """The run that was queued last, of a pipeline its first one; None where there is no run."""
     newest = next(iter(list_runs(database, limit=1)), None)
     if newest is None or newest.pipeline is None:
@@ -335,7 +333,7 @@ class Archiving:
     sentences: tuple[str, ...]
 
 
-def read_archiving(database: "Database", run_ids: Sequence[int]) -> Archiving:
+def read_archiving(database: Database, run_ids: Sequence[int]) -> Archiving:
     """What archiving these runs means; those that are gone are left out."""
     runs = list_runs(database, ids=run_ids)
     back = all(run.archived for run in runs)

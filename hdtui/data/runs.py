@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from db.machine import boot_id
 from db.queries.runs import count_states, get_run, list_runs
 from db.queries.supervisors import get_supervisor
 from db.records import Run, RunState
+from db.session import Database
 from engine.workers.machines import Machines, is_here
 from engine.workers.observed import observed
 from engine.workers.process import other_owner, worker_of
@@ -17,16 +17,17 @@ from hdtui.data.run_states import RunView, Surroundings, view
 from hdtui.formatting import percent
 from hdtui.messages import Counts
 
-if TYPE_CHECKING:
-    from db.session import Database
-
 ACTIVE = (RunState.STARTING, RunState.RUNNING, RunState.STOPPING)
 
 
-def count_runs(database: "Database") -> Counts:
+def count_runs(database: Database) -> Counts:
     """How many runs wait, work and need eyes, for row 1; liveness is judged, not believed."""
     states = count_states(database)
-    active = observed(database, list_runs(database, states=ACTIVE)) if _any(states, ACTIVE) else []
+    active = (
+        observed(database, list_runs(database, states=ACTIVE))
+        if any(states[state] for state in ACTIVE)
+        else []
+    )
     gone = sum(1 for run in active if run.state is RunState.LOST)
     broken = sum(1 for run in active if run.state is RunState.INTERRUPTED)
     return Counts(
@@ -38,11 +39,7 @@ def count_runs(database: "Database") -> Counts:
     )
 
 
-def _any(states: dict[RunState, int], wanted: Sequence[RunState]) -> bool:
-    return any(states[state] for state in wanted)
-
-
-def surroundings(database: "Database", now: datetime) -> Surroundings:
+def surroundings(database: Database, now: datetime) -> Surroundings:
     """What the sentences of a list of runs need: who waits for whom, and the slots."""
     unfinished = list_runs(database, states=(*ACTIVE, RunState.QUEUED))
     inputs = {number for run in unfinished for number in run.inputs}
@@ -65,7 +62,7 @@ def surroundings(database: "Database", now: datetime) -> Surroundings:
     )
 
 
-def _owners(database: "Database", runs: Sequence[Run]) -> dict[int, str]:
+def _owners(database: Database, runs: Sequence[Run]) -> dict[int, str]:
     """Per run that is to stop the user whose process works on it, where that is another one."""
     stopping = [run for run in runs if run.state is RunState.STOPPING]
     workers = [worker for run in stopping if (worker := worker_of(run, database.home))]
@@ -73,13 +70,13 @@ def _owners(database: "Database", runs: Sequence[Run]) -> dict[int, str]:
     return {run_id: owner for run_id, owner in owners.items() if owner}
 
 
-def views(database: "Database", runs: Sequence[Run], now: datetime) -> list[RunView]:
+def views(database: Database, runs: Sequence[Run], now: datetime) -> list[RunView]:
     """Runs as their reader sees them now."""
     around = surroundings(database, now)
     return [view(run, around) for run in observed(database, runs)]
 
 
-def read_run(database: "Database", run_id: int, now: datetime) -> RunView:
+def read_run(database: Database, run_id: int, now: datetime) -> RunView:
     """One run as its reader sees it now.
 
     Raises:
@@ -93,7 +90,7 @@ def reads(run: Run) -> str:
     return ", ".join(input_words(run))
 
 
-def leaving_sentence(database: "Database") -> str:
+def leaving_sentence(database: Database) -> str:
     """What ``q`` prints: which runs keep running; empty where none does."""
     active = [
         run

@@ -163,12 +163,13 @@ def setting_rows(
     config: BaseModel, raw: Mapping[str, str], prefix: str, depth: int, opened: set[str]
 ) -> Iterator[FormRow]:
     """Settings of a configuration in order; those of closed sections are counted in it."""
-    leaves = [name for name in type(config).model_fields if not _is_section(config, name)]
+    fields = type(config).model_fields
+    leaves = [name for name in fields if not isinstance(getattr(config, name), BaseModel)]
     for name in leaves:
         key = f"{prefix}{name}"
         base = getattr(config, name)
         yield FormRow(key, depth, False, raw.get(key, setting(base)), base)
-    for name in type(config).model_fields:
+    for name in fields:
         if name in leaves:
             continue
         key = f"{prefix}{name}"
@@ -178,10 +179,6 @@ def setting_rows(
         yield FormRow(key, depth, True, num_settings=len(keys), num_changed=changed)
         if key in opened:
             yield from setting_rows(inside, raw, f"{key}.", depth + 1, opened)
-
-
-def _is_section(config: BaseModel, name: str) -> bool:
-    return isinstance(getattr(config, name), BaseModel)
 
 
 def value_at(config: BaseModel, key: str) -> Any:

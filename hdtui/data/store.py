@@ -1,13 +1,16 @@
 """The workspace's database as the cockpit sees it: opened late, lost, found again."""
 
+from __future__ import annotations
+
 import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from engine.errors import DatabaseError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from db.session import Database
 
 Answer = TypeVar("Answer")
@@ -70,7 +73,7 @@ class Store:
         self._database: Database | None = None
         self._seen = False
 
-    def ask(self, question: "Callable[[Database], Answer]") -> Answer:
+    def ask(self, question: Callable[[Database], Answer]) -> Answer:
         """The answer of ``question``, which gets the open database.
 
         Raises:
@@ -90,7 +93,7 @@ class Store:
         self.health.answered()
         return answer
 
-    def open(self, create: bool = False) -> "Database":
+    def open(self, create: bool = False) -> Database:
         """The open database; ``create`` makes the workspace where there is none.
 
         Raises:

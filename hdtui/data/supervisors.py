@@ -1,7 +1,8 @@
 """Somebody must start what waits and notice what is lost: see to it that a supervisor lives."""
 
+from __future__ import annotations
+
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from engine.errors import HdtuiError
@@ -9,6 +10,8 @@ from engine.workers.supervision import ensure_supervisor
 from engine.workers.supervisor_lock import supervisor_alive
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from db.session import Database
     from hdtui.data.cockpit import Cockpit
 
@@ -19,7 +22,7 @@ TRY_EVERY_S = 15.0
 class SupervisorWatch:
     """Looks every few seconds; starts a supervisor where work needs one and none lives."""
 
-    def __init__(self, cockpit: "Cockpit", clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, cockpit: Cockpit, clock: Callable[[], float] = time.monotonic) -> None:
         self._cockpit = cockpit
         self._clock = clock
         self._looked_at = float("-inf")
@@ -47,7 +50,7 @@ class SupervisorWatch:
         self._tried_at = now
         return self._start()
 
-    def _alive(self, database: "Database") -> bool:
+    def _alive(self, database: Database) -> bool:
         return supervisor_alive(database)
 
     def _start(self) -> str:

@@ -1,5 +1,7 @@
 """Recorded episodes: which exist, side by side on the same robot, read and checked."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
@@ -74,7 +76,7 @@ class RecordedEpisodes:
         names = {episode.robot_digest: episode.robot_name for episode in self.episodes}
         return sorted(names, key=lambda digest: (names[digest], digest))
 
-    def of_run(self, run_id: int) -> "RecordedEpisodes":
+    def of_run(self, run_id: int) -> RecordedEpisodes:
         """Only the episodes that this run recorded, or that evaluations of it did."""
         related = {run.id for run in self.runs if run.id == run_id or run_id in run.inputs}
         episodes = (episode for episode in self.episodes if episode.run_id in related)
@@ -136,7 +138,7 @@ def _rank(recording: Recording) -> int:
     return 0 if "teacher" in words else 1 if "student" in words else 2
 
 
-def list_recordings(database: "Database", home: Path) -> RecordedEpisodes:
+def list_recordings(database: Database, home: Path) -> RecordedEpisodes:
     """The recorded episodes of the latest evaluation runs."""
     artifacts = artifacts_of_kind(database, ARTIFACT_KIND, RECENT_EVALUATIONS)
     at_work = evaluations_at_work(database)
@@ -157,7 +159,7 @@ def list_recordings(database: "Database", home: Path) -> RecordedEpisodes:
     )
 
 
-def _best_returns(database: "Database", run_id: int) -> dict[str, float]:
+def _best_returns(database: Database, run_id: int) -> dict[str, float]:
     by_policy = mean_returns(database, [run_id]).get(run_id, {})
     return {
         digest: max(own[digest] for own in by_policy.values() if digest in own)

@@ -3,37 +3,36 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from db.queries.artifacts import list_artifacts
 from db.queries.evaluations import summaries
 from db.queries.metrics import list_series, read_points
 from db.queries.runs import get_run
-from db.records import EpisodeSummary, Run, RunKind, Series
+from db.records import Run, RunKind, Series
+from db.session import Database
 from engine.errors import UsageError
 from engine.workers.lineage import Ancestry
+from hdtui.data.columns import Column
 from hdtui.data.compare_returns import Returns, compare
 from hdtui.data.curves import breaks_words
 from hdtui.data.metric_names import metric_label, metric_order
 from hdtui.data.run_list import flat_config
+from hdtui.exports.formats import DataTable, as_markdown
 from hdtui.exports.svg import Line, line_plot
-from hdtui.exports.tables import DataTable, as_markdown, robot_names, table_of
+from hdtui.exports.tables import robot_names, table_of
 from hdtui.formatting import duration, size, with_interval
-
-if TYPE_CHECKING:
-    from db.session import Database
 
 REPORT_NAME = "report.md"
 _MAX_POINTS = 1000
-_EPISODE_COLUMNS = (
-    "policy",
-    "task",
-    "episodes",
-    "mean_return",
-    "std_return",
-    "falls",
-    "mean_length",
-    "mean_speed_m_s",
+_EPISODE_COLUMNS = tuple(
+    map(
+        Column,
+        (
+            *("policy", "task", "episodes", "mean_return", "std_return"),
+            *("falls", "mean_length", "mean_speed_m_s"),
+        ),
+    )
 )
 
 
@@ -45,7 +44,7 @@ class Report:
     plots: dict[str, str]
 
 
-def run_report(database: "Database", run_id: int) -> Report:
+def run_report(database: Database, run_id: int) -> Report:
     """All that is known of a run: lineage, settings, curves, returns and files.
 
     Raises:
@@ -102,7 +101,7 @@ def _time(moment: datetime | None) -> str | None:
     return None if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _lineage(database: "Database", run: Run) -> str:
+def _lineage(database: Database, run: Run) -> str:
     rows = tuple(
         (each.id, each.kind, each.name, each.state, each.inputs, each.robot_sets)
         for each in sorted(Ancestry(database).ancestors(run), key=lambda each: each.id)
@@ -111,7 +110,7 @@ def _lineage(database: "Database", run: Run) -> str:
     return "## Lineage\n\n" + as_markdown(DataTable(headings, rows))
 
 
-def _returns(database: "Database", run: Run) -> str:
+def _returns(database: Database, run: Run) -> str:
     rows = tuple(
         (
             subject.label,
@@ -140,7 +139,7 @@ def _intervals(returns: Returns) -> list[str | None]:
     ]
 
 
-def _curves(database: "Database", curves: Sequence[Series]) -> str:
+def _curves(database: Database, curves: Sequence[Series]) -> str:
     shown = []
     for each in curves:
         shown.append(f"![{metric_label(each.name)}]({_file_name(each)})")
@@ -156,7 +155,7 @@ def _file_name(series: Series) -> str:
 
 
 def curves_plot(
-    database: "Database", runs: Sequence[int], metric: str, title: str | None = None
+    database: Database, runs: Sequence[int], metric: str, title: str | None = None
 ) -> str:
     """One metric of several runs over the same steps, as SVG.
 
@@ -182,13 +181,13 @@ def curves_plot(
     return line_plot(title or metric_label(metric), labels.pop(), lines)
 
 
-def _plot(database: "Database", run: Run, series: Series) -> str:
+def _plot(database: Database, run: Run, series: Series) -> str:
     return line_plot(
         metric_label(series.name), _step_label(run), [_line(database, series, series.name)]
     )
 
 
-def _line(database: "Database", series: Series, name: str) -> Line:
+def _line(database: Database, series: Series, name: str) -> Line:
     points = read_points(database, series.id, max_points=_MAX_POINTS)
     breaks = [(float(each.step), each.value) for each in points.extremes]
     return Line(name, points.step, points.value, points.low, points.high, breaks)
@@ -200,7 +199,7 @@ def _step_label(run: Run) -> str:
     return "episodes" if run.kind is RunKind.EVALUATION else "control steps"
 
 
-def _robots(database: "Database", run: Run) -> str:
+def _robots(database: Database, run: Run) -> str:
     found = [each for each in summaries(database) if run.id in (each.run_id, each.policy_run_id)]
     if not found:
         return ""
@@ -209,14 +208,10 @@ def _robots(database: "Database", run: Run) -> str:
     table = table_of(found, _EPISODE_COLUMNS)
     headings = ("evaluation", "robot", *table.headings)
     rows = tuple(
-        (each.run_id, _robot_name(names[each.run_id], each), *row)
+        (each.run_id, names[each.run_id].get(each.robot_digest, each.robot_digest[:12]), *row)
         for each, row in zip(found, table.rows, strict=True)
     )
     return "## Robots\n\n" + as_markdown(DataTable(headings, rows))
-
-
-def _robot_name(names: dict[str, str], summary: EpisodeSummary) -> str:
-    return names.get(summary.robot_digest, summary.robot_digest[:12])
 
 
 def _settings(run: Run) -> str:
@@ -224,7 +219,7 @@ def _settings(run: Run) -> str:
     return "## Settings\n\n" + as_markdown(DataTable(("setting", "value"), rows)) if rows else ""
 
 
-def _files(database: "Database", run: Run) -> str:
+def _files(database: Database, run: Run) -> str:
     rows = tuple(
         (each.kind, each.path, size(each.size_bytes), each.sha256)
         for each in list_artifacts(database, run.id)

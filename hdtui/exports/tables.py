@@ -1,137 +1,42 @@
-"""Tables for other programs: plain values in named columns, as CSV or Markdown."""
+"""The tables that are exported: what stands in them, from the workspace."""
 
-import csv
-import io
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from enum import Enum
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from db.queries.evaluations import list_episodes
 from db.queries.metrics import list_series, read_points
 from db.queries.robots import list_robots, list_sets
 from db.queries.runs import get_run, list_runs
 from db.records import Run
+from db.session import Database
+from engine.errors import WorkspaceError
+from engine.files import write_bytes
+from hdtui.data.cockpit import Cockpit, now
+from hdtui.data.columns import ROBOT_COLUMNS, RUN_COLUMNS, Column
 from hdtui.data.efficiency import BASE
-
-if TYPE_CHECKING:
-    from db.session import Database
+from hdtui.exports.formats import WRITERS, DataTable
 
 _ALL_POINTS = 100_000_000
-_RUN_COLUMNS = (
-    "id",
-    "kind",
-    "name",
-    "state",
-    "seed",
-    "pipeline",
-    "group",
-    "inputs",
-    "robot_sets",
-    "host",
-    "device",
-    "attempt",
-    "progress",
-    "done",
-    "total",
-    "unit",
-    "result",
-    "result_kind",
-    "result_text",
-    "reason",
-    "created_at",
-    "started_at",
-    "ended_at",
-    "worked_s",
-    "tags",
-    "note",
-)
-_ROBOT_COLUMNS = {
-    "name": "name",
-    "digest": "digest",
-    "family": "family",
-    "num_limbs": "num_limbs_without_head",
-    "num_joints": "num_joints",
-    "mass_kg": "mass_kg",
-    "head_height_m": "head_height_m",
-    "parent_digest": "parent_digest",
-    "operations": "operations",
-    "seed": "seed",
-}
-"""Headings and the attributes below them."""
 
 
-@dataclass(frozen=True)
-class DataTable:
-    """Rows of plain values under headings."""
-
-    headings: tuple[str, ...]
-    rows: tuple[tuple[Any, ...], ...]
-
-    def records(self) -> list[dict[str, Any]]:
-        """The rows by heading."""
-        return [dict(zip(self.headings, row, strict=True)) for row in self.rows]
+def table_of(records: Sequence[Any], columns: Sequence[Column]) -> DataTable:
+    """Records with the columns that files have."""
+    filed = [column for column in columns if column.in_files]
+    rows = tuple(tuple(column.of(record) for column in filed) for record in records)
+    return DataTable(tuple(column.name for column in filed), rows)
 
 
-def as_csv(table: DataTable) -> str:
-    """Comma-separated values with a line of headings (RFC 4180)."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(table.headings)
-    writer.writerows([[_plain(cell) for cell in row] for row in table.rows])
-    return text.getvalue()
-
-
-def as_markdown(table: DataTable) -> str:
-    """A Markdown table; numbers to the right, with six digits."""
-    right = [
-        bool(column) and all(isinstance(cell, int | float | None) for cell in column)
-        for column in zip(*table.rows, strict=True)
-    ] or [False] * len(table.headings)
-    lines = [table.headings, tuple("---:" if each else "---" for each in right)]
-    lines += [tuple(_short(cell) for cell in row) for row in table.rows]
-    return "".join(f"| {' | '.join(map(_escaped, line))} |\n" for line in lines)
-
-
-WRITERS: Mapping[str, Callable[[DataTable], str]] = {"csv": as_csv, "markdown": as_markdown}
-
-
-def _plain(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, list | tuple):
-        return " ".join(map(_plain, value))
-    return str(value.value if isinstance(value, Enum) else value)
-
-
-def _short(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else _plain(value)
-
-
-def _escaped(text: str) -> str:
-    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|")
-
-
-def table_of(records: Sequence[Any], columns: Collection[str]) -> DataTable:
-    """Attributes of records as columns."""
-    rows = tuple(tuple(getattr(record, name) for name in columns) for record in records)
-    return DataTable(tuple(columns), rows)
-
-
-def runs_table(database: "Database", run_ids: Sequence[int]) -> DataTable:
+def runs_table(database: Database, run_ids: Sequence[int]) -> DataTable:
     """Runs by number (all that are not archived where none is named), oldest first.
 
     Raises:
         RunError: There is no run of such a number.
     """
     named = [get_run(database, run_id) for run_id in run_ids]
-    return table_of(named or list_runs(database, newest_first=False), _RUN_COLUMNS)
+    return table_of(named or list_runs(database, newest_first=False), RUN_COLUMNS)
 
 
-def episodes_table(database: "Database", run_ids: Sequence[int]) -> DataTable:
+def episodes_table(database: Database, run_ids: Sequence[int]) -> DataTable:
     """Episodes that these runs evaluated, or that judge the policies they made; all by default.
 
     Raises:
@@ -160,7 +65,7 @@ def episodes_table(database: "Database", run_ids: Sequence[int]) -> DataTable:
     return DataTable(("robot", *columns.split()), rows)
 
 
-def robot_names(database: "Database", runs: Sequence[Run]) -> dict[int, dict[str, str]]:
+def robot_names(database: Database, runs: Sequence[Run]) -> dict[int, dict[str, str]]:
     """By run, names by digest as in its robot sets, else the first that the library knew."""
     library = sorted(list_robots(database), key=lambda robot: -robot.id)
     named = {robot.digest: robot.name for robot in library}
@@ -177,17 +82,16 @@ def robot_names(database: "Database", runs: Sequence[Run]) -> dict[int, dict[str
     return found
 
 
-def robots_table(database: "Database", set_name: str | None) -> DataTable:
+def robots_table(database: Database, set_name: str | None) -> DataTable:
     """Robots of a set in its order, or all by name.
 
     Raises:
         UnknownRobotSetError: There is no such set.
     """
-    robots = table_of(list_robots(database, set_name), _ROBOT_COLUMNS.values())
-    return replace(robots, headings=tuple(_ROBOT_COLUMNS))
+    return table_of(list_robots(database, set_name), ROBOT_COLUMNS)
 
 
-def metrics_table(database: "Database", run_ids: Sequence[int], names: Sequence[str]) -> DataTable:
+def metrics_table(database: Database, run_ids: Sequence[int], names: Sequence[str]) -> DataTable:
     """Every point of runs' curves, finite or not, those of robots under their digest.
 
     Raises:
@@ -234,22 +138,33 @@ def _ratios(row: Mapping[str, Any], base: Mapping[str, Any] | None) -> dict[str,
 
 
 def claims_table(documents: Sequence[Mapping[str, Any]]) -> DataTable:
-    """Claims as ``claim_document`` describes them."""
-    headings = (
-        "claim",
-        "target",
-        "here",
-        "figure",
-        "low",
-        "high",
-        "seeds",
-        "runs",
-        "verdict",
-        "reason",
-    )
+    """Claims as ``claim_document`` describes them, the ends of intervals apart."""
     rows = []
     for each in documents:
         low, high = each["interval"] or (None, None)
-        values = {**each, "low": low, "high": high}
-        rows.append(tuple(values[name] for name in headings))
-    return DataTable(headings, tuple(rows))
+        named = {**each, "low": low, "high": high}
+        rows.append(tuple(named[name] for name in _CLAIM_NAMES))
+    return DataTable(_CLAIM_NAMES, tuple(rows))
+
+
+_CLAIM_NAMES = (
+    *("claim", "target", "here", "figure", "low", "high"),
+    *("seeds", "runs", "verdict", "reason"),
+)
+
+
+def write_shown(cockpit: Cockpit, name: str, form: str, table: DataTable) -> str:
+    """Write a table as it is shown into the workspace's ``exports``; says where it lies.
+
+    Raises:
+        WorkspaceError: The file cannot be written.
+    """
+    folder = cockpit.home / "exports"
+    ending = {"markdown": "md", "latex": "tex"}.get(form, form)
+    file = folder / f"{name}-{now():%Y%m%d-%H%M%S}.{ending}"
+    try:
+        folder.mkdir(exist_ok=True)
+        write_bytes(file, WRITERS[form](table).encode())
+    except OSError as error:
+        raise WorkspaceError(f"Cannot write {file}: {error.strerror or error}.") from error
+    return f"{len(table.rows)} rows written to {file}"

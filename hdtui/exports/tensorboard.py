@@ -17,7 +17,7 @@ from db.queries.robots import list_robots
 from db.queries.runs import get_run
 from db.records import Run
 from db.session import Database
-from hdtui.exports.tables import DataTable
+from hdtui.exports.formats import DataTable
 
 FILE_NAME = "events.out.tfevents.{seconds:010d}.hdtui"
 _VERSION = b"brain.Event:2"

@@ -16,7 +16,9 @@ from engine.errors import HdtuiError
 from hdtui.data.cockpit import Cockpit
 from hdtui.data.disk_use import weighed
 from hdtui.data.doctor import checked
-from hdtui.data.palette import export, key_words, read_names
+from hdtui.data.palette import key_words, read_names
+from hdtui.exports.formats import DataTable
+from hdtui.exports.tables import write_shown
 from hdtui.formatting import printable, size
 from hdtui.messages import Answer, Loaded, WorldChanged
 from hdtui.screens.dialogs import ConfirmScreen
@@ -172,7 +174,8 @@ class PaletteScreen(LeavesOnce[None], ModalScreen[None]):
         ]
         entries += [
             Entry("export this table as CSV", "into the workspace", partial(self._export, "csv")),
-            Entry("export this table as Markdown", "", partial(self._export, "md")),
+            Entry("export this table as Markdown", "", partial(self._export, "markdown")),
+            Entry("export this table as LaTeX", "", partial(self._export, "latex")),
             *(
                 Entry(f"refresh {words}", "", partial(self._refresh_every, words, factor))
                 for words, factor in REFRESH.items()
@@ -220,7 +223,8 @@ class PaletteScreen(LeavesOnce[None], ModalScreen[None]):
             return
         headings, rows = table.texts()
         name = screen.TITLE_WORD.lower().replace(" ", "-")
-        screen.command(partial(export, self.cockpit, name, form, headings, rows))
+        shown = DataTable(tuple(headings), tuple(map(tuple, rows)))
+        screen.command(partial(write_shown, self.cockpit, name, form, shown))
 
     def _refresh_every(self, words: str, factor: float) -> None:
         self.cockpit.preferences.set("refresh", factor)

@@ -13,7 +13,6 @@ import pytest
 import typer
 
 from engine.workers.stages import STAGES
-from hdtui.cli.launch import StageOptions
 from hdtui.cli.main import app
 from hdtui.cli.main import run as hdtui
 
@@ -56,7 +55,8 @@ def _idle(command: Callable[..., Any]) -> list[str]:
 
     An option of a group is read as its attribute, or by whoever is given the whole group.
     """
-    function = inspect.getclosurevars(command).nonlocals["function"]
+    written = inspect.getclosurevars(command).nonlocals
+    function, groups = written["function"], written["groups"]
     [tree] = ast.parse(textwrap.dedent(inspect.getsource(function))).body
     assert isinstance(tree, ast.FunctionDef)
     nodes = [node for statement in tree.body for node in ast.walk(statement)]
@@ -69,7 +69,8 @@ def _idle(command: Callable[..., Any]) -> list[str]:
         for each in node.args
         if isinstance(each, ast.Name)
     }
-    read |= {each.name for each in fields(StageOptions)} if "stage" in read else set()
+    for name in groups.keys() & read - {"call"}:
+        read |= {each.name for each in fields(groups[name])}
     read |= {"home", "json"} if "call" in given else set()
     read |= {"home"} if read & WORKSPACE else set()
     read |= {"seed"} if "usual_seed" in read else set()

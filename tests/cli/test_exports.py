@@ -25,12 +25,10 @@ from engine.workers.robot_library import make_set
 from engine.workers.workspace import Workspace
 from hdtui.cli.main import run as hdtui
 from hdtui.cli.output import document
+from hdtui.exports.formats import DataTable, as_csv, as_latex, as_markdown
 from hdtui.exports.report import curves_plot, run_report
 from hdtui.exports.svg import Line, line_plot
 from hdtui.exports.tables import (
-    DataTable,
-    as_csv,
-    as_markdown,
     episodes_table,
     metrics_table,
     runs_table,
@@ -74,6 +72,19 @@ def test_markdown_keeps_a_row_on_a_line_and_bars_in_their_cells() -> None:
         "| --- | ---: |",
         "| a\\|b c | 1.25 |",
         '| say "hi", then go |  |',
+    ]
+
+
+def test_latex_has_the_rules_of_booktabs_units_behind_headings_and_no_letter_that_acts() -> None:
+    table = DataTable(("name", "mass_kg", "mean_speed_m_s"), (("50 % & a_b", 7.5, None),))
+    assert as_latex(table).splitlines()[1:] == [
+        r"\begin{tabular}{lrr}",
+        r"\toprule",
+        r"name & mass (kg) & mean speed (m/s) \\",
+        r"\midrule",
+        r"50 \% \& a\_b & 7.5 &  \\",
+        r"\bottomrule",
+        r"\end{tabular}",
     ]
 
 

@@ -20,6 +20,7 @@ from hdtui.data.compare_curves import (
 from hdtui.data.curves import X_AXES, CurveReader, XAxis, breaks_words
 from hdtui.data.metric_names import metric_label, metric_value
 from hdtui.data.smoothing import WEIGHTS
+from hdtui.exports.formats import DataTable, as_markdown
 from hdtui.formatting import UNKNOWN, duration, printable, steps
 from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.chart import CURVE_ROLES, Chart, ChartSpec, Curve
@@ -322,13 +323,10 @@ class CompareScreen(CockpitScreen):
             self.read()
 
     def action_copy(self) -> None:
-        columns = self._columns()
-        lines = ["| " + " | ".join(column.title for column in columns) + " |"]
-        lines.append("|" + " --- |" * len(columns))
-        for row in self._drawn_rows():
-            cells = ["".join(span.text for span in cell) for cell in row.cells]
-            lines.append("| " + " | ".join(cells) + " |")
-        self.app.copy_to_clipboard("\n".join(lines) + "\n")
+        cells = [row.cells for row in self._drawn_rows()]
+        rows = (tuple("".join(span.text for span in cell) for cell in row) for row in cells)
+        headings = tuple(column.title for column in self._columns())
+        self.app.copy_to_clipboard(as_markdown(DataTable(headings, tuple(rows))))
         self.say(f"copied {len(self.rows)} rows as Markdown")
 
 

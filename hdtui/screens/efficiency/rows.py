@@ -10,6 +10,7 @@ from engine.statistics import Interval
 from hdtui.data.claims import Claim, Verdict
 from hdtui.data.efficiency import BASE, TEACHER, EfficiencyFacts, PolicyCost, Reached
 from hdtui.data.smoothing import Path
+from hdtui.exports.formats import DataTable, as_markdown
 from hdtui.formatting import UNKNOWN, amount, duration, episode_return, grouped, shorten
 from hdtui.widgets.bars import block_bar
 from hdtui.widgets.chart import CURVE_ROLES, ChartSpec, Curve
@@ -271,13 +272,12 @@ def claim_row(claim: Claim) -> TableRow:
 
 def markdown(facts: EfficiencyFacts, task: str) -> str:
     """Costs and claims as two Markdown tables."""
-    rows = ["| policy | parameters | ratio | MACs | ratio | latency | trained | unseen |"]
-    rows.append("| --- |" + " ---: |" * 7)
-    for line in cost_lines(facts, task):
-        cells = cost_row(line, facts, task).cells
-        rows.append("| " + " | ".join(cell[0].text for cell in cells) + " |")
-    rows += ["", "| claim | target | here | verdict | reason |", "| --- | --- | --- | --- | --- |"]
-    rows += [
-        f"| {c.name} | {c.target} | {c.here} | {c.verdict} | {c.reason} |" for c in facts.claims
-    ]
-    return "\n".join(rows) + "\n"
+    measured = ("parameters", "ratio", "MACs", "ratio", "latency", "trained", "unseen")
+    costs = [cost_row(line, facts, task).cells for line in cost_lines(facts, task)]
+    rows = tuple(tuple(cell[0].text for cell in cells) for cells in costs)
+    claims = tuple((c.name, c.target, c.here, c.verdict, c.reason) for c in facts.claims)
+    headings = ("claim", "target", "here", "verdict", "reason")
+    return "\n".join(
+        as_markdown(table)
+        for table in (DataTable(("policy", *measured), rows), DataTable(headings, claims))
+    )
