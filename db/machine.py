@@ -8,6 +8,7 @@ import hashlib
 import socket
 import subprocess
 import time
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -73,6 +74,11 @@ def is_this_machine(boot: str | None, host: str) -> bool:
 def clock_offset_s() -> float:
     """The wall clock's time of the boot, which moves when the clock is set."""
     return time.time() - uptime_s()
+
+
+def now() -> datetime:
+    """This moment in UTC; nowhere else does db look at the clock."""
+    return datetime.now(UTC)
 
 
 def uptime_s() -> float:

@@ -6,8 +6,9 @@ one row per ``ROLLUP_SIZE`` consecutive points of a series, so that a million po
 sixteen thousand rows.
 """
 
+from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     JSON,
@@ -27,6 +28,13 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 ROLLUP_SIZE = 64
+Record = TypeVar("Record")
+
+
+def record_of(kind: type[Record], row: Any, /, **derived: Any) -> Record:
+    """A row as a record: what is not given is the column of the same name."""
+    columns = (field.name for field in fields(kind) if field.name not in derived)  # type: ignore[arg-type]
+    return kind(**{name: getattr(row, name) for name in columns}, **derived)
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -327,22 +327,6 @@ class NewRun:
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """One process that worked on a run and how it left; ``outcome`` is None while it works."""
-
-    run_id: int
-    number: int
-    host: str
-    pid: int | None
-    from_step: int | None
-    started_at: datetime
-    ended_at: datetime | None
-    outcome: str | None
-    reason: str | None
-    exit_code: int | None
-
-
-@dataclass(frozen=True)
 class Supervisor:
     """The process that starts and watches the workers of one machine; ``beats`` counts its signs.
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from db.models import ArtifactRow, CheckpointRow, RunInputRow, RunRow
-from db.queries.clock import now
+from db.machine import now
+from db.models import ArtifactRow, CheckpointRow, RunInputRow, RunRow, record_of
 from db.records import CHECKPOINTS, Artifact, Checkpoint
 from db.session import Database
 
@@ -64,20 +64,7 @@ def list_artifacts(database: Database, run_id: int) -> list[Artifact]:
     """The result files of a run, in the order they were written."""
     query = select(ArtifactRow).where(ArtifactRow.run_id == run_id).order_by(ArtifactRow.id)
     with database.read() as session:
-        return [
-            Artifact(
-                id=row.id,
-                run_id=row.run_id,
-                attempt=row.attempt,
-                kind=row.kind,
-                name=row.name,
-                path=row.path,
-                sha256=row.sha256,
-                size_bytes=row.size_bytes,
-                created_at=row.created_at,
-            )
-            for row in session.scalars(query)
-        ]
+        return [record_of(Artifact, row) for row in session.scalars(query)]
 
 
 def list_checkpoints(database: Database, run_id: int) -> list[Checkpoint]:
@@ -98,17 +85,4 @@ def _checkpoints(session: Session, run_id: int) -> list[Checkpoint]:
         .where(CheckpointRow.run_id == run_id)
         .order_by(CheckpointRow.step.desc(), CheckpointRow.id.desc())
     )
-    return [
-        Checkpoint(
-            id=row.id,
-            run_id=row.run_id,
-            attempt=row.attempt,
-            step=row.step,
-            path=row.path,
-            sha256=row.sha256,
-            size_bytes=row.size_bytes,
-            created_at=row.created_at,
-            value=row.value,
-        )
-        for row in session.scalars(query)
-    ]
+    return [record_of(Checkpoint, row) for row in session.scalars(query)]

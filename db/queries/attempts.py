@@ -13,9 +13,8 @@ from typing import Any
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from db.machine import boot_id, is_this_machine, uptime_s
+from db.machine import boot_id, is_this_machine, now, uptime_s
 from db.models import AttemptRow, CheckpointRow, EpisodeRow, RunInputRow, RunRow
-from db.queries.clock import now
 from db.queries.metrics import delete_points_after
 from db.queries.runs import dependant_ids, insert_event
 from db.records import RunState

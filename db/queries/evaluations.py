@@ -7,7 +7,7 @@ from sqlalchemy import Integer, Select, cast, delete, func, select
 from sqlalchemy.orm import Session
 
 from db.models import EpisodeRow, EvaluatedPolicyRow, RunRow
-from db.queries.rows import MANY
+from db.queries.run_records import MANY
 from db.queries.upsert import upsert
 from db.records import EpisodeSummary, EvaluatedEpisode, NewEpisode
 from db.session import Database
@@ -159,12 +159,6 @@ def list_episodes(
         query = query.where(policy.policy_run_id.in_(policy_run_ids))
     with database.read() as session:
         return [EvaluatedEpisode(**row) for row in session.execute(query).mappings()]
-
-
-def record_episodes(database: Database, run_id: int, episodes: Iterable[NewEpisode]) -> None:
-    """Write episodes down in one transaction; one that is known already stays as it is."""
-    with database.write() as session:
-        insert_episodes(session, run_id, episodes)
 
 
 def insert_episodes(session: Session, run_id: int, episodes: Iterable[NewEpisode]) -> None:

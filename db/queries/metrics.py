@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from db.models import ROLLUP_SIZE, ExtremePointRow, PointRow, RollupRow, SeriesRow
-from db.queries.rows import MANY
+from db.models import ROLLUP_SIZE, ExtremePointRow, PointRow, RollupRow, SeriesRow, record_of
+from db.queries.run_records import MANY
 from db.queries.upsert import upsert
 from db.records import Point, Points, Series
 from db.session import Database
@@ -50,12 +50,10 @@ def list_series(database: Database, run_id: int) -> list[Series]:
     )
     with database.read() as session:
         return [
-            Series(
-                id=row.id,
-                run_id=row.run_id,
-                name=row.name,
+            record_of(
+                Series,
+                row,
                 robot_digest=row.robot_digest or None,
-                last_step=row.last_step,
                 last_value=row.last_value if extreme is None else _number(extreme),
             )
             for row, extreme in session.execute(query)

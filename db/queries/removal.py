@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from db.machine import now
 from db.models import EpisodeRow, RobotRow, RobotSetMemberRow, RobotSetRow, RunRobotSetRow, RunRow
-from db.queries.clock import now
 from db.queries.robots import existing_set, robot_record
 from db.records import Robot, RunKind, RunState
 from db.session import Database

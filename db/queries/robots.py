@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Sequence
 from sqlalchemy import ColumnElement, Select, delete, func, or_, select
 from sqlalchemy.orm import Session
 
-from db.models import RobotRow, RobotSetMemberRow, RobotSetRow
-from db.queries.clock import now
+from db.machine import now
+from db.models import RobotRow, RobotSetMemberRow, RobotSetRow, record_of
 from db.records import NewRobot, Robot, RobotSet
 from db.session import Database
 from engine.errors import RobotError, UnknownRobotSetError, UsageError
@@ -233,17 +233,4 @@ def _shown() -> ColumnElement[bool]:
 
 def robot_record(row: RobotRow) -> Robot:
     """The record of a row."""
-    return Robot(
-        id=row.id,
-        digest=row.digest,
-        name=row.name,
-        family=row.family,
-        num_limbs=row.num_limbs,
-        num_joints=row.num_joints,
-        mass_kg=row.mass_kg,
-        head_height_m=row.head_height_m,
-        parent_digest=row.parent_digest,
-        operations=tuple(row.operations),
-        seed=row.seed,
-        path=row.path,
-    )
+    return record_of(Robot, row, operations=tuple(row.operations))

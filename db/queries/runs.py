@@ -7,18 +7,18 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
+from db.machine import now
 from db.models import (
-    AttemptRow,
     EventRow,
     PipelineRow,
     RunInputRow,
     RunRobotSetRow,
     RunRow,
     TagRow,
+    record_of,
 )
-from db.queries.clock import now
-from db.queries.rows import RunMemory, choose_runs, run_records
-from db.records import CHECKPOINTS, Attempt, NewRun, Pipeline, Run, RunEvent, RunState
+from db.queries.run_records import RunMemory, choose_runs, run_records
+from db.records import CHECKPOINTS, NewRun, Pipeline, Run, RunEvent, RunState
 from db.session import Database
 from engine.errors import RunError, UsageError
 
@@ -143,14 +143,6 @@ def set_checkpoints(session: Session, run_id: int, read: Mapping[str, Any]) -> N
     row.extra = {**row.extra, CHECKPOINTS: dict(read)}
 
 
-def create_pipeline(
-    database: Database, name: str, preset: str, robot_set: str, seed: int
-) -> Pipeline:
-    """A new group that runs can be queued into."""
-    with database.write() as session:
-        return insert_pipeline(session, name, preset, robot_set, seed)
-
-
 def check_words(
     name: str | None = None,
     study: str | None = None,
@@ -178,14 +170,14 @@ def insert_pipeline(
     row = PipelineRow(name=name, preset=preset, robot_set=robot_set, seed=seed, created_at=now())
     session.add(row)
     session.flush()
-    return _pipeline(row)
+    return record_of(Pipeline, row)
 
 
 def list_pipelines(database: Database, limit: int | None = None) -> list[Pipeline]:
     """Pipelines, newest first."""
     query = select(PipelineRow).order_by(PipelineRow.id.desc()).limit(limit)
     with database.read() as session:
-        return [_pipeline(row) for row in session.scalars(query)]
+        return [record_of(Pipeline, row) for row in session.scalars(query)]
 
 
 def get_pipeline(database: Database, pipeline_id: int) -> Pipeline:
@@ -194,7 +186,7 @@ def get_pipeline(database: Database, pipeline_id: int) -> Pipeline:
         row = session.get(PipelineRow, pipeline_id)
         if row is None:
             raise RunError(f"There is no pipeline {pipeline_id}.")
-        return _pipeline(row)
+        return record_of(Pipeline, row)
 
 
 def list_events(
@@ -206,10 +198,7 @@ def list_events(
         query = query.where(EventRow.run_id == run_id)
     with database.read() as session:
         rows = session.scalars(query).all()
-        return [
-            RunEvent(row.id, row.run_id, row.at, row.level, row.kind, row.text)
-            for row in reversed(rows)
-        ]
+        return [record_of(RunEvent, row) for row in reversed(rows)]
 
 
 def insert_event(session: Session, run_id: int | None, level: str, kind: str, text: str) -> None:
@@ -225,27 +214,6 @@ def count_states(database: Database) -> dict[RunState, int]:
     with database.read() as session:
         counts: dict[str, int] = dict(session.execute(query).all())
     return {state: counts.get(str(state), 0) for state in RunState}
-
-
-def list_attempts(database: Database, run_id: int) -> list[Attempt]:
-    """The processes that worked on a run, first to last."""
-    query = select(AttemptRow).where(AttemptRow.run_id == run_id).order_by(AttemptRow.number)
-    with database.read() as session:
-        return [
-            Attempt(
-                run_id=row.run_id,
-                number=row.number,
-                host=row.host,
-                pid=row.pid,
-                from_step=row.from_step,
-                started_at=row.started_at,
-                ended_at=row.ended_at,
-                outcome=row.outcome,
-                reason=row.reason,
-                exit_code=row.exit_code,
-            )
-            for row in session.scalars(query)
-        ]
 
 
 def dependants(database: Database, run_id: int) -> list[Run]:
@@ -319,7 +287,3 @@ def delete_runs(database: Database, run_ids: Collection[int]) -> None:
         for pipeline in pipelines:
             if session.scalar(select(func.count()).where(RunRow.pipeline_id == pipeline)) == 0:
                 session.execute(delete(PipelineRow).where(PipelineRow.id == pipeline))
-
-
-def _pipeline(row: PipelineRow) -> Pipeline:
-    return Pipeline(row.id, row.name, row.preset, row.robot_set, row.seed, row.created_at)

@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from db.machine import boot_id, host_name, kernel_boot_id
-from db.models import RunRow, SupervisorRow
-from db.queries.clock import now
+from db.machine import boot_id, host_name, kernel_boot_id, now
+from db.models import RunRow, SupervisorRow, record_of
 from db.records import RunState, Supervisor
 from db.session import Database
 
@@ -19,14 +18,14 @@ ACTIVE = [str(state) for state in RunState if state.active]
 def list_supervisors(database: Database) -> list[Supervisor]:
     """The supervisors that registered, of every machine; whether they live is not said."""
     with database.read() as session:
-        return [_record(row) for row in session.scalars(select(SupervisorRow))]
+        return [record_of(Supervisor, row) for row in session.scalars(select(SupervisorRow))]
 
 
 def get_supervisor(database: Database, boot: str) -> Supervisor | None:
     """The supervisor that registered last on a machine; whether it lives is not said."""
     with database.read() as session:
         row = session.get(SupervisorRow, boot)
-        return None if row is None else _record(row)
+        return None if row is None else record_of(Supervisor, row)
 
 
 def register_supervisor(database: Database, supervisor: Supervisor) -> None:
@@ -140,17 +139,3 @@ def _database_now(session: Session) -> datetime:
         if isinstance(moment, datetime):
             return moment.astimezone(UTC)
     return now()
-
-
-def _record(row: SupervisorRow) -> Supervisor:
-    return Supervisor(
-        host=row.host,
-        pid=row.pid,
-        pid_started_at=row.pid_started_at,
-        boot_id=row.boot_id,
-        slots=row.slots,
-        started_at=row.started_at,
-        heartbeat_at=row.heartbeat_at,
-        beats=row.beats,
-        installation=row.installation,
-    )

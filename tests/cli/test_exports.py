@@ -10,11 +10,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from database_rows import record_episodes
 from hypothesis import given
 from hypothesis import strategies as st
 
 from db.models import RunRow
-from db.queries.evaluations import record_episodes
 from db.queries.metrics import NewPoint, append_points
 from db.queries.runs import queue_run
 from db.records import NewEpisode, NewRun, Run, RunKind

@@ -25,11 +25,14 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-sys.path += [str(Path(__file__).parents[1] / other) for other in ("terminal", "cockpit_robots")]
+sys.path += [
+    str(Path(__file__).parents[1] / other) for other in (".", "terminal", "cockpit_robots")
+]
 
 import cockpit_story
 import hostile_workspace
 import library
+from database_rows import create_pipeline
 from rich.cells import cell_len
 from textual.events import AppBlur, AppFocus, Click, Key, MouseScrollDown, Paste, Resize
 from textual.geometry import Size
@@ -39,7 +42,7 @@ from textual.widgets import Input
 
 from db.models import RunRow
 from db.queries.metrics import NewPoint, append_points
-from db.queries.runs import create_pipeline, insert_event, list_runs, queue_run
+from db.queries.runs import insert_event, list_runs, queue_run
 from db.records import NewRun, RunKind
 from db.session import Database
 from engine.errors import HdtuiError

@@ -5,18 +5,13 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from database_rows import create_pipeline
+
 from db.machine import boot_id
 from db.models import ArtifactRow, CheckpointRow, RunRow
 from db.queries.metrics import NewPoint, append_points
 from db.queries.robots import add_robots, create_set
-from db.queries.runs import (
-    create_pipeline,
-    get_run,
-    insert_event,
-    queue_run,
-    set_note,
-    set_tags,
-)
+from db.queries.runs import get_run, insert_event, queue_run, set_note, set_tags
 from db.records import NewRobot, NewRun, Run, RunKind
 from db.session import Database
 from engine.config.presets import PRESETS

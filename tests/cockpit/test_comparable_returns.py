@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 from cockpit_story import change, new_run
+from database_rows import record_episodes
 
-from db.queries.evaluations import record_episodes, set_policies
+from db.queries.evaluations import set_policies
 from db.queries.robots import add_robots, create_set
 from db.queries.runs import archive, queue_run
 from db.records import NewEpisode, NewRobot, RunKind

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 from cockpit_story import add_library, change
+from database_rows import record_episodes
 
-from db.queries.evaluations import record_episodes, set_policies
+from db.queries.evaluations import set_policies
 from db.queries.metrics import NewPoint, append_points
 from db.queries.robots import add_robots, create_set
 from db.queries.runs import archive, queue_run

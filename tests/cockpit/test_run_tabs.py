@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from cockpit_pilot import opened, shows, text, until
 from cockpit_story import add_library, change, finish, new_run
+from database_rows import record_episodes
 
 from db.models import ArtifactRow
-from db.queries.evaluations import record_episodes, set_policies
+from db.queries.evaluations import set_policies
 from db.queries.metrics import NewPoint, append_points
 from db.queries.runs import get_run, queue_run
 from db.records import Artifact, NewEpisode, RunKind

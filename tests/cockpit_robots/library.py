@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from database_rows import record_episodes
 
 from db.models import ArtifactRow, RunRow
 from db.queries import evaluations, runs
@@ -98,7 +99,7 @@ def add_episodes(
         for (policy, digest), values in returns.items()
         for number, value in enumerate(values)
     ]
-    evaluations.record_episodes(database, run_id, rows)
+    record_episodes(database, run_id, rows)
     with database.write() as session:
         evaluations.set_policies(session, run_id, policies)
 

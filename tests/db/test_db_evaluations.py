@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 import pytest
+from database_rows import record_episodes
 
-from db.queries.evaluations import list_episodes, record_episodes, set_policies, summaries
+from db.queries.evaluations import list_episodes, set_policies, summaries
 from db.records import NewEpisode, Run
 from db.session import Database
 

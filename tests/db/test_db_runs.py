@@ -1,6 +1,7 @@
 """Runs, pipelines and what hangs on them."""
 
 import pytest
+from database_rows import create_pipeline
 
 from db.queries import runs
 from db.queries.artifacts import (
@@ -46,7 +47,7 @@ def test_a_queued_run_comes_back_whole(database: Database, run: Run) -> None:
 
 def test_lists_are_newest_first_and_filtered(database: Database, run: Run) -> None:
     second = queue(database, RunKind.MUTATION)
-    pipeline = runs.create_pipeline(database, "p", "quick", "unimal8", 3)
+    pipeline = create_pipeline(database, "p", "quick", "unimal8", 3)
     third = runs.queue_run(database, NewRun(RunKind.STUDENT, "t", {}, seed=1, pipeline=pipeline.id))
     assert [r.id for r in runs.list_runs(database)] == [third.id, second.id, run.id]
     assert [r.id for r in runs.list_runs(database, limit=1, newest_first=False)] == [run.id]

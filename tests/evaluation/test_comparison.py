@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from database_rows import record_episodes
 
 from db.models import RunRow
-from db.queries.evaluations import record_episodes, set_policies
+from db.queries.evaluations import set_policies
 from db.queries.runs import archive, get_run, queue_run
 from db.records import NewEpisode, NewRun, RunKind
 from db.session import Database

@@ -3,13 +3,13 @@
 import time
 
 import pytest
+from closed_forms import closed_form, closed_form_of
 
 from engine.config.base import TaskName
 from engine.config.network import NetworkConfig
 from engine.deployment.timing import deployed_steps
 from engine.errors import UsageError
 from engine.evaluation.efficiency import count, efficiency, scaling
-from engine.evaluation.formulas import closed_form, closed_form_of
 from engine.evaluation.latency import measure_latencies, wall_durations
 from engine.evaluation.subjects import POLICIES, published, subject
 

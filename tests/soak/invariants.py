@@ -2,9 +2,12 @@
 
 from itertools import pairwise
 
+from sqlalchemy import select
+
+from db.models import AttemptRow
 from db.queries.artifacts import list_artifacts, list_checkpoints
 from db.queries.metrics import count_points
-from db.queries.runs import get_run, list_attempts, list_runs
+from db.queries.runs import get_run, list_runs
 from db.records import Run, RunState
 from db.session import Database
 from engine.errors import CheckpointError
@@ -27,7 +30,9 @@ def violations(database: Database, workspace: Workspace, most_active: int, slots
 
 
 def _of_attempts(database: Database, run: Run) -> list[str]:
-    attempts = list_attempts(database, run.id)
+    query = select(AttemptRow).where(AttemptRow.run_id == run.id).order_by(AttemptRow.number)
+    with database.read() as session:
+        attempts = list(session.scalars(query))
     found = []
     if [attempt.number for attempt in attempts] != list(range(1, run.attempt + 1)):
         found.append(f"run {run.id}: attempts are not numbered 1 to {run.attempt}")

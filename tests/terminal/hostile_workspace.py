@@ -3,11 +3,13 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from database_rows import create_pipeline
+
 from db.models import EventRow, RobotRow, RunRow
 from db.queries.artifacts import NewFile, insert_artifact
 from db.queries.metrics import NewPoint, append_points
 from db.queries.robots import add_robots, create_set
-from db.queries.runs import create_pipeline, queue_run, set_note, set_tags
+from db.queries.runs import queue_run, set_note, set_tags
 from db.records import NewRobot, NewRun, RunKind
 from db.session import Database
 from engine.morphology.generation import generate

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from database_rows import record_episodes
+
 from db.models import RunRow
-from db.queries.evaluations import record_episodes, set_policies
+from db.queries.evaluations import set_policies
 from db.queries.metrics import NewPoint, append_points
 from db.queries.robots import add_robots, create_set
 from db.queries.runs import queue_run

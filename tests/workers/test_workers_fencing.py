@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from database_rows import list_attempts
 from waiting import on_every_database
 
 from db.machine import boot_id, host_name
@@ -186,7 +187,7 @@ def test_a_resumed_run_replaces_what_came_after_its_checkpoint(
     writer.report(metrics(3, value=7.0))
     writer.write()
     assert curve(database, run) == {1: 1.0, 2: 1.0, 3: 7.0}
-    assert [attempt.from_step for attempt in runs.list_attempts(database, run.id)] == [None, 2]
+    assert [attempt.from_step for attempt in list_attempts(database, run.id)] == [None, 2]
 
 
 def test_reports_wait_while_the_database_is_away(

@@ -150,9 +150,11 @@ def test_a_clock_that_is_set_changes_no_age_of_a_run_at_work(
     for hours in (1, -2):
         step = timedelta(hours=hours)
         later = datetime.now(UTC) + step
-        monkeypatch.setattr("db.queries.rows.now", lambda later=later: later)
+        monkeypatch.setattr("db.queries.run_records.now", lambda later=later: later)
         monkeypatch.setattr("db.queries.attempts.now", lambda later=later: later)
-        monkeypatch.setattr("db.queries.rows.clock_offset_s", lambda hours=hours: 3600.0 * hours)
+        monkeypatch.setattr(
+            "db.queries.run_records.clock_offset_s", lambda hours=hours: 3600.0 * hours
+        )
         seen = get_run(quiet, run.id)
         assert seen.started_at is not None
         assert seen.reported_at is not None

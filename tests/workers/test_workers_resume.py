@@ -4,11 +4,12 @@ import os
 import signal
 
 import pytest
+from database_rows import list_attempts
 from waiting import on_every_database, restart_of_the_machine, until, until_state
 
 from db.queries.artifacts import list_artifacts
 from db.queries.metrics import list_series, read_points
-from db.queries.runs import get_run, list_attempts
+from db.queries.runs import get_run
 from db.records import NewRun, Run, RunKind, RunState
 from db.session import Database
 from engine.config.teacher import named_teacher

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from database_rows import list_attempts
 from waiting import (
     alive,
     kill,
@@ -112,7 +113,7 @@ def test_a_family_deaf_to_the_polite_signal_is_killed_after_the_grace(
     stopped = runs.get_run(database, run.id)
     assert stopped.reason == "killed, no checkpoint"
     until(lambda: all(start_ticks(pid) is None for pid in pids))
-    assert [one.reason for one in runs.list_attempts(database, run.id)] == [stopped.reason]
+    assert [one.reason for one in list_attempts(database, run.id)] == [stopped.reason]
 
 
 @on_every_database
@@ -184,5 +185,5 @@ def test_a_worker_that_sleeps_through_the_loss_of_its_run_writes_nothing_and_lea
         assert list(steps) == sorted(set(steps))
         # Nothing of the first attempt is left: it had no checkpoint, the second began anew.
         assert steps[0] == 8
-    outcomes = [(one.outcome, one.reason) for one in runs.list_attempts(database, sleeper.id)]
+    outcomes = [(one.outcome, one.reason) for one in list_attempts(database, sleeper.id)]
     assert outcomes == [("lost", "its machine did not answer"), ("stopped", stopped.reason)]

@@ -5,12 +5,13 @@ L limbs, F observation columns, C raw and T transformed context columns, J joint
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import pairwise
 
-from engine.config.base import TaskName
+from engine.config.base import TERRAIN_TASKS, TaskName
 from engine.config.network import NetworkConfig
 from engine.environments.terrain_observation import TERRAIN_POINTS
+from engine.evaluation.efficiency import Cost
 from engine.morphology.family import UNIMAL
 
 _EMBEDDING = 128
@@ -19,22 +20,22 @@ _MLP = 256
 
 
 @dataclass(frozen=True)
-class Cost:
-    """Parameters, and multiply-adds of one action."""
+class Terms:
+    """A cost that is added up."""
 
     parameters: int
     macs: int
 
-    def __add__(self, other: "Cost") -> "Cost":
-        return Cost(self.parameters + other.parameters, self.macs + other.macs)
+    def __add__(self, other: "Terms") -> "Terms":
+        return Terms(self.parameters + other.parameters, self.macs + other.macs)
 
-    def on_rows(self, rows: int) -> "Cost":
+    def on_rows(self, rows: int) -> "Terms":
         """The same weights applied to several rows."""
-        return Cost(self.parameters, self.macs * rows)
+        return Terms(self.parameters, self.macs * rows)
 
-    def times(self, count: int) -> "Cost":
+    def times(self, count: int) -> "Terms":
         """Several layers with weights of their own."""
-        return Cost(self.parameters * count, self.macs * count)
+        return Terms(self.parameters * count, self.macs * count)
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,15 @@ _DECODER_LAYERS: dict[TaskName, int] = {"flat": 0, "incline": 0, "variable": 1, 
 
 def closed_form(policy: str, task: TaskName, limbs: int) -> Cost:
     """Parameters and multiply-adds of a policy of published size with ``limbs`` limb slots."""
+    return Cost(*astuple(_published(policy, task, limbs)))
+
+
+def closed_form_of(network: NetworkConfig, task: TaskName, limbs: int) -> Cost:
+    """The same for any network; a hypernetwork's is that of the base MLP it writes."""
+    return Cost(*astuple(_of_network(network, task, limbs)))
+
+
+def _published(policy: str, task: TaskName, limbs: int) -> Terms:
     ground = "terrain" if _points(task) else "flat"
     trunks = {
         "transformer": _TRANSFORMERS[ground],
@@ -72,8 +82,7 @@ def closed_form(policy: str, task: TaskName, limbs: int) -> Cost:
     return _mlp(_observed(), limbs, task, _MLP, hidden=2 if _points(task) else 1)
 
 
-def closed_form_of(network: NetworkConfig, task: TaskName, limbs: int) -> Cost:
-    """The same for any network; a hypernetwork's is that of the base MLP it writes."""
+def _of_network(network: NetworkConfig, task: TaskName, limbs: int) -> Terms:
     if network.kind == "hypernetwork":
         return _mlp(_observed(), limbs, task, network.hidden_width, hidden=network.hidden_layers)
     if network.kind in ("multi_mlp", "single_mlp"):
@@ -91,25 +100,25 @@ def closed_form_of(network: NetworkConfig, task: TaskName, limbs: int) -> Cost:
     return _limb_network(task, limbs, trunk)
 
 
-def linear(fan_in: int, fan_out: int) -> Cost:
+def linear(fan_in: int, fan_out: int) -> Terms:
     """One layer with bias on one row."""
-    return Cost(fan_in * fan_out + fan_out, fan_in * fan_out)
+    return Terms(fan_in * fan_out + fan_out, fan_in * fan_out)
 
 
-def _chain(widths: Sequence[int]) -> Cost:
-    return sum((linear(a, b) for a, b in pairwise(widths)), Cost(0, 0))
+def _chain(widths: Sequence[int]) -> Terms:
+    return sum((linear(a, b) for a, b in pairwise(widths)), Terms(0, 0))
 
 
-def _norm(width: int) -> Cost:
-    return Cost(2 * width, 0)
+def _norm(width: int) -> Terms:
+    return Terms(2 * width, 0)
 
 
 def _points(task: TaskName) -> int:
-    return TERRAIN_POINTS if task in ("variable", "obstacles") else 0
+    return TERRAIN_POINTS if task in TERRAIN_TASKS else 0
 
 
-def _terrain(task: TaskName) -> Cost:
-    return _chain([_points(task), _TERRAIN, _TERRAIN]) if _points(task) else Cost(0, 0)
+def _terrain(task: TaskName) -> Terms:
+    return _chain([_points(task), _TERRAIN, _TERRAIN]) if _points(task) else Terms(0, 0)
 
 
 def _observed() -> int:
@@ -121,7 +130,7 @@ def _described() -> int:
     return UNIMAL.observation_layout.width + UNIMAL.raw_context_layout.width
 
 
-def _limb_network(task: TaskName, limbs: int, trunk: _Trunk) -> Cost:
+def _limb_network(task: TaskName, limbs: int, trunk: _Trunk) -> Terms:
     """Embedding, encoder layers and decoder, each on every limb, and the terrain encoder."""
     width, context = trunk.width, UNIMAL.context_layout.width
     joined = width + (_TERRAIN if _points(task) else 0)
@@ -134,25 +143,25 @@ def _limb_network(task: TaskName, limbs: int, trunk: _Trunk) -> Cost:
         norms = 3
     layer = linear(width, width).times(4) + _chain([width, trunk.feedforward, width])
     # Scores and mixture: every limb with every limb, whatever the number of heads.
-    products = Cost(0, 2 * limbs * limbs * width)
+    products = Terms(0, 2 * limbs * limbs * width)
     layer = layer.on_rows(limbs) + products + _norm(width).times(norms)
-    positions = Cost(limbs * width if trunk.positions else 0, 0)
+    positions = Terms(limbs * width if trunk.positions else 0, 0)
     return rows.on_rows(limbs) + layer.times(trunk.layers) + positions + _terrain(task)
 
 
-def _shared(shapes: Sequence[tuple[int, int]]) -> Cost:
-    return sum((linear(fan_in, fan_out) for fan_in, fan_out in shapes), Cost(0, 0))
+def _shared(shapes: Sequence[tuple[int, int]]) -> Terms:
+    return sum((linear(fan_in, fan_out) for fan_in, fan_out in shapes), Terms(0, 0))
 
 
-def _written(shapes: Sequence[tuple[int, int]]) -> Cost:
+def _written(shapes: Sequence[tuple[int, int]]) -> Terms:
     """Weights written per limb are work but no parameters; their heads are parameters."""
     hypernetwork = _chain([UNIMAL.context_layout.width, _EMBEDDING, _EMBEDDING])
     for fan_in, fan_out in shapes:
         hypernetwork += linear(_EMBEDDING, fan_in * fan_out) + linear(_EMBEDDING, fan_out)
-    return hypernetwork + Cost(0, sum(fan_in * fan_out for fan_in, fan_out in shapes))
+    return hypernetwork + Terms(0, sum(fan_in * fan_out for fan_in, fan_out in shapes))
 
 
-def _mlp(columns: int, limbs: int, task: TaskName, width: int, *, hidden: int) -> Cost:
+def _mlp(columns: int, limbs: int, task: TaskName, width: int, *, hidden: int) -> Terms:
     """Input layer, ``hidden`` layers of which the first sees the terrain too, output layer."""
     joined = width + (_TERRAIN if _points(task) else 0)
     widths = [joined, *[width] * hidden, limbs * UNIMAL.joint_slots]

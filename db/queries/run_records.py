@@ -14,9 +14,8 @@ from sqlalchemy import Select, Table, select, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, Session
 from sqlalchemy.types import NULLTYPE
 
-from db.machine import clock_offset_s, is_this_machine, uptime_s
-from db.models import Base, RunInputRow, RunRobotSetRow, RunRow, TagRow
-from db.queries.clock import now
+from db.machine import clock_offset_s, is_this_machine, now, uptime_s
+from db.models import Base, RunInputRow, RunRobotSetRow, RunRow, TagRow, record_of
 from db.records import CHECKPOINTS, Run, RunKind, RunState
 
 STEP_S = 1.0
@@ -141,52 +140,20 @@ def _by_todays_clock(row: Any, stored: datetime | None, uptime: float | None) ->
 
 
 def _record(row: Any, inputs: Related, robot_sets: Related, tags: Related) -> Run:
-    return Run(
-        id=row.id,
+    read = row.extra.get(CHECKPOINTS, {})
+    return record_of(
+        Run,
+        row,
         kind=RunKind(row.kind),
-        name=row.name,
         state=RunState(row.state),
         pipeline=row.pipeline_id,
         group=row.group_name,
-        host=row.host,
-        device=row.device,
-        attempt=row.attempt,
-        pid=row.pid,
-        pid_started_at=row.pid_started_at,
-        pid_ticks=row.pid_ticks,
-        boot_id=row.boot_id,
-        seed=row.seed,
-        config=row.config,
         inputs=tuple(input_id for input_id, _ in inputs),
         robot_sets=tuple(name for (name,) in robot_sets),
-        folder=row.folder,
-        versions=row.versions,
-        reason=row.reason,
-        exit_code=row.exit_code,
-        progress=_progress(row),
-        done=row.done,
-        total=row.total,
-        unit=row.unit,
-        rate=row.rate,
-        result=row.result,
-        result_text=row.result_text,
-        result_kind=row.result_kind,
-        report_gap_s=row.report_gap_s,
-        created_at=row.created_at,
-        started_at=_by_todays_clock(row, row.started_at, row.started_uptime_s),
-        ended_at=row.ended_at,
-        reported_at=_by_todays_clock(row, row.reported_at, row.reported_uptime_s),
-        checkpoint_step=row.checkpoint_step,
-        archived=row.archived,
-        note=row.note,
         tags=tuple(tag for (tag,) in tags),
-        extra=row.extra,
-        blocked_by=row.blocked_by,
-        queued_boot_id=row.queued_boot_id,
+        progress=_progress(row),
+        started_at=_by_todays_clock(row, row.started_at, row.started_uptime_s),
+        reported_at=_by_todays_clock(row, row.reported_at, row.reported_uptime_s),
         stop_requested_at=_by_todays_clock(row, row.stop_requested_at, row.stop_requested_uptime_s),
-        kill_requested_at=row.kill_requested_at,
-        worked_s=row.worked_s,
-        stale=any(
-            stale for number, stale in inputs if str(number) not in row.extra.get(CHECKPOINTS, {})
-        ),
+        stale=any(stale for number, stale in inputs if str(number) not in read),
     )
