@@ -1,12 +1,14 @@
 """Machines to run the program on: this one, and others that namespaces make of it.
 
-Another machine has a name, process numbers, a boot and an installation of its own; it shares the
-disk. All of its processes end with it, as where somebody pulls the plug.
+Another machine has a name, process numbers, a boot and an installation of its own, and a clock that
+can be set; it shares the disk. All of its processes end with it, as where somebody pulls the plug.
 """
 
 import contextlib
 import os
+import re
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -25,6 +27,8 @@ class Machine:
     """This machine: commands run as they are."""
 
     name = "this machine"
+    variables: Mapping[str, str] = {}
+    """What the environment of its commands holds beside that of the person."""
 
     def command(self, *words: str) -> list[str]:
         """The command that runs the program with these words here."""
@@ -35,13 +39,16 @@ class OtherMachine(Machine):
     """Another one; it runs from the start, until ``stop``.
 
     Raises:
-        OSError: No namespaces can be made here, which takes root on Linux.
+        OSError: No namespaces can be made here, which takes root on Linux; or, for a clock that is
+            to be set, there is no C compiler.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, settable_clock: bool = False) -> None:
         self.name = name
         self._folder = tempfile.TemporaryDirectory(prefix="hdtui-machine-")
         Path(self._folder.name, "machine-id").write_text(f"{uuid.uuid4().hex}\n")
+        if settable_clock:
+            self._make_clock()
         self._start()
 
     def command(self, *words: str) -> list[str]:
@@ -51,6 +58,18 @@ class OtherMachine(Machine):
     def enter(self, *command: str) -> None:
         """Run any command on that machine."""
         subprocess.run([*self._there(), *command], check=True, timeout=60)
+
+    def rename(self, name: str) -> None:
+        """Give it another name while it works."""
+        self.enter("hostname", name)
+        self.name = name
+
+    def set_clock(self, ahead_s: int) -> None:
+        """Set its wall clock so many seconds ahead of ours; the time of its boot moves with it."""
+        folder = Path(self._folder.name)
+        with (folder / "clock").open("r+b") as clock:
+            clock.write(struct.pack("=q", ahead_s))
+        (folder / "stat").write_text(_stat(ahead_s))
 
     def restart(self) -> None:
         """Everything on it ends at once; then it is there again, after another boot."""
@@ -63,6 +82,16 @@ class OtherMachine(Machine):
             os.kill(self._first, signal.SIGKILL)
         self._process.wait()
 
+    def _make_clock(self) -> None:
+        folder = Path(self._folder.name)
+        library = folder / "clock.so"
+        source = Path(__file__).with_name("clock.c")
+        compile_it = ["cc", "-O1", "-shared", "-fPIC", "-o", str(library), str(source)]
+        subprocess.run(compile_it, check=True, capture_output=True)
+        (folder / "clock").write_bytes(bytes(8))
+        (folder / "stat").write_text(_stat(0))
+        self.variables = {"LD_PRELOAD": str(library), "HDTUI_CLOCK": str(folder / "clock")}
+
     def _there(self) -> list[str]:
         return ["nsenter", "--target", str(self._first), "--pid", "--uts", "--mount", "--"]
 
@@ -74,7 +103,9 @@ class OtherMachine(Machine):
         # The first process of a machine also buries those whose parent is gone; the shell does.
         script = (
             f"hostname {self.name} && mount --bind {folder}/boot_id {_BOOT_ID} &&"
-            f" mount --bind {folder}/machine-id {_MACHINE_ID} && touch {ready} &&"
+            f" mount --bind {folder}/machine-id {_MACHINE_ID} &&"
+            f" {{ [ ! -e {folder}/stat ] || mount --bind {folder}/stat /proc/stat; }} &&"
+            f" touch {ready} &&"
             " while sleep 1; do :; done"
         )
         apart = ["--fork", "--kill-child", "--pid", "--mount-proc", "--uts", "--mount"]
@@ -91,6 +122,12 @@ class OtherMachine(Machine):
                 raise OSError(f"another machine cannot be made of namespaces here: {said}")
             time.sleep(0.05)
         self._first = psutil.Process(self._process.pid).children()[0].pid
+
+
+def _stat(ahead_s: int) -> str:
+    """What the kernel says of the time of its boot, which it reckons from the wall clock."""
+    said = Path("/proc/stat").read_text()
+    return re.sub(r"btime (\d+)", lambda found: f"btime {int(found[1]) + ahead_s}", said)
 
 
 def in_private_memory() -> None:

@@ -28,7 +28,8 @@ from workplace import STEADY_S, Workplace, resumable
 from db.queries.runs import list_pipelines
 from db.records import Run, RunState
 
-MAX_UNFINISHED = 10
+MAX_UNFINISHED = 16
+"""Two pipelines and some more: what was lost or stopped waits to be resumed."""
 PAUSE_S = 2.0
 SEEDS = (11, 12)
 
@@ -59,7 +60,7 @@ class Soak:
     def launch(self) -> None:
         """Queue a pipeline, or again a run that has finished."""
         place = self.place
-        if sum(not run.state.ended for run in place.runs()) >= MAX_UNFINISHED:
+        if sum(run.state is not RunState.FINISHED for run in place.runs()) >= MAX_UNFINISHED:
             return
         finished = place.any_run(lambda run: run.state is RunState.FINISHED)
         if finished is None or place.chance.random() < 0.4:

@@ -138,8 +138,9 @@ class Workplace:
         machines: Sequence[Machine] = (Machine(),),
         slots: int = 2,
         steady_s: float = STEADY_S,
+        mark: str | None = None,
     ) -> None:
-        self.mark = secrets.token_hex(8)
+        self.mark = mark or secrets.token_hex(8)
         self.chance = random.Random(seed)
         self.slots, self.machines = slots, machines
         self.workspace, self.database = Workspace(home), Database.open(home)
@@ -159,10 +160,14 @@ class Workplace:
 
     def hdtui(self, *words: str, machine: Machine | None = None) -> str:
         """Run a command on a machine, by chance on any; what it answered, refusals are counted."""
+        return self.elsewhere(self.database.home, *words, machine=machine)
+
+    def elsewhere(self, home: Path, *words: str, machine: Machine | None = None) -> str:
+        """The same in another workspace."""
         where = machine or self.chance.choice(self.machines)
         answer = subprocess.run(
-            where.command(*words, "--home", str(self.database.home)),
-            env=self._environment(),
+            where.command(*words, "--home", str(home)),
+            env={**self._environment(), **where.variables},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -213,7 +218,7 @@ class Workplace:
         quiet = subprocess.DEVNULL
         self._tool = subprocess.Popen(
             self.machines[0].command(*words),
-            env=self._environment(),
+            env={**self._environment(), **self.machines[0].variables},
             stdin=quiet,
             stdout=quiet,
             stderr=quiet,
@@ -283,7 +288,12 @@ class Workplace:
 
     def runs(self) -> list[Run]:
         """All runs, newest first."""
-        return patiently(lambda: list_runs(self.database, archived=True))
+        return patiently(lambda: self.runs_of(self.database))
+
+    @staticmethod
+    def runs_of(database: Database) -> list[Run]:
+        """All runs of any workspace."""
+        return list_runs(database, archived=True)
 
     def processes(self) -> list[Process]:
         """What the program has started here and lives."""

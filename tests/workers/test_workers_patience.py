@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from postgresql_server import Server
 from waiting import (
     alive,
     generation,
@@ -23,7 +24,7 @@ from waiting import (
     until_state,
 )
 
-from db.queries.metrics import list_series, read_points
+from db.queries.metrics import count_points, list_series, read_points
 from db.queries.robots import get_set
 from db.queries.runs import get_run, queue_run
 from db.queries.settings import set_setting
@@ -145,6 +146,25 @@ def test_a_part_of_the_database_that_is_removed_is_missed_by_all_and_work_goes_o
     stopped = until_state(database, run.id, RunState.STOPPED, RunState.LOST, RunState.FAILED)
     assert (stopped.state, stopped.exit_code) == (RunState.STOPPED, EXIT_STOPPED)
     assert database.problems() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workspace", ["postgresql"], indirect=True)
+def test_a_server_that_is_gone_while_a_job_ends_costs_it_nothing(
+    database: Database, workspace: Workspace, postgresql_server: Server
+) -> None:
+    run = queue(database, generation(60))
+    until(lambda: (get_run(database, run.id).done or 0) >= 20)
+    postgresql_server.stop("immediate")
+    try:
+        until(lambda: "waiting for the database" in workspace.log_path(run.id).read_text())
+    finally:
+        postgresql_server.start()
+    ended = until_state(database, run.id, *(state for state in RunState if state.ended))
+    assert (ended.state, ended.attempt, ended.result) == (RunState.FINISHED, 1, 60.0), ended.reason
+    assert get_set(database, "robots").size == 60
+    for came, stored, summed in count_points(database, run.id).values():
+        assert came == stored == summed
 
 
 def moved(path: Path, run_id: int) -> bool:
