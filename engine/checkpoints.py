@@ -51,6 +51,24 @@ def load_checkpoint(
     return tensors, document
 
 
+def read_document(path: Path) -> dict[str, Any]:
+    """The document of a checkpoint, without its tensors.
+
+    Raises:
+        CheckpointError: as for ``load_checkpoint``.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint; it was moved or never written")
+    try:
+        check_file(path)
+        with safe_open(path, framework="pt") as file:
+            return _parse_document(path, file.metadata())
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(
+            f"{path}: not a complete safetensors file ({error}); name another, or start a new run"
+        ) from error
+
+
 def select(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The tensors named ``prefix.NAME``, under NAME."""
     start = f"{prefix}."

@@ -211,6 +211,9 @@ class StudentConfig(Config):
         description="Threads that share the robots of a minibatch; fixed on resume.",
     )
     device: Device = Field("auto", description="Where the student is trained.")
+    precision: Literal["auto", "float32", "tf32", "bfloat16"] = Field(
+        "auto", description="Of products in networks; auto: tf32 on CUDA, float32 on the CPU."
+    )
     checkpoint_every_s: float = Field(
         60.0, ge=0, le=1e9, description="Seconds between checkpoints."
     )

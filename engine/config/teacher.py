@@ -14,6 +14,7 @@ from engine.config.network import (
     renamed_network,
 )
 
+Placement = Literal["together", "apart"]
 TeacherSize = Literal["smoke", "quick", "laptop", "paper"]
 
 
@@ -86,10 +87,25 @@ class TeacherConfig(Config):
     seed: int = Field(1, ge=0, le=2**63 - 1, description="Seed of weights, resets and actions.")
     device: Device = Field("auto", description="Where networks run; physics runs on the CPU.")
     processes: int = Field(
-        2,
-        ge=1,
+        0,
+        ge=0,
         le=256,
-        description="Processes of one thread each, fixed on resume; each owns some robots.",
+        description="Processes of one thread each, fixed on resume; each owns some robots. 0: one a"
+        " core.",
+    )
+    placement: Literal["auto", "together", "apart"] = Field(
+        "auto",
+        description="Every process simulates and learns, or simulation processes and one learner;"
+        " auto: apart on CUDA. Fixed on resume.",
+    )
+    precision: Literal["auto", "float32", "tf32", "bfloat16"] = Field(
+        "auto", description="Of products in networks; auto: tf32 on CUDA, float32 on the CPU."
+    )
+    cuda_graphs: bool = Field(
+        True, description="Launch the kernels of a step as one, on CUDA alone."
+    )
+    compiled: bool = Field(
+        True, description="Let a compiler fuse what encoder layers compute, on CUDA alone."
     )
     simulations_per_robot: int = Field(
         16, ge=1, le=4096, description="Environments of every robot."

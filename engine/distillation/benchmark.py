@@ -172,6 +172,11 @@ class MadeUpRobot:
     robot: Morphology
     arrays: ShardArrays
 
+    @property
+    def parts(self) -> tuple[ShardArrays, ...]:
+        """All its samples."""
+        return (self.arrays,)
+
     def take(self, samples: IntArray) -> ShardArrays:
         """Copies of some samples."""
         return self.arrays.take(samples)

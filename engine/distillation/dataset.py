@@ -26,13 +26,18 @@ class RobotData:
     shard: Shard
     corrections: tuple[ShardArrays, ...] = ()
 
+    @property
+    def parts(self) -> tuple[ShardArrays, ...]:
+        """All its samples, in the order in which they are counted."""
+        return (self.arrays, *self.corrections)
+
     def take(self, samples: npt.NDArray[np.int64]) -> ShardArrays:
         """Copies of some samples, counted from the collection's first through all rounds."""
         if not self.corrections:
             return self.arrays.take(samples)
         taken = self.arrays.take(np.zeros_like(samples))  # arrays of the right size, to be filled
         start = 0
-        for part in (self.arrays, *self.corrections):
+        for part in self.parts:
             own = (samples >= start) & (samples < start + part.samples)
             values = part.take(samples[own] - start).tensors()
             for name, array in taken.tensors().items():

@@ -110,6 +110,10 @@ class RobotSamples(Protocol):
     def robot(self) -> Morphology:
         """The robot."""
 
+    @property
+    def parts(self) -> tuple[ShardArrays, ...]:
+        """All its samples, in the order in which they are counted."""
+
     def take(self, samples: IntArray) -> ShardArrays:
         """Copies of some samples."""
 
@@ -126,6 +130,9 @@ class MinibatchReader:
             for bucket in self._batch.buckets
             for position, robot in enumerate(bucket.robots)
         }
+
+    def expect(self, choice: Choice) -> None:
+        """Nothing to prepare: files are in memory by the time they are read again."""
 
     def read(self, choice: Choice) -> Minibatch:
         """The samples of a choice, packed."""

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from engine.config.distillation import StudentConfig
+from engine.distillation.device_samples import Reader
 from engine.distillation.imitation import balanced_weights, imitation_loss, large_action_weights
-from engine.distillation.minibatches import Choice, Minibatch, MinibatchReader
+from engine.distillation.minibatches import Choice, Minibatch
 from engine.policies.controller import Controller
 from engine.policies.hypernetwork import ContextDropout
 from engine.policies.policy import Policy
@@ -47,7 +48,7 @@ def seed_dropout(policy: nn.Module, seed: int, device: torch.device) -> None:
 
 @torch.no_grad()
 def held_out_loss(
-    config: StudentConfig, policy: Policy, reader: MinibatchReader, choices: Sequence[Choice]
+    config: StudentConfig, policy: Policy, reader: Reader, choices: Sequence[Choice]
 ) -> float:
     """The mean of the training's own loss on held-out samples, every robot weighing the same.
 
@@ -55,9 +56,10 @@ def held_out_loss(
     learns and both curves share a scale: with ``loss=logp`` both end at the noise of sampling.
     """
     policy.eval()
-    total = robots = 0.0
+    total = torch.zeros((), dtype=torch.float64, device=next(policy.parameters()).device)
+    robots = 0.0
     for choice in choices:
         loss = minibatch_loss(config, policy, reader.read(choice))
-        total += float(loss) * len(choice.robots)
+        total += loss.double() * len(choice.robots)
         robots += len(choice.robots)
-    return total / robots
+    return float(total / robots)

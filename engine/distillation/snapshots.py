@@ -23,7 +23,7 @@ from engine.rollout.saved_policy import (
 )
 
 _OPTIMIZER_PREFIX = "optimizer"
-_FREE_ON_RESUME = {"device", "checkpoint_every_s"}
+_FREE_ON_RESUME = {"device", "precision", "checkpoint_every_s"}
 """Settings that may change on resume, because they do not change what is learned."""
 
 

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from engine.config.distillation import StudentConfig
-from engine.distillation.minibatches import Choice, MinibatchReader
+from engine.distillation.device_samples import Reader
+from engine.distillation.minibatches import Choice
 from engine.distillation.objective import minibatch_loss, seed_dropout
 from engine.policies.policy import Policy
 from engine.random import torch_seed
@@ -30,7 +31,7 @@ class ThreadGradients:
         self,
         config: StudentConfig,
         policy: Policy,
-        reader: MinibatchReader,
+        reader: Reader,
         device: torch.device,
     ) -> None:
         self._config = config

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 
 import torch
@@ -19,10 +20,10 @@ from engine.distillation.dataset import (
     pooled_moments,
     split_dataset,
 )
+from engine.distillation.device_samples import reader_of
 from engine.distillation.manifest import MANIFEST_NAME
 from engine.distillation.minibatches import (
     Choice,
-    MinibatchReader,
     epoch_choices,
     validation_choices,
 )
@@ -48,7 +49,8 @@ from engine.events import (
     StageContext,
 )
 from engine.files import file_sha256
-from engine.policies.controller import select_device
+from engine.policies.controller import choose_device, parameters_of
+from engine.policies.precision import computing, precision_on
 from engine.random import torch_seed
 from engine.rollout.children import use_one_thread
 from engine.rollout.saved_policy import PolicyDescription
@@ -100,7 +102,6 @@ def _started(
             f"{expert_folder}: no robot has samples enough for validation_fraction to hold one out,"
             " and patience_epochs needs it; raise validation_fraction or validation_robots"
         )
-    device = select_device(config.device)
     source = dataset.manifest.source
     robots = [data.robot for data in split.training.robots]
     description = describe_student(config, source, [robot.digest for robot in robots])
@@ -109,6 +110,8 @@ def _started(
         teacher = check_teacher_file(source, teacher_path)
         corrections = Corrections(config, source, robots, teacher, description, context)
     policy = description.build(torch_seed(config.seed, "student"))
+    device, why = choose_device(config.device, lambda: parameters_of(policy))
+    context.report(Note("info", f"{why}, {precision_on(device, config.precision)}"))
     # The student's own moments, of all its robots together, whatever its teachers normalised by.
     mean, variance, count = pooled_moments(split.training.robots)
     policy.moments.assign(torch.from_numpy(mean), torch.from_numpy(variance), count)
@@ -140,12 +143,13 @@ class _Run:
     saved_step: int = -1
     steps_before: int = 0
     losses: list[torch.Tensor] = field(default_factory=list)
+    norm: torch.Tensor = field(default_factory=lambda: torch.zeros(()))
     rounds: list[ExpertDataset] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.schedule = student_schedule(self.config, self.split.training)
         self.watch = student_returns(self.config, self.dataset.manifest.source.task, self.split)
-        reader = MinibatchReader(self.split.training.robots, self.device)
+        reader = reader_of(self.split.training.robots, self.device)
         self.gradients = ThreadGradients(self.config, self.student.policy, reader, self.device)
         if self.corrections is not None:
             self._see(self.corrections.load(self.student.corrections))
@@ -153,13 +157,14 @@ class _Run:
         first = self._choices(0)
         self.samples_per_step = sum(choice.samples.size for choice in first) / len(first)
         self.total_steps = self.schedule.total_steps
+        self.precision = precision_on(self.device, self.config.precision)
         self.report_every = max(self.total_steps // _REPORTS_PER_RUN, _STEPS_PER_REPORT)
 
     def _see(self, rounds: Sequence[ExpertDataset]) -> None:
         """Let these rounds of correction join what is trained on and what is held out."""
         self.rounds += rounds
         self.split = split_dataset(self.dataset, self.config, self.rounds)
-        self.gradients.reader = MinibatchReader(self.split.training.robots, self.device)
+        self.gradients.reader = reader_of(self.split.training.robots, self.device)
 
     def _choices(self, epoch: int) -> list[Choice]:
         config = self.config
@@ -193,11 +198,12 @@ class _Run:
     def train_epoch(self) -> None:
         """Take the epoch's remaining gradient steps, then judge the student."""
         done = self.student.step - self.schedule.steps_before(self.student.epoch)
-        for choice in self._choices(self.student.epoch)[done:]:
+        choices = self._choices(self.student.epoch)[done:]
+        for choice, following in zip_longest(choices, choices[1:]):
             every = self.config.return_every_steps
             if every is not None and self.student.step % every == 0:
                 self._measure_returns()
-            self._step(choice)
+            self._step(choice, following)
             if self.context.should_stop():
                 self._save()
                 raise StopRequestedError(f"stopped after gradient step {self.student.step}")
@@ -219,22 +225,33 @@ class _Run:
             raise
         self.context.report(metrics)
 
-    def _step(self, choice: Choice) -> None:
+    def _step(self, choice: Choice, following: Choice | None) -> None:
         student, config = self.student, self.config
         rate = learning_rate(config, student.step, self.total_steps)
         for group in student.optimizer.param_groups:
             group["lr"] = rate
-        loss = self.gradients.backward(choice, student.step)
-        norm = nn.utils.clip_grad_norm_(student.policy.parameters(), config.gradient_norm)
+        with computing(self.device, self.precision):
+            loss = self.gradients.backward(choice, student.step)
+        if following is not None:
+            self.gradients.reader.expect(following)
+        self.norm = nn.utils.clip_grad_norm_(student.policy.parameters(), config.gradient_norm)
         self.losses.append(loss)
-        if not math.isfinite(norm):
-            # What led there is what a user needs now.
-            self._report(rate, float(norm))
-        self._check_finite("gradient", float(norm))
+        # A device is not waited for at every step: it is asked before anything is told or kept.
+        if self.device.type == "cpu":
+            self._check_gradient(rate)
         student.optimizer.step()
         student.step += 1
         if student.step % self.report_every == 0:
-            self._report(rate, float(norm))
+            self._check_gradient(rate)
+            self._report(rate, float(self.norm))
+
+    def _check_gradient(self, rate: float = 0.0) -> None:
+        """Stop where the last gradient is not finite; once one is not, none after it is."""
+        norm = float(self.norm)
+        if not math.isfinite(norm):
+            # What led there is what a user needs now.
+            self._report(rate, norm)
+        self._check_finite("gradient", norm)
 
     def _check_finite(self, what: str, value: float) -> None:
         """Stop before a student that is no longer one is judged, saved or written."""
@@ -260,6 +277,7 @@ class _Run:
     def _judge(self) -> None:
         """Held-out losses, and the student kept aside where it is the best so far."""
         student = self.student
+        self._check_gradient()
         values = {}
         if self.split.held_out_samples.robots:
             values["held_out_sample_loss"] = self._held_out_loss(self.split.held_out_samples)
@@ -277,7 +295,7 @@ class _Run:
         self.context.report(Metrics(student.step, student.epoch, values))
 
     def _held_out_loss(self, subset: Subset) -> float:
-        reader = MinibatchReader(subset.robots, self.device)
+        reader = reader_of(subset.robots, self.device)
         choices = validation_choices(
             subset, self.config.robots_per_minibatch, _VALIDATION_SAMPLES_PER_ROBOT
         )
@@ -287,6 +305,7 @@ class _Run:
         student, folder = self.student, self.context.folder
         if student.step == self.saved_step:
             return
+        self._check_gradient()
         path = folder / f"checkpoint-a{self.context.attempt}-{student.step:08d}.safetensors"
         sha256 = save_snapshot(path, student, self.config, self.data_sha256, self.description)
         self.saved_s, self.saved_step = time.monotonic(), student.step

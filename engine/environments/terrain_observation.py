@@ -3,8 +3,10 @@
 import numpy as np
 import numpy.typing as npt
 
+from engine.config.base import TaskConfig
 from engine.simulation.compiled import FloatArray, IntArray
 from engine.simulation.courses import Grid
+from engine.simulation.ground import course
 
 AHEAD_M = 4.0
 BEHIND_M = 1.0
@@ -32,6 +34,13 @@ def _grid_points() -> tuple[FloatArray, FloatArray]:
 
 FORWARD_M, LEFT_M = _grid_points()
 TERRAIN_POINTS = len(FORWARD_M)
+
+
+def terrain_points(task: TaskConfig) -> int:
+    """Heights a robot sees in a task: 0 on flat ground."""
+    return 0 if course(task) is None else TERRAIN_POINTS
+
+
 """P: width of the terrain observation."""
 
 

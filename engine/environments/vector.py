@@ -52,10 +52,13 @@ class VectorEnvironment:
     seed, named by digest, simulation and episode number: for evaluation. Without ``restart_ended``
     nothing starts anew by itself and no episode is counted: the flags say where one would end.
 
+    With ``storage`` the arrays named above are the first rows of the arrays it holds under those
+    names: memory that another process reads, too.
+
     ``head_m`` (E, 3) is where heads are, ``exploded`` (E,) which simulations blew up in this step.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (options by name)
         self,
         robots: Sequence[Morphology],
         task: TaskConfig,
@@ -65,25 +68,28 @@ class VectorEnvironment:
         dtype: type[np.float32] | type[np.float64] = np.float32,
         seed_episodes: bool = False,
         restart_ended: bool = True,
+        storage: Mapping[str, npt.NDArray[Any]] | None = None,
     ) -> None:
         self.task = task
+        self._storage = storage
         self.packing = Packing(tuple(robot.num_limbs for robot in robots), per_robot)
         self._robots = tuple(robots)
         self._seed_episodes = seed_episodes
         self._restart_ended = restart_ended
         self._recorders: list[tuple[int, PoseRecorder]] = []
         count = self.packing.num_environments
-        self.observation = np.zeros((self.packing.num_rows, LAYOUT.width), dtype)
-        self.final_observation = np.zeros_like(self.observation)
+        rows = (self.packing.num_rows, LAYOUT.width)
+        self.observation = self._array("observation", rows, dtype)
+        self.final_observation = self._array("final_observation", rows, dtype)
         self.terrain: RealArray | None = None
         self.final_terrain: RealArray | None = None
         self._rules = TaskRules(task)
         if course(task) is not None:
-            self.terrain = np.zeros((count, TERRAIN_POINTS), dtype)
-            self.final_terrain = np.zeros_like(self.terrain)
-        self.reward = np.zeros(count, dtype)
-        self.terminated = np.zeros(count, np.bool_)
-        self.truncated = np.zeros(count, np.bool_)
+            self.terrain = self._array("terrain", (count, TERRAIN_POINTS), dtype)
+            self.final_terrain = self._array("final_terrain", (count, TERRAIN_POINTS), dtype)
+        self.reward = self._array("reward", (count,), dtype)
+        self.terminated = self._array("terminated", (count,), np.bool_)
+        self.truncated = self._array("truncated", (count,), np.bool_)
         self.head_m = np.zeros((count, 3))
         self._head_x_before_m = np.zeros(count)
         self._rise_m = np.zeros(count)
@@ -98,6 +104,14 @@ class VectorEnvironment:
         self._observation_s = 0.0
         self._environments = [self._robot(index) for index in range(len(robots))]
         self.seed(seed)
+
+    def _array(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Any:
+        """Zeros: this environment's own, or at the start of what its storage holds of that name."""
+        if self._storage is None:
+            return np.zeros(shape, dtype)
+        array = self._storage[name][: shape[0]]
+        array[:] = 0
+        return array
 
     def _robot(self, index: int) -> RobotEnvironments:
         simulations, courses = simulate(self._robots[index], self.task, self.packing.per_robot)

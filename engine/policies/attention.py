@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.morphology.packing import Packing
+from engine.policies.few_limbs import attend_few_limbs, few_limbs_kernel_runs
 from engine.policies.inputs import split_rows
 
 
@@ -27,10 +28,11 @@ class SelfAttention(nn.Module):
         self.output = nn.Linear(width, width)
         nn.init.zeros_(self.output.bias)
 
-    def forward(self, features: Tensor, packing: Packing) -> Tensor:
-        """Limbs attend to the limbs of their environment: limb-major (rows, D) -> (rows, D)."""
-        width = features.shape[-1]
-        projected = self.query_key_value(features)
+    def mixed(self, projected: Tensor, packing: Packing) -> Tensor:
+        """Limbs attend to the limbs of their environment: limb-major (rows, 3 D) -> (rows, D)."""
+        width = projected.shape[-1] // 3
+        if few_limbs_kernel_runs(projected, packing, self.heads):
+            return attend_few_limbs(projected, packing, self.heads)
         mixed = []
         for rows, bucket in zip(split_rows(projected, packing), packing.buckets, strict=True):
             limbs, samples = bucket.limb_count, packing.per_robot
@@ -39,7 +41,7 @@ class SelfAttention(nn.Module):
             attended = functional.scaled_dot_product_attention(query, key, value)
             attended = attended.view(-1, samples, *attended.shape[1:]).permute(0, 3, 1, 2, 4)
             mixed.append(attended.reshape(-1, width))
-        return torch.as_tensor(self.output(torch.cat(mixed)))
+        return torch.cat(mixed)
 
 
 class ContextAttention(nn.Module):

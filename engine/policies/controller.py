@@ -1,5 +1,6 @@
 """What every policy is: read the robots once, then act on packed observations many times."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,6 +10,8 @@ from torch import Tensor
 from engine.errors import ConfigError, RobotError
 from engine.morphology.packing import Packing
 
+DEVICE_PARAMETERS = 500_000
+"""From so many parameters on a network is worth a device: smaller ones wait for its launches."""
 Encoding = Any
 """What a controller computes once per robot (attention maps, weights), opaque outside it."""
 
@@ -74,6 +77,37 @@ class Controller(Protocol):
     ) -> Tensor:
         """Action means of packed observations: (rows, 17) -> (rows, J)."""
         ...
+
+
+def choose_device(name: str, parameters: Callable[[], int]) -> tuple[torch.device, str]:
+    """The device that a setting means here, and why.
+
+    ``auto`` is CUDA where there is one and the network has parameters enough to keep it busy, else
+    the CPU.
+
+    Raises:
+        ConfigError: CUDA was asked for and there is none.
+    """
+    if name != "auto":
+        device = select_device(name)
+        return device, f"{device_name(device)}, as set"
+    if not torch.cuda.is_available():
+        return torch.device("cpu"), f"{device_name(torch.device('cpu'))}: torch sees no CUDA device"
+    count = parameters()
+    device = torch.device("cuda" if count >= DEVICE_PARAMETERS else "cpu")
+    return device, f"{device_name(device)} for a network of {count:,} parameters"
+
+
+def parameters_of(network: torch.nn.Module) -> int:
+    """How many numbers a network learns."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def device_name(device: torch.device) -> str:
+    """What a device is called."""
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    return device.type
 
 
 def select_device(name: str) -> torch.device:

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from engine.morphology.packing import Packing
 from engine.policies.controller import RobotBatch
-from engine.policies.inputs import split_rows
 
 _LOG_SQRT_TWO_PI = 0.5 * math.log(2.0 * math.pi)
 
@@ -42,19 +41,20 @@ def packed_joint_mask(robots: RobotBatch, packing: Packing) -> Tensor:
 
 
 def sum_over_limbs(features: Tensor, packing: Packing) -> Tensor:
-    """Sum every environment's rows and columns: (rows, F) -> (E,)."""
+    """Sum every environment's rows and columns: (..., rows, F) -> (..., E)."""
     per_row = features.sum(dim=-1)
+    sizes = [bucket.row_slice.stop - bucket.row_slice.start for bucket in packing.buckets]
     sums = [
-        part.view(-1, bucket.limb_count).sum(dim=1)
-        for part, bucket in zip(split_rows(per_row, packing), packing.buckets, strict=True)
+        part.view(*part.shape[:-1], -1, bucket.limb_count).sum(dim=-1)
+        for part, bucket in zip(torch.split(per_row, sizes, dim=-1), packing.buckets, strict=True)
     ]
-    return torch.cat(sums)
+    return torch.cat(sums, dim=-1)
 
 
 def log_probability(
     actions: Tensor, means: Tensor, log_std: Tensor, joint_mask: Tensor, packing: Packing
 ) -> Tensor:
-    """Log density of actions (rows, J) under N(means, std): (E,), real joints only."""
+    """Log density of actions (..., rows, J) under N(means, std): (..., E), real joints only."""
     standardized = (actions - means) * torch.exp(-log_std)
     density = -0.5 * standardized.square() - log_std - _LOG_SQRT_TWO_PI
     return sum_over_limbs(density * joint_mask, packing)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.policies.controller import known_classes
+from engine.policies.precision import full_precision
 from engine.policies.widths import NetworkWidths
 
 if TYPE_CHECKING:
@@ -35,16 +36,18 @@ class Interface:
         """(R, L, N, F) -> (R, L, N, D)."""
         robots, limbs = observation.shape[:2]
         static = self.static.reshape(robots * limbs, 1, -1)
-        embedded = torch.baddbmm(static, observation.flatten(0, 1), self.embedding)
+        with full_precision(observation.device):
+            embedded = torch.baddbmm(static, observation.flatten(0, 1), self.embedding)
         return embedded.view(robots, limbs, *embedded.shape[1:])
 
     def decode(self, features: Tensor) -> Tensor:
         """(R, L, N, D) -> (R, L, N, K)."""
         decoded = features.flatten(0, 1)
-        for index, (weight, bias) in enumerate(self.decoder):
-            if index:
-                decoded = torch.relu(decoded)
-            decoded = torch.baddbmm(bias, decoded, weight)
+        with full_precision(features.device):
+            for index, (weight, bias) in enumerate(self.decoder):
+                if index:
+                    decoded = torch.relu(decoded)
+                decoded = torch.baddbmm(bias, decoded, weight)
         return decoded.view(*features.shape[:2], *decoded.shape[1:])
 
 

@@ -5,11 +5,14 @@ action means for a policy, values for a critic.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from engine.config.base import TaskName
 from engine.config.network import TERRAIN_WIDTH, NetworkConfig, decoder_widths
@@ -19,6 +22,7 @@ from engine.policies.base_mlp import terrain_encoder
 from engine.policies.controller import BucketContext, RobotBatch
 from engine.policies.inputs import LimbInputs, packed_rows, split_rows
 from engine.policies.interfaces import GeneratedInterface, Interface, SharedInterface
+from engine.policies.precision import full_precision
 from engine.policies.widths import NetworkWidths
 
 if TYPE_CHECKING:
@@ -52,6 +56,7 @@ class EncoderLayer(nn.Module):
         self.attention = attention(config.width, config.heads)
         self.feedforward_norm = nn.LayerNorm(config.width)
         self.feedforward = FeedForward(config.width, config.feedforward_width)
+        self.fused = False
 
     def maps(self, contexts: list[Tensor]) -> LayerMaps:
         """Attention maps of encoded contexts, one per bucket; none for self-attention."""
@@ -61,14 +66,63 @@ class EncoderLayer(nn.Module):
 
     def forward(self, features: Tensor, maps: LayerMaps, packing: Packing) -> Tensor:
         """Limb-major (rows, D) -> (rows, D)."""
-        normed = self.attention_norm(features)
-        if isinstance(self.attention, ContextAttention):
-            attended = self.attention(normed, maps, packing)
-        else:
-            attended = self.attention(normed, packing)
-        # Into what was just made: no gradient needs it as it was.
-        features = torch.as_tensor(attended).add_(features)
-        return torch.as_tensor(self.feedforward(self.feedforward_norm(features))).add_(features)
+        attention = self.attention
+        if isinstance(attention, ContextAttention):
+            attended = attention(self.attention_norm(features), maps, packing)
+            features = added(attended, features)
+            return added(self.feedforward(self.feedforward_norm(features)), features)
+        before, after = (_compiled_before(), _compiled_after()) if self.fused else (_before, _after)
+        projected = before(features, *self._weights(self.attention_norm, attention.query_key_value))
+        mixed = attention.mixed(projected, packing)
+        rest = (self.feedforward_norm, self.feedforward.expand, self.feedforward.contract)
+        return after(features, mixed, *self._weights(attention.output, *rest))
+
+    def _weights(self, *modules: nn.LayerNorm | nn.Linear) -> list[Tensor]:
+        return [tensor for module in modules for tensor in (module.weight, module.bias)]
+
+
+def added(branch: Tensor, features: Tensor) -> Tensor:
+    """The residual sum, in the features' precision."""
+    if branch.dtype == features.dtype:
+        return branch.add_(features)  # into what was just made: no gradient needs it as it was
+    return features + branch
+
+
+def _before(
+    features: Tensor, norm_weight: Tensor, norm_bias: Tensor, weight: Tensor, bias: Tensor
+) -> Tensor:
+    """What a layer computes before its limbs attend to each other: (rows, D) -> (rows, 3 D)."""
+    normed = functional.layer_norm(features, norm_weight.shape, norm_weight, norm_bias)
+    return functional.linear(normed, weight, bias)
+
+
+def _after(features: Tensor, mixed: Tensor, *weights: Tensor) -> Tensor:
+    """What it computes once they have: (rows, D), (rows, D) -> (rows, D).
+
+    ``weights`` are weight and bias of attention's output, norm, expansion and contraction.
+    """
+    output, output_bias, norm, norm_bias, expand, expand_bias, contract, contract_bias = weights
+    features = added(functional.linear(mixed, output, output_bias), features)
+    normed = functional.layer_norm(features, norm.shape, norm, norm_bias)
+    expanded = functional.linear(normed, expand, expand_bias).relu_()
+    return added(functional.linear(expanded, contract, contract_bias), features)
+
+
+@cache
+def _compiled_before() -> Callable[..., Tensor]:
+    return torch.compile(_before, dynamic=True)
+
+
+@cache
+def _compiled_after() -> Callable[..., Tensor]:
+    return torch.compile(_after, dynamic=True)
+
+
+def fuse_layers(network: nn.Module) -> None:
+    """Let a compiler fuse what the encoder layers compute limb by limb, from their next call on."""
+    for module in network.modules():
+        if isinstance(module, EncoderLayer):
+            module.fused = True
 
 
 class LimbNetwork(nn.Module):
@@ -103,7 +157,8 @@ class LimbNetwork(nn.Module):
 
     def encode(self, robots: RobotBatch) -> LimbEncoding:
         """All that depends on the robots alone."""
-        interfaces = tuple(self._encode_interface(bucket) for bucket in robots.buckets)
+        with full_precision(robots.buckets[0].raw_context.device):
+            interfaces = tuple(self._encode_interface(bucket) for bucket in robots.buckets)
         encoder = self.context_encoder
         contexts = [] if encoder is None else _encoded_contexts(encoder, robots)
         layers = cast("Iterable[EncoderLayer]", self.layers)

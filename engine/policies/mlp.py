@@ -71,6 +71,7 @@ class LimbMlps(nn.Module):
     ) -> None:
         super().__init__()
         self.indices = {digest: index for index, digest in enumerate(digests)}
+        self._networks_of: dict[tuple[tuple[str, ...], torch.device], Tensor] = {}
         self.observation_width = widths.observation
         self.outputs_per_limb = outputs_per_limb
         self.inputs = LimbInputs(
@@ -108,19 +109,33 @@ class LimbMlps(nn.Module):
         )
 
     def _networks(self, bucket: BucketContext, robots: RobotBatch) -> Tensor:
-        digests = [robots.digests[robot] for robot in bucket.robots]
+        """Which network is each robot's, on the device; the same tensor for the same robots.
+
+        A captured graph reads it again, and could not copy it from the host.
+        """
+        digests = tuple(robots.digests[robot] for robot in bucket.robots)
+        device = self.first.weight.device
+        if (digests, device) not in self._networks_of:
+            with torch.inference_mode(mode=False):  # it may be asked for again while learning
+                indices = torch.tensor(self._indices(bucket, robots, digests), device=device)
+            self._networks_of[digests, device] = indices
+        return self._networks_of[digests, device]
+
+    def _indices(
+        self, bucket: BucketContext, robots: RobotBatch, digests: Sequence[str]
+    ) -> list[int]:
         if not self.indices:
-            return torch.zeros(len(digests), dtype=torch.long)
+            return [0] * len(digests)
         for robot, digest in zip(bucket.robots, digests, strict=True):
             if digest not in self.indices:
                 raise RobotError(
                     f"{robots.names[robot]}: this policy has one network per training robot and"
                     " none for this one; use a universal policy for unseen robots"
                 )
-        return torch.tensor([self.indices[digest] for digest in digests])
+        return [self.indices[digest] for digest in digests]
 
     def _first_layer(self, bucket: BucketContext, networks: Tensor) -> Layer:
-        weight, bias = self.first.select(networks.to(self.first.weight.device))
+        weight, bias = self.first.select(networks)
         robots, limbs = bucket.joint_mask.shape[:2]
         per_limb = weight.view(robots, self.inputs.limb_limit, -1, weight.shape[-1])[:, :limbs]
         observed = per_limb[:, :, : self.observation_width].flatten(1, 2)

@@ -114,9 +114,11 @@ class LimbCritic(nn.Module):
     ) -> Tensor:
         """Values of packed observations: (rows, F) -> (E,)."""
         limb_values = self.network(encoding, observation, packing, terrain)
-        counts = torch.tensor(packing.limb_counts, dtype=limb_values.dtype)
-        counts = counts[torch.from_numpy(packing.environment_robot)].to(limb_values.device)
-        return sum_over_limbs(limb_values, packing) / counts
+        sums = sum_over_limbs(limb_values, packing)
+        sizes = [bucket.environment_slice for bucket in packing.buckets]
+        parts = torch.split(sums, [size.stop - size.start for size in sizes])
+        counts = [bucket.limb_count for bucket in packing.buckets]
+        return torch.cat([part / count for part, count in zip(parts, counts, strict=True)])
 
 
 class MlpCritic(nn.Module):

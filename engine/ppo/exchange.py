@@ -6,8 +6,6 @@ that dies closes its pipe, so nobody waits for the dead.
 """
 
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -88,27 +86,6 @@ class SharedSlots:
 
     def __init__(self, path: Path, processes: int, size: int) -> None:
         self.vectors: Float32 = np.memmap(path, np.float32, "r+", shape=(processes, size))
-
-
-def reserve_memory(processes: int, size: int) -> Path:
-    """A file for ``SharedSlots``, in memory where there is room; the caller unlinks it."""
-    needed = max(4 * processes * size, 4)
-    memory = Path("/dev/shm")  # noqa: S108 (mkstemp makes the file, with a name of its own)
-    folders = [memory] if memory.is_dir() else []
-    for folder in [*folders, Path(tempfile.gettempdir())]:
-        descriptor, name = tempfile.mkstemp(prefix="hdtui-", dir=folder)
-        try:
-            # Without a reservation a full /dev/shm would kill the process at the first write.
-            os.posix_fallocate(descriptor, 0, needed)
-            return Path(name)
-        except OSError:
-            Path(name).unlink()
-        finally:
-            os.close(descriptor)
-    raise SimulationError(
-        f"no room for {needed / 2**20:.0f} MiB of gradients in /dev/shm or"
-        f" {tempfile.gettempdir()}; free some or use fewer processes"
-    )
 
 
 class Hub:

@@ -1,27 +1,25 @@
 """The stage of teachers by reinforcement learning, and the processes that do its work."""
 
 import json
-import multiprocessing
-import os
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+
+import torch
 
 from engine.config.teacher import TeacherConfig
 from engine.errors import HdtuiError, UsageError
 from engine.events import Note, StageContext
 from engine.morphology.tree import Morphology
-from engine.ppo.exchange import Exchange, Hub, SharedSlots, SingleProcess, Spoke, reserve_memory
+from engine.ppo.exchange import Exchange, Hub, SharedSlots, SingleProcess, Spoke
 from engine.ppo.loop import run_leader, run_member
+from engine.ppo.placement import place
+from engine.ppo.simulation_processes import SimulationProcesses
+from engine.ppo.simulators import OwnSimulations
 from engine.ppo.trainer import Trainer
-from engine.rollout.children import prepare_child, use_one_thread
-
-if TYPE_CHECKING:
-    from multiprocessing.context import SpawnProcess
-
-_GRACE_S = 5.0
+from engine.rollout.children import Children, prepare_child, use_one_thread
+from engine.rollout.shared_memory import reserve_memory
 
 
 def train_teacher(
@@ -44,10 +42,16 @@ def train_teacher(
         context.report(
             Note("info", f"{len(robots)} robots keep {len(robots)} processes busy, not more")
         )
-        config = config.model_copy(update={"processes": len(robots)})
     use_one_thread()
-    with ProcessGroup(config, robots, context.resume_from) as group:
-        trainer = Trainer(config, robots, rank=0)
+    placed = place(config, robots, context.resume_from)
+    config, device = placed.config, placed.device
+    context.report(Note("info", placed.text))
+    if config.placement == "apart":
+        with SimulationProcesses(config, robots, device) as simulations:
+            trainer = Trainer(config, robots, simulations, device)
+            return run_leader(trainer, SingleProcess(), context)
+    with ProcessGroup(config, robots, device, context.resume_from) as group:
+        trainer = Trainer(config, robots, OwnSimulations(config, robots, 0, device), device)
         return run_leader(trainer, group.connect(trainer.learner.exchanged_numbers), context)
 
 
@@ -55,33 +59,27 @@ class ProcessGroup:
     """The processes of one run but the first; a context manager that leaves none behind."""
 
     def __init__(
-        self, config: TeacherConfig, robots: Sequence[Morphology], resume_from: Path | None
+        self,
+        config: TeacherConfig,
+        robots: Sequence[Morphology],
+        device: torch.device,
+        resume_from: Path | None,
     ) -> None:
-        self._members: list[SpawnProcess] = []
-        self._connections: list[Connection] = []
-        # A forked child would inherit threads of torch and of MuJoCo that do not run in it.
-        context = multiprocessing.get_context("spawn")
+        self._children = Children()
+        self._processes = config.processes
         for rank in range(1, config.processes):
-            here, there = context.Pipe()
-            process = context.Process(
-                target=_member,
-                args=(rank, there, config, tuple(robots), resume_from, os.getpid()),
-                name=f"share-{rank}",
-                daemon=True,  # a leader that raises takes them along
-            )
-            process.start()
-            there.close()
-            self._members.append(process)
-            self._connections.append(here)
+            arguments = (rank, config, tuple(robots), device, resume_from)
+            self._children.start(_member, f"share-{rank}", *arguments)
 
     def connect(self, vector_size: int) -> Exchange:
         """The first process's exchange, once every other process is there."""
-        if not self._members:
+        processes = self._processes
+        if processes == 1:
             return SingleProcess()
-        processes = len(self._members) + 1
-        path = reserve_memory(processes, vector_size)
+        path = reserve_memory(4 * processes * vector_size, "gradients")
         try:
-            hub = Hub(self._connections, SharedSlots(path, processes, vector_size))
+            slots = SharedSlots(path, processes, vector_size)
+            hub = Hub(self._children.connections, slots)
             hub.announce({"memory": str(path)})
             hub.gather(b"")
         finally:
@@ -97,27 +95,23 @@ class ProcessGroup:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        for connection in self._connections:
-            connection.close()
-        for process in self._members:
-            process.join(_GRACE_S)
-            if process.is_alive():
-                process.kill()
-                process.join()
+        self._children.close()
 
 
 def _member(
-    rank: int,
     connection: Connection,
+    parent: int,
+    rank: int,
     config: TeacherConfig,
     robots: tuple[Morphology, ...],
+    device: torch.device,
     resume_from: Path | None,
-    parent: int,
 ) -> None:
     """The life of one process: meet the others, then do as the first one says."""
     prepare_child(parent)
     try:
-        trainer = Trainer(config, robots, rank)
+        simulations = OwnSimulations(config, robots, rank, device)
+        trainer = Trainer(config, robots, simulations, device, rank)
         path = Path(json.loads(connection.recv_bytes())["memory"])
         slots = SharedSlots(path, config.processes, trainer.learner.exchanged_numbers)
         connection.send_bytes(b"")

@@ -64,7 +64,7 @@ _TIMED = ("physics", "observation", "inference")
 
 def own_report(trainer: "Trainer", summary: "IterationSummary") -> dict[str, Any]:
     """What only this process knows: its robots' episodes and where its time went."""
-    means = trainer.simulators.window.means()
+    means = trainer.simulations.episode_means()
     return {
         **asdict(summary.collection),
         "robots": {trainer.digests[robot]: numbers for robot, numbers in means.items()},

@@ -1,23 +1,22 @@
-"""The simulations one process owns: which robots are at work, and what their rollouts yield."""
+"""The simulations one process owns: which robots are at work, and their episodes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from engine.config.teacher import TeacherConfig
 from engine.environments import VectorEnvironment
+from engine.morphology.packing import Packing
 from engine.morphology.tree import Morphology
-from engine.policies.controller import RobotBatch
 from engine.policies.robots import robot_batch
-from engine.ppo.objective import discounted_sums
 from engine.ppo.reports import EpisodeWindow
 from engine.random import torch_seed
-from engine.rollout.collect import Actor, collect
-from engine.rollout.rollout import Rollout
+from engine.rollout.collect import CollectionSeconds, OwnSimulation, Simulation
+from engine.rollout.rollout import whole
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 
@@ -44,6 +43,147 @@ def robots_in_rotation(owned: Sequence[int], slots: int, rotation: int) -> tuple
     return tuple(owned[(first + slot) % len(owned)] for slot in range(slots))
 
 
+def groups_at_work(
+    config: TeacherConfig, limb_counts: Sequence[int], rank: int, rotation: int, groups: int
+) -> tuple[tuple[int, ...], ...]:
+    """Indices of a process's robots that are simulated in a rotation, dealt into groups."""
+    own = robot_split(limb_counts, config.processes)[rank]
+    slots = -(-config.robots_at_once // config.processes) or len(own)
+    at_work = robots_in_rotation(own, slots, rotation)
+    if groups == 1:
+        return (at_work,)
+    split = robot_split([limb_counts[robot] for robot in at_work], groups)
+    return tuple(tuple(at_work[place] for place in part) for part in split)
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Where the time of a process's simulations went."""
+
+    physics: float
+    observation: float
+
+
+Storage = Mapping[str, npt.NDArray[np.generic]]
+
+
+class Simulators:
+    """Environments and episode accounts of one process's robots, in groups stepped in turn.
+
+    ``environments`` holds one environment a group, None where it has no robots. Their arrays lie in
+    ``storage``, one mapping a group, where that is given.
+    """
+
+    environments: tuple[VectorEnvironment | None, ...]
+    members: tuple[tuple[int, ...], ...]
+
+    def __init__(
+        self,
+        config: TeacherConfig,
+        robots: Sequence[Morphology],
+        rank: int,
+        storage: Sequence[Storage | None] = (None,),
+    ) -> None:
+        self._config = config
+        self._morphologies = tuple(robots)
+        self._limb_counts = [robot.num_limbs for robot in robots]
+        self._rank = rank
+        self._storage = tuple(storage)
+        self.window = EpisodeWindow(len(robots))
+        self.members = ()
+        self._rotate_to(0)
+
+    def _rotate_to(self, rotation: int) -> None:
+        """Simulate the robots of a rotation, from their first step on."""
+        self.rotation = rotation
+        groups = len(self._storage)
+        members = groups_at_work(self._config, self._limb_counts, self._rank, rotation, groups)
+        if members == self.members:
+            return
+        self.members = members
+        self._taken = Seconds(0.0, 0.0)
+        # The name "turn" is part of every seeded result: another would change them all.
+        seed = torch_seed(self._config.seed, "turn", rotation)
+        self.environments = tuple(
+            self._environment(robots, seed, storage) if robots else None
+            for robots, storage in zip(members, self._storage, strict=True)
+        )
+
+    def _environment(
+        self, members: Sequence[int], seed: int, storage: Storage | None
+    ) -> VectorEnvironment:
+        config = self._config
+        environment = VectorEnvironment(
+            [self._morphologies[robot] for robot in members],
+            config.task,
+            config.simulations_per_robot,
+            seed,
+            storage=storage,
+        )
+        environment.reset()
+        return environment
+
+    def begin(self, iteration: int) -> bool:
+        """Change robots and courses where an iteration is due to; whether the robots changed."""
+        rotation = iteration // self._config.rotation_iterations
+        if rotation == self.rotation:
+            return False
+        before = self.members
+        self._rotate_to(rotation)
+        for environment in self.present:
+            environment.redraw_terrain()
+        return self.members != before
+
+    @property
+    def present(self) -> list[VectorEnvironment]:
+        """The environments of groups that have robots."""
+        return [environment for environment in self.environments if environment is not None]
+
+    def take_seconds(self) -> Seconds:
+        """Time spent by the environments since the last call."""
+        timings = [environment.timings for environment in self.present]
+        now = Seconds(
+            sum(timing.physics_s for timing in timings),
+            sum(timing.observation_s for timing in timings),
+        )
+        before, self._taken = self._taken, now
+        return Seconds(now.physics - before.physics, now.observation - before.observation)
+
+    def note_episodes(self) -> int:
+        """Take note of the episodes that ended; how many of them blew up."""
+        exploded = 0
+        for environment, members in zip(self.environments, self.members, strict=True):
+            if environment is not None:
+                episodes = environment.finished_episodes()
+                self.window.add(episodes, members)
+                exploded += int(episodes.exploded.sum())
+        return exploded
+
+    def state(self) -> Arrays:
+        """All it needs to go on bit for bit."""
+        arrays = _prefixed("window", self.window.state())
+        for name, environment in self._named():
+            arrays |= _prefixed(name, environment.state())
+        return arrays
+
+    def restore(self, state: Storage, iteration: int) -> None:
+        """Continue from a ``state`` that was taken before ``iteration``."""
+        rotation = max(iteration - 1, 0) // self._config.rotation_iterations
+        if rotation != self.rotation:
+            self._rotate_to(rotation)
+        for name, environment in self._named():
+            environment.restore(_under(state, name))
+        self.window.restore(_under(state, "window"))
+
+    def _named(self) -> list[tuple[str, VectorEnvironment]]:
+        """The environments under the names they have in a ``state``."""
+        return [
+            (f"environment-{group}" if group else "environment", environment)
+            for group, environment in enumerate(self.environments)
+            if environment is not None
+        ]
+
+
 @dataclass(frozen=True)
 class CollectionSummary:
     """Where a collection's time went, and how many simulations blew up."""
@@ -54,116 +194,110 @@ class CollectionSummary:
     exploded: int
 
 
-class Simulators:
-    """Environments, rollout storage and episode accounts of one process's robots."""
+class Simulations(Protocol):
+    """The robots a trainer learns from, wherever they are simulated."""
 
-    environment: VectorEnvironment
-    robots: RobotBatch
-    rollout: Rollout
+    terrain_points: int
+    """Heights a robot sees: 0 on flat ground."""
+
+    @property
+    def robots(self) -> tuple[int, ...]:
+        """Indices of those at work."""
+        ...
+
+    def begin(self, iteration: int) -> bool:
+        """Change robots and courses where an iteration is due to; whether the robots changed."""
+        ...
+
+    def groups(self, live: Packing) -> Sequence[Simulation]:
+        """The robots at work, packed by ``live``, in groups that are stepped in turn."""
+        ...
+
+    def noise_seed(self, iteration: int, group: int) -> int:
+        """Seed of the noise on a group's actions."""
+        ...
+
+    def summary(self, seconds: CollectionSeconds) -> CollectionSummary:
+        """Of the collection that has just ended; takes note of its episodes."""
+        ...
+
+    def episode_means(self) -> dict[int, dict[str, float]]:
+        """Mean numbers of the latest episodes of every robot that has ended one."""
+        ...
+
+    def state(self) -> Arrays:
+        """All they need to go on bit for bit."""
+        ...
+
+    def restore(self, state: Storage, iteration: int) -> None:
+        """Continue from a ``state`` that was taken before ``iteration``."""
+        ...
+
+
+class OwnSimulations:
+    """Simulations in the process that learns from them, in one group."""
 
     def __init__(
         self, config: TeacherConfig, robots: Sequence[Morphology], rank: int, device: torch.device
     ) -> None:
         self._config = config
         self._morphologies = tuple(robots)
-        self._device = device
         self._rank = rank
-        limb_counts = [robot.num_limbs for robot in robots]
-        self._own = robot_split(limb_counts, config.processes)[rank]
-        self.window = EpisodeWindow(len(robots))
-        self._at_work: tuple[int, ...] = ()
-        self._rotate_to(0)
+        self._device = device
+        self._simulators = Simulators(config, robots, rank)
+        terrain = self._environment.terrain
+        self.terrain_points = 0 if terrain is None else terrain.shape[1]
 
     @property
-    def robots_at_work(self) -> int:
-        """Robots simulated now."""
-        return len(self._at_work)
+    def robots(self) -> tuple[int, ...]:
+        """Indices of those at work."""
+        return self._simulators.members[0]
 
     @property
-    def terrain_points(self) -> int:
-        """Heights a robot sees: 0 on flat ground."""
-        terrain = self.environment.terrain
-        return 0 if terrain is None else terrain.shape[1]
+    def _environment(self) -> VectorEnvironment:
+        (environment,) = self._simulators.present
+        return environment
 
-    def _rotate_to(self, rotation: int) -> None:
-        """Simulate the robots of a rotation, from their first step on."""
-        config = self._config
-        slots = -(-config.robots_at_once // config.processes) or len(self._own)
-        at_work = robots_in_rotation(self._own, slots, rotation)
-        self.rotation = rotation
-        if at_work == self._at_work:
-            return
-        self._at_work = at_work
-        robots = [self._morphologies[robot] for robot in at_work]
-        # The name "turn" is part of every seeded result: another would change them all.
-        seed = torch_seed(config.seed, "turn", rotation)
-        self.environment = VectorEnvironment(
-            robots, config.task, config.simulations_per_robot, seed
-        )
-        self.environment.reset()
-        self.robots = robot_batch(robots, self._device)
-        live = self.environment.packing
-        widths = (self.environment.observation.shape[1], self._joint_slots(), self.terrain_points)
-        self.rollout = Rollout(live, config.ppo.horizon, widths, self._device)
-        self.discounted = torch.zeros(live.num_environments, dtype=torch.float64)
+    def begin(self, iteration: int) -> bool:
+        """Change robots and courses where an iteration is due to; whether the robots changed."""
+        return self._simulators.begin(iteration)
 
-    def _joint_slots(self) -> int:
-        return self.robots.buckets[0].joint_mask.shape[-1]
+    def groups(self, live: Packing) -> Sequence[Simulation]:
+        """All of them as one group."""
+        robots = robot_batch([self._morphologies[robot] for robot in self.robots], self._device)
+        return [OwnSimulation(self._environment, robots, whole(live), self._device)]
 
-    def begin(self, iteration: int) -> None:
-        """Change robots and courses where an iteration is due to."""
-        rotation = iteration // self._config.rotation_iterations
-        if rotation != self.rotation:
-            self._rotate_to(rotation)
-            self.environment.redraw_terrain()
+    def noise_seed(self, iteration: int, group: int) -> int:
+        """Every process draws its own."""
+        return torch_seed(self._config.seed, "noise", iteration, self._rank)
 
-    def collect(self, actor: Actor, iteration: int, pause: Callable[[], None]) -> CollectionSummary:
-        """Fill ``rollout`` and take note of the episodes that ended."""
-        before = self.environment.timings
-        seed = torch_seed(self._config.seed, "noise", iteration, self._rank)
-        source = torch.Generator().manual_seed(seed)
-        shape = (self.rollout.horizon, self.rollout.live.num_rows, self._joint_slots())
-        noise = torch.randn(shape, generator=source).to(self._device)
-        inference_s = collect(self.environment, actor, self.rollout, noise, pause)
-        episodes = self.environment.finished_episodes()
-        self.window.add(episodes, self._at_work)
-        after = self.environment.timings
+    def summary(self, seconds: CollectionSeconds) -> CollectionSummary:
+        """Time as the environment took it."""
+        own = self._simulators.take_seconds()
         return CollectionSummary(
-            physics_s=after.physics_s - before.physics_s,
-            observation_s=after.observation_s - before.observation_s,
-            inference_s=inference_s,
-            exploded=int(episodes.exploded.sum()),
+            physics_s=own.physics,
+            observation_s=own.observation,
+            inference_s=seconds.inference,
+            exploded=self._simulators.note_episodes(),
         )
 
-    def discounted_returns(self) -> Tensor:
-        """Discounted sums of past rewards for the rollout (T, E); continues the last rollout's."""
-        rollout = self.rollout
-        ended = rollout.terminated | rollout.truncated
-        sums, self.discounted = discounted_sums(
-            rollout.reward.to(torch.float64), ended, self.discounted, self._config.ppo.discount
-        )
-        return sums
+    def episode_means(self) -> dict[int, dict[str, float]]:
+        """Mean numbers of the latest episodes."""
+        return self._simulators.window.means()
 
     def state(self) -> Arrays:
-        """All it needs to go on bit for bit."""
-        arrays: Arrays = {"discounted": self.discounted.numpy().copy()}
-        for prefix, state in (
-            ("environment", self.environment.state()),
-            ("window", self.window.state()),
-        ):
-            arrays |= {f"{prefix}.{name}": values for name, values in state.items()}
-        return arrays
+        """All they need to go on bit for bit."""
+        return self._simulators.state()
 
-    def restore(self, state: Mapping[str, npt.NDArray[np.generic]], iteration: int) -> None:
-        """Continue from a ``state`` that was taken before ``iteration``."""
-        rotation = max(iteration - 1, 0) // self._config.rotation_iterations
-        if rotation != self.rotation:
-            self._rotate_to(rotation)
-        self.discounted.copy_(torch.from_numpy(np.asarray(state["discounted"])))
-        self.environment.restore(_under(state, "environment"))
-        self.window.restore(_under(state, "window"))
+    def restore(self, state: Storage, iteration: int) -> None:
+        """Continue from a ``state``."""
+        self._simulators.restore(state, iteration)
 
 
-def _under(state: Mapping[str, npt.NDArray[np.generic]], prefix: str) -> Arrays:
+def _prefixed(prefix: str, state: Storage) -> Arrays:
+    return {f"{prefix}.{name}": values for name, values in state.items()}
+
+
+def _under(state: Storage, prefix: str) -> Arrays:
     start = f"{prefix}."
     return {name[len(start) :]: values for name, values in state.items() if name.startswith(start)}

@@ -9,6 +9,7 @@ import safetensors.numpy
 import torch
 
 from engine.checkpoints import load_checkpoint, prefixed, save_checkpoint, select
+from engine.config.teacher import TeacherConfig
 from engine.errors import CheckpointError
 from engine.ppo.exchange import Exchange
 from engine.ppo.trainer import Trainer
@@ -20,7 +21,7 @@ _FREE_TO_CHANGE = ("total_env_steps", "time_limit_s", "checkpoint_every_s", "dev
 def own_state(trainer: Trainer) -> bytes:
     """This process's simulations and accounts, as sent to the first process."""
     return safetensors.numpy.save(
-        {name: np.ascontiguousarray(array) for name, array in trainer.simulators.state().items()}
+        {name: np.ascontiguousarray(array) for name, array in trainer.own_state().items()}
     )
 
 
@@ -51,7 +52,7 @@ def snapshot_document(trainer: Trainer) -> dict[str, Any]:
         network=config.network,
         task=config.task.name,
         incline_deg=config.task.incline_deg,
-        terrain_points=trainer.simulators.terrain_points,
+        terrain_points=trainer.simulations.terrain_points,
         digests=trainer.digests,
         action_std=trainer.deviation.std(),
     )
@@ -83,6 +84,8 @@ def _check_same_run(trainer: Trainer, path: Path, document: Mapping[str, Any]) -
     present, stored = trainer.config.model_dump(mode="json"), document.get("config")
     if not isinstance(stored, dict):
         raise CheckpointError(f"{path}: does not hold a teacher's training run")
+    # A setting that is younger than the file had its default's effect.
+    stored = {**TeacherConfig().model_dump(mode="json"), "placement": "together", **stored}
     for key, value in present.items():
         if key not in _FREE_TO_CHANGE and stored.get(key) != value:
             raise CheckpointError(

@@ -12,15 +12,19 @@ from engine.checkpoints import prefixed, select
 from engine.config.teacher import TeacherConfig
 from engine.morphology.tree import Morphology
 from engine.policies.build import build_critic, build_policy
-from engine.policies.controller import select_device
 from engine.policies.gaussian import ActionDeviation
+from engine.policies.limb_network import fuse_layers
 from engine.policies.moments import ObservationMoments
+from engine.policies.precision import precision_on
+from engine.policies.robots import robot_batch
+from engine.policies.widths import network_widths
 from engine.ppo.exchange import Exchange
 from engine.ppo.learner import Batch, Learner, Targets, UpdateSummary, adapted_rate, cosine_rate
-from engine.ppo.objective import generalized_advantages
-from engine.ppo.simulators import Arrays, CollectionSummary, Simulators
+from engine.ppo.objective import discounted_sums, generalized_advantages
+from engine.ppo.simulators import Arrays, CollectionSummary, Simulations
 from engine.random import torch_seed
-from engine.rollout.collect import Actor
+from engine.rollout.collect import Acting, Actor, collect
+from engine.rollout.rollout import Rollout
 
 _REWARD_CLIP = 10.0
 _VARIANCE_FLOOR = 1e-8
@@ -43,32 +47,85 @@ class Trainer:
     steps, because gradients and statistics are summed before each one.
     """
 
-    def __init__(self, config: TeacherConfig, robots: Sequence[Morphology], rank: int) -> None:
+    def __init__(
+        self,
+        config: TeacherConfig,
+        robots: Sequence[Morphology],
+        simulations: Simulations,
+        device: torch.device,
+        rank: int = 0,
+    ) -> None:
         self.config = config
         self.rank = rank
-        self.device = select_device(config.device)
-        self.simulators = Simulators(config, robots, rank, self.device)
+        self.device = device
+        self.simulations = simulations
         self.digests = tuple(robot.digest for robot in robots)
-        points = self.simulators.terrain_points
+        self._morphologies = tuple(robots)
+        self._precision = precision_on(device, config.precision)
+        points = simulations.terrain_points
         build = (config.network, config.task.name, points, self.digests)
         self.policy = build_policy(*build, torch_seed(config.seed, "policy")).to(self.device)
         self.critic = build_critic(*build, torch_seed(config.seed, "critic")).to(self.device)
         self.deviation = ActionDeviation(
             config.ppo.action_std, learned=config.ppo.learn_action_std
         ).to(self.device)
+        if config.compiled and device.type == "cuda":
+            fuse_layers(self.policy)
+            fuse_layers(self.critic)
         self.return_moments = ObservationMoments(1)
         self.learner = Learner(
-            config.ppo, self.policy, self.critic, self.deviation, seed=config.seed
+            config.ppo,
+            self.policy,
+            self.critic,
+            self.deviation,
+            seed=config.seed,
+            precision=self._precision,
+            graphs=config.cuda_graphs,
         )
+        self._actor = Actor(
+            self.policy,
+            self.critic,
+            self.deviation,
+            device,
+            self._precision,
+            graphs=config.cuda_graphs and device.type == "cuda",
+        )
+        self._take_robots()
         self.learning_rate = config.ppo.learning_rate
         self.iteration = 0
         self.env_steps = 0
         self.trained_s = 0.0
         self._kept: tuple[dict[str, Tensor], Arrays, dict[str, float]] | None = None
 
+    def _take_robots(self) -> None:
+        """Make room for what the robots at work will do."""
+        at_work = [self._morphologies[robot] for robot in self.simulations.robots]
+        self.robots = robot_batch(at_work, self.device)
+        live = self.robots.packing(self.config.simulations_per_robot)
+        family = network_widths(self.simulations.terrain_points)
+        self._joint_slots = family.joint_slots
+        widths = (family.observation, family.joint_slots, family.terrain_points)
+        self.rollout = Rollout(live, self.config.ppo.horizon, widths, self.device)
+        self.discounted = torch.zeros(live.num_environments, dtype=torch.float64)
+        self._groups = self.simulations.groups(live)
+        self._acting = [Acting(self._actor, group) for group in self._groups]
+
+    def _collect(self, pause: Callable[[], None]) -> CollectionSummary:
+        """Fill the rollout."""
+        noise = []
+        for index, group in enumerate(self._groups):
+            seed = self.simulations.noise_seed(self.iteration, index)
+            source = torch.Generator().manual_seed(seed)
+            shape = (self.rollout.horizon, group.part.live.num_rows, self._joint_slots)
+            noise.append(torch.randn(shape, generator=source).to(self.device))
+        seconds = collect(
+            self._groups, self._acting, self._actor, self.robots, self.rollout, noise, pause
+        )
+        return self.simulations.summary(seconds)
+
     def warm_up_moments(self, exchange: Exchange, pause: Callable[[], None]) -> None:
         """Collect once before learning, so that moments exist when the first update needs them."""
-        self.simulators.collect(self._actor(), self.iteration, pause)
+        self._collect(pause)
         self._merge_moments(exchange)
         self._count_steps(exchange)
 
@@ -77,13 +134,13 @@ class Trainer:
 
         An update that diverged stands in the summary: whoever gets it tells it, then gives up.
         """
-        self.simulators.begin(self.iteration)
-        actor = self._actor()
-        collection = self.simulators.collect(actor, self.iteration, pause)
+        if self.simulations.begin(self.iteration):
+            self._take_robots()
+        collection = self._collect(pause)
         all_robots = self._count_steps(exchange)
         targets, explained = self._targets(exchange)
         self._set_cosine_rate()
-        batch = Batch(self.simulators.rollout, targets, actor.robots, self.iteration, all_robots)
+        batch = Batch(self.rollout, targets, self.robots, self.iteration, all_robots)
         update = self.learner.update(batch, self.learning_rate, exchange, pause)
         rate = self.learning_rate
         if update.divergence is None:
@@ -92,14 +149,11 @@ class Trainer:
             self._merge_moments(exchange)
         return IterationSummary(collection, update, explained, rate)
 
-    def _actor(self) -> Actor:
-        return Actor(self.policy, self.critic, self.deviation, self.simulators.robots, self.device)
-
     def _count_steps(self, exchange: Exchange) -> int:
         """Advance the counters; returns how many robots all processes simulated."""
-        robots = exchange.sum_statistics(np.array([float(self.simulators.robots_at_work)]))
+        robots = exchange.sum_statistics(np.array([float(len(self.simulations.robots))]))
         all_robots = int(robots[0])
-        self.env_steps += all_robots * self.simulators.rollout.packing.per_robot
+        self.env_steps += all_robots * self.rollout.packing.per_robot
         self.iteration += 1
         return all_robots
 
@@ -121,7 +175,7 @@ class Trainer:
 
     def _targets(self, exchange: Exchange) -> tuple[Targets, float]:
         """Standardised advantages and value targets, and the explained variance."""
-        rollout, ppo = self.simulators.rollout, self.config.ppo
+        rollout, ppo = self.rollout, self.config.ppo
         device = self.device
         scale = torch.rsqrt(self.return_moments.variance[0] + _VARIANCE_FLOOR).to(torch.float32)
         # By the spread of returns, not of rewards: values are then of one size for every robot.
@@ -162,11 +216,15 @@ class Trainer:
 
         In float64 sums about the present mean: of squares alone a distant mean would leave noise.
         """
-        rollout, robots = self.simulators.rollout, self.simulators.robots
+        rollout, robots = self.rollout, self.robots
         for network in (self.policy, self.critic):
             deviations = network.deviations(rollout.observation, rollout.packing, robots)
             network.moments.merge(_summed(deviations, exchange))
-        returns = self.simulators.discounted_returns().view(1, -1, 1)
+        ended = rollout.terminated | rollout.truncated
+        sums, self.discounted = discounted_sums(
+            rollout.reward.to(torch.float64), ended, self.discounted, self.config.ppo.discount
+        )
+        returns = sums.view(1, -1, 1)
         self.return_moments.merge(_summed(self.return_moments.deviations(returns), exchange))
 
     def common_state(self) -> dict[str, Tensor]:
@@ -179,11 +237,15 @@ class Trainer:
             **self.learner.state(),
         }
 
+    def own_state(self) -> Arrays:
+        """What is this process's own: its simulations and what their rewards came to so far."""
+        return {"discounted": self.discounted.numpy().copy(), **self.simulations.state()}
+
     def keep(self) -> None:
         """Remember where it stands, so that what follows can be given up."""
         self._kept = (
             {name: tensor.clone() for name, tensor in self.common_state().items()},
-            {name: np.array(values) for name, values in self.simulators.state().items()},
+            {name: np.array(values) for name, values in self.own_state().items()},
             self.progress(),
         )
 
@@ -224,7 +286,9 @@ class Trainer:
         self.deviation.load_state_dict(select(tensors, "deviation"))
         self.return_moments.load_state_dict(select(tensors, "returns"))
         self.learner.restore(tensors)
-        self.simulators.restore(own, self.iteration)
+        self.simulations.restore(own, self.iteration)
+        self._take_robots()
+        self.discounted.copy_(torch.from_numpy(np.asarray(own["discounted"])))
 
 
 def _summed(deviations: Tensor, exchange: Exchange) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, get_args
 
 import typer
 
-from engine.config.base import TaskName
+from engine.config.base import Device, TaskName
 from hdtui.cli import completion
 from hdtui.cli.options import Call, NoHome, Seed, grouped_options, known_name, user_folder
 from hdtui.cli.output import print_json, print_table, say
@@ -52,9 +52,24 @@ def simulation_command(
 
 @app.command("ppo")
 @grouped_options(home=NoHome, seed=Seed)
-def ppo_command(call: Call) -> None:
-    """The whole training loop against the environment alone."""
-    show(run_tool("bench-ppo", {"seed": call.usual_seed}), call)
+def ppo_command(
+    call: Call,
+    preset: Annotated[
+        str, typer.Option("--preset", help="Settings of the teacher: quick, laptop or paper.")
+    ] = "quick",
+    device: Annotated[
+        str, typer.Option("--device", help="Where its networks run: auto, cpu or cuda.")
+    ] = "auto",
+    bodies: Annotated[
+        int | None,
+        typer.Option("--bodies", min=1, help="So many bodies, 752 simulations in all."),
+    ] = None,
+) -> None:
+    """The whole training loop against its environments, physics and matrix products alone."""
+    known_name(preset, ("quick", "laptop", "paper"), "preset")
+    known_name(device, get_args(Device), "device")
+    arguments = {"seed": call.usual_seed, "preset": preset, "device": device, "bodies": bodies}
+    show(run_tool("bench-ppo", arguments), call)
 
 
 @app.command("distillation")

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 from engine.errors import SimulationError
-from engine.ppo.exchange import Exchange, Hub, SharedSlots, SingleProcess, Spoke, reserve_memory
+from engine.ppo.exchange import Exchange, Hub, SharedSlots, SingleProcess, Spoke
+from engine.rollout.shared_memory import reserve_memory
 
 PROCESSES, SIZE = 3, 5
 
 
 def together(work: Callable[[Exchange], Any]) -> list[Any]:
     """What every process returns, by rank."""
-    path = reserve_memory(PROCESSES, SIZE)
+    path = reserve_memory(4 * PROCESSES * SIZE, "gradients")
     pipes = [Pipe() for _ in range(PROCESSES - 1)]
     hub = Hub([here for here, _ in pipes], SharedSlots(path, PROCESSES, SIZE))
     spokes = [
@@ -64,7 +65,7 @@ def test_the_first_process_gathers_by_rank_and_announces() -> None:
 
 def test_a_dead_process_is_named_instead_of_waited_for() -> None:
     here, there = Pipe()
-    path = reserve_memory(2, SIZE)
+    path = reserve_memory(8 * SIZE, "gradients")
     hub = Hub([here], SharedSlots(path, 2, SIZE))
     path.unlink()
     there.close()

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.morphology.packing import Packing
-from engine.rollout.rollout import Rollout
+from engine.rollout.rollout import Rollout, whole
 
 CPU = torch.device("cpu")
 
@@ -17,8 +17,8 @@ def test_a_sample_is_what_was_written(counts: list[int], per_robot: int, horizon
     steps = [torch.randn(live.num_rows, 3) for _ in range(horizon)]
     heights = [torch.randn(live.num_environments, 4) for _ in range(horizon)]
     for step in range(horizon):
-        rollout.write_rows(rollout.observation, step, steps[step])
-        rollout.write_terrain(step, heights[step])
+        rollout.write_rows(rollout.observation, step, steps[step], whole(live))
+        rollout.write_terrain(step, heights[step], whole(live))
     for step in range(horizon):
         for simulation in range(per_robot):
             chosen = rollout.select(torch.tensor([step * per_robot + simulation]))
