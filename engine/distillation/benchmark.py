@@ -9,6 +9,7 @@ own through ``bmm``.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from engine.config.distillation import StudentConfig, student_network
 from engine.config.network import NetworkConfig
+from engine.distillation.device_samples import reader_of
 from engine.distillation.imitation import balanced_weights, imitation_loss
 from engine.distillation.minibatches import Choice, IntArray, Minibatch, MinibatchReader
 from engine.distillation.shards import ShardArrays
@@ -25,8 +27,9 @@ from engine.morphology.generation import generate
 from engine.morphology.packing import Packing
 from engine.morphology.tree import Morphology
 from engine.policies.build import build_policy
-from engine.policies.controller import BucketContext, Controller, RobotBatch
+from engine.policies.controller import BucketContext, Controller, RobotBatch, device_name
 from engine.policies.policy import Policy
+from engine.policies.precision import Precision, computing
 from engine.policies.widths import network_widths
 from engine.rollout.children import use_one_thread
 
@@ -36,6 +39,9 @@ _GEMM_SIZE = 1024
 _SINGLE_SAMPLES = 4
 """Samples a robot of the per-sample step, whose memory grows with each."""
 _CPU = torch.device("cpu")
+_WARM_UP_STEPS = 10
+_STEPS_A_LOOK = 10
+"""Steps of a timed loop between two looks at the clock, which wait for the device."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +168,54 @@ def benchmark_distillation(
         "speedup": grouped_rate / single_rate,
         "gradient_relative_error": error,
         "gemm_fraction": step_flops(policy, grouped) / per_step["grouped"] / gemm_flops,
+    }
+
+
+def training_rate(
+    device: torch.device,
+    *,
+    precision: Precision = "float32",
+    threads: int = 1,
+    seconds: float = 10.0,
+    size: tuple[int, int] = (64, 80),
+) -> dict[str, Any]:
+    """Samples a second, by the clock, that the published student learns from on a device.
+
+    Minibatches are of ``size`` (robots, samples of each), out of twice as many robots.
+    """
+    robots, samples = size
+    config = StudentConfig(network=student_network("published"), threads=threads)
+    data = made_up_robots(2 * robots, samples)
+    policy = _student(config.network).to(device)
+    gradients = ThreadGradients(config, policy, reader_of(data, device), device)
+    optimizer = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, fused=True)
+    rng = np.random.default_rng(_SEED)
+
+    def step(number: int) -> Tensor:
+        chosen = rng.permutation(2 * robots)[:robots]
+        choice = Choice(tuple(chosen.tolist()), np.tile(np.arange(samples), (robots, 1)))
+        loss = gradients.backward(choice, number)
+        torch.nn.utils.clip_grad_norm_(policy.parameters(), config.gradient_norm)
+        optimizer.step()
+        return loss
+
+    with computing(device, precision):
+        for number in range(_WARM_UP_STEPS):
+            float(step(number))
+        start = time.perf_counter()
+        taken = 0
+        while time.perf_counter() - start < seconds:
+            for _ in range(_STEPS_A_LOOK):
+                loss = step(taken)
+                taken += 1
+            float(loss)  # what is queued is done
+        elapsed = time.perf_counter() - start
+    return {
+        "device": device_name(device),
+        "precision": precision,
+        "threads": threads,
+        "step_ms": 1e3 * elapsed / taken,
+        "samples_per_s": taken * robots * samples / elapsed,
     }
 
 
