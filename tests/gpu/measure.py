@@ -168,7 +168,7 @@ def small_training(**settings: Any) -> dict[str, Any]:
     from engine.config.teacher import PpoConfig, TeacherConfig
 
     config = TeacherConfig(
-        total_env_steps=8 * 16 * 32 * 12,
+        total_env_steps=8 * 16 * 32 * 8,
         simulations_per_robot=16,
         processes=4,
         placement="apart",
