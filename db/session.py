@@ -28,7 +28,7 @@ from db.filesystem import (
     writable,
 )
 from db.migrations import SCHEMA
-from engine.errors import DatabaseAwayError, DatabaseError
+from engine.errors import DatabaseAwayError, DatabaseError, NewerDatabaseError
 
 _KNOWN_REASONS = (
     (
@@ -259,7 +259,7 @@ class Database:
     def _check_schema(self) -> None:
         schema = self.schema()
         if schema is not None and schema > SCHEMA:
-            raise DatabaseError(
+            raise NewerDatabaseError(
                 f"This workspace was written by a newer hdtui (schema {schema}, this one reads "
                 f"{SCHEMA}). Nothing was changed. Update hdtui, or open another: hdtui --home DIR."
             )

@@ -69,6 +69,10 @@ class DatabaseError(HdtuiError):
     """A database that is locked for too long, corrupt or of another version."""
 
 
+class NewerDatabaseError(DatabaseError):
+    """A database of a later version of this program."""
+
+
 class DatabaseAwayError(DatabaseError):
     """A database that does not answer now and may later: locked, moved, restarting, disk full."""
 

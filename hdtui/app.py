@@ -30,10 +30,19 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.worker import WorkerFailed
 
-from engine.errors import HdtuiError
+from engine.errors import HdtuiError, NewerDatabaseError
 from hdtui.data.cockpit import Cockpit
 from hdtui.data.store import NoWorkspaceError
-from hdtui.messages import Answer, Counts, Failed, WorldChanged
+from hdtui.messages import (
+    Answer,
+    Counts,
+    OpenForm,
+    OpenMode,
+    OpenRobot,
+    OpenRun,
+    WatchRobot,
+    WorldChanged,
+)
 from hdtui.screens.shell import CockpitScreen
 from hdtui.screens.splash import OpeningScreen
 from hdtui.terminal.cached_stylesheet import KeptStylesheet
@@ -116,20 +125,24 @@ class CockpitApp(App[str]):
     class Opened(Message):
         """The database was read for the first time, or could not be."""
 
-        def __init__(self, first_start: bool, problem: str = "", upgrade: str = "") -> None:
+        def __init__(
+            self, first_start: bool, problem: str = "", upgrade: str = "", newer: bool = False
+        ) -> None:
             super().__init__()
             self.first_start = first_start
             self.problem = problem
             self.upgrade = upgrade
+            self.newer = newer
+            """It is of a newer program: the cockpit says so and reads nothing."""
 
     class Pulsed(Message):
         """The pulse read the counts; ``changed`` says whether anybody wrote."""
 
-        def __init__(self, counts: Counts, changed: bool, told: Answer | None = None) -> None:
+        def __init__(self, counts: Counts, changed: bool, answer: Answer | None = None) -> None:
             super().__init__()
             self.counts = counts
             self.changed = changed
-            self.told = told
+            self.answer = answer
 
     def __init__(self, home: Path, readonly: bool = False, theme: str | None = None) -> None:
         outlive_errors()
@@ -144,7 +157,6 @@ class CockpitApp(App[str]):
         super().__init__(driver_class=MeteredDriver, ansi_color=plain)
         self.stylesheet = KeptStylesheet(variables=self.get_css_variables())
         self.cockpit = Cockpit(home, readonly)
-        self.counts: Counts | None = None
         self._pulsing = threading.Lock()
         self.ascii_only = self.ascii_terminal
         self._asked_theme = theme
@@ -222,7 +234,7 @@ class CockpitApp(App[str]):
             try:
                 await super().on_event(event)
             finally:
-                self.gate.done()
+                self.call_later(self.gate.done)  # after what the key has posted to be opened
         elif (event.key in LEAVING_KEYS and self.gate.closed) or self.gate.admits(event):
             self._key_at = time.monotonic()
             receiver = self.focused or self.screen
@@ -245,19 +257,19 @@ class CockpitApp(App[str]):
     @work(thread=True, exclusive=True, group="open")
     def open_workspace(self) -> None:
         """After the first paint: import what is heavy, read the workspace, build the screens."""
-        first_start, problem = False, ""
+        first_start, newer, problem = False, False, ""
         try:
             self.cockpit.load_preferences()
             first_start = self._count().total == 0
         except NoWorkspaceError:
             first_start = True
         except HdtuiError as error:
-            problem = str(error)
+            newer, problem = isinstance(error, NewerDatabaseError), str(error)
         except Exception as error:  # noqa: BLE001 -- a workspace that cannot be read is still shown
             problem = self.cockpit.mistakes.note("opening the workspace", error)
         _screen_class(MODE_SCREENS["home"])
         upgrade = self.cockpit.store.upgrade_sentence
-        self.post_message(self.Opened(first_start, problem, upgrade))
+        self.post_message(self.Opened(first_start, problem, upgrade, newer))
 
     @work(thread=True, group="screens")
     def load_screens(self) -> None:
@@ -272,8 +284,8 @@ class CockpitApp(App[str]):
         gc.freeze()  # modules and classes stay: looking through them stops a key for long
 
     def on_cockpit_app_opened(self, message: Opened) -> None:
-        if message.problem and not self._opened and "newer hdtui" in message.problem:
-            self.screen.query_one("AnswerRow").say(message.problem, "bad")  # type: ignore[attr-defined]
+        if message.newer and not self._opened:
+            self.tell(Answer(message.problem, "bad"))
             self.gate.closed = False
             return
         self._apply_preferences()
@@ -285,15 +297,15 @@ class CockpitApp(App[str]):
             self.set_timer(SCREENS_AFTER_S, self.load_screens)
         self.switch_mode("home")
         self.gate.closed = False
-        if message.problem:
-            self.screen.post_message(Failed("opening", message.problem))
+        if message.problem and isinstance(self.screen, CockpitScreen):
+            self.screen.call_later(self.screen.show_failure, message.problem)
         elif message.upgrade:
             self.screen.post_message(Answer(message.upgrade))
         if message.first_start:
-            from hdtui.screens.welcome import FirstScreen
+            from hdtui.screens.welcome import WelcomeScreen
 
             self.gate.forget()
-            self._welcome = FirstScreen(self.cockpit)
+            self._welcome = WelcomeScreen(self.cockpit)
             self.push_screen(self._welcome)
 
     def _apply_preferences(self) -> None:
@@ -319,21 +331,21 @@ class CockpitApp(App[str]):
             self._pulsing.release()
 
     def _look(self) -> None:
-        store, told = self.cockpit.store, None
+        store, answer = self.cockpit.store, None
         try:
             revision = store.revision()
-            known = self.counts
+            known = self.cockpit.counts
             changed = revision != self._revision or known is None or bool(known.notice)
             counts = self._count() if changed or known is None else replace(known, warning="")
             self._revision = revision
             self.cockpit.save_preferences()
-            counts, told = self._supervised(counts)
+            counts, answer = self._supervised(counts)
         except NoWorkspaceError:
             counts, changed = Counts(), False
         except HdtuiError:
             lost_s = round(store.health.lost_for_s)
             counts, changed = Counts(notice=f"database lost {lost_s}s"), True
-        self.post_message(self.Pulsed(counts, changed, told))
+        self.post_message(self.Pulsed(counts, changed, answer))
 
     def _supervised(self, counts: Counts) -> tuple[Counts, Answer | None]:
         """See to it that work has a supervisor; row 1 says where it has none."""
@@ -345,8 +357,8 @@ class CockpitApp(App[str]):
         missing = self._supervision.missing
         if missing:
             counts = replace(counts, warning="no supervisor")
-        told = Answer(sentence, "warn" if missing else "text") if sentence else None
-        return counts, told
+        answer = Answer(sentence, "warn" if missing else "text") if sentence else None
+        return counts, answer
 
     def _count(self) -> Counts:
         from hdtui.data.runs import count_runs
@@ -367,21 +379,22 @@ class CockpitApp(App[str]):
 
     def on_cockpit_app_pulsed(self, message: Pulsed) -> None:
         self._tidy()
-        known, self.counts = self.counts, message.counts
+        known, self.cockpit.counts = self.cockpit.counts, message.counts
         if not self.screen_stack:  # a last pulse may come when the screens are gone
             return
-        if message.told is not None:
-            self._tell(message.told)
+        if message.answer is not None:
+            self._tell_of_pulse(message.answer)
         if message.changed or known != message.counts:
             self.screen.post_message(WorldChanged())
 
-    def _tell(self, told: Answer) -> None:
+    def _tell_of_pulse(self, answer: Answer) -> None:
         """Say what the pulse found out; only a trouble takes the place of a key's answer."""
-        row = getattr(self.screen, "answer_row", None)
-        if row is None or not any(row.lines) or told.role == "warn":
-            self.screen.post_message(told)
+        screen = self.screen
+        free = not isinstance(screen, CockpitScreen) or not any(screen.answer_row.lines)
+        if free or answer.role == "warn":
+            self.tell(answer)
         else:
-            self.cockpit.messages.append(told.text)
+            self.cockpit.messages.append(answer.text)
 
     def action_mode(self, mode: str) -> None:
         """Go to one of the six screens as it was left; Home and the current one to their top.
@@ -394,21 +407,48 @@ class CockpitApp(App[str]):
         if not current:
             self.switch_mode(mode)
         if current or mode == "home":
-            begun = self.counts is not None and self.counts.total > 0
+            counts = self.cockpit.counts
+            begun = counts is not None and counts.total > 0
             while len(self.screen_stack) > 1 and (begun or self.screen is not self._welcome):
                 self.pop_screen()
 
-    def action_new_run(self, stage: str = "teacher") -> None:
-        """Open the form of a new run on a stage."""
-        if self._opened:
-            from hdtui.screens.new_run.screen import LaunchScreen
+    def on_answer(self, message: Answer) -> None:
+        self.tell(message)
 
-            self.push_screen(LaunchScreen(self.cockpit, stage))
+    def on_open_mode(self, message: OpenMode) -> None:
+        self.action_mode(message.mode)
+
+    def on_open_run(self, message: OpenRun) -> None:
+        from hdtui.screens.run.screen import RunScreen
+
+        self.push_screen(RunScreen(self.cockpit, message.run_id))
+
+    def on_open_robot(self, message: OpenRobot) -> None:
+        from hdtui.screens.robots.robot import RobotScreen
+
+        self.push_screen(RobotScreen(self.cockpit, message.digest, message.robot_name))
+
+    async def on_watch_robot(self, message: WatchRobot) -> None:
+        from hdtui.screens.watch.screen import WatchScreen
+
+        await self.switch_mode("watch")
+        if isinstance(self.screen, WatchScreen):
+            self.screen.watch_robot(message.digest, message.robot_name)
+
+    def on_open_form(self, message: OpenForm) -> None:
+        from hdtui.screens.new_run.screen import LaunchScreen
+
+        self.push_screen(LaunchScreen(self.cockpit, message.stage, message.clone))
+
+    def action_new_run(self) -> None:
+        """Open the form of a new run."""
+        if self._opened:
+            self.post_message(OpenForm())
 
     def action_filter(self) -> None:
         """Say where the key means something: a screen with a filter hears it first."""
         words = "/: this screen has no filter; Runs (2) and Robots (3) have one"
-        self.screen.post_message(Answer(words))
+        self.tell(Answer(words))
 
     def action_palette(self) -> None:
         if self._opened:

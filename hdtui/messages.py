@@ -1,7 +1,6 @@
 """What the parts of the cockpit tell each other; facts go down as records."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from textual.message import Message
 
@@ -19,60 +18,58 @@ class Counts:
     warning: str = ""
 
 
-class Loaded(Message):
-    """A service answered: ``topic`` says which question, ``facts`` is its snapshot."""
-
-    def __init__(self, topic: str, facts: Any) -> None:
-        super().__init__()
-        self.topic = topic
-        self.facts = facts
-
-
-class Failed(Message):
-    """A service could not answer; ``sentence`` is written for the user."""
-
-    def __init__(self, topic: str, sentence: str) -> None:
-        super().__init__()
-        self.topic = topic
-        self.sentence = sentence
-
-
 class WorldChanged(Message):
     """Somebody wrote to the database, or processes and clocks moved on."""
 
     bubble = False
 
 
-class StateSentence(str):
-    """A sentence that holds while a run is in a state: taken back once the run has moved on.
+@dataclass(eq=False)
+class Answer(Message):
+    """The answer to the last key, for the row above the keys.
 
-    A string, so that it goes whatever way other answers go.
+    What holds only while run ``run_id`` is in ``state`` is taken back once it has moved on.
     """
 
-    __slots__ = ("run_id", "state")
+    text: str
+    role: str = "text"
+    run_id: int | None = None
+    state: str | None = None
 
-    def __new__(cls, text: str, run_id: int, state: str) -> "StateSentence":
-        """The sentence, with what it says of which run."""
-        sentence = super().__new__(cls, text)
-        sentence.run_id, sentence.state = run_id, state
-        return sentence
+
+@dataclass(eq=False)
+class OpenMode(Message):
+    """The user goes to one of the six screens."""
+
+    mode: str
+
+
+@dataclass(eq=False)
+class OpenRun(Message):
+    """The user goes into a run."""
 
     run_id: int
-    state: str
 
 
-class Answer(Message):
-    """The answer to the last key, for the row above the keys."""
+@dataclass(eq=False)
+class OpenRobot(Message):
+    """The user goes to a robot's page."""
 
-    def __init__(self, text: str, role: str = "text") -> None:
-        super().__init__()
-        self.text = text
-        self.role = role
+    digest: str
+    robot_name: str | None = None
 
 
-@dataclass(frozen=True)
-class RowKey:
-    """Names a row of a table: a run's id, a robot's digest, a group's name."""
+@dataclass(eq=False)
+class WatchRobot(Message):
+    """The user wants to see a robot walk."""
 
-    kind: str
-    value: Any = field(default=None)
+    digest: str
+    robot_name: str
+
+
+@dataclass(eq=False)
+class OpenForm(Message):
+    """The user wants to start a run: of a stage, or with the settings of the run ``clone``."""
+
+    stage: str = "teacher"
+    clone: int | None = None

@@ -18,13 +18,13 @@ from engine.errors import RobotError, UsageError
 from engine.text import counted
 from engine.workers.inherited import found_in, starting_config
 from engine.workers.lineage import Ancestry
+from engine.workers.new_runs import queue_stage
 from engine.workers.robot_library import BUILT_IN_SETS
 from engine.workers.run_policies import acts
 from engine.workers.stages import STAGES, StageRequest
-from hdtui.actions.runs import queue, warning_words
-from hdtui.data.cockpit import Cockpit
+from hdtui.actions.runs import queued_answer, warnings_of
 from hdtui.formatting import duration
-from hdtui.messages import StateSentence
+from hdtui.messages import Answer
 
 TASKS: tuple[TaskName, ...] = get_args(TaskName)
 POLICY_KINDS = STAGES[RunKind.EVALUATION].reads
@@ -61,7 +61,7 @@ class Choices:
     """Policies that can be evaluated, deployments last, else newest first, and their past costs.
 
     ``robots`` are words that name the robots to evaluate on, as the command takes them; ``task`` is
-    the ground that the first policy learned on.
+    the ground that the first policy learned on, ``first`` those that are chosen at first.
     """
 
     policies: tuple[Run, ...]
@@ -69,17 +69,24 @@ class Choices:
     num_like_runs: int
     robots: tuple[str, ...] = ()
     task: TaskName = "flat"
+    first: tuple[int, ...] = ()
 
-    def first(self, wanted: Sequence[int]) -> EvaluationRequest:
-        """What the dialog begins with: those of the wanted policies that can be evaluated."""
+    @property
+    def start(self) -> EvaluationRequest:
+        """What the dialog begins with: those of the first policies that can be evaluated."""
         known = [run.id for run in self.policies]
-        policies = [policy for policy in wanted if policy in known] or known[:1]
+        policies = [policy for policy in self.first if policy in known] or known[:1]
         return EvaluationRequest(tuple(policies), self.robots, self.task)
 
 
 def can_be_evaluated(run: Run) -> bool:
     """Whether a run is a policy now: finished, or past a checkpoint."""
     return run.kind in POLICY_KINDS and acts(run)
+
+
+def can_be_watched(run: Run) -> bool:
+    """Whether there may be recorded episodes of a run."""
+    return run.kind in (*POLICY_KINDS, RunKind.EVALUATION)
 
 
 def policy_words(run: Run) -> str:
@@ -114,6 +121,7 @@ def read_choices(
         num_like_runs=len(costs),
         robots=tuple(_robot_word(database, digest, name) for digest, name in robots),
         task=_config(database, [run.id for run in policies[:1]]).task.name,
+        first=tuple(first),
     )
 
 
@@ -131,9 +139,8 @@ def read_offer(database: Database, run_id: int, marked: Sequence[str]) -> Choice
         known = {one.name for one in list_sets(database, removed=True)}
         sets = [name for name in run.robot_sets if name in known]
         robots = list_robots(database, sets[0]) if sets else []
-    return read_choices(
-        database, policies, [*{robot.digest: robot.name for robot in robots}.items()]
-    )
+    names = [*{robot.digest: robot.name for robot in robots}.items()]
+    return replace(read_choices(database, policies, names), first=(run_id,))
 
 
 def _config(database: Database, inputs: Sequence[int]) -> EvaluationConfig:
@@ -192,23 +199,23 @@ def evaluation_request(database: Database, wanted: EvaluationRequest) -> StageRe
     )
 
 
-def queue_evaluation(cockpit: Cockpit, wanted: EvaluationRequest) -> StateSentence:
-    """Queue it on a set of the marked robots; the sentence that answers the key.
+def queue_evaluation(database: Database, wanted: EvaluationRequest, of: str = "") -> Answer:
+    """Queue it on a set of the marked robots.
 
     Raises:
         UsageError: No policy or no robot is chosen, or a policy cannot act on the ground.
     """
     if not wanted.policies or not wanted.robots:
         raise UsageError("Nothing to evaluate: choose at least one policy and one robot.")
-    request = cockpit.store.ask(lambda database: evaluation_request(database, wanted))
-    run = queue(cockpit, request)
+    run = queue_stage(database, evaluation_request(database, wanted))
     what = f"{wanted.num_episodes} episodes on {counted(len(wanted.robots), 'robot')}"
-    words = f"{run.id} evaluation is queued: {what}{warning_words(cockpit, run)}"
-    return StateSentence(words, run.id, RunState.QUEUED)
+    return queued_answer(run, f": {what}{warnings_of(database, run)}{of}")
 
 
-def record_robot(cockpit: Cockpit, wanted: EvaluationRequest, of_run: int | None = None) -> str:
-    """Queue an episode of policies on a robot, to watch; the sentence that answers the key.
+def record_robot(
+    database: Database, wanted: EvaluationRequest, of_run: int | None = None
+) -> Answer:
+    """Queue an episode of policies on a robot, to watch.
 
     Where ``wanted`` names no policies, they are those of a run: its own with its teacher's, or
     those that it reads; and without a run those of the latest student.
@@ -217,17 +224,15 @@ def record_robot(cockpit: Cockpit, wanted: EvaluationRequest, of_run: int | None
         UsageError: There is no such policy yet.
     """
     if not wanted.policies:
-        wanted = cockpit.store.ask(lambda database: _around(database, wanted.robots, of_run))
-    whose = " and ".join(map(str, wanted.policies))
-    told = queue_evaluation(cockpit, wanted)
-    return StateSentence(f"{told}, of {whose}", told.run_id, told.state)
+        wanted = _around(database, wanted.robots, of_run)
+    return queue_evaluation(database, wanted, f", of {' and '.join(map(str, wanted.policies))}")
 
 
 def _around(database: Database, robots: Sequence[str], run_id: int | None) -> EvaluationRequest:
     """An episode of the policies around a run on robots, as their settings ask for it."""
     policies = policies_of(database, run_id)
     choices = read_choices(database, policies, [(robot, "") for robot in robots])
-    return replace(choices.first(policies), robots=tuple(robots), episodes=1)
+    return replace(choices.start, robots=tuple(robots), episodes=1)
 
 
 def policies_of(database: Database, run_id: int | None) -> tuple[int, ...]:

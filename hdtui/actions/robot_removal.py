@@ -10,7 +10,6 @@ from engine.text import counted
 from engine.workers import robot_library
 from engine.workers.observed import observed
 from engine.workers.workspace import Workspace
-from hdtui.data.cockpit import Cockpit
 
 
 def removal_warning(database: Database, name: str) -> list[str]:
@@ -28,28 +27,19 @@ def removal_warning(database: Database, name: str) -> list[str]:
     ]
 
 
-def remove(database: Database, workspace: Workspace, name: str) -> RemovedSet:
+def remove(database: Database, name: str) -> RemovedSet:
     """Remove a set, with the robots that nothing else holds.
 
     Raises:
         UnknownRobotSetError: There is no such set.
         RunError: A run that waits or works reads or fills it.
     """
-    return robot_library.remove_set(database, workspace, name, _dead(database))
+    return robot_library.remove_set(database, Workspace(database.home), name, _dead(database))
 
 
 def removed_words(removed: RemovedSet) -> str:
     """What became of a set and its robots, in one sentence."""
     return f"set {removed.name} is removed; {_words(removed)}"
-
-
-def remove_shown(cockpit: Cockpit, name: str) -> str:
-    """Remove the set that the cockpit shows."""
-    workspace = Workspace(cockpit.home)
-    removed = cockpit.store.ask(lambda database: remove(database, workspace, name))
-    for robot in removed.robots:
-        cockpit.marked_robots.pop(robot.digest, None)
-    return removed_words(removed)
 
 
 def _words(removed: RemovedSet) -> str:

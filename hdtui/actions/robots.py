@@ -3,19 +3,21 @@
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from db.records import RunKind, RunState
+from db.records import RunKind
+from db.session import Database
 from engine.config.overrides import validated
 from engine.config.robots import GenerationConfig, MutationConfig
 from engine.errors import UsageError
 from engine.files import expanded
 from engine.text import counted
+from engine.workers.new_runs import queue_stage
 from engine.workers.robot_library import TRAINING, UNSEEN, select_into_set
 from engine.workers.stages import MUTANTS, StageRequest, filled_sets
 from engine.workers.workspace import Workspace
 from hdtui.actions.robot_imports import import_read, read_robots_of
-from hdtui.actions.runs import prepare_workspace, queue, warning_words
-from hdtui.data.cockpit import Cockpit
-from hdtui.messages import StateSentence
+from hdtui.actions.runs import queued_answer, warnings_of
+from hdtui.data.store import Store
+from hdtui.messages import Answer
 
 MOST_DIGITS = 10
 """Of a number of robots or a seed; larger ones fit neither a database nor a generator."""
@@ -29,7 +31,7 @@ def number_problem(values: Sequence[str], names: Sequence[str]) -> str:
     return ""
 
 
-def generate(cockpit: Cockpit, count: str, unseen: str, seed: str, set_name: str) -> str:
+def generate(database: Database, count: str, unseen: str, seed: str, set_name: str) -> Answer:
     """Queue a generation run that fills a set, and one of robots that are kept unseen.
 
     Raises:
@@ -38,20 +40,19 @@ def generate(cockpit: Cockpit, count: str, unseen: str, seed: str, set_name: str
     counts = {"train_count": int(count), "unseen_count": int(unseen), "seed": int(seed)}
     config = validated(GenerationConfig, counts, "generate")
     sets = filled_sets((TRAINING, UNSEEN), set_name)
-    run = queue(cockpit, StageRequest(RunKind.GENERATION, config, fills=sets))
-    words = f"{run.id} generation is queued: {count} robots into the set {set_name}"
-    return StateSentence(words, run.id, RunState.QUEUED)
+    run = queue_stage(database, StageRequest(RunKind.GENERATION, config, fills=sets))
+    return queued_answer(run, f": {count} robots into the set {set_name}")
 
 
 def mutate(
-    cockpit: Cockpit,
+    database: Database,
     source: str,
     per_robot: str,
     seed: str,
     set_name: str,
     *,
     allowed_roles: Collection[str] = (),
-) -> str:
+) -> Answer:
     """Queue a mutation run over a set that fills another.
 
     Raises:
@@ -67,15 +68,14 @@ def mutate(
         fills={MUTANTS: set_name},
         allowed_roles=allowed_roles,
     )
-    run = queue(cockpit, request)
-    warnings = warning_words(cockpit, run)
-    words = f"{run.id} mutation is queued: {per_robot} mutants of each robot of {source}{warnings}"
-    return StateSentence(words, run.id, RunState.QUEUED)
+    run = queue_stage(database, request)
+    warnings = warnings_of(database, run)
+    return queued_answer(run, f": {per_robot} mutants of each robot of {source}{warnings}")
 
 
 def import_robots(
-    cockpit: Cockpit, folder: str, set_name: str, *, skip_invalid: bool = False
-) -> str:
+    store: Store, folder: str, set_name: str, *, skip_invalid: bool = False
+) -> Answer:
     """Read a folder of robots into the library.
 
     Raises:
@@ -86,20 +86,18 @@ def import_robots(
     if not path.is_dir():
         raise UsageError(f"{path} is no folder; robots are imported from one with xml/ in it")
     found = read_robots_of(path, set_name or None, skip_invalid)
-    prepare_workspace(cockpit)
-    workspace = Workspace(cockpit.home)
-    imported = cockpit.store.ask(
-        lambda database: import_read(database, workspace, found, set_name or None)
-    )
+    workspace = Workspace(store.home)
+    imported = store.act(lambda database: import_read(database, workspace, found, set_name or None))
     made = imported.set
-    return "; ".join([f"{counted(made.size, 'robot')} in the set {made.name}", *imported.notes()])
+    sentences = [f"{counted(made.size, 'robot')} in the set {made.name}", *imported.notes()]
+    return Answer("; ".join(sentences))
 
 
-def select(cockpit: Cockpit, digests: Sequence[str], set_name: str) -> str:
+def select(database: Database, digests: Sequence[str], set_name: str) -> Answer:
     """Make a set of robots.
 
     Raises:
         UsageError: The name cannot be used.
     """
-    made = cockpit.store.ask(lambda database: select_into_set(database, set_name, list(digests)))
-    return f"{counted(made.size, 'robot')} in the set {made.name}"
+    made = select_into_set(database, set_name, list(digests))
+    return Answer(f"{counted(made.size, 'robot')} in the set {made.name}")

@@ -50,6 +50,11 @@ class Drawing(StrEnum):
     BLOCKS = "blocks"
     ASCII = "ascii"
 
+    @classmethod
+    def of(cls, name: str) -> "Drawing":
+        """The one of this name, braille where there is none."""
+        return cls(name) if name in list(cls) else cls.BRAILLE
+
     @property
     def sample_dots(self) -> tuple[int, int]:
         """Dots from one sample to the next, across and down."""

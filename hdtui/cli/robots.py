@@ -236,7 +236,7 @@ def remove_command(
     warning = removal_warning(database, name)
     if not yes:
         raise RunError(f"{' '.join(warning)} Say --yes to do it")
-    removed = remove(database, workspace, name)
+    removed = remove(database, name)
     say(removed_words(removed))
     if call.json:
         names = [robot.name for robot in removed.robots]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hdtui.data.error_log import Mistakes
 from hdtui.data.store import Store
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 
     from db.session import Database
     from hdtui.data.run_list import RunsReader
+    from hdtui.messages import Counts
 
 PREFERENCES_KEY = "cockpit"
+Marked = TypeVar("Marked", bound=Hashable)
 
 
 def now() -> datetime:
@@ -47,6 +50,22 @@ class Preferences:
             self.changed = True
 
 
+class Marks(dict[Marked, None]):
+    """What the user has marked, in the order of marking."""
+
+    def toggle(self, *marked: Marked) -> None:
+        """Mark all of them; where all are marked, take their marks away."""
+        if all(each in self for each in marked):
+            self.drop(marked)
+        else:
+            self.update(dict.fromkeys(marked))
+
+    def drop(self, marked: Iterable[Marked]) -> None:
+        """Take marks away, where there are any."""
+        for each in marked:
+            self.pop(each, None)
+
+
 class Cockpit:
     """The state that survives a change of screen; owned by the event loop."""
 
@@ -58,11 +77,12 @@ class Cockpit:
         self.store = Store(home, readonly)
         self.mistakes = Mistakes(home, readonly)
         self.preferences = Preferences()
-        self.marked_runs: dict[int, None] = {}
-        self.marked_robots: dict[str, None] = {}
+        self.marked_runs: Marks[int] = Marks()
+        self.marked_robots: Marks[str] = Marks()
         self.pinned_run: int | None = None
         self.watched_run: int | None = None
         self.messages: list[str] = []
+        self.counts: Counts | None = None
         self.counted: dict[str, Any] = {}
 
     @cached_property
@@ -79,12 +99,10 @@ class Cockpit:
         self.runs_reader.read(database, now(), archived=False)
         read_robots(database, None, None)
 
-    def toggle_mark(self, run_id: int) -> None:
-        """Mark a run, or take its mark away."""
-        if run_id in self.marked_runs:
-            del self.marked_runs[run_id]
-        else:
-            self.marked_runs[run_id] = None
+    def pin(self, run_id: int | None) -> None:
+        """Take a run as the baseline of curves and differences, in this workspace from now on."""
+        self.pinned_run = run_id
+        self.preferences.set("pinned_run", run_id)
 
     def load_preferences(self) -> None:
         """Read the preferences of the workspace; called in a thread."""

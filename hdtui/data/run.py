@@ -83,7 +83,7 @@ def is_in_state(database: Database, run_id: int, state: str) -> bool:
     return any(str(run.state) == state for run in list_runs(database, ids=[run_id]))
 
 
-def first_tab(database: Database, run_id: int) -> str:
+def default_tab(database: Database, run_id: int) -> str:
     """The tab that says most of a run: its curves, where it has some or is going to."""
     run = get_run(database, run_id)
     if run.kind is RunKind.EVALUATION:

@@ -73,7 +73,19 @@ class Store:
         self._database: Database | None = None
         self._seen = False
 
-    def ask(self, question: Callable[[Database], Answer]) -> Answer:
+    def act(self, command: Callable[[Database], Answer]) -> Answer:
+        """As ``ask``; what changes the world makes the workspace where there is none.
+
+        Raises:
+            WorkspaceError: It cannot be made or written.
+            DatabaseError: As ``ask``.
+        """
+        from engine.workers.workspace import Workspace
+
+        Workspace(self.home).create()
+        return self.ask(command, create=True)
+
+    def ask(self, question: Callable[[Database], Answer], create: bool = False) -> Answer:
         """The answer of ``question``, which gets the open database.
 
         Raises:
@@ -83,7 +95,7 @@ class Store:
         if self.health.next_try_in_s > 0:
             raise DatabaseError(self.health.sentence)
         try:
-            answer = question(self.open())
+            answer = question(self.open(create))
         except NoWorkspaceError:
             raise
         except DatabaseError as error:

@@ -12,7 +12,6 @@ from engine.workers.supervisor_lock import supervisor_alive
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from db.session import Database
     from hdtui.data.cockpit import Cockpit
 
 LOOK_EVERY_S = 5.0
@@ -38,7 +37,7 @@ class SupervisorWatch:
         if now - self._looked_at < LOOK_EVERY_S:
             return ""
         self._looked_at = now
-        if self._cockpit.store.ask(self._alive):
+        if self._cockpit.store.ask(supervisor_alive):
             self.missing = False
             return ""
         if self._cockpit.readonly:
@@ -49,9 +48,6 @@ class SupervisorWatch:
             return ""
         self._tried_at = now
         return self._start()
-
-    def _alive(self, database: Database) -> bool:
-        return supervisor_alive(database)
 
     def _start(self) -> str:
         try:

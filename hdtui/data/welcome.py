@@ -2,11 +2,11 @@
 
 import os
 import subprocess
+from pathlib import Path
 
 import psutil
 
 from engine.workers.child_process import child_command, child_environment
-from hdtui.data.cockpit import Cockpit
 from hdtui.formatting import size
 
 
@@ -16,12 +16,12 @@ def run_demo() -> None:
     subprocess.run(child_command("hdtui", "--demo"), env=child_environment(), check=False)
 
 
-def machine_sentence(cockpit: Cockpit) -> str:
+def machine_sentence(home: Path) -> str:
     """Cores, memory, GPU, file system and free disk in one line."""
     from db.filesystem import file_system
     from hdtui.data.machine import gpu_sentence
 
-    folder = cockpit.home
+    folder = home
     while not folder.exists():
         folder = folder.parent
     memory = psutil.virtual_memory().total / 2**30

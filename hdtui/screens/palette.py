@@ -8,9 +8,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.events import Key
+from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from db.records import Robot, Run
 from engine.config.presets import PRESETS
 from engine.errors import HdtuiError
 from hdtui.data.cockpit import Cockpit
@@ -20,17 +22,17 @@ from hdtui.data.palette import key_words, read_names
 from hdtui.exports.formats import DataTable
 from hdtui.exports.tables import write_shown
 from hdtui.formatting import printable, size
-from hdtui.messages import Answer, Loaded, WorldChanged
+from hdtui.messages import Answer, OpenForm, OpenMode, OpenRobot, OpenRun, WorldChanged
 from hdtui.screens.dialogs import ConfirmScreen
 from hdtui.screens.leaving import LeavesOnce
-from hdtui.screens.runs.actions import Offer, RunActionsScreen
+from hdtui.screens.runs.actions import MARK, RUN_KEYS, RunAction, RunActions
+from hdtui.terminal.meter import meter_of
 from hdtui.widgets.lines import Span
 from hdtui.widgets.roles import PALETTES
 from hdtui.widgets.table import Column, Table, TableRow
 
 REFRESH = {"as usual": 1.0, "every 5s": 2.5, "by hand, 1 to 6": 0.0}
 DRAWINGS = ("braille", "blocks", "ascii")
-RUN_KEYS = frozenset(each.key for each in RunActionsScreen.BINDINGS if isinstance(each, Binding))
 KEY_NAMES = {"*": "asterisk", "/": "slash"}
 MODES = ("home", "runs", "robots", "watch", "compare", "efficiency")
 
@@ -73,30 +75,22 @@ class PaletteScreen(LeavesOnce[None], ModalScreen[None]):
             found = self.cockpit.store.ask(read_names)
         except HdtuiError:
             return
-        self.post_message(Loaded("names", found))
+        self.call_later(self._add_names, *found)
 
-    def on_loaded(self, message: Loaded) -> None:
-        runs, robots = message.facts
+    def _add_names(self, runs: Sequence[Run], robots: Sequence[Robot]) -> None:
         for run in runs:
             words = f"{run.id} {run.kind} {printable(run.name)}"
             about = " ".join([str(run.state), *run.tags])
-            self.entries.append(Entry(words, about, partial(self._open_run, run.id)))
+            self.entries.append(Entry(words, about, partial(self._post, OpenRun(run.id))))
         for robot in robots:
-            page = partial(self._open_robot, robot.digest, robot.name)
+            page = partial(self._post, OpenRobot(robot.digest, robot.name))
             self.entries.append(
                 Entry(f"robot {robot.name}", f"{robot.num_limbs_without_head} limbs", page)
             )
         self._narrow(self.query_one(Input).value)
 
-    def _open_robot(self, digest: str, name: str) -> None:
-        from hdtui.screens.robots.robot import RobotScreen
-
-        self.app.push_screen(RobotScreen(self.cockpit, digest, name))
-
-    def _open_run(self, run_id: int) -> None:
-        from hdtui.screens.run.screen import RunScreen
-
-        self.app.push_screen(RunScreen(self.cockpit, run_id))
+    def _post(self, message: Message) -> None:
+        self.app.post_message(message)
 
     @property
     def _beneath(self) -> Any:
@@ -106,25 +100,30 @@ class PaletteScreen(LeavesOnce[None], ModalScreen[None]):
 
     def _offers(self) -> list[Entry]:
         """What can be done to the run under the cursor of the screen beneath."""
-        screen = self._beneath
-        if not isinstance(screen, RunActionsScreen):
+        actions = self._run_actions
+        if actions is None:
             return []
-        act = partial(self._act_on, screen, screen.current_run(), screen.chosen_runs())
-        return [Entry(offer.words, offer.key, partial(act, offer)) for offer in screen.offers()]
+        act = partial(self._act_on, actions, actions.current(), actions.chosen())
+        return [Entry(offer.text, offer.key, partial(act, offer)) for offer in actions.offers()]
 
-    async def _act_on(
-        self, screen: RunActionsScreen, run_id: int | None, chosen: Sequence[int], offer: Offer
+    @property
+    def _run_actions(self) -> RunActions | None:
+        actions = getattr(self._beneath, "actions", None)
+        return actions if isinstance(actions, RunActions) else None
+
+    def _act_on(
+        self, actions: RunActions, run_id: int | None, chosen: Sequence[int], offer: RunAction
     ) -> None:
         """Act on the run that the line names: the list below may have moved since."""
-        if (screen.current_run(), screen.chosen_runs()) == (run_id, chosen):
-            await self.app.run_action(offer.action, screen)
+        if (actions.current(), actions.chosen()) == (run_id, chosen):
+            actions.act(offer.name)
         else:
-            screen.say(f"{offer.words}: the list has moved, so nothing was done")
+            actions.screen.say(f"{offer.text}: the list has moved, so nothing was done")
 
     def _keys(self) -> list[Entry]:
         """The keys of the screen beneath that mean something there now, but for those of runs."""
         screen = self._beneath
-        offered = RUN_KEYS if isinstance(screen, RunActionsScreen) else frozenset()
+        offered = [key.key for key in (MARK, *RUN_KEYS)] if self._run_actions else []
         active = screen.active_bindings
         entries = []
         for label, words in getattr(screen, "KEY_HELP", ()):
@@ -136,38 +135,34 @@ class PaletteScreen(LeavesOnce[None], ModalScreen[None]):
 
     def _doctor(self) -> None:
         """Look at the machine in a thread; what is not good stands in a dialog."""
-        app, screen, home = self.app, self._beneath, self.cockpit.home
-
-        def look() -> str:
-            summary, sentences = checked(home)
-            dialog = ConfirmScreen("Doctor", sentences, (), "close")
-            app.call_later(app.push_screen, dialog)
-            return summary
-
-        screen.command(look)
+        self._find_out("Doctor", partial(checked, self.cockpit.home))
 
     def _disk_use(self) -> None:
         """Weigh the workspace in a thread; what takes space stands in a dialog."""
-        app, screen, cockpit = self.app, self._beneath, self.cockpit
+        self._find_out("Disk", partial(self.cockpit.store.ask, weighed))
 
-        def weigh() -> str:
-            summary, sentences = cockpit.store.ask(weighed)
-            app.call_later(app.push_screen, ConfirmScreen("Disk", sentences, (), "close"))
-            return summary
+    def _find_out(self, title: str, read: Callable[[], tuple[str, tuple[str, ...]]]) -> None:
+        """Look in a thread; one sentence answers the key, the others stand in a dialog."""
+        app = self.app
 
-        screen.command(weigh)
+        def look() -> Answer:
+            summary, sentences = read()
+            app.call_later(app.push_screen, ConfirmScreen(title, sentences, (), "close"))
+            return Answer(summary)
+
+        self._beneath.work(look)
 
     def _actions(self) -> list[Entry]:
         app: Any = self.app
         entries = [
-            Entry(f"go to {mode.title()}", str(index + 1), partial(app.action_mode, mode))
+            Entry(f"go to {mode.title()}", str(index + 1), partial(self._post, OpenMode(mode)))
             for index, mode in enumerate(MODES)
         ]
         entries += [
             Entry(f"new: pipeline {name}", "starts at once", partial(self._pipeline, name))
             for name in PRESETS
         ]
-        entries.append(Entry("new run", "n", app.action_new_run))
+        entries.append(Entry("new run", "n", partial(self._post, OpenForm())))
         entries += [Entry(f"theme: {name}", "", partial(self._theme, name)) for name in PALETTES]
         entries += [
             Entry(f"drawing: {name}", "", partial(self._drawing, name)) for name in DRAWINGS
@@ -196,7 +191,7 @@ class PaletteScreen(LeavesOnce[None], ModalScreen[None]):
             return
         from hdtui.actions.runs import start_preset
 
-        screen.command(partial(start_preset, self.cockpit, name))
+        screen.command(partial(start_preset, name=name))
 
     def _theme(self, name: str) -> None:
         self.app.theme = name
@@ -224,17 +219,16 @@ class PaletteScreen(LeavesOnce[None], ModalScreen[None]):
         headings, rows = table.texts()
         name = screen.TITLE_WORD.lower().replace(" ", "-")
         shown = DataTable(tuple(headings), tuple(map(tuple, rows)))
-        screen.command(partial(write_shown, self.cockpit, name, form, shown))
+        screen.work(lambda: Answer(write_shown(self.cockpit, name, form, shown)))
 
     def _refresh_every(self, words: str, factor: float) -> None:
         self.cockpit.preferences.set("refresh", factor)
         self._answer(f"refresh {words}")
 
     def _bytes(self) -> None:
-        meter = getattr(self.app, "meter", None)
-        if meter is not None:
-            rate = size(meter.bytes_per_s())
-            self._answer(f"{rate}/s over the last 5 s, {size(meter.total_bytes)} so far")
+        meter = meter_of(self.app)
+        rate = size(meter.bytes_per_s())
+        self._answer(f"{rate}/s over the last 5 s, {size(meter.total_bytes)} so far")
 
     def _messages(self) -> None:
         self._answer(" · ".join(self.cockpit.messages[-4:]) or "no messages yet")

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -17,11 +18,10 @@ from engine.errors import HdtuiError
 from hdtui.data.cockpit import Cockpit, now
 from hdtui.data.store import NoWorkspaceError
 from hdtui.formatting import duration
-from hdtui.messages import Answer, Counts, Failed, Loaded, StateSentence, WorldChanged
+from hdtui.messages import Answer, Counts, WorldChanged
 from hdtui.screens.leaving import LeavesOnce
 from hdtui.widgets.chrome import READING, AnswerRow, Key, KeyRow, TabRow
 from hdtui.widgets.lines import Lines, Span
-from hdtui.widgets.pane import Pane
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -29,10 +29,17 @@ if TYPE_CHECKING:
 
     from db.session import Database
 
+Answered = TypeVar("Answered")
+Result = TypeVar("Result")
+Refused = Callable[[HdtuiError], bool]
 MINIMUM = (60, 18)
 CLAIM_STANDS_S = 5.0
 LOOK_EVERY_S = 2.0
 """How often a screen looks whether it is time to read again."""
+
+
+def _answer_alone(_: HdtuiError) -> bool:
+    return False
 
 
 class TooSmall(Lines):
@@ -70,11 +77,11 @@ class CockpitScreen(LeavesOnce[None]):
         self.key_row = KeyRow()
         self.stale = False
         self._answered = False
-        self._claim: tuple[int, str] | None = None
+        self._said: Answer | None = None
         self._had_focus: Widget | None = None
         self._said_at = 0.0
         self._read_at = 0.0
-        self._asked: dict[str, Worker[None]] = {}
+        self._asked: dict[Callable[..., object], Worker[None]] = {}
 
     def compose(self) -> ComposeResult:
         with Vertical(id="shell"):
@@ -95,12 +102,6 @@ class CockpitScreen(LeavesOnce[None]):
 
     def read(self) -> None:
         """Ask for what the screen shows; called on show and every few seconds."""
-
-    def show_facts(self, topic: str, facts: Any) -> None:
-        """Show the answer to a question asked with ``ask``."""
-
-    def empty_facts(self, topic: str) -> Any:
-        """The answer of a workspace in which nothing was ever run; None where there is none."""
 
     def set_stale(self, stale: bool) -> None:
         """Draw the content muted while the database is lost."""
@@ -125,7 +126,7 @@ class CockpitScreen(LeavesOnce[None]):
 
     def keep_focus(self) -> None:
         """What is not shown has no focus; what is shown again gets back the one it had."""
-        if not (self.is_active and getattr(self.app, "app_focus", True)):
+        if not (self.is_active and self.app.app_focus):
             return
         seen = [widget for widget in self.focus_chain if widget.region.area]
         if self.focused not in seen:
@@ -159,29 +160,40 @@ class CockpitScreen(LeavesOnce[None]):
 
     def show_counts(self) -> None:
         """Draw the counts of row 1 as the application last read them."""
-        counts = getattr(self.app, "counts", None) or Counts(notice=READING)
+        counts = self.cockpit.counts or Counts(notice=READING)
         self.tab_row.set_counts(counts, f"{self.cockpit.host}|{now():%H:%M}")
 
     def say(self, text: str, role: str = "text") -> None:
         """Answer the last key in the row above the keys."""
-        self.answer_row.say(text, role)
-        self._claim = (text.run_id, text.state) if isinstance(text, StateSentence) else None
-        self._said_at = time.monotonic()
-        if text:
-            self.cockpit.messages.append(text)
+        self.give(Answer(text, role))
 
-    def _check_claim(self) -> None:
+    def give(self, answer: Answer) -> None:
+        """Show an answer in the row above the keys, and keep it among the messages."""
+        self.answer_row.say(answer.text, answer.role)
+        self._said, self._said_at = answer, time.monotonic()
+        if answer.text:
+            self.cockpit.messages.append(answer.text)
+
+    def _check_answer(self) -> None:
         """Take back an answer about a run that moved on, once there was time to read it."""
-        claim = self._claim
-        if claim is not None and time.monotonic() - self._said_at >= CLAIM_STANDS_S:
+        said = self._said
+        if said is None or said.run_id is None or said.state is None:
+            return
+        if time.monotonic() - self._said_at >= CLAIM_STANDS_S:
             from hdtui.data.run import is_in_state
 
-            self.ask("claim", lambda database: (claim, is_in_state(database, *claim)))
+            run_id, state = said.run_id, said.state
+            self.ask(lambda database: (said, is_in_state(database, run_id, state)), self._take_back)
+
+    def _take_back(self, answer: tuple[Answer, bool]) -> None:
+        said, holds = answer
+        if said is self._said and not holds:
+            self.say("")
 
     def _tick(self) -> None:
-        shown = self.app.screen is self and getattr(self.app, "app_focus", True)
+        shown = self.app.screen is self and self.app.app_focus
         if shown:
-            self._check_claim()
+            self._check_answer()
         if shown and not self._waits and self._is_due():
             self.read()
 
@@ -198,13 +210,31 @@ class CockpitScreen(LeavesOnce[None]):
         if not self._waits and self.cockpit.preferences.get("refresh", 1.0) == 1.0:
             self.read()
 
-    def ask(self, topic: str, question: "Callable[[Database], Any]") -> None:
-        """Ask the database in a thread; a newer question on the topic replaces an older one.
+    def ask(
+        self,
+        question: "Callable[[Database], Answered]",
+        then: Callable[[Answered], object],
+        empty: Answered | None = None,
+    ) -> None:
+        """Ask the database in a thread; ``then`` shows the answer, in the event loop.
 
-        Reading again by itself waits for the answer: else a slow database would never be heard.
+        A newer question with the same method ``then`` replaces an older one, whose answer is
+        dropped. ``empty`` answers for a workspace in which nothing was ever run. Reading again by
+        itself waits for the answer: else a slow database would never be heard.
         """
-        self._asked[topic] = self.run_worker(
-            lambda: self._answer(topic, question), group=topic, exclusive=True, thread=True
+        self.look(partial(self.cockpit.store.ask, question), then, empty)
+
+    def look(
+        self,
+        read: Callable[[], Answered],
+        then: Callable[[Answered], object],
+        empty: Answered | None = None,
+    ) -> None:
+        """As ``ask``, of what is not in the database."""
+        if then in self._asked:
+            self._asked[then].cancel()
+        self._asked[then] = self.run_worker(
+            lambda: self._read(read, then, empty), group="look", thread=True
         )
 
     @property
@@ -217,39 +247,85 @@ class CockpitScreen(LeavesOnce[None]):
         """An answer is still to come."""
         return any(not worker.is_finished for worker in self._asked.values())
 
-    def _answer(self, topic: str, question: "Callable[[Database], Any]") -> None:
+    def _read(
+        self,
+        read: Callable[[], Answered],
+        then: Callable[[Answered], object],
+        empty: Answered | None,
+    ) -> None:
         worker = get_current_worker()
         try:
-            facts = self.cockpit.store.ask(question)
+            answer = read()
         except NoWorkspaceError:
-            facts = self.empty_facts(topic)
-            if facts is None:
+            if empty is None:
                 return
+            answer = empty
         except HdtuiError as error:
-            if not worker.is_cancelled:
-                self.post_message(Failed(topic, str(error)))
+            self.call_later(self._failed, worker, str(error))
             return
         except Exception as error:  # noqa: BLE001 -- a wrong answer must not end the cockpit
-            sentence = self.cockpit.mistakes.note(f"reading {topic}", error)
-            if not worker.is_cancelled:
-                self.post_message(Failed(topic, sentence))
+            sentence = self.cockpit.mistakes.note(f"reading {self.TITLE_WORD}", error)
+            self.call_later(self._failed, worker, sentence)
             return
+        self.call_later(self._take, worker, then, answer)
+
+    def _take(
+        self, worker: Worker[Any], then: Callable[[Answered], object], answer: Answered
+    ) -> None:
+        if worker.is_cancelled:  # a newer question was asked meanwhile
+            return
+        if self.stale and not self.cockpit.store.health.lost:  # not all is read in the database
+            self.stale = False
+            self.set_stale(False)
+            self.answer_row.say("The database answers again.")
+        then(answer)
+        self.show_keys()
+        self._answered = True
+
+    def _failed(self, worker: Worker[Any], sentence: str) -> None:
         if not worker.is_cancelled:
-            self.post_message(Loaded(topic, facts))
+            self.show_failure(sentence)
 
-    def command(self, act: Callable[[], str]) -> None:
-        """Change the world in a thread; the sentence it returns answers the key."""
+    def show_failure(self, sentence: str) -> None:
+        """Say why what the screen shows could not be read."""
+        self._answered = True
+        health = self.cockpit.store.health
+        if not health.lost:
+            self.say(sentence, "warn")
+            return
+        self.stale = True
+        self.set_stale(True)
+        wait = duration(round(health.next_try_in_s))
+        self.answer_row.say(f"{sentence} Runs go on. Next try in {wait}.", "bad")
+
+    def command(
+        self, act: "Callable[[Database], Answer]", refused: Refused = _answer_alone
+    ) -> None:
+        """Change the world in a thread; what it returns answers the key.
+
+        ``refused`` is given the error of an act that cannot be, in the event loop; it says True
+        where it has asked the user about it, and the error is no answer.
+        """
+        self.work(partial(self.cockpit.store.act, act), refused)
+
+    def work(self, act: Callable[[], Answer], refused: Refused = _answer_alone) -> None:
+        """As ``command``, of what opens the database itself or needs none."""
         app = self.app  # a screen that was left meanwhile no longer knows it
-        self.run_worker(lambda: self._act(app, act), group="command", thread=True)
+        self.run_worker(lambda: self._act(app, act, refused), group="command", thread=True)
 
-    def _act(self, app: "App[Any]", act: Callable[[], str]) -> None:
+    def _act(self, app: "App[Any]", act: Callable[[], Answer], refused: Refused) -> None:
         try:
-            told = Answer(act())
+            answer = act()
         except HdtuiError as error:
-            told = Answer(str(error), "warn")
+            app.call_later(self._refuse, error, refused)
+            return
         except Exception as error:  # noqa: BLE001 -- a failed act must not end the cockpit
-            told = Answer(self.cockpit.mistakes.note("acting", error), "bad")
-        app.call_later(self.hear, told)
+            answer = Answer(self.cockpit.mistakes.note("acting", error), "bad")
+        app.call_later(self.hear, answer)
+
+    def _refuse(self, error: HdtuiError, refused: Refused) -> None:
+        asks = self.is_active and refused(error)  # who has left wants nothing any more
+        self.hear(Answer("" if asks else str(error), "warn"))
 
     def hear(self, answer: Answer) -> None:
         """Say an answer that comes from a thread here, or where the user has gone meanwhile."""
@@ -257,7 +333,7 @@ class CockpitScreen(LeavesOnce[None]):
             self.post_message(answer)
             self.read()
         else:
-            self.app.tell(answer)  # type: ignore[attr-defined]
+            self.app.post_message(answer)
 
     def may_act(self) -> bool:
         """False, with an answer, where the cockpit only reads."""
@@ -273,31 +349,15 @@ class CockpitScreen(LeavesOnce[None]):
             self.say(f"{event.character}: no key of this screen, ? shows them")
 
     def on_answer(self, message: Answer) -> None:
-        self.say(message.text, message.role)
+        message.stop()  # the application has it said where the user is
+        self.give(message)
 
-    def on_loaded(self, message: Loaded) -> None:
-        if self.stale and not self.cockpit.store.health.lost:  # not all facts are of the database
-            self.stale = False
-            self.set_stale(False)
-            self.answer_row.say("The database answers again.")
-        if message.topic == "claim":
-            if message.facts == (self._claim, False):
-                self.say("")
-            return
-        self.show_facts(message.topic, message.facts)
-        self.show_keys()
-        self._answered = True
-
-    def on_failed(self, message: Failed) -> None:
-        self._answered = True
-        health = self.cockpit.store.health
-        if not health.lost:
-            self.say(message.sentence, "warn")
-            return
-        self.stale = True
-        self.set_stale(True)
-        wait = duration(round(health.next_try_in_s))
-        self.answer_row.say(f"{message.sentence} Runs go on. Next try in {wait}.", "bad")
+    def open_dialog(
+        self, dialog: Screen[Result], then: Callable[[Result | None], None] | None = None
+    ) -> None:
+        """Open a dialog, unless over another screen: it would take keys meant for that one."""
+        if self.is_active:
+            self.app.push_screen(dialog, then)
 
     def on_key_row_pressed(self, message: KeyRow.Pressed) -> None:
         self.app.simulate_key(message.key)
@@ -312,7 +372,3 @@ class CockpitScreen(LeavesOnce[None]):
         from hdtui.screens.help import HelpScreen
 
         self.app.push_screen(HelpScreen(self.TITLE_WORD, self.KEY_HELP, self.HELP_NOTES))
-
-    def panes(self) -> list[Pane]:
-        """The panes of the body, in reading order."""
-        return list(self.query(Pane))

@@ -1,18 +1,22 @@
 """The first start: an empty workspace, and one key to the first curve."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
 
-from hdtui.messages import Answer, Loaded, WorldChanged
+from hdtui.data.cockpit import Cockpit
+from hdtui.messages import Answer, OpenForm, WorldChanged
 from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.chrome import Key, Paragraph
 from hdtui.widgets.lines import Lines, Span
 from hdtui.widgets.pane import Pane
 from hdtui.widgets.table import Column, Table, TableRow
+
+if TYPE_CHECKING:
+    from db.session import Database
 
 CHOICES = (
     ("quick", "start the quick pipeline", "8 new robots, 4 to 9 min, a curve in 10s"),
@@ -43,7 +47,7 @@ ABOUT = {
 }
 
 
-class FirstScreen(CockpitScreen):
+class WelcomeScreen(CockpitScreen):
     """Stands over Home while the workspace has no run."""
 
     TAB = 0
@@ -55,14 +59,14 @@ class FirstScreen(CockpitScreen):
     )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "copy", show=False)]
 
-    def __init__(self, cockpit: Any) -> None:
+    def __init__(self, cockpit: Cockpit) -> None:
         super().__init__(cockpit)
         columns = (Column("what", "", 30, gap=0), Column("about", "", 20, grow=True, gap=0))
         self.choices = Table(columns, header=False, widget_id="choices")
         self.about = Paragraph(ABOUT["quick"])
         self.same_as = Paragraph(COMMANDS["quick"])
         self.machine = Lines()
-        self.told = Answer("")
+        self.last_answer = Answer("")
 
     def compose_body(self) -> ComposeResult:
         welcome = f"Welcome. This workspace is empty: {self.cockpit.home}"
@@ -79,16 +83,15 @@ class FirstScreen(CockpitScreen):
         self.query_one("#choices-pane", Pane).mount(intro, before=self.choices)
         self.choices.set_rows([choice[0] for choice in CHOICES], _choice_row)
         self.choices.focus()
-        self.run_worker(self._read_machine, thread=True, group="machine")
+        self.look(self._machine_sentence, self._show_machine)
 
-    def _read_machine(self) -> None:
+    def _machine_sentence(self) -> str:
         from hdtui.data.welcome import machine_sentence
 
-        self.post_message(Loaded("machine", machine_sentence(self.cockpit)))
+        return machine_sentence(self.cockpit.home)
 
-    def show_facts(self, topic: str, facts: Any) -> None:
-        if topic == "machine":
-            self.machine.show([(Span(f" {facts}", "muted"),)])
+    def _show_machine(self, sentence: str) -> None:
+        self.machine.show([(Span(f" {sentence}", "muted"),)])
 
     def keys(self) -> Sequence[Key]:
         return (
@@ -108,18 +111,25 @@ class FirstScreen(CockpitScreen):
     def on_table_chosen(self, message: Table.Chosen) -> None:
         choice = str(message.key)
         if choice == "new":
-            self.app.action_new_run()  # type: ignore[attr-defined]
+            self.app.post_message(OpenForm())
         elif choice == "import":
             self._ask_folder()
         elif choice == "demo":
             self._look_at_demo()
         elif choice == "doctor":
-            self._run(self._doctor)
+            self.work(lambda: Answer(f"{self._machine_sentence()}. hdtui doctor says more."))
         elif self.may_act():
             from hdtui.actions.runs import start_preset
 
             self.say(f"starting the {choice} pipeline")
-            self._run(partial(start_preset, self.cockpit, choice), leave=True)
+            app = self.app
+
+            def start(database: "Database") -> Answer:
+                answer = start_preset(database, choice)
+                app.call_later(self._started)
+                return answer
+
+            self.command(start)
 
     def _look_at_demo(self) -> None:
         """The demo is a cockpit of its own: this one waits below it."""
@@ -132,11 +142,6 @@ class FirstScreen(CockpitScreen):
             self.say("The demo wants a terminal to itself: hdtui --demo")
         self.app.refresh(repaint=True, layout=True)
 
-    def _doctor(self) -> str:
-        from hdtui.data.welcome import machine_sentence
-
-        return f"{machine_sentence(self.cockpit)}. hdtui doctor says more."
-
     def _ask_folder(self) -> None:
         from hdtui.screens.dialogs import FieldsScreen
 
@@ -145,42 +150,28 @@ class FirstScreen(CockpitScreen):
                 from hdtui.actions.robots import import_robots
 
                 self.say(f"importing robots from {values[0]}")
-                self._run(partial(import_robots, self.cockpit, values[0], values[1]))
+                self.work(partial(import_robots, self.cockpit.store, values[0], values[1]))
 
         fields = (("folder with xml/ and metadata/", ""), ("name of the set", "imported"))
         self.app.push_screen(FieldsScreen("Import robots", fields), act)
 
-    def _run(self, act: Callable[[], str], leave: bool = False) -> None:
-        """Act in a thread; a pipeline that started shows Home."""
+    def _started(self) -> None:
+        """Home shows the runs, and says what became of the key."""
         app = self.app
-
-        def run_it() -> str:
-            sentence = act()
-            if leave:
-                app.call_later(self._started, sentence)
-            return sentence
-
-        self.command(run_it)
-
-    def _started(self, sentence: str) -> None:
-        app: Any = self.app
         self.dismiss()
         app.screen.post_message(WorldChanged())
-        app.tell(Answer(sentence))
 
     def on_answer(self, message: Answer) -> None:
-        super().on_answer(message)
-        self.told = message
+        self.last_answer = message
 
     def on_world_changed(self, message: WorldChanged) -> None:
         """Runs appeared, whoever started them: Home has something to show, and says the answer."""
-        counts = getattr(self.app, "counts", None)
+        counts = self.cockpit.counts
         if counts is not None and counts.total and self.is_current:
-            app, told = self.app, self.told
+            message.prevent_default()
+            app, answer = self.app, self.last_answer
             self.dismiss()
-            app.screen.post_message(Answer(told.text, told.role))
-            return
-        super().on_world_changed(message)
+            app.post_message(Answer(answer.text, answer.role))
 
     def action_copy(self) -> None:
         self.app.copy_to_clipboard(COMMANDS[str(self.choices.cursor_key)])

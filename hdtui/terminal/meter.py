@@ -89,6 +89,12 @@ class TokenBucket:
         self._tokens = min(self.most, max(-self.most, self._tokens - num_bytes))
 
 
+def meter_of(app: "App[Any]") -> ByteMeter:
+    """The meter of the cockpit; another application, in a test, has none and counts nothing."""
+    meter: ByteMeter | None = getattr(app, "meter", None)
+    return ByteMeter() if meter is None else meter
+
+
 class LiveDrawing:
     """Draws what changes by itself as often as its own bytes allow.
 
@@ -124,11 +130,10 @@ class LiveDrawing:
 
     def at_once(self) -> None:
         """Draw, whatever it costs: somebody has just asked for it."""
-        meter: ByteMeter | None = getattr(self._widget.app, "meter", None)
-        sent = meter.total_bytes if meter is not None else 0
+        meter = meter_of(self._widget.app)
+        sent = meter.total_bytes
         self._draw()
-        if meter is not None:
-            self._widget.call_after_refresh(lambda: self._bucket.pay(meter.total_bytes - sent))
+        self._widget.call_after_refresh(lambda: self._bucket.pay(meter.total_bytes - sent))
 
 
 class MeteredDriver(LinuxDriver):
@@ -137,7 +142,7 @@ class MeteredDriver(LinuxDriver):
     def __init__(self, app: "App[Any]", **options: Any) -> None:
         super().__init__(app, **options)
         self._file: Any = LastingFile(self._file)
-        self._meter: ByteMeter | None = getattr(app, "meter", None)
+        self._meter = meter_of(app)
 
     def _get_terminal_size(self) -> tuple[int, int]:
         """Where the terminal does not know its size, the one that Rich takes.
@@ -147,8 +152,7 @@ class MeteredDriver(LinuxDriver):
         return shutil.get_terminal_size(UNKNOWN_SIZE)
 
     def write(self, data: str) -> None:
-        if self._meter is not None:
-            self._meter.count(len(data.encode("utf-8", "replace")))
+        self._meter.count(len(data.encode("utf-8", "replace")))
         super().write(data)
 
     def _sigcont_application(self, *_: object) -> None:

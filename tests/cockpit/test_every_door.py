@@ -41,7 +41,6 @@ from hdtui.actions.evaluate import (
 from hdtui.actions.launch import STAGE_NAMES, LaunchForm, read_clone
 from hdtui.actions.runs import queue_form
 from hdtui.cli.main import app
-from hdtui.data.cockpit import Cockpit
 from hdtui.data.form_choices import read_known
 
 ROBOTS = generate(5, seed=4)
@@ -252,22 +251,19 @@ def test_no_door_lets_a_policy_onto_ground_that_it_cannot_see(door: Door) -> Non
     form.set_value("task.name", "flat")
     collection = door.form("collection", inputs=str(door.rough), robots="two")
     collection.set_value("task.name", "flat")
-    cockpit = Cockpit(door.home)
     for wrong in (form, collection):
         with pytest.raises(UsageError, match=said):
-            queue_form(cockpit, wrong)
+            queue_form(door.database, wrong)
     wanted = EvaluationRequest((door.rough,), (ROBOTS[0].name,), "flat")
     with pytest.raises(UsageError, match=said):
-        queue_evaluation(cockpit, wanted)
+        queue_evaluation(door.database, wanted)
     words = ("evaluate", "--policy", str(door.rough), "--robots", "two", "--task", "flat")
     assert "cannot act on flat" in door.refused(*words)
     rough = with_settings(PRESETS["smoke"], {"evaluation.task.name": "obstacles"}, "")
     with pytest.raises(ConfigError, match=r"evaluation.task.name obstacles: the teacher learns on"):
         pipeline.queue_pipeline(door.database, rough, robots="two")
     choices = read_choices(door.database, [door.rough], [(ROBOTS[0].digest, ROBOTS[0].name)])
-    assert choices.first([door.rough]) == EvaluationRequest(
-        (door.rough,), (ROBOTS[0].name,), "variable"
-    )
+    assert choices.start == EvaluationRequest((door.rough,), (ROBOTS[0].name,), "variable")
 
 
 def test_the_dialog_offers_what_form_and_command_take(door: Door) -> None:
@@ -277,7 +273,7 @@ def test_the_dialog_offers_what_form_and_command_take(door: Door) -> None:
     assert {*map(str, policies), "random", "zero"} == {word for word, _ in offered}
     assert policies[-1] == door.deployment, "what acts on any robot stands before it"
     wanted = EvaluationRequest((door.deployment, "random"), (ROBOTS[0].name,), "flat", 2, 5)
-    queue_evaluation(Cockpit(door.home), wanted)
+    queue_evaluation(door.database, wanted)
     from_dialog = door.newest
     door.command(*shlex.split(command_words(wanted).removesuffix(" --detach"))[1:])
     assert door.newest.extra == from_dialog.extra == {"baselines": ["random"]}
@@ -290,13 +286,13 @@ def test_a_deployment_is_evaluated_on_robots_that_it_has_files_for(door: Door) -
     assert said in door.refused(*words)
     with pytest.raises(UsageError, match=said):
         queue_form(
-            Cockpit(door.home), door.form("evaluation", inputs=str(door.deployment), robots="two")
+            door.database, door.form("evaluation", inputs=str(door.deployment), robots="two")
         )
 
 
 @pytest.mark.slow
 def test_a_run_without_a_name_is_called_alike_from_every_door(door: Door) -> None:
-    cockpit, teacher = Cockpit(door.home), str(door.teacher)
+    teacher = str(door.teacher)
     for stage, words, name in (
         ("teacher", {"robots": "one two"}, "smoke-one-two-s1"),
         ("collection", {"inputs": teacher, "robots": "two"}, f"smoke-{teacher}-on-two-s1"),
@@ -313,7 +309,7 @@ def test_a_run_without_a_name_is_called_alike_from_every_door(door: Door) -> Non
         ),
     ):
         form = door.form(stage, preset="smoke", **words)
-        queue_form(cockpit, form)
+        queue_form(door.database, form)
         from_form = door.newest
         printed = shlex.split(form.command())[1:]
         door.command(*(word for word in printed if word != "--detach"))
@@ -329,7 +325,7 @@ def test_the_same_robots_are_one_set_from_screen_and_command(door: Door) -> None
     digests = [robot.digest for robot in ROBOTS[1:3]]
     names = [(robot.digest, robot.name) for robot in reversed(ROBOTS[1:3])]
     choices = read_choices(door.database, [door.teacher], names)
-    queue_evaluation(Cockpit(door.home), choices.first([door.teacher]))
+    queue_evaluation(door.database, choices.start)
     marked = door.newest.robot_sets
     words = ("evaluate", "--policy", str(door.teacher), "--robots")
     door.command(*words, ",".join(robot.name for robot in ROBOTS[1:3]))
@@ -350,20 +346,20 @@ def test_every_stage_has_a_seed_and_every_door_takes_it(door: Door) -> None:
     assert {run.seed for run in runs} == {run.config["seed"] for run in runs} == {5}
     door.command("deploy", str(door.student), "--robot", "two")
     from_command = door.newest
-    queue_form(Cockpit(door.home), door.form("deployment", inputs=str(door.student), robots="two"))
+    queue_form(door.database, door.form("deployment", inputs=str(door.student), robots="two"))
     assert from_command.seed == door.newest.seed == 1
 
 
 def test_a_generation_fills_a_set_of_unseen_robots_where_it_makes_some(door: Door) -> None:
-    cockpit, found = Cockpit(door.home), []
+    found = []
     for number in ("0", "3"):
-        robots.generate(cockpit, "2", number, "1", f"dialog{number}")
+        robots.generate(door.database, "2", number, "1", f"dialog{number}")
         found.append(door.newest.extra)
         door.command("robots", "generate", "--into", f"command{number}", "--unseen", number)
         found.append(door.newest.extra)
         form = door.form("generation", into=f"form{number}")
         form.set_value("unseen_count", number)
-        queue_form(cockpit, form)
+        queue_form(door.database, form)
         found.append(door.newest.extra)
     doors = ("dialog", "command", "form")
     assert found == [{"training_set": f"{door}0"} for door in doors] + [
@@ -397,15 +393,15 @@ def test_robots_that_are_not_for_training_teach_nobody_without_a_word(
         assert said in door.refused(*words, "--allow-role", other)
         door.command(*words, *word)
     with pytest.raises(RoleNotAllowedError, match=said):
-        robots.mutate(Cockpit(door.home), name, "2", "1", "dialog")
+        robots.mutate(door.database, name, "2", "1", "dialog")
     for stage, more in (("teacher", {}), ("collection", {"inputs": teacher}), ("pipeline", {})):
         form = door.form(stage, preset="smoke", robots=name, **more)
         with pytest.raises(RoleNotAllowedError) as refusal:
-            queue_form(Cockpit(door.home), form)
+            queue_form(door.database, form)
         assert refusal.value.role == role
         form.allowed_roles |= {role}
         assert f"--allow-role {role}" in form.command()
-        queue_form(Cockpit(door.home), form)
+        queue_form(door.database, form)
         form.set_top("robots", "two")
         assert "--allow-role" not in form.command()
 
@@ -444,7 +440,7 @@ def test_training_on_robots_that_an_evaluation_took_for_unseen_is_warned_of(door
     assert f"warning: {said}" in output
     assert output.count("warning") == 1
     form = door.form("teacher", preset="smoke", robots="leak")
-    assert f"⚠ {said}" in queue_form(Cockpit(door.home), form)
+    assert f"⚠ {said}" in queue_form(door.database, form).text
     events = list_events(door.database, run_id=door.newest.id)
     (event,) = [event for event in events if event.level == "warning"]
     assert event.text.startswith(said)
@@ -495,7 +491,7 @@ def test_single_robots_are_deployed_and_evaluated_from_the_form(door: Door) -> N
     form = door.form("deployment", inputs=str(door.student), robots=f"{ROBOTS[2].name}")
     known = read_known(door.database)
     assert form.problems(known) == {}
-    queue_form(Cockpit(door.home), form)
+    queue_form(door.database, form)
     (robot,) = list_robots(door.database, door.newest.robot_sets[0])
     assert robot.digest == ROBOTS[2].digest
     form.set_top("robots", "nobody")
@@ -508,11 +504,9 @@ def test_a_robot_whose_name_means_another_is_named_by_its_digest(door: Door) -> 
 
     twin = replace(ROBOTS[4], name=ROBOTS[0].name)  # a newer body of the same name
     make_set(door.database, Workspace(door.home), "twins", [(twin, TRAINING)])
-    wanted = read_choices(
-        door.database, [door.teacher], [(ROBOTS[0].digest, ROBOTS[0].name)]
-    ).first([door.teacher])
+    wanted = read_choices(door.database, [door.teacher], [(ROBOTS[0].digest, ROBOTS[0].name)]).start
     assert wanted.robots == (ROBOTS[0].digest[:12],)
-    queue_evaluation(Cockpit(door.home), wanted)
+    queue_evaluation(door.database, wanted)
     from_dialog = door.newest
     door.command(*shlex.split(command_words(wanted).removesuffix(" --detach"))[1:])
     assert door.newest.robot_sets == from_dialog.robot_sets
@@ -569,6 +563,6 @@ def test_robots_that_were_set_apart_stay_so_in_a_set_that_is_selected(door: Door
     door.command(*select, "apart", names[2], "--into", "allowed", "--role", "training")
     assert [role("still"), role("both"), role("free")] == ["unseen", None, "training"]
     assert role("allowed") == "training"
-    robots.select(Cockpit(door.home), [ROBOTS[3].digest], "screen")
-    robots.select(Cockpit(door.home), [ROBOTS[0].digest], "other")
+    robots.select(door.database, [ROBOTS[3].digest], "screen")
+    robots.select(door.database, [ROBOTS[0].digest], "other")
     assert [role("screen"), role("other")] == ["unseen", "training"]

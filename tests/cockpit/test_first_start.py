@@ -24,7 +24,7 @@ async def test_home_is_the_welcome_screen_until_something_was_run(tmp_path: Path
         await shows(pilot, "New run · teacher")
         await pilot.press("1", "1")
         await shows(pilot, "Welcome. This workspace is empty")
-        pilot.app.counts = Counts(total=1)
+        pilot.app.cockpit.counts = Counts(total=1)
         await pilot.press("2", "1")
         await shows(pilot, "No pipeline yet. n opens its form.")
 
@@ -58,7 +58,7 @@ async def test_what_the_pulse_finds_out_leaves_the_answer_to_a_key(
     home, _ = filled
     async with opened(home) as pilot:
         app = pilot.app
-        await until(pilot, lambda: app.counts)
+        await until(pilot, lambda: app.cockpit.counts)
         app._tell(Answer("Supervisor started"))
         await shows(pilot, "Supervisor started")
         app.screen.say("14 teacher is queued")

@@ -214,7 +214,7 @@ async def test_a_study_is_typed_into_the_form(filled: Filled) -> None:
 
 async def test_the_evaluate_dialog_answers_every_key(filled: Filled) -> None:
     async with opened(filled[0]) as pilot:
-        dialog = EvaluateScreen(EvaluationRequest((), ("a",)), Choices((), None, 0))
+        dialog = EvaluateScreen(Choices((), None, 0, robots=("a",)))
         pilot.app.push_screen(dialog)
         await pilot.press("R")
         await shows(pilot, "R: nothing to start, space ticks a policy first")

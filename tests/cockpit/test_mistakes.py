@@ -20,8 +20,8 @@ async def test_a_mistake_while_reading_is_told_and_logged_and_the_cockpit_goes_o
     home, _ = filled
     async with opened(home, size=(160, 30)) as pilot:
         await shows(pilot, "waits for")
-        pilot.app.screen.ask("mistake", _fail)
-        await shows(pilot, "A mistake in hdtui while reading mistake: ZeroDivisionError")
+        pilot.app.screen.ask(_fail, pilot.app.screen.say)
+        await shows(pilot, "A mistake in hdtui while reading Home: ZeroDivisionError")
         assert "seven by zero" in (home / "cockpit.log").read_text()
         await pilot.press("2")
         await shows(pilot, "Runs · 13")

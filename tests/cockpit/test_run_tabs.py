@@ -16,17 +16,16 @@ from db.queries.runs import get_run, queue_run
 from db.records import Artifact, NewEpisode, RunKind
 from db.session import Database
 from hdtui.actions import runs
-from hdtui.data.cockpit import Cockpit
 from hdtui.data.compare_curves import CompareFacts, grouped
 from hdtui.data.metric_names import short_label
 from hdtui.data.run import (
     RECORDING,
     FilesFacts,
-    first_tab,
+    default_tab,
     is_in_state,
     read_robot_returns,
 )
-from hdtui.messages import StateSentence
+from hdtui.messages import Answer
 from hdtui.screens.run.curve_rows import no_points_sentence, x_words
 from hdtui.screens.run.files import file_rows
 from hdtui.screens.run.robot_rows import no_robots_sentence
@@ -89,10 +88,10 @@ def test_a_run_opens_where_it_has_something_to_show(database: Database) -> None:
     with database.write() as session:
         append_points(session, teacher, [NewPoint("return", "", 1, 1, 1.0, 9.0)])
     evaluation = evaluated(database, teacher, student)
-    tabs = [first_tab(database, i) for i in (teacher, student, mutation, deployment, evaluation)]
+    tabs = [default_tab(database, i) for i in (teacher, student, mutation, deployment, evaluation)]
     assert tabs == ["Curves", "Files", "Log", "Files", "Robots"]
     waiting = queue_run(database, new_run(RunKind.TEACHER, "waits", None)).id
-    assert first_tab(database, waiting) == "Curves"
+    assert default_tab(database, waiting) == "Curves"
 
 
 def test_an_evaluation_has_returns_of_every_policy_by_robot(database: Database) -> None:
@@ -171,9 +170,8 @@ def test_groups_under_one_name_are_told_apart(database: Database) -> None:
 def test_an_answer_about_a_run_is_true_until_the_run_moves_on(database: Database) -> None:
     run_id = queue_run(database, new_run(RunKind.TEACHER, "quick", None)).id
     change(database, run_id, state="finished")
-    said = runs.resume(Cockpit(database.home), run_id)
-    assert isinstance(said, StateSentence)
-    assert (said, said.run_id, said.state) == (
+    said = runs.resume(database, run_id)
+    assert (said.text, said.run_id, said.state) == (
         f"R: {run_id} is finished, C clones it",
         run_id,
         "finished",
@@ -203,8 +201,8 @@ async def test_an_answer_ends_with_its_tab_and_with_its_screen(
         await shows(pilot, "[2 Runs]")
         await until(pilot, lambda: "no key of this screen" not in text(pilot))
         teacher = ids["old teacher"]
-        said = StateSentence(f"{teacher} teacher is queued", teacher, "queued")
-        pilot.app.screen.say(said)  # type: ignore[attr-defined]
+        said = Answer(f"{teacher} teacher is queued", run_id=teacher, state="queued")
+        pilot.app.screen.give(said)  # type: ignore[attr-defined]
         await until(pilot, lambda: "is queued" not in text(pilot))
 
 
@@ -222,11 +220,11 @@ async def test_a_stalled_runs_sentence_does_not_take_the_place_of_an_answer(fill
         answer = (await shows(pilot, "smooth 0")).splitlines()[-2]
         assert "is alive" not in answer
         assert screen.view is not None
-        screen.show_facts("run", screen.view)
+        screen.show_run(screen.view)
         await pilot.pause()
         assert text(pilot).splitlines()[-2] == answer
         screen.say("")
-        screen.show_facts("run", screen.view)
+        screen.show_run(screen.view)
         await shows(pilot, "is alive, last report 10m")
         await pilot.press("m")
         await shows(pilot, "smooth 0.9")

@@ -108,7 +108,7 @@ def test_a_workspace_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
 @pytest.fixture
 def nobody_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is queued stays so: a supervisor that comes up after the test would outlive it."""
-    monkeypatch.setattr("engine.workers.pipeline.ensure_supervisor", lambda home: False)
+    monkeypatch.setattr("engine.workers.pipeline.ensure_supervisor", lambda _: False)
 
 
 @pytest.mark.usefixtures("nobody_starts")

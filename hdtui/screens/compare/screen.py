@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from engine.statistics import Difference, Interval
+from hdtui.data.cockpit import Cockpit
 from hdtui.data.compare_curves import (
     GROUPINGS,
     CompareFacts,
@@ -65,7 +66,7 @@ class CompareScreen(CockpitScreen):
         Binding("right_square_bracket", "metric(1)", show=False),
     ]
 
-    def __init__(self, cockpit: Any) -> None:
+    def __init__(self, cockpit: Cockpit) -> None:
         super().__init__(cockpit)
         preferences = cockpit.preferences
         self.facts: CompareFacts | None = None
@@ -110,16 +111,16 @@ class CompareScreen(CockpitScreen):
 
     def read(self) -> None:
         run_ids, metric, reader = list(self.cockpit.marked_runs), self.metric, self.reader
-        self.ask("compare", lambda database: read_comparison(database, reader, run_ids, metric))
+        self.ask(
+            lambda database: read_comparison(database, reader, run_ids, metric),
+            self._take_runs,
+            empty=CompareFacts((), (), "", ()),
+        )
 
-    def empty_facts(self, topic: str) -> Any:
-        return CompareFacts((), (), "", ())
-
-    def show_facts(self, topic: str, facts: Any) -> None:
-        if isinstance(facts, CompareFacts):
-            self.facts = facts
-            self.metric = facts.metric
-            self.show_groups()
+    def _take_runs(self, facts: CompareFacts) -> None:
+        self.facts = facts
+        self.metric = facts.metric
+        self.show_groups()
 
     def show_groups(self) -> None:
         """Group and draw what was read last."""
@@ -310,8 +311,7 @@ class CompareScreen(CockpitScreen):
         if not self.groups:
             return
         group = self.groups[min(self.table.cursor, len(self.groups) - 1)]
-        self.cockpit.pinned_run = group.runs[0].id
-        self.cockpit.preferences.set("pinned_run", self.cockpit.pinned_run)
+        self.cockpit.pin(group.runs[0].id)
         self.say(f"differences are to {group.letter} {printable(group.title)}")
         self.show_groups()
 

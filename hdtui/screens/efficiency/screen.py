@@ -12,7 +12,7 @@ from textual.worker import get_current_worker
 from engine.errors import HdtuiError
 from hdtui.actions.counting import count, count_by_limbs
 from hdtui.data.claims import Verdict
-from hdtui.data.cockpit import now
+from hdtui.data.cockpit import Cockpit, now
 from hdtui.data.efficiency import (
     TASKS,
     EfficiencyFacts,
@@ -22,7 +22,7 @@ from hdtui.data.efficiency import (
     uncounted,
 )
 from hdtui.formatting import duration
-from hdtui.messages import Answer
+from hdtui.messages import Answer, OpenMode, OpenRun
 from hdtui.screens.efficiency.rows import (
     CLAIM_COLUMNS,
     COST_COLUMNS,
@@ -80,7 +80,7 @@ class EfficiencyScreen(CockpitScreen):
         Binding("y", "copy", show=False),
     ]
 
-    def __init__(self, cockpit: Any) -> None:
+    def __init__(self, cockpit: Cockpit) -> None:
         super().__init__(cockpit)
         self.facts: EfficiencyFacts | None = None
         self.task_name = TASKS[0]
@@ -116,16 +116,16 @@ class EfficiencyScreen(CockpitScreen):
 
     def read(self) -> None:
         counted = dict(self.cockpit.counted)
-        self.ask("efficiency", lambda database: read_efficiency(database, counted))
+        self.ask(
+            lambda database: read_efficiency(database, counted),
+            self._take_costs,
+            empty=efficiency_of_nothing(counted),
+        )
 
-    def empty_facts(self, topic: str) -> Any:
-        return efficiency_of_nothing(self.cockpit.counted)
-
-    def show_facts(self, topic: str, facts: Any) -> None:
-        if isinstance(facts, EfficiencyFacts):
-            self.facts = facts
-            self._count_what_is_missing(facts)
-            self.show_costs()
+    def _take_costs(self, facts: EfficiencyFacts) -> None:
+        self.facts = facts
+        self._count_what_is_missing(facts)
+        self.show_costs()
 
     def on_resize(self) -> None:
         self.show_costs()
@@ -299,12 +299,10 @@ class EfficiencyScreen(CockpitScreen):
         if not runs:
             self.say("no run stands behind this figure: it is counted from the networks")
         elif len(runs) == 1:
-            from hdtui.screens.run.screen import RunScreen
-
-            self.app.push_screen(RunScreen(self.cockpit, runs[0]))
+            self.app.post_message(OpenRun(runs[0]))
         else:
             self.cockpit.marked_runs.update(dict.fromkeys(runs))
-            self.app.simulate_key("2")
+            self.app.post_message(OpenMode("runs"))
 
     def action_copy(self) -> None:
         if self.facts is not None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -10,7 +10,7 @@ from textual.containers import Container, Horizontal
 
 from db.records import Run
 from hdtui.actions import runs
-from hdtui.data.cockpit import now
+from hdtui.data.cockpit import Cockpit, now
 from hdtui.data.curves import CurveReader, CurvesFacts
 from hdtui.data.forecast import roughly
 from hdtui.data.home import HomeFacts, TimeSplit, read_home, read_time_split
@@ -18,7 +18,7 @@ from hdtui.data.machine import MachineLoad, MachineReader
 from hdtui.data.metric_names import metric_label
 from hdtui.data.run_states import RunView
 from hdtui.formatting import UNKNOWN, duration, percent, printable
-from hdtui.messages import Loaded
+from hdtui.messages import OpenForm
 from hdtui.screens.dialogs import FieldsScreen
 from hdtui.screens.home.rows import (
     ACTIVE_COLUMNS,
@@ -31,7 +31,8 @@ from hdtui.screens.home.rows import (
     split_lines,
     stage_columns,
 )
-from hdtui.screens.runs.actions import RunActionsScreen
+from hdtui.screens.runs.actions import MARK, RUN_KEYS, RunActions
+from hdtui.screens.shell import CockpitScreen
 from hdtui.terminal.meter import LiveDrawing
 from hdtui.widgets.chart import Chart, headline_chart
 from hdtui.widgets.chrome import Key
@@ -43,7 +44,7 @@ from hdtui.widgets.table import Table
 LOAD_EVERY_S = 5.0
 
 
-class HomeScreen(RunActionsScreen):
+class HomeScreen(CockpitScreen):
     """The first of the six screens."""
 
     TAB = 0
@@ -63,18 +64,19 @@ class HomeScreen(RunActionsScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        MARK,
+        *RUN_KEYS,
         Binding("n", "new_run", show=False),
         Binding("a", "slots", show=False),
         Binding("left_square_bracket", "older(-1)", show=False),
         Binding("right_square_bracket", "older(1)", show=False),
     ]
 
-    def __init__(self, cockpit: Any) -> None:
+    def __init__(self, cockpit: Cockpit) -> None:
         super().__init__(cockpit)
         self.facts: HomeFacts | None = None
-        self.split: TimeSplit | None = None
         self.older = 0
-        self._machine_reader: MachineReader | None = None
+        self._machine_reader = MachineReader(cockpit.home)
         self.strip = StageStrip(widget_id="strip")
         self.active = Table(
             ACTIVE_COLUMNS,
@@ -90,6 +92,7 @@ class HomeScreen(RunActionsScreen):
         self._lent_focus: Table | StageStrip | None = None
         self.curves: CurvesFacts | None = None
         self.live_chart = LiveDrawing(self, self._draw_chart)
+        self.actions = RunActions(self, self.current_run, self.run_under_cursor, self.read)
 
     def compose_body(self) -> ComposeResult:
         yield Pane("Pipeline", self.strip, facts="reading", widget_id="pipeline-pane")
@@ -120,7 +123,8 @@ class HomeScreen(RunActionsScreen):
         return (
             Key("enter", "open"),
             Key("n", "new"),
-            *self.acting_keys(),
+            Key("R", "run"),
+            Key("X", "stop"),
             Key("w", "watch"),
             *((Key("[ ]", "pipeline", "right_square_bracket"),) if wide else ()),
             Key("ctrl+p", "find"),
@@ -129,14 +133,13 @@ class HomeScreen(RunActionsScreen):
 
     def read(self) -> None:
         older = self.older
-        self.ask("home", lambda database: read_home(database, now(), older))
+        self.ask(
+            lambda database: read_home(database, now(), older), self._show_home, empty=NOTHING_YET
+        )
         run_id = self._split_run()
         if run_id is not None:
-            self.ask("split", lambda database: read_time_split(database, run_id))
+            self.ask(partial(read_time_split, run_id=run_id), self._show_split)
             self._read_chart(run_id)
-
-    def empty_facts(self, topic: str) -> Any:
-        return NOTHING_YET if topic == "home" else None
 
     def _read_chart(self, run_id: int) -> None:
         """Where there is room: the headline curve of the cursor's run and of the pinned one."""
@@ -144,7 +147,11 @@ class HomeScreen(RunActionsScreen):
             return
         reader, pinned = self.curve_reader, self.cockpit.pinned_run
         run_ids = [run_id] if pinned is None else [run_id, pinned]
-        self.ask("chart", lambda database: reader.read_headline(database, run_ids))
+        self.ask(lambda database: reader.read_headline(database, run_ids), self._take_curves)
+
+    def _take_curves(self, curves: CurvesFacts) -> None:
+        self.curves = curves
+        self.live_chart.changed()
 
     def _draw_chart(self) -> None:
         """Draw the curves that were read last."""
@@ -169,24 +176,13 @@ class HomeScreen(RunActionsScreen):
 
     def _read_machine(self) -> None:
         if self.app.screen is self:
-            self.run_worker(self._machine, group="machine", exclusive=True, thread=True)
+            self.look(self._machine_reader.read, self._show_machine)
 
-    def _machine(self) -> None:
-        if self._machine_reader is None:
-            self._machine_reader = MachineReader(self.cockpit.home)
-        self.post_message(Loaded("machine", self._machine_reader.read()))
+    def _show_machine(self, load: MachineLoad) -> None:
+        self.machine_body.show(machine_lines(load, self.machine_body.size.width))
 
-    def show_facts(self, topic: str, facts: Any) -> None:
-        if isinstance(facts, HomeFacts):
-            self._show_home(facts)
-        elif isinstance(facts, CurvesFacts):
-            self.curves = facts
-            self.live_chart.changed()
-        elif isinstance(facts, TimeSplit):
-            self.split = facts
-            self._show_split()
-        elif isinstance(facts, MachineLoad):
-            self.machine_body.show(machine_lines(facts, self.machine_body.size.width))
+    def action_run(self, name: str) -> None:
+        self.actions.act(name)
 
     def _show_home(self, facts: HomeFacts) -> None:
         first = self.facts is None
@@ -263,12 +259,11 @@ class HomeScreen(RunActionsScreen):
         # Without a run its place says so, below an empty row.
         pane.styles.height = 2 + max(1 if shown else 2, min(len(shown), room))
 
-    def _show_split(self) -> None:
+    def _show_split(self, split: TimeSplit) -> None:
         pane = self.query_one("#split-pane", Pane)
-        split = self.split
-        if split is None or not split.shares:
+        if not split.shares:
             pane.set_rule("Time")
-            words = "" if split is None else f" {split.run_id} has not reported a split."
+            words = f" {split.run_id} has not reported a split."
             self.split_body.show([(Span(words, "muted"),)])
             return
         pane.set_rule(f"Time in {split.run_id}, last minute")
@@ -277,7 +272,7 @@ class HomeScreen(RunActionsScreen):
     def action_new_run(self) -> None:
         """Open the form; where there is no pipeline, on the one that starts a pipeline."""
         none = self.facts is not None and self.facts.pipeline is None
-        self.app.action_new_run("pipeline" if none else "teacher")  # type: ignore[attr-defined]
+        self.app.post_message(OpenForm("pipeline" if none else "teacher"))
 
     def action_slots(self) -> None:
         """Ask how many runs are to work at once."""
@@ -287,7 +282,7 @@ class HomeScreen(RunActionsScreen):
 
         def act(values: tuple[str, ...] | None) -> None:
             if values is not None:
-                self.command(partial(runs.change_slots, self.cockpit, values[0]))
+                self.command(partial(runs.change_slots, text=values[0]))
 
         fields = (("so many runs work at once, as `hdtui slots N`", str(slots or "")),)
         check = FieldsScreen("Slots", fields, lambda values: runs.slots_problem(values[0]))
@@ -324,11 +319,11 @@ class HomeScreen(RunActionsScreen):
         return next((each.run for each in known if each.run.id == run_id), None)
 
     def on_table_chosen(self, message: Table.Chosen) -> None:
-        self.open_run(self.current_run())
+        self.actions.open(self.current_run())
 
     def on_stage_strip_chosen(self, message: StageStrip.Chosen) -> None:
         if self.facts is not None and self.facts.stages:
-            self.open_run(self.facts.stages[message.index].runs[0].run.id)
+            self.actions.open(self.facts.stages[message.index].runs[0].run.id)
 
     def on_table_moved(self, message: Table.Moved) -> None:
         self.show_keys()

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -18,14 +19,29 @@ from hdtui.actions.evaluate import (
     estimate_words,
     missing_words,
     policy_words,
+    queue_evaluation,
 )
 from hdtui.formatting import printable, shorten
 from hdtui.screens.leaving import LeavesOnce
+from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.lines import Lines, Span, muted
 from hdtui.widgets.table import Column, Table, TableRow
 
 _EPISODES = (1, 4, 16, 64)
 _SETTINGS = ("task", "episodes", "seed")
+
+
+def ask_evaluation(screen: CockpitScreen, choices: Choices) -> None:
+    """Ask what to evaluate, and queue it."""
+    if not choices.robots:
+        screen.say("e: no robots; mark some on Robots (3) with space", "warn")
+        return
+
+    def start(wanted: EvaluationRequest | None) -> None:
+        if wanted is not None and screen.may_act():
+            screen.command(partial(queue_evaluation, wanted=wanted))
+
+    screen.open_dialog(EvaluateScreen(choices), start)
 
 
 class EvaluateScreen(LeavesOnce[EvaluationRequest | None], ModalScreen[EvaluationRequest | None]):
@@ -40,9 +56,9 @@ class EvaluateScreen(LeavesOnce[EvaluationRequest | None], ModalScreen[Evaluatio
         Binding("R", "start", show=False),
     ]
 
-    def __init__(self, wanted: EvaluationRequest, choices: Choices) -> None:
+    def __init__(self, choices: Choices) -> None:
         super().__init__()
-        self.wanted = wanted
+        self.wanted = choices.start
         self.choices = choices
         self.policies: tuple[int | str, ...] = (*(run.id for run in choices.policies), *BASELINES)
         columns = (Column("what", "", 10, gap=1), Column("value", "", 20, grow=True, gap=0))

@@ -2,16 +2,17 @@
 
 from collections.abc import Hashable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
 from engine.config.presets import PRESETS
-from engine.errors import RoleNotAllowedError
+from engine.errors import HdtuiError, RoleNotAllowedError
 from hdtui.actions import runs
 from hdtui.actions.launch import STAGE_NAMES, TOP_FIELDS, LaunchForm, read_clone
+from hdtui.data.cockpit import Cockpit
 from hdtui.data.form_choices import FormChoices, read_known
 from hdtui.data.run_list import first_queued
 from hdtui.data.settings import FormRow, choices_of, fields_of
@@ -37,7 +38,7 @@ from hdtui.widgets.tab_line import TabLine
 from hdtui.widgets.table import Table
 
 if TYPE_CHECKING:
-    from textual.app import App
+    from db.session import Database
 
 LISTS_OF_RUNS = "#runs, #active"
 PICKED = ("from", "robots")
@@ -72,7 +73,7 @@ class LaunchScreen(CockpitScreen):
 
     def __init__(
         self,
-        cockpit: Any,
+        cockpit: Cockpit,
         kind: str = "teacher",
         clone: int | None = None,
     ) -> None:
@@ -121,17 +122,13 @@ class LaunchScreen(CockpitScreen):
         )
 
     def read(self) -> None:
-        self.ask("known", read_known)
-        clone = self.clone_id
-        if clone is not None:
-            self.ask("clone", lambda database: read_clone(database, clone))
+        self.ask(read_known, self._take_known)
+        if self.clone_id is not None:
+            self.ask(partial(read_clone, run_id=self.clone_id), self._take_clone)
 
-    def show_facts(self, topic: str, facts: Any) -> None:
-        if isinstance(facts, FormChoices):
-            self.known = facts
-            self.form.take_defaults(facts)
-        elif isinstance(facts, LaunchForm):
-            self._take_clone(facts)
+    def _take_known(self, known: FormChoices) -> None:
+        self.known = known
+        self.form.take_defaults(known)
         self.show_form()
 
     def _take_clone(self, form: LaunchForm) -> None:
@@ -141,6 +138,7 @@ class LaunchScreen(CockpitScreen):
         self.forms[self.stage] = form
         form.take_defaults(self.known)
         self.stages.set_current(STAGE_NAMES.index(self.stage))
+        self.show_form()
 
     def on_resize(self) -> None:
         self.call_after_refresh(self.show_form)
@@ -300,7 +298,14 @@ class LaunchScreen(CockpitScreen):
             return
         if self.may_act():
             self.say("starting")
-            self.command(partial(self._start, self.app))
+            app, form = self.app, self.form
+
+            def start(database: "Database") -> Answer:
+                answer = runs.queue_form(database, form)
+                app.call_later(self._started, first_queued(database))
+                return answer
+
+            self.command(start, refused=self._ask_about_role)
 
     def _show_problem(self, problems: dict[str, str]) -> None:
         """Go to the first row that is not valid, and say what is wrong with it."""
@@ -316,18 +321,10 @@ class LaunchScreen(CockpitScreen):
             self.show_form()
         self.table.move_to(key)
 
-    def _start(self, app: "App[Any]") -> str:
-        try:
-            sentence = runs.queue_form(self.cockpit, self.form)
-        except RoleNotAllowedError as error:
-            self.call_later(self._confirm_role, error)
-            return ""
-        run_id = self.cockpit.store.ask(first_queued)
-        app.call_later(self._started, sentence, run_id)
-        return sentence
-
-    def _confirm_role(self, error: RoleNotAllowedError) -> None:
+    def _ask_about_role(self, error: HdtuiError) -> bool:
         """Ask whether to learn from robots that are not for training."""
+        if not isinstance(error, RoleNotAllowedError):
+            return False
 
         def act(key: str | None) -> None:
             if key == "y":
@@ -335,16 +332,15 @@ class LaunchScreen(CockpitScreen):
                 self.show_form()
                 self.action_start()
 
-        if self.is_active:  # else the user has left the form, and asks for nothing any more
-            self.app.push_screen(role_question(error), act)
+        self.app.push_screen(role_question(error), act)
+        return True
 
-    def _started(self, sentence: str, run_id: int | None) -> None:
+    def _started(self, run_id: int | None) -> None:
         """Go back to where the form was opened; a user who left it already stays where they are."""
-        app: Any = self.app
+        app = self.app
         leaves = self.is_active
         self.dismiss()
         app.screen.post_message(WorldChanged())
-        app.tell(Answer(sentence))
         for table in app.screen.query(LISTS_OF_RUNS).results(Table) if leaves else ():
             put_cursor(table, run_id)
 

@@ -1,100 +1,104 @@
 """Keys that act on robots, the same on the list and on a robot's page."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from textual.binding import Binding, BindingType
+from textual.binding import Binding
 
-from hdtui.actions.evaluate import Choices, EvaluationRequest, queue_evaluation, read_choices
+from hdtui.actions.evaluate import Choices, read_choices
 from hdtui.canvas.camera import SIDE, View
 from hdtui.canvas.picture import Drawing
-from hdtui.messages import Loaded
-from hdtui.screens.new_run.evaluate import EvaluateScreen
+from hdtui.messages import WatchRobot
+from hdtui.screens.new_run.evaluate import ask_evaluation
 from hdtui.screens.shell import CockpitScreen
-
-if TYPE_CHECKING:
-    from hdtui.screens.watch.screen import WatchScreen
+from hdtui.widgets.robot_canvas import RobotCanvas
 
 TURN_DEG = 45.0
+ROBOT_KEYS = (
+    Binding("e", "robot('evaluate')", show=False),
+    Binding("w", "robot('watch')", show=False),
+    Binding("r", "robot('turn')", show=False),
+    Binding("d", "robot('drawing')", show=False),
+    Binding("y", "robot('copy')", show=False),
+)
+"""For the bindings of a screen whose ``action_robot`` calls ``RobotActions.act``."""
+
+NamedRobot = tuple[str, str]
+"""Digest and name."""
 
 
-class RobotActionsScreen(CockpitScreen):
-    """A screen with a current robot, drawn by ``set_look``."""
+class RobotActions:
+    """What keys do to the current robot of a screen and to its picture.
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("e", "evaluate", show=False),
-        Binding("w", "watch", show=False),
-        Binding("r", "turn", show=False),
-        Binding("d", "drawing", show=False),
-        Binding("y", "copy", show=False),
-    ]
+    The screen says which robot its cursor is on, which ones ``e`` evaluates, and which policies
+    its dialog has chosen at first.
+    """
 
-    def __init__(self, cockpit: Any) -> None:
-        super().__init__(cockpit)
+    def __init__(
+        self,
+        screen: CockpitScreen,
+        canvas: RobotCanvas,
+        current: Callable[[], NamedRobot | None],
+        policies: Callable[[], Sequence[int]],
+        chosen: Callable[[], Sequence[NamedRobot]] = tuple,
+    ) -> None:
+        self.screen = screen
+        self.preferences = screen.cockpit.preferences
+        self.canvas = canvas
         self.view: View = SIDE
+        self._current = current
+        self._policies = policies
+        self._chosen = chosen
 
-    def current_robot(self) -> tuple[str, str] | None:
-        """Digest and name of the robot under the cursor."""
-        return None
+    def act(self, name: str) -> None:
+        """Do what a key means."""
+        acts: dict[str, Callable[[], None]] = {
+            "evaluate": self.evaluate,
+            "watch": self.watch,
+            "turn": self.turn,
+            "drawing": self.change_drawing,
+            "copy": self.copy,
+        }
+        acts[name]()
 
-    def chosen_robots(self) -> list[tuple[str, str]]:
-        """Digests and names of the robots that ``e`` evaluates."""
-        current = self.current_robot()
-        return [current] if current else []
+    def chosen(self) -> list[NamedRobot]:
+        """The robots that ``e`` evaluates: those the screen has chosen, else the current one."""
+        current = self._current()
+        return list(self._chosen()) or ([] if current is None else [current])
 
-    def policies_first(self) -> Sequence[int]:
-        """Policies that the dialog offers first, already chosen."""
-        return ()
+    def show_look(self) -> None:
+        """Draw the robot as it is drawn in this workspace, from where it was turned to."""
+        self.canvas.set_look(Drawing.of(self.preferences.get("drawing", "")), self.view)
 
-    def set_look(self, drawing: Drawing, view: View) -> None:
-        """Draw the robot otherwise."""
-
-    def drawing(self) -> Drawing:
-        """How robots are drawn in this workspace."""
-        name = self.cockpit.preferences.get("drawing", "braille")
-        return Drawing(name) if name in list(Drawing) else Drawing.BRAILLE
-
-    def action_turn(self) -> None:
+    def turn(self) -> None:
         self.view = self.view.turned(TURN_DEG)
-        self.set_look(self.drawing(), self.view)
+        self.show_look()
 
-    def action_drawing(self) -> None:
-        self.cockpit.preferences.set("drawing", str(self.drawing().following))
-        self.set_look(self.drawing(), self.view)
+    def change_drawing(self) -> None:
+        drawing = Drawing.of(self.preferences.get("drawing", ""))
+        self.preferences.set("drawing", str(drawing.following))
+        self.show_look()
 
-    def action_copy(self) -> None:
-        current = self.current_robot()
+    def copy(self) -> None:
+        current = self._current()
         if current is not None:
-            self.app.copy_to_clipboard(current[0])
-            self.say(f"copied the digest of {current[1]}")
+            self.screen.app.copy_to_clipboard(current[0])
+            self.screen.say(f"copied the digest of {current[1]}")
 
-    async def action_watch(self) -> None:
-        current = self.current_robot()
+    def watch(self) -> None:
+        current = self._current()
         if current is None:
-            self.say("w: no robot under the cursor")
+            self.screen.say("w: no robot under the cursor")
+        else:
+            self.screen.app.post_message(WatchRobot(*current))
+
+    def evaluate(self) -> None:
+        robots = self.chosen()
+        if not robots:
+            self.screen.say("e: no robot under the cursor")
             return
-        await self.app.switch_mode("watch")
-        cast("WatchScreen", self.app.screen).watch_robot(*current)
+        choices = partial(read_choices, first=tuple(self._policies()), robots=robots)
+        self.screen.ask(choices, self._ask_evaluation)
 
-    def action_evaluate(self) -> None:
-        if not self.chosen_robots():
-            self.say("e: no robot under the cursor")
-            return
-        first, robots = tuple(self.policies_first()), self.chosen_robots()
-        self.ask("evaluate", lambda database: read_choices(database, first, robots))
-
-    def on_loaded(self, message: Loaded) -> None:
-        # Textual calls the handler of the base class by itself.
-        if message.topic == "evaluate":
-            self._ask_what(message.facts)
-
-    def _ask_what(self, choices: Choices) -> None:
-        if not self.is_active:
-            return  # over another screen the dialog would take keys that are meant for that one
-        wanted = choices.first(self.policies_first())
-        self.app.push_screen(EvaluateScreen(wanted, choices), self._evaluate)
-
-    def _evaluate(self, wanted: EvaluationRequest | None) -> None:
-        if wanted is not None and self.may_act():
-            self.command(partial(queue_evaluation, self.cockpit, wanted))
+    def _ask_evaluation(self, choices: Choices) -> None:
+        ask_evaluation(self.screen, choices)

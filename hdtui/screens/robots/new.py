@@ -2,17 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
-from engine.errors import InvalidRobotsError, RoleNotAllowedError
+from engine.errors import HdtuiError, InvalidRobotsError, RoleNotAllowedError
 from hdtui.actions import robots
 from hdtui.actions.robot_imports import refusal_sentences
-from hdtui.data.cockpit import Cockpit
 from hdtui.screens.dialogs import ConfirmScreen, FieldsScreen, role_question
 from hdtui.screens.menu import MenuScreen
-
-if TYPE_CHECKING:
-    from hdtui.screens.robots.screen import RobotsScreen
+from hdtui.screens.shell import CockpitScreen
 
 _CHOICES = (
     ("generate", "new robots from a seed"),
@@ -23,22 +19,24 @@ _CHOICES = (
 
 
 class NewRobots:
-    """Asks what is wanted, then for its fields, then acts."""
+    """Asks what is wanted, then for its fields, then acts; ``digests`` are the chosen robots."""
 
-    def __init__(self, screen: "RobotsScreen") -> None:
+    def __init__(self, screen: CockpitScreen, set_name: str, digests: Sequence[str]) -> None:
         self._screen = screen
+        self._set_name = set_name
+        self._digests = digests
 
     def choose(self) -> None:
         """Open the menu."""
         if self._screen.may_act():
-            self._screen.app.push_screen(MenuScreen("New robots", _CHOICES), self._chosen)
+            self._screen.open_dialog(MenuScreen("New robots", _CHOICES), self._ask)
 
-    def _chosen(self, word: str | None) -> None:
+    def _ask(self, word: str | None) -> None:
         forms = {
-            "generate": self._generate,
-            "mutate": self._mutate,
-            "import": self._import,
-            "select": self._select,
+            "generate": self._ask_generation,
+            "mutate": self._ask_mutation,
+            "import": self._ask_folder,
+            "select": self._ask_set_name,
         }
         if word in forms:
             forms[word]()
@@ -47,11 +45,11 @@ class NewRobots:
         self,
         title: str,
         fields: Sequence[tuple[str, str]],
-        act: Callable[..., str],
+        act: Callable[..., None],
         numbers: Sequence[int] = (),
     ) -> None:
-        """Ask for fields; those at ``numbers`` must be whole numbers; then act in a thread."""
-        cockpit, names = self._screen.cockpit, [name for name, _ in fields]
+        """Ask for fields; those at ``numbers`` must be whole numbers; then act."""
+        names = [name for name, _ in fields]
 
         def check(values: Sequence[str]) -> str:
             return robots.number_problem(
@@ -60,79 +58,86 @@ class NewRobots:
 
         def done(values: tuple[str, ...] | None) -> None:
             if values is not None:
-                self._screen.command(lambda: act(cockpit, *values))
+                act(*values)
 
         self._screen.app.push_screen(FieldsScreen(title, fields, check), done)
 
-    def _generate(self) -> None:
+    def _ask_generation(self) -> None:
         fields = (
             ("how many robots", "16"),
             ("how many more to keep unseen, in NAME-unseen", "0"),
             ("seed", "1"),
             ("into the set", "generated16"),
         )
-        self._fields("Generate robots", fields, robots.generate, (0, 1, 2))
+        self._fields("Generate robots", fields, self._generate, (0, 1, 2))
 
-    def _mutate(self) -> None:
-        source = self._screen.set_name or ""
+    def _generate(self, count: str, unseen: str, seed: str, name: str) -> None:
+        self._screen.command(
+            partial(robots.generate, count=count, unseen=unseen, seed=seed, set_name=name)
+        )
+
+    def _ask_mutation(self) -> None:
+        source = self._set_name
         fields = (
             ("mutants of the set", source),
             ("mutants of each robot", "5"),
             ("seed", "1"),
             ("into the set", f"{source}-mutants" if source else "mutants"),
         )
-        self._fields("Mutate robots", fields, self._mutated, (1, 2))
+        self._fields("Mutate robots", fields, self._mutate, (1, 2))
 
-    def _mutated(self, cockpit: Cockpit, *values: str) -> str:
+    def _mutate(self, source: str, per_robot: str, seed: str, name: str) -> None:
         """Mutate a set, or ask whether to where it is not for training."""
-        try:
-            return robots.mutate(cockpit, *values)
-        except RoleNotAllowedError as error:
-            self._screen.app.call_later(partial(self._ask_about_role, values, error))
-            return ""
+        mutate = partial(
+            robots.mutate, source=source, per_robot=per_robot, seed=seed, set_name=name
+        )
 
-    def _ask_about_role(self, values: Sequence[str], error: RoleNotAllowedError) -> None:
-        def act(key: str | None) -> None:
-            if key == "y":
-                allowed = partial(robots.mutate, allowed_roles=[error.role])
-                self._screen.command(partial(allowed, self._screen.cockpit, *values))
+        def ask(error: HdtuiError) -> bool:
+            if not isinstance(error, RoleNotAllowedError):
+                return False
 
-        self._screen.app.push_screen(role_question(error), act)
+            def act(key: str | None) -> None:
+                if key == "y":
+                    self._screen.command(partial(mutate, allowed_roles=[error.role]))
 
-    def _import(self) -> None:
+            self._screen.app.push_screen(role_question(error), act)
+            return True
+
+        self._screen.command(mutate, refused=ask)
+
+    def _ask_folder(self) -> None:
         fields = (
             ("folder with xml/ in it, of UNIMAL robots", ""),
             ("into the set (empty: named as the folder)", ""),
         )
-        self._fields("Import robots", fields, self._imported)
+        self._fields("Import robots", fields, self._import)
 
-    def _imported(self, cockpit: Cockpit, folder: str, name: str) -> str:
+    def _import(self, folder: str, name: str) -> None:
         """Import a folder, or ask what becomes of its other robots where files are refused."""
-        try:
-            return robots.import_robots(cockpit, folder, name)
-        except InvalidRobotsError as error:
-            ask = partial(self._ask_for_the_rest, folder, name, error)
-            self._screen.app.call_later(ask)
-            return ""
+        read = partial(robots.import_robots, self._screen.cockpit.store, folder, name)
 
-    def _ask_for_the_rest(self, folder: str, name: str, error: InvalidRobotsError) -> None:
-        def act(key: str | None) -> None:
-            if key == "i":
-                rest = partial(robots.import_robots, skip_invalid=True)
-                self._screen.command(partial(rest, self._screen.cockpit, folder, name))
+        def ask(error: HdtuiError) -> bool:
+            if not isinstance(error, InvalidRobotsError):
+                return False
 
-        choices = [("i", f"import the other {error.num_valid}")] if error.num_valid else []
-        sentences = refusal_sentences(error)
-        screen = ConfirmScreen("Refused files", sentences, choices, "import nothing")
-        self._screen.app.push_screen(screen, act)
+            def act(key: str | None) -> None:
+                if key == "i":
+                    self._screen.work(partial(read, skip_invalid=True))
 
-    def _select(self) -> None:
-        digests = [digest for digest, _ in self._screen.chosen_robots()]
-        if not digests:
+            rest = [("i", f"import the other {error.num_valid}")] if error.num_valid else []
+            sentences = refusal_sentences(error)
+            dialog = ConfirmScreen("Refused files", sentences, rest, "import nothing")
+            self._screen.app.push_screen(dialog, act)
+            return True
+
+        self._screen.work(read, refused=ask)
+
+    def _ask_set_name(self) -> None:
+        if not self._digests:
             self._screen.say("Nothing is marked. space marks a robot.")
             return
+        title = f"Select {len(self._digests)} robots"
+        self._fields(title, (("into the set", "selected"),), self._select)
 
-        def act(cockpit: object, name: str) -> str:
-            return robots.select(self._screen.cockpit, digests, name)
-
-        self._fields(f"Select {len(digests)} robots", (("into the set", "selected"),), act)
+    def _select(self, name: str) -> None:
+        self._screen.command(partial(robots.select, digests=self._digests, set_name=name))

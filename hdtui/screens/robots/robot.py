@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -10,12 +10,13 @@ from textual.containers import Horizontal, Vertical
 
 from engine.morphology.geometry import limb_mass_kg
 from engine.morphology.tree import Joint, Limb, Morphology
-from hdtui.canvas.camera import View
-from hdtui.canvas.picture import Drawing
+from hdtui.data.cockpit import Cockpit
 from hdtui.data.robots import RobotDetail, read_robot
 from hdtui.formatting import episode_return, percent, printable
-from hdtui.screens.robots.actions import RobotActionsScreen
+from hdtui.messages import OpenRobot, OpenRun
+from hdtui.screens.robots.actions import ROBOT_KEYS, NamedRobot, RobotActions
 from hdtui.screens.robots.rows import body_words
+from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.chrome import Key
 from hdtui.widgets.lines import Line, Lines, Span, line_width, muted
 from hdtui.widgets.pane import Divider, Pane
@@ -39,7 +40,7 @@ _SCORE_COLUMNS = (
 )
 
 
-class RobotScreen(RobotActionsScreen):
+class RobotScreen(CockpitScreen):
     """Everything about one robot."""
 
     TAB = 2
@@ -54,9 +55,9 @@ class RobotScreen(RobotActionsScreen):
         ("y", "copy the digest"),
         ("esc", "back to the list"),
     )
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("p", "parent", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [*ROBOT_KEYS, Binding("p", "parent", show=False)]
 
-    def __init__(self, cockpit: Any, digest: str, robot_name: str | None = None) -> None:
+    def __init__(self, cockpit: Cockpit, digest: str, robot_name: str | None = None) -> None:
         super().__init__(cockpit)
         self.digest = digest
         self.robot_name = robot_name
@@ -68,19 +69,20 @@ class RobotScreen(RobotActionsScreen):
             empty="No evaluation of this robot yet. e evaluates it.",
             widget_id="scores",
         )
-        self.kin = Lines()
+        self.family = Lines()
+        self.actions = RobotActions(self, self.canvas, self.current_robot, self._first_policies)
 
     def compose_body(self) -> ComposeResult:
         with Horizontal():
             with Vertical(id="robot-left"):
-                yield Pane("Robot", Vertical(self.canvas, self.kin), widget_id="robot-pane")
+                yield Pane("Robot", Vertical(self.canvas, self.family), widget_id="robot-pane")
             yield Divider("┬")
             with Vertical(id="robot-right"):
                 yield Pane("Limbs", self.limbs, widget_id="limbs-pane")
                 yield Pane("Returns on this robot", self.scores, widget_id="scores-pane")
 
     def on_mount(self) -> None:
-        self.set_look(self.drawing(), self.view)
+        self.actions.show_look()
         self.limbs.focus()
 
     def keys(self) -> Sequence[Key]:
@@ -90,11 +92,12 @@ class RobotScreen(RobotActionsScreen):
 
     def read(self) -> None:
         digest, name, home = self.digest, self.robot_name, self.cockpit.home
-        self.ask("robot", lambda database: read_robot(database, home, digest, name))
+        self.ask(lambda database: read_robot(database, home, digest, name), self._show)
 
-    def show_facts(self, topic: str, facts: Any) -> None:
-        if not isinstance(facts, RobotDetail):
-            return
+    def action_robot(self, name: str) -> None:
+        self.actions.act(name)
+
+    def _show(self, facts: RobotDetail) -> None:
         first = self.detail is None or self.detail.robot.digest != facts.robot.digest
         self.detail = facts
         robot = facts.robot
@@ -102,7 +105,7 @@ class RobotScreen(RobotActionsScreen):
         pane.set_rule(printable(robot.name), robot.digest[:7])
         if first:
             self.canvas.set_poses(facts.poses, facts.problem)
-        self.kin.show(kin_lines(facts))
+        self.family.show(family_lines(facts))
         if facts.body is not None and first:
             self._show_limbs(facts.body)
         self._show_scores(facts)
@@ -138,13 +141,11 @@ class RobotScreen(RobotActionsScreen):
         keys = [(found.policy, found.policy_run_id, found.task) for _, found in scores]
         self.scores.set_rows(keys, row_of)
 
-    def set_look(self, drawing: Drawing, view: View) -> None:
-        self.canvas.set_look(drawing, view)
-
-    def current_robot(self) -> tuple[str, str] | None:
+    def current_robot(self) -> NamedRobot | None:
+        """Digest and name of the robot, once it is read."""
         return (self.digest, self.detail.robot.name) if self.detail else None
 
-    def policies_first(self) -> Sequence[int]:
+    def _first_policies(self) -> Sequence[int]:
         return [run.id for run, _ in self.detail.scores if run][:2] if self.detail else []
 
     def on_table_chosen(self, message: Table.Chosen) -> None:
@@ -152,22 +153,20 @@ class RobotScreen(RobotActionsScreen):
             return
         run = self.detail.scores[self.scores.cursor][0]
         if run is not None:
-            from hdtui.screens.run.screen import RunScreen
-
-            self.app.push_screen(RunScreen(self.cockpit, run.id))
+            self.app.post_message(OpenRun(run.id))
 
     def action_parent(self) -> None:
         if self.detail is None or not self.detail.ancestors:
             self.say("p: this robot has no parent in the library")
             return
         parent = self.detail.ancestors[0]
-        self.app.push_screen(RobotScreen(self.cockpit, parent.digest, parent.name))
+        self.app.post_message(OpenRobot(parent.digest, parent.name))
 
     def action_out(self) -> None:
         self.dismiss()
 
 
-def kin_lines(detail: RobotDetail) -> list[Line]:
+def family_lines(detail: RobotDetail) -> list[Line]:
     """Body in words, sets, the chain of parents with what changed, children."""
     robot = detail.robot
     sets = " ".join(printable(each.name) for each in detail.sets) or "none"

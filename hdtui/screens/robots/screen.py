@@ -1,15 +1,14 @@
 """Robots: sets, the list with returns of teacher and student, a picture, marks, new robots."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
-from hdtui.actions.robot_removal import removal_warning, remove_shown
-from hdtui.canvas.camera import View
-from hdtui.canvas.picture import Drawing
+from hdtui.actions.robot_removal import removal_warning, remove, removed_words
+from hdtui.data.cockpit import Cockpit
 from hdtui.data.robots import (
     FIELDS,
     RobotDetail,
@@ -23,10 +22,10 @@ from hdtui.data.robots import (
 )
 from hdtui.data.run_filters import EditedFilter, Filter
 from hdtui.formatting import printable
-from hdtui.messages import Loaded
+from hdtui.messages import Answer, OpenMode, OpenRobot
 from hdtui.screens.dialogs import ConfirmScreen
 from hdtui.screens.menu import MenuScreen
-from hdtui.screens.robots.actions import RobotActionsScreen
+from hdtui.screens.robots.actions import ROBOT_KEYS, NamedRobot, RobotActions
 from hdtui.screens.robots.new import NewRobots
 from hdtui.screens.robots.rows import (
     COLUMN_CHOICES,
@@ -41,6 +40,7 @@ from hdtui.screens.robots.rows import (
     robot_row,
     short_lines,
 )
+from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.chrome import Key
 from hdtui.widgets.filter_row import FilterRow
 from hdtui.widgets.lines import Lines, muted
@@ -48,10 +48,13 @@ from hdtui.widgets.pane import Divider, Pane
 from hdtui.widgets.robot_canvas import RobotCanvas
 from hdtui.widgets.table import Table, fitting_columns
 
+if TYPE_CHECKING:
+    from db.session import Database
+
 _WIDE = 110
 
 
-class RobotsScreen(RobotActionsScreen):
+class RobotsScreen(CockpitScreen):
     """The library: which robots there are and what was reached on them."""
 
     TAB = 2
@@ -59,6 +62,7 @@ class RobotsScreen(RobotActionsScreen):
     KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = KEY_WORDS
     HELP_NOTES = FILTER_NOTES
     BINDINGS: ClassVar[list[BindingType]] = [
+        *ROBOT_KEYS,
         Binding("slash", "filter", show=False),
         Binding("space", "mark", show=False),
         Binding("asterisk,ctrl+a", "mark_all", show=False),
@@ -74,7 +78,7 @@ class RobotsScreen(RobotActionsScreen):
         Binding("tab", "other_page", show=False),
     ]
 
-    def __init__(self, cockpit: Any) -> None:
+    def __init__(self, cockpit: Cockpit) -> None:
         super().__init__(cockpit)
         preferences = cockpit.preferences
         self.facts: RobotListFacts | None = None
@@ -93,6 +97,9 @@ class RobotsScreen(RobotActionsScreen):
         self.canvas = RobotCanvas()
         self.about = Lines()
         self.marked = Lines([()])
+        self.actions = RobotActions(
+            self, self.canvas, self.current_robot, self._first_policies, self._marked_robots
+        )
 
     def compose_body(self) -> ComposeResult:
         with Horizontal(id="robots-body"):
@@ -109,7 +116,7 @@ class RobotsScreen(RobotActionsScreen):
         text = self.cockpit.preferences.get("robots.filter", "")
         self.say(*self.edited.answer(text, final=True))
         self.filter_row.set_text(self.filter.text)
-        self.set_look(self.drawing(), self.view)
+        self.actions.show_look()
         self.table.focus()
 
     def keys(self) -> Sequence[Key]:
@@ -122,19 +129,18 @@ class RobotsScreen(RobotActionsScreen):
     def read(self) -> None:
         set_name, pinned = self.set_name, self.cockpit.pinned_run
         chosen = list(self.cockpit.preferences.get("robots.policies", []))
-        self.ask("robots", lambda database: read_robots(database, set_name, pinned, chosen))
+        self.ask(
+            lambda database: read_robots(database, set_name, pinned, chosen),
+            self._take_robots,
+            empty=RobotListFacts((), (), None, None, None, "flat", ""),
+        )
 
-    def empty_facts(self, topic: str) -> Any:
-        empty = RobotListFacts((), (), None, None, None, "flat", "")
-        return empty if topic == "robots" else None
+    def _take_robots(self, facts: RobotListFacts) -> None:
+        self.facts = facts
+        self.show_robots()
 
-    def show_facts(self, topic: str, facts: Any) -> None:
-        if isinstance(facts, RobotListFacts):
-            self.facts = facts
-            self.show_robots()
-        elif isinstance(facts, RobotDetail):
-            self.detail = facts
-            self._show_detail()
+    def action_robot(self, name: str) -> None:
+        self.actions.act(name)
 
     def show_robots(self) -> None:
         """Filter, sort and draw what was read last."""
@@ -178,20 +184,21 @@ class RobotsScreen(RobotActionsScreen):
         below += [facts.filling] if facts.filling else []
         below += [f"returns of {facts.measured}"] if facts.measured else []
         self.footer.show([(muted(f"  {words}"),) for words in [*below, "", ""][:2]])
-        self._show_marked(facts)
+        self._show_marked()
 
     def _empty_sentence(self, facts: RobotListFacts) -> str:
         if not facts.entries:
             return "No robots yet. n generates them or imports a folder."
         return f"No robot passes {self.filter.text}. Esc clears the filter."
 
-    def _show_marked(self, facts: RobotListFacts) -> None:
-        marked = self._marked_names(facts)
+    def _show_marked(self) -> None:
+        marked = self._marked_names()
         self.query_one("#marked-pane", Pane).set_rule(f"Marked {len(marked)}")
         self.marked.show([marked_line(marked, self.size.width - 16)])
 
-    def _marked_names(self, facts: RobotListFacts) -> list[str]:
-        names = {entry.robot.digest: printable(entry.robot.name) for entry in facts.entries}
+    def _marked_names(self) -> list[str]:
+        entries = self.facts.entries if self.facts else ()
+        names = {entry.robot.digest: printable(entry.robot.name) for entry in entries}
         return [names.get(digest, digest[:7]) for digest in self.cockpit.marked_robots]
 
     def _read_detail(self) -> None:
@@ -201,7 +208,11 @@ class RobotsScreen(RobotActionsScreen):
             self._show_detail()
             return
         digest, name = current
-        self.ask("robot", lambda database: read_robot(database, home, digest, name))
+        self.ask(lambda database: read_robot(database, home, digest, name), self._take_detail)
+
+    def _take_detail(self, detail: RobotDetail) -> None:
+        self.detail = detail
+        self._show_detail()
 
     def _show_detail(self) -> None:
         detail = self.detail
@@ -219,20 +230,16 @@ class RobotsScreen(RobotActionsScreen):
         lines = long_lines(detail, width) if wide else [(), *short_lines(detail, entry)]
         self.about.show([ending_well(line, width) for line in lines])
 
-    def set_look(self, drawing: Drawing, view: View) -> None:
-        self.canvas.set_look(drawing, view)
-
-    def current_robot(self) -> tuple[str, str] | None:
+    def current_robot(self) -> NamedRobot | None:
+        """Digest and name of the robot under the cursor."""
         entry = next((e for e in self.shown if e.robot.id == self.table.cursor_key), None)
         return (entry.robot.digest, entry.robot.name) if entry else None
 
-    def chosen_robots(self) -> list[tuple[str, str]]:
+    def _marked_robots(self) -> list[NamedRobot]:
         marked = list(self.cockpit.marked_robots)
-        if not marked or self.facts is None:
-            return super().chosen_robots()
-        return list(zip(marked, self._marked_names(self.facts), strict=True))
+        return list(zip(marked, self._marked_names(), strict=True)) if self.facts else []
 
-    def policies_first(self) -> Sequence[int]:
+    def _first_policies(self) -> Sequence[int]:
         facts = self.facts
         return [i for i in (facts.student_id, facts.teacher_id) if i] if facts else []
 
@@ -240,8 +247,7 @@ class RobotsScreen(RobotActionsScreen):
         current, marks = self.current_robot(), self.cockpit.marked_robots
         if current is None:
             return
-        if marks.pop(current[0], False) is False:
-            marks[current[0]] = None
+        marks.toggle(current[0])
         self.table.action_move(1)
         self.show_robots()
         self.say(
@@ -249,13 +255,7 @@ class RobotsScreen(RobotActionsScreen):
         )
 
     def action_mark_all(self) -> None:
-        digests, marks = [e.robot.digest for e in self.shown], self.cockpit.marked_robots
-        everything = all(digest in marks for digest in digests)
-        for digest in digests:
-            if everything:
-                marks.pop(digest, None)
-            else:
-                marks[digest] = None
+        self.cockpit.marked_robots.toggle(*(entry.robot.digest for entry in self.shown))
         self.show_robots()
 
     def action_filter(self) -> None:
@@ -347,17 +347,17 @@ class RobotsScreen(RobotActionsScreen):
             self.say("p: no policy is evaluated yet; e evaluates one")
             return
         shown = (facts.teacher_id, facts.student_id)
-        choices = [
-            (f"{run.id} {run.kind} {run.name}", "shown" if run.id in shown else "")
-            for run in facts.evaluated
-        ]
-        self.app.push_screen(MenuScreen("Show the returns of", choices), self._show_policy)
+        ids = {f"{run.id} {run.kind} {run.name}": run.id for run in facts.evaluated}
+        choices = [(text, "shown" if ids[text] in shown else "") for text in ids]
 
-    def _show_policy(self, words: str | None) -> None:
-        if words is None:
-            return
+        def show(text: str | None) -> None:
+            if text is not None:
+                self._show_policy(ids[text])
+
+        self.app.push_screen(MenuScreen("Show the returns of", choices), show)
+
+    def _show_policy(self, run_id: int) -> None:
         chosen = list(self.cockpit.preferences.get("robots.policies", []))
-        run_id = int(words.split()[0])
         kept = [run_id, *(each for each in chosen if each != run_id)]
         self.cockpit.preferences.set("robots.policies", kept[:8])
         self.read()
@@ -365,12 +365,13 @@ class RobotsScreen(RobotActionsScreen):
     def action_compare(self) -> None:
         """Robots are compared by their columns; curves belong to runs."""
         if self.cockpit.marked_runs:
-            self.app.action_mode("compare")  # type: ignore[attr-defined]
+            self.app.post_message(OpenMode("compare"))
         else:
             self.say("c compares runs: mark them on Runs (2) with space")
 
     def action_new_robots(self) -> None:
-        NewRobots(self).choose()
+        digests = [digest for digest, _ in self.actions.chosen()]
+        NewRobots(self, self.set_name or "", digests).choose()
 
     def action_remove_set(self) -> None:
         """Say what removing the shown set would take away, then ask."""
@@ -378,19 +379,22 @@ class RobotsScreen(RobotActionsScreen):
         if self.facts is None or name is None or self.facts.set_name != name:
             self.say("D removes the set that is shown; [ and ] choose one")
         elif self.may_act():
-            self.ask("removal", lambda database: (name, removal_warning(database, name)))
+            self.ask(lambda database: (name, removal_warning(database, name)), self._ask_removal)
 
-    def on_loaded(self, message: Loaded) -> None:
-        if message.topic == "removal":
-            self._ask_removal(*message.facts)
+    def _ask_removal(self, warning: tuple[str, Sequence[str]]) -> None:
+        name, sentences = warning
 
-    def _ask_removal(self, name: str, sentences: Sequence[str]) -> None:
+        def remove_it(database: "Database") -> Answer:
+            removed = remove(database, name)
+            self.cockpit.marked_robots.drop(robot.digest for robot in removed.robots)
+            return Answer(removed_words(removed))
+
         def act(key: str | None) -> None:
             if key == "y":
-                self.command(lambda: remove_shown(self.cockpit, name))
+                self.command(remove_it)
 
         choices = [("y", "remove it")]
-        self.app.push_screen(ConfirmScreen("Remove a set", sentences, choices, "keep it"), act)
+        self.open_dialog(ConfirmScreen("Remove a set", sentences, choices, "keep it"), act)
 
     def action_other_page(self) -> None:
         """Where only one pane fits, show the other one."""
@@ -402,9 +406,7 @@ class RobotsScreen(RobotActionsScreen):
     def on_table_chosen(self, message: Table.Chosen) -> None:
         current = self.current_robot()
         if current is not None:
-            from hdtui.screens.robots.robot import RobotScreen
-
-            self.app.push_screen(RobotScreen(self.cockpit, *current))
+            self.app.post_message(OpenRobot(*current))
 
     def action_out(self) -> None:
         """Clear the filter, then the marks."""

@@ -1,55 +1,48 @@
 """The tab Config: the settings of a run against another's; what differs comes first."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from hdtui.data.run import ComparedSetting, ConfigFacts, read_config
 from hdtui.formatting import printable, setting
-from hdtui.messages import Answer
-from hdtui.screens.run.tab import RunTab
+from hdtui.screens.run.tab import FilteredTab
+from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.chrome import Key
-from hdtui.widgets.filter_row import FilterRow
 from hdtui.widgets.lines import Span
 from hdtui.widgets.pane import Pane
 from hdtui.widgets.table import Column, Table, TableRow
 
-if TYPE_CHECKING:
-    from db.session import Database
 
-
-class ConfigTab(RunTab):
+class ConfigTab(FilteredTab):
     """Settings, with those of the pinned or marked run beside them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "show_all", show=False),
-        Binding("slash", "find", show=False),
         Binding("y", "copy", show=False),
     ]
 
-    def __init__(self, cockpit: Any, run_id: int) -> None:
-        super().__init__(cockpit, run_id)
+    def __init__(self, shell: CockpitScreen, run_id: int) -> None:
+        table = Table(_columns("value", ""), empty="No setting is called that.")
+        super().__init__(shell, run_id, table, "find a setting")
         self.answer: ConfigFacts | None = None
         self.only_different = False
-        self.filter_row = FilterRow("find a setting")
-        self.table = Table(_columns("value", ""), empty="No setting is called that.")
 
     def compose(self) -> ComposeResult:
         yield Pane("Config", self.table, widget_id="config-pane")
         yield self.filter_row
 
-    def question(self) -> "Callable[[Database], Any]":
-        return partial(read_config, run_id=self.run_id, other_id=self._other())
-
-    def _other(self) -> int | None:
-        """The pinned run, else the first marked one, where that is another one."""
+    def read(self) -> None:
+        # Against the pinned run, else the first marked one.
         candidates = [self.cockpit.pinned_run, *self.cockpit.marked_runs]
-        return next((i for i in candidates if i not in {None, self.run_id}), None)
+        other = next((i for i in candidates if i not in {None, self.run_id}), None)
+        self.shell.ask(partial(read_config, run_id=self.run_id, other_id=other), self.show_settings)
 
-    def show_facts(self, facts: ConfigFacts) -> None:
+    def show_settings(self, facts: ConfigFacts) -> None:
+        """Show them, those that differ first."""
         self.answer = facts
         other = facts.other
         pane = self.query_one("#config-pane", Pane)
@@ -97,42 +90,23 @@ class ConfigTab(RunTab):
             Key("y", "copy as TOML"),
         )
 
-    def take_focus(self) -> None:
-        self.table.focus()
-
-    def go_out(self) -> bool:
-        if not self.filter_row.text:
-            return False
-        self.filter_row.set_text("")
-        self._show_again()
-        return True
-
-    def _show_again(self) -> None:
+    def show_again(self) -> None:
         if self.answer is not None:
-            self.show_facts(self.answer)
+            self.show_settings(self.answer)
 
     def action_show_all(self) -> None:
         if self.answer is not None and self.answer.other is None:
-            self.post_message(Answer("v: no other run to differ from; p on one pins it"))
+            self.shell.say("v: no other run to differ from; p on one pins it")
             return
         self.only_different = not self.only_different
-        self._show_again()
-
-    def action_find(self) -> None:
-        self.filter_row.edit()
-
-    def on_filter_row_changed(self, message: FilterRow.Changed) -> None:
-        message.stop()
-        if message.final:
-            self.table.focus()
-        self._show_again()
+        self.show_again()
 
     def action_copy(self) -> None:
         """Copy the settings as TOML, in sections."""
         if self.answer is None:
             return
         self.app.copy_to_clipboard(as_toml(self.answer.run.config))
-        self.post_message(Answer("copied as TOML"))
+        self.shell.say("copied as TOML")
 
 
 def as_toml(config: Any, section: str = "") -> str:

@@ -1,8 +1,8 @@
 """The tab Curves: metrics left, the chart right, values below; marked runs and the pin overlaid."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -12,7 +12,6 @@ from hdtui.data.curves import X_AXES, CurveReader, CurvesFacts, RunCurve, XAxis
 from hdtui.data.metric_names import is_bound, metric_label, short_label, value_with_interval
 from hdtui.data.run import RobotsFacts, read_robot_returns
 from hdtui.data.smoothing import WEIGHTS
-from hdtui.messages import Answer
 from hdtui.screens.run.curve_rows import (
     curve_facts,
     group_value_lines,
@@ -27,6 +26,7 @@ from hdtui.screens.run.curve_rows import (
     zoomed,
 )
 from hdtui.screens.run.tab import RunTab
+from hdtui.screens.shell import CockpitScreen
 from hdtui.terminal.meter import LiveDrawing
 from hdtui.widgets.chart import Chart, ChartSpec
 from hdtui.widgets.chrome import Key
@@ -34,9 +34,6 @@ from hdtui.widgets.lines import Lines, Span, left_and_right
 from hdtui.widgets.pane import Divider, Pane
 from hdtui.widgets.run_cells import number
 from hdtui.widgets.table import Column, Table, TableRow
-
-if TYPE_CHECKING:
-    from db.session import Database
 
 LOG_SCALES = ("", "log y", "log x", "log x and y")
 METRIC_COLUMNS = (Column("metric", "", 24, grow=True, gap=0),)
@@ -73,9 +70,9 @@ class CurvesTab(RunTab):
         Binding("space", "mark_metric", show=False),
     ]
 
-    def __init__(self, cockpit: Any, run_id: int) -> None:
-        super().__init__(cockpit, run_id)
-        preferences = cockpit.preferences
+    def __init__(self, shell: CockpitScreen, run_id: int) -> None:
+        super().__init__(shell, run_id)
+        preferences = self.cockpit.preferences
         self.reader = CurveReader()
         self.answer: TabFacts | None = None
         self.x_axis: XAxis = preferences.get("curves.x", "steps")
@@ -139,19 +136,22 @@ class CurvesTab(RunTab):
         small = marked or [name for name in SMALL_DEFAULTS if name in names]
         return [metric, *[name for name in small if name != metric][:3]]
 
-    def question(self) -> "Callable[[Database], Any]":
+    def read(self) -> None:
         pinned = self.cockpit.pinned_run
         run_ids = [self.run_id, *([] if pinned is None else [pinned])]
         run_ids += list(self.cockpit.marked_runs)[:6]
         wanted = FIRST_METRICS if self.metric is None else (self.metric,)
         metrics = list(dict.fromkeys([*wanted, *self.shown_metrics()]))
         reader, run_id, roomy = self.reader, self.run_id, self.roomy
-        return lambda database: TabFacts(
-            reader.read(database, run_ids, metrics),
-            read_robot_returns(database, run_id) if roomy else None,
+        self.shell.ask(
+            lambda database: TabFacts(
+                reader.read(database, run_ids, metrics),
+                read_robot_returns(database, run_id) if roomy else None,
+            ),
+            self._show_curves,
         )
 
-    def show_facts(self, facts: Any) -> None:
+    def _show_curves(self, facts: TabFacts) -> None:
         first = self.answer is None
         self.answer = facts
         values = {each.name: each.last_value for each in facts.curves.series}
@@ -164,7 +164,7 @@ class CurvesTab(RunTab):
         visible = f"{min(len(series), self.metrics.num_visible)} of {len(series)}"
         self.query_one("#metrics-pane", Pane).set_rule(facts=visible if series else "")
         if first and series:
-            self.post_message(self.Reread())
+            self.reread()
         if self.following:
             self._to_newest()
         if self.shown_metrics() == self._drawn:
@@ -209,7 +209,7 @@ class CurvesTab(RunTab):
         """Say which marked metrics have no chart, once for each choice of charts."""
         before, self._told = self._told, left_out_sentence(self.marked_metrics(), shown)
         if self._told not in ("", before):
-            self.post_message(Answer(self._told))
+            self.shell.say(self._told)
 
     def _show_values(self, metric: str) -> None:
         """Write the values of the metric under the cursor, also where others are drawn."""
@@ -254,7 +254,7 @@ class CurvesTab(RunTab):
             return "reading"
         return no_points_sentence(self.run_id, self.run)
 
-    def facts(self) -> str:
+    def caption(self) -> str:
         return curve_facts(
             x_words(self.x_axis, self.run),
             self.log_scale,
@@ -266,7 +266,7 @@ class CurvesTab(RunTab):
         )
 
     def on_resize(self) -> None:
-        self.call_after_refresh(self.post_message, self.Reread())  # more or fewer charts fit
+        self.call_after_refresh(self.reread)  # more or fewer charts fit
 
     def keys(self) -> Sequence[Key]:
         return (
@@ -292,7 +292,7 @@ class CurvesTab(RunTab):
         message.stop()
         if self.answer is not None:
             self.live_drawing.at_once()
-            self.post_message(self.Reread())
+            self.reread()
 
     def on_table_chosen(self, message: Table.Chosen) -> None:
         """Enter: this metric alone, or the marked ones again."""
@@ -314,14 +314,14 @@ class CurvesTab(RunTab):
     def _keep_marks(self) -> None:
         self.cockpit.preferences.set("curves.metrics", list(self.marked))
         self.metrics.redraw()
-        self.post_message(self.Reread())
+        self.reread()
 
     def _changed(self, key: str, value: object, answer: str) -> None:
         """Keep a look, draw with it, and say so: a smooth curve may look the same."""
         self.cockpit.preferences.set(key, value)
-        self.post_message(Answer(answer))
+        self.shell.say(answer)
         self.live_drawing.at_once()
-        self.post_message(self.Reread())
+        self.reread()
 
     def action_x_axis(self) -> None:
         self.x_axis = X_AXES[(X_AXES.index(self.x_axis) + 1) % len(X_AXES)]
@@ -356,7 +356,7 @@ class CurvesTab(RunTab):
         if self.window is not None and self.following and extent is not None:
             self._to_newest()
         self.live_drawing.at_once()
-        self.post_message(self.Reread())
+        self.reread()
 
     def _to_newest(self) -> None:
         """Shift the zoomed span so that it ends at the newest point."""
@@ -372,19 +372,19 @@ class CurvesTab(RunTab):
     def action_all(self) -> None:
         self.window = None
         self.live_drawing.at_once()
-        self.post_message(self.Reread())
+        self.reread()
 
     def action_zoom(self, factor: float) -> None:
         """Half or double the visible span around its middle."""
         extent = self._extent()
         if extent is None:
             if "x" in self.log_scale.split():
-                self.post_message(Answer("+ -: zoom needs a linear x axis, g changes it"))
+                self.shell.say("+ -: zoom needs a linear x axis, g changes it")
             return
         self.window = zoomed(self.window, extent, factor)
         self.following = self.window is None
         self.live_drawing.at_once()
-        self.post_message(self.Reread())
+        self.reread()
 
     def action_pan(self, share: float) -> None:
         extent = self._extent()

@@ -1,9 +1,9 @@
 """The tab Files: checkpoints and artifacts with size and SHA-256, checked on request."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -12,16 +12,12 @@ from db.records import Artifact
 from hdtui.data.cockpit import now
 from hdtui.data.run import RECORDING, FilesFacts, check_file, read_files
 from hdtui.formatting import moment, printable, size, steps
-from hdtui.messages import Answer
-from hdtui.screens.run.tab import RunTab
+from hdtui.screens.run.tab import FilteredTab
+from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.chrome import Key
-from hdtui.widgets.filter_row import FilterRow
 from hdtui.widgets.lines import Span
 from hdtui.widgets.pane import Pane
 from hdtui.widgets.table import Column, Table, TableRow
-
-if TYPE_CHECKING:
-    from db.session import Database
 
 COLUMNS = (
     Column("what", "what", 11),
@@ -97,30 +93,28 @@ def recording_names(names: Sequence[str], robots: Mapping[str, str]) -> list[str
     ]
 
 
-class FilesTab(RunTab):
+class FilesTab(FilteredTab):
     """What a run left on disk."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "find", show=False),
         Binding("y", "copy", show=False),
     ]
 
-    def __init__(self, cockpit: Any, run_id: int) -> None:
-        super().__init__(cockpit, run_id)
+    def __init__(self, shell: CockpitScreen, run_id: int) -> None:
+        super().__init__(shell, run_id, Table(COLUMNS, empty="reading"), "find a file")
         self.answer: FilesFacts | None = None
         self.rows: list[FileRow] = []
         self.checked: dict[str, str] = {}
-        self.filter_row = FilterRow("find a file")
-        self.table = Table(COLUMNS, empty="reading")
 
     def compose(self) -> ComposeResult:
         yield Pane("Files", self.table, widget_id="files-pane")
         yield self.filter_row
 
-    def question(self) -> "Callable[[Database], Any]":
-        return partial(read_files, run_id=self.run_id)
+    def read(self) -> None:
+        self.shell.ask(partial(read_files, run_id=self.run_id), self.show_files)
 
-    def show_facts(self, facts: FilesFacts) -> None:
+    def show_files(self, facts: FilesFacts) -> None:
+        """Show those that are called what is looked for."""
         self.answer = facts
         rows = file_rows(facts)
         wanted = self.filter_row.text.casefold()
@@ -165,35 +159,16 @@ class FilesTab(RunTab):
             return find
         return (Key("enter", "check SHA-256"), *find, Key("y", "copy path"))
 
-    def take_focus(self) -> None:
-        self.table.focus()
-
     def _chosen(self) -> tuple[str, str] | None:
         for row in self.rows:
             if row.path == self.table.cursor_key:
                 return row.path, row.sha256
         return None
 
-    def _show_again(self) -> None:
+    def show_again(self) -> None:
         if self.answer is not None:
-            self.show_facts(self.answer)
-        self.post_message(self.Reread())
-
-    def go_out(self) -> bool:
-        if not self.filter_row.text:
-            return False
-        self.filter_row.set_text("")
-        self._show_again()
-        return True
-
-    def action_find(self) -> None:
-        self.filter_row.edit()
-
-    def on_filter_row_changed(self, message: FilterRow.Changed) -> None:
-        message.stop()
-        if message.final:
-            self.table.focus()
-        self._show_again()
+            self.show_files(self.answer)
+        self.shell.show_keys()
 
     def on_table_chosen(self, message: Table.Chosen) -> None:
         message.stop()
@@ -208,7 +183,7 @@ class FilesTab(RunTab):
     def action_copy(self) -> None:
         chosen = self._chosen()
         if chosen is None:
-            self.post_message(Answer("y: no file to copy the path of"))
+            self.shell.say("y: no file to copy the path of")
             return
         self.app.copy_to_clipboard(str(self.cockpit.home / chosen[0]))
-        self.post_message(Answer("path copied"))
+        self.shell.say("path copied")

@@ -1,7 +1,6 @@
 """The tab Lineage: what a run was made from, what was made from it, and what is stale."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
 
 from textual.app import ComposeResult
 
@@ -9,15 +8,14 @@ from hdtui.data.cockpit import now
 from hdtui.data.run import LineageFacts, read_lineage
 from hdtui.data.run_states import RunView
 from hdtui.formatting import printable, shorten
+from hdtui.messages import OpenRun
 from hdtui.screens.run.tab import RunTab
+from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.chrome import Key
 from hdtui.widgets.lines import Line, Lines, Span
 from hdtui.widgets.pane import Pane
 from hdtui.widgets.run_cells import result_words
 from hdtui.widgets.table import Column, Table, TableRow
-
-if TYPE_CHECKING:
-    from db.session import Database
 
 RESULT_CELLS = 14
 COLUMNS = (
@@ -31,8 +29,8 @@ COLUMNS = (
 class LineageTab(RunTab):
     """A row per relative, below the last of what it was made from."""
 
-    def __init__(self, cockpit: Any, run_id: int) -> None:
-        super().__init__(cockpit, run_id)
+    def __init__(self, shell: CockpitScreen, run_id: int) -> None:
+        super().__init__(shell, run_id)
         self.table = Table(COLUMNS, empty="reading")
         self.words = Lines([()])
 
@@ -40,11 +38,11 @@ class LineageTab(RunTab):
         yield Pane("Lineage", self.table, widget_id="lineage-pane")
         yield self.words
 
-    def question(self) -> "Callable[[Database], Any]":
+    def read(self) -> None:
         run_id = self.run_id
-        return lambda database: read_lineage(database, run_id, now())
+        self.shell.ask(lambda database: read_lineage(database, run_id, now()), self._show)
 
-    def show_facts(self, facts: LineageFacts) -> None:
+    def _show(self, facts: LineageFacts) -> None:
         first = not self.table.keys
         tree = lineage_tree(facts)
         self.table.set_rows(
@@ -88,8 +86,8 @@ class LineageTab(RunTab):
 
     def on_table_chosen(self, message: Table.Chosen) -> None:
         message.stop()
-        if isinstance(message.key, int):
-            self.post_message(self.Opened(message.key))
+        if isinstance(message.key, int) and message.key != self.run_id:
+            self.app.post_message(OpenRun(message.key))
 
 
 def lineage_tree(facts: LineageFacts) -> list[tuple[int, str]]:

@@ -1,33 +1,29 @@
 """The tab Log: the end of log.txt as it grows, searched and by level."""
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from hdtui.data.logs import LEVELS, LogLine, LogTail, matching, of_level
 from hdtui.formatting import grouped, size
-from hdtui.messages import Answer
-from hdtui.screens.run.tab import RunTab
+from hdtui.screens.run.tab import FilteredTab
+from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.chrome import Key
 from hdtui.widgets.filter_row import FilterRow
 from hdtui.widgets.lines import Line, Span
 from hdtui.widgets.pane import Pane
 from hdtui.widgets.table import Column, Table, TableRow
 
-if TYPE_CHECKING:
-    from db.session import Database
-
 _ROLES = {0: "muted", 1: "text", 2: "warn", 3: "bad"}
 
 
-class LogTab(RunTab):
+class LogTab(FilteredTab):
     """Lines of the log; follows the end until the cursor leaves it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "follow", show=False),
-        Binding("slash", "search", show=False),
         Binding("full_stop", "match(1)", show=False),
         Binding("comma", "match(-1)", show=False),
         Binding("v", "level", show=False),
@@ -35,40 +31,38 @@ class LogTab(RunTab):
         Binding("space", "follow", show=False),
     ]
 
-    def __init__(self, cockpit: Any, run_id: int) -> None:
-        super().__init__(cockpit, run_id)
-        self.tail = LogTail(cockpit.home / "runs" / str(run_id) / "log.txt")
+    def __init__(self, shell: CockpitScreen, run_id: int) -> None:
+        columns = (Column("text", "", 20, grow=True, gap=0),)
+        super().__init__(shell, run_id, Table(columns, header=False, empty="reading"), "search")
+        self.tail = LogTail(self.cockpit.home / "runs" / str(run_id) / "log.txt")
         self.following = True
         self.last_line = 0
         self.passed = 0
         self.level = "all"
         self.searched = ""
         self.shown: list[LogLine] = []
-        self.filter_row = FilterRow("search")
-        columns = (Column("text", "", 20, grow=True, gap=0),)
-        self.table = Table(columns, header=False, empty="reading")
 
     def compose(self) -> ComposeResult:
         yield Pane("log.txt", self.table, widget_id="log-pane")
         yield self.filter_row
 
-    def question(self) -> "Callable[[Database], Any]":
+    def read(self) -> None:
         tail, wanted, level = self.tail, self.searched, self.level
         tail.keeps = not self.following
 
-        def look(database: "Database") -> tuple[int, bool | None]:
+        def look() -> tuple[int, bool | None]:
             """How many lines came, and whether older ones match where that was asked."""
             num_new = tail.read()
             return num_new, tail.find_older(wanted, level) if wanted else None
 
-        return look
+        self.shell.look(look, self._show_news)
 
-    def show_facts(self, facts: tuple[int, bool | None]) -> None:
-        num_read, found = facts
+    def _show_news(self, news: tuple[int, bool | None]) -> None:
+        num_read, found = news
         known, self.last_line = self.last_line, self.tail.end
         num_new = num_read if known else 0
         self.passed = num_new if num_new > self.table.num_visible else 0
-        self.show_lines()
+        self.show_again()
         if found is not None and self.searched:
             self._show_found(found)
 
@@ -82,15 +76,14 @@ class LogTab(RunTab):
         self.action_match(-1)
         back = size(self.tail.end - self.tail.start)
         whole = size(self.tail.size)
-        self.post_message(Answer(f"found in older lines: the last {back} of {whole} are read"))
+        self.shell.say(f"found in older lines: the last {back} of {whole} are read")
 
     def _say_no_match(self) -> None:
         level = "" if self.level == "all" else f" of {self.level} and above"
         whole = f"all {size(self.tail.size)} of the log were searched"
-        self.post_message(Answer(f'no line{level} matches "{self.filter_row.text}": {whole}'))
+        self.shell.say(f'no line{level} matches "{self.filter_row.text}": {whole}')
 
-    def show_lines(self) -> None:
-        """Draw what was read last."""
+    def show_again(self) -> None:
         self.shown = of_level(self.tail.lines, self.level)
         first = self.tail.start
         shown = self.shown
@@ -139,7 +132,7 @@ class LogTab(RunTab):
     def _matches(self) -> list[int]:
         return matching(self.shown, self.filter_row.text)
 
-    def facts(self) -> str:
+    def caption(self) -> str:
         return "following" if self.following else "held"
 
     def keys(self) -> Sequence[Key]:
@@ -152,28 +145,18 @@ class LogTab(RunTab):
             Key("PgUp", "older", "pageup"),
         )
 
-    def take_focus(self) -> None:
-        self.table.focus()
-
-    def go_out(self) -> bool:
-        if not self.filter_row.text:
-            return False
-        self.filter_row.set_text("")
-        self.show_lines()
-        return True
-
     def on_table_moved(self, message: Table.Moved) -> None:
         """Leaving the last line stops following; the first line fetches older ones."""
         message.stop()
         at_end = self.table.cursor == len(self.shown) - 1
         if self.following != at_end and self.shown:
             self.following = at_end
-            self.post_message(self.Reread())
+            self.reread()
         if self.table.cursor == 0 and self.tail.start > 0:
             before = len(self.tail.lines)
             if self.tail.read_older():
                 self.table.cursor += len(self.tail.lines) - before
-                self.show_lines()
+                self.show_again()
         self._show_words()
 
     def on_table_chosen(self, message: Table.Chosen) -> None:
@@ -191,11 +174,8 @@ class LogTab(RunTab):
 
     def action_follow(self) -> None:
         self.following = not self.following
-        self.show_lines()
-        self.post_message(self.Reread())
-
-    def action_search(self) -> None:
-        self.filter_row.edit()
+        self.show_again()
+        self.reread()
 
     def action_match(self, step: int) -> None:
         matches = self._matches()
@@ -212,23 +192,23 @@ class LogTab(RunTab):
     def _search_older(self) -> None:
         """Nothing that was read matches: look in what lies before it, in a thread."""
         if not self.filter_row.text:
-            self.post_message(Answer("/ searches"))
+            self.shell.say("/ searches")
         elif self.tail.start <= 0:
             self._say_no_match()
         else:
             self.searched = self.filter_row.text
             self.following = False
-            self.post_message(Answer("nothing in the lines read so far; searching older ones"))
-            self.post_message(self.Reread())
+            self.shell.say("nothing in the lines read so far; searching older ones")
+            self.reread()
 
     def action_level(self) -> None:
         self.level = LEVELS[(LEVELS.index(self.level) + 1) % len(LEVELS)]
-        self.show_lines()
+        self.show_again()
 
     def action_copy(self) -> None:
         if 0 <= self.table.cursor < len(self.shown):
             self.app.copy_to_clipboard(self.shown[self.table.cursor].text)
-            self.post_message(Answer("line copied"))
+            self.shell.say("line copied")
 
 
 def _marked(line: LogLine, wanted: str) -> Line:

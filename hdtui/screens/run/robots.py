@@ -1,8 +1,8 @@
 """The tab Robots: returns by robot as sorted bars, and below them as curves."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -10,7 +10,6 @@ from textual.binding import Binding, BindingType
 from hdtui.data.run import RobotResult, RobotsFacts, read_robot_returns
 from hdtui.data.smoothing import Break, Path
 from hdtui.formatting import shorten
-from hdtui.messages import Answer
 from hdtui.screens.run.robot_rows import (
     LEARNING_COLUMNS,
     columns_of,
@@ -19,13 +18,11 @@ from hdtui.screens.run.robot_rows import (
     robot_row,
 )
 from hdtui.screens.run.tab import RunTab
+from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.chart import CURVE_ROLES, Chart, ChartSpec, Curve
 from hdtui.widgets.chrome import Key
 from hdtui.widgets.pane import Pane
 from hdtui.widgets.table import Table
-
-if TYPE_CHECKING:
-    from db.session import Database
 
 SORTS = ("return", "falls", "length", "speed", "robot")
 EVALUATED_SORTS = ("return", "falls", "robot")
@@ -42,8 +39,8 @@ class RobotsTab(RunTab):
         Binding("y", "copy_digest", show=False),
     ]
 
-    def __init__(self, cockpit: Any, run_id: int) -> None:
-        super().__init__(cockpit, run_id)
+    def __init__(self, shell: CockpitScreen, run_id: int) -> None:
+        super().__init__(shell, run_id)
         self.answer: RobotsFacts | None = None
         self.sort_key = SORTS[0]
         self.descending = True
@@ -54,10 +51,11 @@ class RobotsTab(RunTab):
         yield Pane("Return by robot", self.table, facts="return ↓", widget_id="run-robots-pane")
         yield Pane("", self.chart, widget_id="robot-curves-pane")
 
-    def question(self) -> "Callable[[Database], Any]":
-        return partial(read_robot_returns, run_id=self.run_id)
+    def read(self) -> None:
+        self.shell.ask(partial(read_robot_returns, run_id=self.run_id), self.show_robots)
 
-    def show_facts(self, facts: RobotsFacts) -> None:
+    def show_robots(self, facts: RobotsFacts) -> None:
+        """Show the rows in their order, and the curves below."""
         self.answer = facts
         robots = self._sorted(facts)
         pane = self.query_one("#run-robots-pane", Pane)
@@ -154,16 +152,14 @@ class RobotsTab(RunTab):
 
     def _show_again(self) -> None:
         if self.answer is not None:
-            self.show_facts(self.answer)
+            self.show_robots(self.answer)
 
     def action_mark_robot(self) -> None:
-        digest, marks = self.table.cursor_key, self.cockpit.marked_robots
-        if not isinstance(digest, str):
-            return
-        if marks.pop(digest, False) is False:
-            marks[digest] = None
-        self.table.action_move(1)
-        self._show_again()
+        digest = self.table.cursor_key
+        if isinstance(digest, str):
+            self.cockpit.marked_robots.toggle(digest)
+            self.table.action_move(1)
+            self._show_again()
 
     def action_sort(self) -> None:
         evaluated = self.answer is not None and bool(self.answer.policies)
@@ -180,7 +176,7 @@ class RobotsTab(RunTab):
         digest = self.table.cursor_key
         if isinstance(digest, str):
             self.app.copy_to_clipboard(digest)
-            self.post_message(Answer("copied the digest of the robot"))
+            self.shell.say("copied the digest of the robot")
 
 
 def _path(robot: RobotResult) -> Path:

@@ -1,15 +1,16 @@
 """Run: one run's curves, robots, configuration, log, files and lineage."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from functools import partial
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import ContentSwitcher
 
 from db.records import Run
-from hdtui.data.cockpit import now
-from hdtui.data.run import first_tab
+from hdtui.data.cockpit import Cockpit, now
+from hdtui.data.run import default_tab
 from hdtui.data.run_states import RunView, left_s
 from hdtui.data.runs import read_run
 from hdtui.formatting import duration, percent, printable, rate
@@ -20,7 +21,8 @@ from hdtui.screens.run.lineage import LineageTab
 from hdtui.screens.run.log import LogTab
 from hdtui.screens.run.robots import RobotsTab
 from hdtui.screens.run.tab import RunTab
-from hdtui.screens.runs.actions import RunActionsScreen
+from hdtui.screens.runs.actions import MARK, RUN_KEYS, RunActions
+from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.chrome import Key
 from hdtui.widgets.pane import Rule
 from hdtui.widgets.run_cells import done_words
@@ -31,7 +33,7 @@ WIDE = 110
 """Columns from which the title has room for the whole sentence of a state."""
 
 
-class RunScreen(RunActionsScreen):
+class RunScreen(CockpitScreen):
     """Everything about one run, in six tabs."""
 
     TAB = 1
@@ -58,11 +60,13 @@ class RunScreen(RunActionsScreen):
     HELP_NOTES = ("IQM: interquartile mean, of the middle half of the returns.",)
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        MARK,
+        *RUN_KEYS,
         Binding("left_square_bracket", "tab(-1)", show=False),
         Binding("right_square_bracket", "tab(1)", show=False),
     ]
 
-    def __init__(self, cockpit: Any, run_id: int, tab: str | None = None) -> None:
+    def __init__(self, cockpit: Cockpit, run_id: int, tab: str | None = None) -> None:
         super().__init__(cockpit)
         self.run_id = run_id
         self.view: RunView | None = None
@@ -71,13 +75,14 @@ class RunScreen(RunActionsScreen):
         self.chosen = tab is not None
         self.tab_line = TabLine(TABS, TABS.index(tab or TABS[0]))
         self.tabs: tuple[RunTab, ...] = (
-            CurvesTab(cockpit, run_id),
-            RobotsTab(cockpit, run_id),
-            ConfigTab(cockpit, run_id),
-            LogTab(cockpit, run_id),
-            FilesTab(cockpit, run_id),
-            LineageTab(cockpit, run_id),
+            CurvesTab(self, run_id),
+            RobotsTab(self, run_id),
+            ConfigTab(self, run_id),
+            LogTab(self, run_id),
+            FilesTab(self, run_id),
+            LineageTab(self, run_id),
         )
+        self.actions = RunActions(self, self.current_run, self.run_under_cursor, self._read_tab)
 
     @property
     def tab(self) -> RunTab:
@@ -106,32 +111,34 @@ class RunScreen(RunActionsScreen):
 
     def read(self) -> None:
         run_id = self.run_id
-        self.ask("run", lambda database: read_run(database, run_id, now()))
+        self.ask(lambda database: read_run(database, run_id, now()), self.show_run)
         if not self.chosen:
-            self.ask("first tab", lambda database: first_tab(database, run_id))
-        self.read_tab()
+            self.ask(partial(default_tab, run_id=run_id), self._show_default_tab)
+        self.tab.read()
 
-    def read_tab(self) -> None:
-        """Ask what the shown tab wants to know."""
-        tab = self.tab
-        self.ask(f"tab {type(tab).__name__}", tab.question())
+    def show_run(self, view: RunView) -> None:
+        """Show the run's title and what its state means."""
+        known, self.view = self.view, view
+        self._show_title(view)
+        self._show_standing(view, news=known is not None and known.shown != view.shown)
+        for tab in self.tabs:
+            tab.view = view
 
-    def show_facts(self, topic: str, facts: Any) -> None:
-        if isinstance(facts, RunView):
-            known, self.view = self.view, facts
-            self._show_title(facts)
-            self._show_standing(facts, news=known is not None and known.shown != facts.shown)
-            for tab in self.tabs:
-                tab.view = facts
-        elif topic == "first tab" and not self.chosen:
+    def _read_tab(self) -> None:
+        self.tab.read()
+
+    def _show_default_tab(self, name: str) -> None:
+        if not self.chosen:
             self.chosen = True
-            if facts != TABS[self.tab_line.current]:
-                self.show_tab(TABS.index(facts))
-        elif topic.startswith("tab "):
-            for tab in self.tabs:
-                if type(tab).__name__ == topic[4:]:
-                    tab.show_facts(facts)
-        self.tab_line.set_facts(self.tab.facts())
+            if name != TABS[self.tab_line.current]:
+                self.show_tab(TABS.index(name))
+
+    def show_keys(self) -> None:
+        super().show_keys()
+        self.tab_line.set_facts(self.tab.caption())
+
+    def action_run(self, name: str) -> None:
+        self.actions.act(name)
 
     def _show_title(self, view: RunView) -> None:
         run = view.run
@@ -164,9 +171,6 @@ class RunScreen(RunActionsScreen):
     def run_under_cursor(self) -> Run | None:
         return self.view.run if self.view else None
 
-    def marks_changed(self) -> None:
-        self.read_tab()
-
     def action_tab(self, tabs: int) -> None:
         self.choose_tab((self.tab_line.current + tabs) % len(TABS))
 
@@ -183,21 +187,11 @@ class RunScreen(RunActionsScreen):
         self.tab_line.set_current(index)
         self.query_one(ContentSwitcher).current = f"tab-{index}"
         self.tab.take_focus()
-        self.tab_line.set_facts(self.tab.facts())
         self.show_keys()
-        self.read_tab()
+        self.tab.read()
 
     def on_tab_line_chosen(self, message: TabLine.Chosen) -> None:
         self.choose_tab(message.index)
-
-    def on_run_tab_reread(self, message: RunTab.Reread) -> None:
-        self.tab_line.set_facts(self.tab.facts())
-        self.show_keys()
-        self.read_tab()
-
-    def on_run_tab_opened(self, message: RunTab.Opened) -> None:
-        if message.run_id != self.run_id:
-            self.open_run(message.run_id)
 
     def action_out(self) -> None:
         if not self.tab.go_out():

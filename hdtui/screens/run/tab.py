@@ -1,36 +1,28 @@
-"""What the tabs of a run have in common."""
+"""What the tabs of a run have in common, and those that narrow or search a table."""
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
 
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.message import Message
 
-from hdtui.data.cockpit import Cockpit
+from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.chrome import Key
+from hdtui.widgets.filter_row import FilterRow
+from hdtui.widgets.table import Table
 
 if TYPE_CHECKING:
     from db.records import Run
-    from db.session import Database
     from hdtui.data.run_states import RunView
 
 
 class RunTab(Vertical):
-    """A tab: it has a question for the database and shows the answer."""
+    """A tab: it asks the database through its screen and shows the answer."""
 
-    class Reread(Message):
-        """The tab wants another answer, or its facts and keys changed."""
-
-    class Opened(Message):
-        """The user goes into another run."""
-
-        def __init__(self, run_id: int) -> None:
-            super().__init__()
-            self.run_id = run_id
-
-    def __init__(self, cockpit: Cockpit, run_id: int) -> None:
+    def __init__(self, shell: CockpitScreen, run_id: int) -> None:
         super().__init__()
-        self.cockpit = cockpit
+        self.shell = shell
+        self.cockpit = shell.cockpit
         self.run_id = run_id
         self.view: RunView | None = None
 
@@ -44,14 +36,16 @@ class RunTab(Vertical):
         """The run is known to have no process, and none to come by itself."""
         return self.run is not None and self.run.state.ended
 
-    def question(self) -> "Callable[[Database], Any]":
-        """What to ask in a thread; built on the event loop from the tab's present settings."""
-        return lambda database: None
+    def read(self) -> None:
+        """Ask for what the tab shows with its present settings."""
 
-    def show_facts(self, facts: Any) -> None:
-        """Show the answer."""
+    def reread(self) -> None:
+        """Ask again, and draw keys and caption, because the user changed a setting."""
+        self.shell.show_keys()
+        if self.display:
+            self.read()
 
-    def facts(self) -> str:
+    def caption(self) -> str:
         """Words for the right end of the line of tabs."""
         return ""
 
@@ -65,3 +59,36 @@ class RunTab(Vertical):
     def go_out(self) -> bool:
         """Esc: close the innermost thing; False where there is none."""
         return False
+
+
+class FilteredTab(RunTab):
+    """A tab of one table, with a field below it for the words to find there."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("slash", "find", show=False)]
+
+    def __init__(self, shell: CockpitScreen, run_id: int, table: Table, hint: str) -> None:
+        super().__init__(shell, run_id)
+        self.table = table
+        self.filter_row = FilterRow(hint)
+
+    def show_again(self) -> None:
+        """Draw what was read last, for other words."""
+
+    def take_focus(self) -> None:
+        self.table.focus()
+
+    def go_out(self) -> bool:
+        if not self.filter_row.text:
+            return False
+        self.filter_row.set_text("")
+        self.show_again()
+        return True
+
+    def action_find(self) -> None:
+        self.filter_row.edit()
+
+    def on_filter_row_changed(self, message: FilterRow.Changed) -> None:
+        message.stop()
+        if message.final:
+            self.table.focus()
+        self.show_again()

@@ -1,301 +1,283 @@
 """Keys that act on runs, the same on Home, Runs and Run: small letters look, capitals act."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from textual.binding import Binding, BindingType
+from textual.binding import Binding
 
-from db.records import Run, RunKind, RunState
+from db.records import Run, RunState
 from hdtui.actions import runs
-from hdtui.actions.evaluate import (
-    POLICY_KINDS,
-    Choices,
-    EvaluationRequest,
-    can_be_evaluated,
-    queue_evaluation,
-    read_offer,
-)
+from hdtui.actions.evaluate import Choices, can_be_evaluated, can_be_watched, read_offer
+from hdtui.data.cockpit import now
 from hdtui.data.run_list import Archiving, read_archiving
+from hdtui.data.run_states import RunView
+from hdtui.data.runs import read_run
 from hdtui.formatting import printable
-from hdtui.messages import Loaded, StateSentence
+from hdtui.messages import Answer, OpenForm, OpenMode, OpenRun
 from hdtui.screens.dialogs import ConfirmScreen, FieldsScreen, TypeToConfirmScreen
-from hdtui.screens.new_run.evaluate import EvaluateScreen
+from hdtui.screens.new_run.evaluate import ask_evaluation
 from hdtui.screens.shell import CockpitScreen
-from hdtui.widgets.chrome import Key
 
-QUESTIONS = ("stop-warning", "delete-warning", "archive-warning", "offer", "annotate")
-"""What is read before a dialog opens."""
+if TYPE_CHECKING:
+    from db.session import Database
+
+MARK = Binding("space", "run('mark')", show=False)
+RUN_KEYS = (
+    Binding("p", "run('pin')", show=False),
+    Binding("w", "run('watch')", show=False),
+    Binding("e", "run('evaluate')", show=False),
+    Binding("c", "run('compare')", show=False),
+    Binding("t", "run('annotate')", show=False),
+    Binding("C", "run('clone')", show=False),
+    Binding("R", "run('resume')", show=False),
+    Binding("X", "run('stop')", show=False),
+    Binding("A", "run('archive')", show=False),
+    Binding("D", "run('delete')", show=False),
+    Binding("y", "run('copy_folder')", show=False),
+)
+"""For the bindings of a screen whose ``action_run`` calls ``RunActions.act``."""
 
 
-class Offer(NamedTuple):
-    """An action of a screen in words, with its key."""
+class RunAction(NamedTuple):
+    """What can be done to a run, in words, with its key."""
 
-    words: str
+    text: str
     key: str
-    action: str
+    name: str
 
 
-def _possible(run: Run, *, readonly: bool) -> list[Offer]:
+def possible(run: Run, *, readonly: bool) -> list[RunAction]:
     """What can be done to a run in its state, what changes nothing first."""
-    state, judged = run.state, can_be_evaluated(run)
+    state = run.state
     waits = state is RunState.QUEUED
     looks = [
-        (run.kind in (*POLICY_KINDS, RunKind.EVALUATION), Offer("watch", "w", "watch")),
-        (True, Offer("mark, or not,", "space", "mark")),
-        (True, Offer("pin, or not,", "p", "pin")),
-        (True, Offer("copy the folder of", "y", "copy_folder")),
+        (can_be_watched(run), RunAction("watch", "w", "watch")),
+        (True, RunAction("mark, or not,", "space", "mark")),
+        (True, RunAction("pin, or not,", "p", "pin")),
+        (True, RunAction("copy the folder of", "y", "copy_folder")),
     ]
+    halted = waits or (state.ended and state is not RunState.FINISHED)
     changes = [
-        (True, Offer("clone", "C", "clone")),
-        (judged, Offer("evaluate", "e", "evaluate")),
-        (True, Offer("tags and note of", "t", "annotate")),
-        (state.active or waits, Offer("stop", "X", "stop")),
-        (waits or (state.ended and state is not RunState.FINISHED), Offer("resume", "R", "resume")),
-        (not run.archived, Offer("archive", "A", "archive")),
-        (run.archived, Offer("bring back", "A", "archive")),
-        (not state.active, Offer("delete", "D", "delete")),
+        (True, RunAction("clone", "C", "clone")),
+        (can_be_evaluated(run), RunAction("evaluate", "e", "evaluate")),
+        (True, RunAction("tags and note of", "t", "annotate")),
+        (state.active or waits, RunAction("stop", "X", "stop")),
+        (halted, RunAction("resume", "R", "resume")),
+        (not run.archived, RunAction("archive", "A", "archive")),
+        (run.archived, RunAction("bring back", "A", "archive")),
+        (not state.active, RunAction("delete", "D", "delete")),
     ]
-    return [offer for can, offer in [*looks, *([] if readonly else changes)] if can]
+    return [action for can, action in [*looks, *([] if readonly else changes)] if can]
 
 
-class RunActionsScreen(CockpitScreen):
-    """A screen with a current run, which its keys act on; ``current_run`` names it."""
+class RunActions:
+    """What keys do to the current run of a screen, and to the runs that it has chosen.
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "mark", show=False),
-        Binding("p", "pin", show=False),
-        Binding("w", "watch", show=False),
-        Binding("e", "evaluate", show=False),
-        Binding("c", "compare", show=False),
-        Binding("t", "annotate", show=False),
-        Binding("C", "clone", show=False),
-        Binding("R", "resume", show=False),
-        Binding("X", "stop", show=False),
-        Binding("A", "archive", show=False),
-        Binding("D", "delete", show=False),
-        Binding("y", "copy_folder", show=False),
-    ]
+    The screen says which run its cursor is on, which runs ``A`` and ``D`` mean, and what it last
+    read of the current one; it is told when marks or the pin have changed.
+    """
 
-    def current_run(self) -> int | None:
-        """The run under the cursor."""
-        return None
+    def __init__(
+        self,
+        screen: CockpitScreen,
+        current: Callable[[], int | None],
+        record: Callable[[], Run | None],
+        marks_changed: Callable[[], None],
+        chosen: Callable[[], Sequence[int]] = tuple,
+    ) -> None:
+        self.screen = screen
+        self.cockpit = screen.cockpit
+        self.current = current
+        self._record = record
+        self._marks_changed = marks_changed
+        self._marked = chosen
 
-    def chosen_runs(self) -> list[int]:
-        """The runs that ``A`` and ``D`` act on: the current one; a list adds the marks it shows."""
-        current = self.current_run()
-        return [current] if current is not None else []
+    def act(self, name: str) -> None:
+        """Do what a key means."""
+        acts: dict[str, Callable[[int], None]] = {
+            "mark": self.mark,
+            "pin": self.pin,
+            "copy_folder": self.copy_folder,
+            "watch": self.watch,
+            "evaluate": self.evaluate,
+            "clone": self.clone,
+            "resume": self.resume,
+            "stop": self.stop,
+            "annotate": self.annotate,
+        }
+        if name == "compare":
+            self.compare()
+        elif name in ("archive", "delete"):
+            self._change_chosen(name)
+        else:
+            run_id = self.current()
+            if run_id is None:
+                key = next(b.key for b in (MARK, *RUN_KEYS) if b.action == f"run('{name}')")
+                self.screen.say(f"{key}: no run under the cursor")
+            else:
+                acts[name](run_id)
 
-    def run_under_cursor(self) -> Run | None:
-        """The current run as the screen read it last."""
-        return None
+    def chosen(self) -> list[int]:
+        """The runs that ``A`` and ``D`` mean: those the screen has chosen, else the current one."""
+        current = self.current()
+        return list(self._marked()) or ([] if current is None else [current])
 
-    def offers(self) -> list[Offer]:
+    def offers(self) -> list[RunAction]:
         """What can be done now to the current run, and to the marked ones, for the palette."""
-        run, offers = self.run_under_cursor(), []
+        run, offers = self._record(), []
         if run is not None:
             name = f"{run.id} {run.kind} {printable(run.name)}"
             offers = [
-                Offer(f"{words} {name}", key, action)
-                for words, key, action in _possible(run, readonly=self.cockpit.readonly)
+                action._replace(text=f"{action.text} {name}")
+                for action in possible(run, readonly=self.cockpit.readonly)
             ]
-        marked = len(self.cockpit.marked_runs)
-        if marked:
-            offers.append(Offer(f"compare the {marked} marked", "c", "compare"))
-        chosen = len(self.chosen_runs())
-        if chosen > 1 and not self.cockpit.readonly:
-            offers = [each for each in offers if each.action not in ("archive", "delete")]
-            offers.append(Offer(f"archive the {chosen} marked", "A", "archive"))
-            offers.append(Offer(f"delete the {chosen} marked", "D", "delete"))
+        num_marked, num_chosen = len(self.cockpit.marked_runs), len(self.chosen())
+        if num_marked:
+            offers.append(RunAction(f"compare the {num_marked} marked", "c", "compare"))
+        if num_chosen > 1 and not self.cockpit.readonly:
+            offers = [action for action in offers if action.name not in ("archive", "delete")]
+            offers.append(RunAction(f"archive the {num_chosen} marked", "A", "archive"))
+            offers.append(RunAction(f"delete the {num_chosen} marked", "D", "delete"))
         return offers
 
-    def marks_changed(self) -> None:
-        """Draw marks and pin again."""
-        self.read()
+    def mark(self, run_id: int) -> None:
+        self.cockpit.marked_runs.toggle(run_id)
+        self._marks_changed()
 
-    def acting_keys(self) -> Sequence[Key]:
-        """The keys that act on the current run."""
-        return (Key("R", "run"), Key("X", "stop"))
-
-    def _needs_run(self, key: str) -> int | None:
-        run_id = self.current_run()
-        if run_id is None:
-            self.say(f"{key}: no run under the cursor")
-        return run_id
-
-    def open_run(self, run_id: int | None) -> None:
-        """Go into a run."""
-        if run_id is None:
-            return
-        from hdtui.screens.run.screen import RunScreen
-
-        self.app.push_screen(RunScreen(self.cockpit, run_id))
-
-    def action_mark(self) -> None:
-        run_id = self._needs_run("space")
-        if run_id is not None:
-            self.cockpit.toggle_mark(run_id)
-            self.marks_changed()
-
-    def action_pin(self) -> None:
+    def pin(self, run_id: int) -> None:
         """Pin the run as the baseline of curves and differences, or let it go."""
-        run_id = self._needs_run("p")
-        if run_id is None:
-            return
         pinned = None if self.cockpit.pinned_run == run_id else run_id
-        self.cockpit.pinned_run = pinned
-        self.cockpit.preferences.set("pinned_run", pinned)
-        self.say(f"{run_id} is pinned as the baseline" if pinned else f"{run_id} is not pinned")
-        self.marks_changed()
+        self.cockpit.pin(pinned)
+        self.screen.say(
+            f"{run_id} is pinned as the baseline" if pinned else f"{run_id} is not pinned"
+        )
+        self._marks_changed()
 
-    def action_copy_folder(self) -> None:
+    def copy_folder(self, run_id: int) -> None:
         """Copy where the run keeps its log, checkpoints and files."""
-        run_id = self._needs_run("y")
-        if run_id is not None:
-            self.app.copy_to_clipboard(str(self.cockpit.home / "runs" / str(run_id)))
-            self.say(f"copied the folder of {run_id}")
+        self.screen.app.copy_to_clipboard(str(self.cockpit.home / "runs" / str(run_id)))
+        self.screen.say(f"copied the folder of {run_id}")
 
-    def action_compare(self) -> None:
-        if not self.cockpit.marked_runs:
-            self.say("Nothing is marked. Mark runs with space on Runs (2), then c.")
-            return
-        self.app.action_mode("compare")  # type: ignore[attr-defined]
-
-    def action_watch(self) -> None:
-        run_id = self._needs_run("w")
-        if run_id is not None:
-            self.cockpit.watched_run = run_id
-            self.app.action_mode("watch")  # type: ignore[attr-defined]
-
-    def action_evaluate(self) -> None:
-        run_id = self._needs_run("e")
-        if run_id is not None:
-            marked = tuple(self.cockpit.marked_robots)
-            self.ask("offer", lambda database: (run_id, read_offer(database, run_id, marked)))
-
-    def _ask_evaluation(self, run_id: int, choices: Choices) -> None:
-        if not choices.robots:
-            self.say("e: no robots; mark some on Robots (3) with space", "warn")
-            return
-        screen = EvaluateScreen(choices.first([run_id]), choices)
-        self.app.push_screen(screen, self._evaluate)
-
-    def _evaluate(self, wanted: EvaluationRequest | None) -> None:
-        if wanted is not None and self.may_act():
-            self.command(partial(queue_evaluation, self.cockpit, wanted))
-
-    def action_clone(self) -> None:
-        run_id = self._needs_run("C")
-        if run_id is not None:
-            from hdtui.screens.new_run.screen import LaunchScreen
-
-            self.app.push_screen(LaunchScreen(self.cockpit, clone=run_id))
-
-    def action_resume(self) -> None:
-        run_id = self._needs_run("R")
-        if run_id is not None and self.may_act():
-            self.command(partial(runs.resume, self.cockpit, run_id))
-
-    def action_stop(self) -> None:
-        run_id = self._needs_run("X")
-        if run_id is not None and self.may_act():
-            cockpit = self.cockpit
-            self.ask("stop-warning", lambda _: runs.stop_warning(cockpit, run_id))
-
-    def action_archive(self) -> None:
-        """Archive the run; several ones only after a question that names them."""
-        run_ids = self.chosen_runs()
-        if not run_ids or not self.may_act():
-            return
-        if len(run_ids) == 1:
-            self.command(partial(runs.archive, self.cockpit, run_ids))
+    def compare(self) -> None:
+        if self.cockpit.marked_runs:
+            self.screen.app.post_message(OpenMode("compare"))
         else:
-            self.ask("archive-warning", partial(read_archiving, run_ids=run_ids))
+            self.screen.say("Nothing is marked. Mark runs with space on Runs (2), then c.")
 
-    def action_delete(self) -> None:
-        run_ids = self.chosen_runs()
-        if run_ids and self.may_act():
-            cockpit = self.cockpit
-            self.ask("delete-warning", lambda _: (run_ids, runs.delete_warning(cockpit, run_ids)))
+    def watch(self, run_id: int) -> None:
+        self.cockpit.watched_run = run_id
+        self.screen.app.post_message(OpenMode("watch"))
 
-    def action_annotate(self) -> None:
-        run_id = self._needs_run("t")
-        if run_id is not None and self.may_act():
-            self.ask("annotate", partial(runs.annotated, run_id=run_id))
+    def open(self, run_id: int | None) -> None:
+        """Go into a run."""
+        if run_id is not None:
+            self.screen.app.post_message(OpenRun(run_id))
 
-    def on_loaded(self, message: Loaded) -> None:
-        if message.topic in QUESTIONS and not self.is_active:
-            return  # over another screen the dialog would take keys that are meant for that one
-        if message.topic == "stop-warning":
-            self._ask_stop(*message.facts)
-        elif message.topic == "delete-warning":
-            self._ask_delete(*message.facts)
-        elif message.topic == "archive-warning":
-            self._ask_archive(message.facts)
-        elif message.topic == "offer":
-            self._ask_evaluation(*message.facts)
-        elif message.topic == "annotate":
-            self._ask_annotation(message.facts)
-        else:
-            super().on_loaded(message)
+    def clone(self, run_id: int) -> None:
+        self.screen.app.post_message(OpenForm(clone=run_id))
 
-    def _ask_stop(self, run: Run, sentences: Sequence[str]) -> None:
+    def evaluate(self, run_id: int) -> None:
+        marked = tuple(self.cockpit.marked_robots)
+        offer = partial(read_offer, run_id=run_id, marked=marked)
+        self.screen.ask(offer, self._ask_evaluation)
+
+    def _ask_evaluation(self, choices: Choices) -> None:
+        ask_evaluation(self.screen, choices)
+
+    def resume(self, run_id: int) -> None:
+        if self.screen.may_act():
+            self.screen.command(partial(runs.resume, run_id=run_id))
+
+    def stop(self, run_id: int) -> None:
+        if self.screen.may_act():
+            self.screen.ask(partial(runs.stop_warning, run_id=run_id), self._ask_stop)
+
+    def _ask_stop(self, warning: tuple[Run, Sequence[str]]) -> None:
+        run, sentences = warning
         name = f"{run.id} {run.kind} {run.name}"
-        if str(run.state) == "stopping":
-            kill_it = partial(self._killed, run.id)
-            words = [f"Kill {name} now? It had been asked to stop.", "Its last checkpoint stays."]
-            choices = [("K", "kill it now")]
-            self.app.push_screen(
-                ConfirmScreen("Kill", words, choices, "leave it stopping"), kill_it
-            )
-        elif run.state.active or str(run.state) == "queued":
-            words = [f"Stop {name}?", *sentences]
-            choices = [("y", "stop it")]
-            stop_it = partial(self._stopped, run.id)
-            self.app.push_screen(ConfirmScreen("Stop", words, choices, "leave it running"), stop_it)
-        else:
+        if run.state is RunState.STOPPING:
+            kill = partial(runs.kill, run_id=run.id)
+            sentences = [
+                f"Kill {name} now? It had been asked to stop.",
+                "Its last checkpoint stays.",
+            ]
+            self._confirm("Kill", sentences, ("K", "kill it now"), "leave it stopping", kill)
+        elif run.state.active or run.state is RunState.QUEUED:
+            stop = partial(runs.stop, run_id=run.id)
+            sentences = [f"Stop {name}?", *sentences]
+            self._confirm("Stop", sentences, ("y", "stop it"), "leave it running", stop)
+        elif self.screen.is_active:
             idle = f"X: {run.id} is {run.state}, nothing to stop"
-            self.say(StateSentence(idle, run.id, run.state))
+            self.screen.give(Answer(idle, run_id=run.id, state=run.state))
 
-    def _stopped(self, run_id: int, key: str | None) -> None:
-        if key == "y":
-            self.command(partial(runs.stop, self.cockpit, run_id))
+    def _confirm(
+        self,
+        title: str,
+        sentences: Sequence[str],
+        choice: tuple[str, str],
+        no: str,
+        command: "Callable[[Database], Answer]",
+    ) -> None:
+        """Ask in a dialog that names the run, and act on the one key that says yes."""
 
-    def _killed(self, run_id: int, key: str | None) -> None:
-        if key == "K":
-            self.command(partial(runs.kill, self.cockpit, run_id))
+        def act(key: str | None) -> None:
+            if key == choice[0]:
+                self.screen.command(command)
+
+        self.screen.open_dialog(ConfirmScreen(title, sentences, [choice], no), act)
+
+    def _change_chosen(self, name: str) -> None:
+        """Archive one run at once; several ones, or to delete, only after a question."""
+        run_ids = self.chosen()
+        if not run_ids or not self.screen.may_act():
+            return
+        if name == "delete":
+            self.screen.ask(partial(runs.delete_warning, run_ids=run_ids), self._ask_delete)
+        elif len(run_ids) == 1:
+            self.screen.command(partial(runs.archive, run_ids=run_ids))
+        else:
+            self.screen.ask(partial(read_archiving, run_ids=run_ids), self._ask_archive)
 
     def _ask_archive(self, question: Archiving) -> None:
-        def act(key: str | None) -> None:
-            if key == "y":
-                self.command(partial(runs.archive, self.cockpit, question.run_ids))
-
         title = "Bring back" if question.back else "Archive"
-        choices = [("y", "bring them back" if question.back else "archive them")]
-        screen = ConfirmScreen(title, question.sentences, choices, "leave them")
-        self.app.push_screen(screen, act)
+        choice = ("y", "bring them back" if question.back else "archive them")
+        archive = partial(runs.archive, run_ids=question.run_ids)
+        self._confirm(title, question.sentences, choice, "leave them", archive)
 
-    def _ask_delete(self, run_ids: Sequence[int], sentences: Sequence[str]) -> None:
+    def _ask_delete(self, warning: tuple[Sequence[int], Sequence[str]]) -> None:
+        run_ids, sentences = warning
         word, what = str(len(run_ids)), "the number of runs"
         if len(run_ids) == 1:
             word, what = str(run_ids[0]), "the id of the run"
 
+        def delete(database: "Database") -> Answer:
+            answer = runs.delete(database, run_ids)
+            self.cockpit.marked_runs.drop(run_ids)
+            return answer
+
         def act(agreed: bool | None) -> None:
             if agreed:
-                self.command(partial(runs.delete, self.cockpit, run_ids))
+                self.screen.command(delete)
 
-        self.app.push_screen(TypeToConfirmScreen("Delete", sentences, word, what), act)
+        self.screen.open_dialog(TypeToConfirmScreen("Delete", sentences, word, what), act)
 
-    def _ask_annotation(self, run: Run) -> None:
+    def annotate(self, run_id: int) -> None:
+        if self.screen.may_act():
+            self.screen.ask(partial(read_run, run_id=run_id, now=now()), self._ask_annotation)
+
+    def _ask_annotation(self, view: RunView) -> None:
+        run = view.run
+
         def act(values: tuple[str, ...] | None) -> None:
             if values is not None:
                 tags, study, note = values
-                annotate = partial(runs.annotate, self.cockpit, run.id)
-                self.command(partial(annotate, tags.split(), study.strip(), note))
+                annotate = partial(runs.annotate, run_id=run.id, tags=tags.split())
+                self.screen.command(partial(annotate, study=study.strip(), note=note))
 
         fields = (
             ("tags, parted by spaces", " ".join(run.tags)),
             ("study", run.group or ""),
             ("note", run.note or ""),
         )
-        self.app.push_screen(FieldsScreen(f"{run.id} {run.name}", fields), act)
+        self.screen.open_dialog(FieldsScreen(f"{run.id} {run.name}", fields), act)

@@ -1,14 +1,14 @@
 """Runs: all of them, past and present; filter, sort, group, mark, and what stands behind one."""
 
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
 from db.records import Run
-from hdtui.data.cockpit import now
+from hdtui.data.cockpit import Cockpit, now
 from hdtui.data.curves import CurveReader, CurvesFacts
 from hdtui.data.metric_names import metric_label
 from hdtui.data.run_filters import EditedFilter, Filter
@@ -26,7 +26,7 @@ from hdtui.data.run_list import (
 from hdtui.messages import Answer
 from hdtui.screens.compare.screen import CompareScreen
 from hdtui.screens.menu import MenuScreen
-from hdtui.screens.runs.actions import RunActionsScreen
+from hdtui.screens.runs.actions import RUN_KEYS, RunActions
 from hdtui.screens.runs.rows import (
     COLUMN_CHOICES,
     DEFAULT_COLUMNS,
@@ -37,6 +37,7 @@ from hdtui.screens.runs.rows import (
     preview_lines,
     side_lines,
 )
+from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.chart import Chart, headline_chart
 from hdtui.widgets.chrome import Key
 from hdtui.widgets.filter_row import FilterRow
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 GROUPINGS = ("", "pipeline", "config", "kind", "study")
 
 
-class RunsScreen(RunActionsScreen):
+class RunsScreen(CockpitScreen):
     """The list of runs."""
 
     TAB = 1
@@ -59,6 +60,8 @@ class RunsScreen(RunActionsScreen):
     HELP_NOTES = FILTER_NOTES
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "mark", show=False),
+        *RUN_KEYS,
         Binding("slash", "filter", show=False),
         Binding("asterisk,ctrl+a", "mark_all", show=False),
         Binding("s", "sort", show=False),
@@ -67,7 +70,7 @@ class RunsScreen(RunActionsScreen):
         Binding("v", "columns", show=False),
     ]
 
-    def __init__(self, cockpit: Any) -> None:
+    def __init__(self, cockpit: Cockpit) -> None:
         super().__init__(cockpit)
         preferences = cockpit.preferences
         self.facts: RunsFacts | None = None
@@ -89,6 +92,9 @@ class RunsScreen(RunActionsScreen):
         self.side = Lines()
         self.chart = Chart(empty="No points.")
         self.curve_reader = CurveReader()
+        self.actions = RunActions(
+            self, self.current_run, self.run_under_cursor, self.show_runs, self._shown_marks
+        )
 
     def compose_body(self) -> ComposeResult:
         with Horizontal():
@@ -131,20 +137,21 @@ class RunsScreen(RunActionsScreen):
     def read(self) -> None:
         archived = "archived" in self.filter.fields
         reader, pinned = self.cockpit.runs_reader, self.cockpit.pinned_run
-        self.ask("runs", lambda database: reader.read(database, now(), archived, pinned))
+        self.ask(
+            lambda database: reader.read(database, now(), archived, pinned),
+            self._take_runs,
+            empty=RunsFacts((), {}, now()),
+        )
 
-    def empty_facts(self, topic: str) -> Any:
-        return RunsFacts((), {}, now()) if topic == "runs" else None
+    def _take_runs(self, facts: RunsFacts) -> None:
+        first, self.facts = self.facts is None, facts
+        if first and self.filter_text:
+            self.say(*self.edited.answer(self.filter_text, final=True))
+            self.filter_row.set_text(self.filter.text)
+        self.show_runs()
 
-    def show_facts(self, topic: str, facts: Any) -> None:
-        if isinstance(facts, CurvesFacts):
-            self._show_side_chart(facts)
-        elif isinstance(facts, RunsFacts):
-            first, self.facts = self.facts is None, facts
-            if first and self.filter_text:
-                self.say(*self.edited.answer(self.filter_text, final=True))
-                self.filter_row.set_text(self.filter.text)
-            self.show_runs()
+    def action_run(self, name: str) -> None:
+        self.actions.act(name)
 
     def show_runs(self) -> None:
         """Filter, sort, group and draw what was read last."""
@@ -233,7 +240,9 @@ class RunsScreen(RunActionsScreen):
             reader = self.curve_reader
             if each is not None:
                 run_ids = [each.run.id]
-                self.ask("side", lambda database: reader.read_headline(database, run_ids))
+                self.ask(
+                    lambda database: reader.read_headline(database, run_ids), self._show_side_chart
+                )
 
     def _show_side_chart(self, facts: CurvesFacts) -> None:
         pane = self.query_one("#side-chart-pane", Pane)
@@ -261,10 +270,6 @@ class RunsScreen(RunActionsScreen):
         shown = {*self._shown_marks()}
         return [run_id for run_id in self.cockpit.marked_runs if run_id not in shown]
 
-    def chosen_runs(self) -> list[int]:
-        """The marked runs that are shown; where there are none, the one under the cursor."""
-        return self._shown_marks() or super().chosen_runs()
-
     def on_screen_suspend(self) -> None:
         """Compare takes marks that the filter hides too; it says so, whichever key leads there."""
         hidden, marked = len(self._hidden_marks()), len(self.cockpit.marked_runs)
@@ -273,16 +278,12 @@ class RunsScreen(RunActionsScreen):
             words = f"{hidden} of the {marked} marked runs {verb} hidden by the filter of Runs"
             self.app.screen.post_message(Answer(words if hidden else ""))
 
-    def marks_changed(self) -> None:
-        self.show_runs()
-
     def action_mark(self) -> None:
         """Mark the run, or all runs of the group, and step down."""
         key = self.table.cursor_key
         if isinstance(key, int):
-            self.cockpit.toggle_mark(key)
+            self._mark([key])
             self.table.action_move(1)
-            self.show_runs()
         elif key in self.groups:
             self._mark([each.run.id for each in self.groups[str(key)].views])
             self.table.action_move(1)
@@ -298,13 +299,7 @@ class RunsScreen(RunActionsScreen):
         self.say(f"{marked} marked{told}: c compares them" if marked else "nothing is marked")
 
     def _mark(self, ids: Sequence[int]) -> None:
-        """Mark these runs; where all are marked, take their marks away."""
-        everything = all(run_id in self.cockpit.marked_runs for run_id in ids)
-        for run_id in ids:
-            if everything:
-                self.cockpit.marked_runs.pop(run_id, None)
-            else:
-                self.cockpit.marked_runs[run_id] = None
+        self.cockpit.marked_runs.toggle(*ids)
         self.show_runs()
 
     def action_filter(self) -> None:
@@ -386,7 +381,7 @@ class RunsScreen(RunActionsScreen):
             self.folded ^= {str(message.key)}
             self.show_runs()
         else:
-            self.open_run(self.current_run())
+            self.actions.open(self.current_run())
 
     def action_out(self) -> None:
         """Clear the filter, then the marks."""

@@ -41,11 +41,11 @@ def title_words(
     return f"{name}{words}", facts
 
 
-def clock_words(player: Player, frames_per_s: int, meter: ByteMeter | None) -> tuple[str, str]:
+def clock_words(player: Player, frames_per_s: int, meter: ByteMeter) -> tuple[str, str]:
     """Where the film stands; how fast it goes, and what it costs to send."""
     place = f"{player.time_s:.1f} of {player.duration_s:.1f} s"
-    sent = f" · {meter.bytes_per_s() / 1024:.1f} KiB/s" if meter is not None else ""
-    speed = f"speed {measure_speed(player.speed)} · {frames_per_s} fps{sent}"
+    sent = f"{meter.bytes_per_s() / 1024:.1f} KiB/s"
+    speed = f"speed {measure_speed(player.speed)} · {frames_per_s} fps · {sent}"
     return f"{'held at' if player.held else '►'} {place}", speed
 
 

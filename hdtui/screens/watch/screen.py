@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -12,13 +12,13 @@ from textual.containers import Horizontal
 from engine.errors import DatasetError
 from hdtui.canvas.camera import VIEWS
 from hdtui.canvas.picture import Drawing
+from hdtui.data.cockpit import Cockpit
 from hdtui.data.player import FrameRate, Player, highest_rate
 from hdtui.data.watch import Film, RecordedEpisodes, Recording, list_recordings, load_films
 from hdtui.formatting import printable
-from hdtui.messages import Failed, Loaded
 from hdtui.screens.shell import CockpitScreen
 from hdtui.screens.watch.rows import camera_words, clock_words, nothing_sentence, title_words
-from hdtui.terminal.meter import TokenBucket
+from hdtui.terminal.meter import TokenBucket, meter_of
 from hdtui.widgets.chrome import Key
 from hdtui.widgets.film_view import Stage
 from hdtui.widgets.pane import Divider, Rule
@@ -72,7 +72,7 @@ class WatchScreen(CockpitScreen):
         Binding("R", "record"),
     ]
 
-    def __init__(self, cockpit: Any) -> None:
+    def __init__(self, cockpit: Cockpit) -> None:
         super().__init__(cockpit)
         self.title_rule = Rule("Watch")
         self.stages = (Stage(), Stage())
@@ -124,7 +124,6 @@ class WatchScreen(CockpitScreen):
         )
 
     def on_mount(self) -> None:
-        super().on_mount()
         self._pace()
 
     def watch_robot(self, digest: str, name: str) -> None:
@@ -137,25 +136,19 @@ class WatchScreen(CockpitScreen):
     def on_screen_resume(self) -> None:
         self._listed_at = -_LIST_EVERY_S
         self._drawn_at = time.monotonic()
-        super().on_screen_resume()
 
     def read(self) -> None:
         if time.monotonic() - self._listed_at < _LIST_EVERY_S:
             return
         self._listed_at = time.monotonic()
         home = self.cockpit.home
-        self.ask("recordings", lambda database: list_recordings(database, home))
+        self.ask(
+            lambda database: list_recordings(database, home),
+            self._list,
+            empty=RecordedEpisodes((), ()),
+        )
 
-    def empty_facts(self, topic: str) -> Any:
-        return RecordedEpisodes((), ()) if topic == "recordings" else None
-
-    def show_facts(self, topic: str, facts: Any) -> None:
-        if topic == "recordings":
-            self._listed(facts)
-        elif topic == "films" and tuple(film.recording for film in facts) == self._shown:
-            self._play(facts)  # films that were left for others meanwhile are not shown
-
-    def _listed(self, recordings: RecordedEpisodes) -> None:
+    def _list(self, recordings: RecordedEpisodes) -> None:
         watched_run = self.cockpit.watched_run
         self.recordings = recordings if watched_run is None else recordings.of_run(watched_run)
         if watched_run is not None and self.robot_digest not in self.recordings.robots():
@@ -177,23 +170,17 @@ class WatchScreen(CockpitScreen):
             return
         self._shown = chosen
         if chosen:
-            self.run_worker(lambda: self._load(chosen), group="films", exclusive=True, thread=True)
+            self.look(lambda: _loaded(chosen), self._show_films)
         else:
             self._show_nothing()
 
-    def _load(self, chosen: tuple[Recording, ...]) -> None:
-        try:
-            films = load_films(chosen)
-        except DatasetError as error:
-            if chosen == self._shown:
-                self.post_message(Failed("films", str(error)))
-            return
-        self.post_message(Loaded("films", films))
-
-    def on_failed(self, message: Failed) -> None:
-        super().on_failed(message)
-        if message.topic == "films":
-            self._show_nothing(message.sentence)
+    def _show_films(self, loaded: tuple[tuple[Film, ...], str]) -> None:
+        films, problem = loaded
+        if problem:
+            self._show_nothing(problem)
+            self.say(problem, "warn")
+        elif tuple(film.recording for film in films) == self._shown:
+            self._play(films)  # films that were left for others meanwhile are not shown
 
     def _show_nothing(self, sentence: str = "") -> None:
         self.films = ()
@@ -213,9 +200,8 @@ class WatchScreen(CockpitScreen):
         self.films = films
         self.player.start(max(film.duration_s for film in films))
         self.player.held = False
-        drawing = self._drawing()
         for stage, film in zip(self.stages, films, strict=False):
-            stage.set_look(drawing, self.view)
+            stage.set_look(self._drawing, self.view)
             stage.show_film(film)
         self._lay_out()
         self._drawn_at = time.monotonic()
@@ -244,9 +230,9 @@ class WatchScreen(CockpitScreen):
             stage.display = index in shown
             stage.styles.width = max(1, (self.size.width - 1) // 2) if two else "100%"
 
+    @property
     def _drawing(self) -> Drawing:
-        name = self.cockpit.preferences.get("drawing", "braille")
-        return Drawing(name) if name in list(Drawing) else Drawing.BRAILLE
+        return Drawing.of(self.cockpit.preferences.get("drawing", ""))
 
     def _pace(self) -> None:
         """Tick as often as the terminal can be sent frames."""
@@ -262,11 +248,11 @@ class WatchScreen(CockpitScreen):
     def _frame_due(self) -> None:
         now = time.monotonic()
         elapsed_s, self._drawn_at = now - self._drawn_at, now
-        hidden = not self.is_active or not getattr(self.app, "app_focus", True)
+        hidden = not self.is_active or not self.app.app_focus
         if hidden or not self.films or self.player.held:
             return
         self.player.advance(min(elapsed_s, 1.0))
-        sent = getattr(getattr(self.app, "meter", None), "total_bytes", 0)
+        sent = meter_of(self.app).total_bytes
         cost, self._bytes_before = sent - self._bytes_before, sent
         if not self._first_frame:  # the first one repaints the screen
             self.rate.note(cost)
@@ -299,9 +285,7 @@ class WatchScreen(CockpitScreen):
         unusual = camera_words(recorder, self.view, self.follow)
         episode = f"episode {self.episode + 1} of {len(pairs)}"
         self.title_rule.set(*title_words(header, unusual, episode, self.title_rule.size.width))
-        self.clock_rule.set(
-            *clock_words(player, self._frames_per_s, getattr(self.app, "meter", None))
-        )
+        self.clock_rule.set(*clock_words(player, self._frames_per_s, meter_of(self.app)))
         share = player.time_s / player.duration_s if player.duration_s else 0.0
         self.timeline.show_place(share, first.moment_at(player.time_s))
 
@@ -348,12 +332,12 @@ class WatchScreen(CockpitScreen):
         self._relook()
 
     def action_drawing(self) -> None:
-        self.cockpit.preferences.set("drawing", str(self._drawing().following))
+        self.cockpit.preferences.set("drawing", str(self._drawing.following))
         self._relook()
 
     def _relook(self) -> None:
         for stage in self.stages:
-            stage.set_look(self._drawing(), self.view)
+            stage.set_look(self._drawing, self.view)
         self._draw()
         self.show_words()
 
@@ -396,7 +380,7 @@ class WatchScreen(CockpitScreen):
             return
         from hdtui.actions.evaluate import TASKS, EvaluationRequest, record_robot
 
-        cockpit, watched_run = self.cockpit, self.cockpit.watched_run
+        watched_run = self.cockpit.watched_run
         headers = [film.poses.header for film in self.films]
         policies = [header.policy_run_id for header in headers if header.policy_run_id is not None]
         if headers and not policies:
@@ -407,10 +391,18 @@ class WatchScreen(CockpitScreen):
         task = next((task for header in headers[:1] for task in TASKS if task == header.task), None)
         if task is not None:
             wanted = replace(wanted, task=task, seed=self._unseen_seed())
-        self.command(lambda: record_robot(cockpit, wanted, watched_run))
+        self.command(lambda database: record_robot(database, wanted, watched_run))
 
     def _unseen_seed(self) -> int:
         """A seed of which no walk is recorded on this robot: the same one would be the same."""
         digest, episodes = self.robot_digest, self.recordings.episodes if self.recordings else ()
         seeds = [each.seed or 0 for each in episodes if each.robot_digest == digest]
         return max(seeds, default=0) + 1
+
+
+def _loaded(chosen: tuple[Recording, ...]) -> tuple[tuple[Film, ...], str]:
+    """The films of recordings; none, and why, where a file cannot be read."""
+    try:
+        return load_films(chosen), ""
+    except DatasetError as error:
+        return (), str(error)
