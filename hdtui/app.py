@@ -92,6 +92,9 @@ MOST_LEFT_SCREENS = 8
 of them: they are looked for when no key comes, or at the latest after so many."""
 
 
+_SCREENS = Binding.Group("1 to 6")
+
+
 class CockpitApp(App[str]):
     """The application; everything it knows about the world comes from data and actions."""
 
@@ -113,12 +116,17 @@ class CockpitApp(App[str]):
     ]
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        *[Binding(str(index + 1), f"mode('{mode}')") for index, mode in enumerate(MODE_SCREENS)],
-        Binding("n", "new_run"),
-        Binding("ctrl+p,colon", "palette"),
-        Binding("ctrl+l", "redraw"),
-        Binding("slash", "filter"),
-        Binding("q", "leave"),
+        *[
+            Binding(
+                number, f"mode('{mode}')", key_display=number, tooltip=mode.title(), group=_SCREENS
+            )
+            for number, mode in zip("123456", MODE_SCREENS, strict=True)
+        ],
+        Binding("slash", "filter", tooltip="filter or search, where there is one"),
+        Binding("n", "new_run", "new", tooltip="new run"),
+        Binding("ctrl+p,colon", "palette", "find", tooltip="or : find anything"),
+        Binding("ctrl+l", "redraw", tooltip="redraw"),
+        Binding("q", "leave", "leave, runs go on", tooltip="leave; runs go on"),
         Binding("ctrl+c,ctrl+q", "leave", priority=True),
     ]
 

@@ -1,6 +1,6 @@
 """Help over any screen: the keys of the screen left, those of everywhere right."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -9,25 +9,11 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 
 from hdtui.screens.dialogs import title_text
+from hdtui.screens.keys import help_rows
 from hdtui.screens.leaving import LeavesOnce
 from hdtui.widgets.chrome import Paragraph
 from hdtui.widgets.lines import BLANK, Line, Lines, Span, fit, wrapped
 
-EVERYWHERE = (
-    ("1 to 6", "Home Runs Robots Watch"),
-    ("", "Compare Efficiency"),
-    ("tab", "next pane, shift+tab back"),
-    ("j k ↓ ↑", "move in lists; PgUp PgDn Home End"),
-    ("enter", "open, go in"),
-    ("esc", "close, clear, go out"),
-    ("/", "filter or search, where there is one"),
-    ("[ ]", "previous and next tab"),
-    ("n", "new run"),
-    ("y", "copy (OSC 52)"),
-    ("ctrl+p", "or : find anything"),
-    ("ctrl+l", "redraw"),
-    ("q", "leave; runs go on"),
-)
 LEFT_WIDTH = 40
 KEY_WIDTH = 9
 
@@ -42,11 +28,16 @@ class HelpScreen(LeavesOnce[None], ModalScreen[None]):
     ]
 
     def __init__(
-        self, screen_word: str, keys: Sequence[tuple[str, str]], notes: Sequence[str]
+        self,
+        screen_word: str,
+        here: Iterable[BindingType],
+        everywhere: Iterable[BindingType],
+        notes: Sequence[str],
     ) -> None:
         super().__init__()
         self.screen_word = screen_word
-        self.keys = tuple(keys)
+        self.everywhere = help_rows(everywhere)
+        self.here = [row for row in help_rows(here) if row not in self.everywhere]
         self.notes = tuple(notes)
 
     def compose(self) -> ComposeResult:
@@ -63,7 +54,8 @@ class HelpScreen(LeavesOnce[None], ModalScreen[None]):
         yield Lines([(Span(" esc", "accent"), Span(" close  ", "muted"), Span("↓ ↑", "accent"))])
 
     def _columns(self) -> list[Line]:
-        left, right = _rows(self.keys, LEFT_WIDTH - KEY_WIDTH - 3), _rows(EVERYWHERE, 40)
+        left = _rows(self.here, LEFT_WIDTH - KEY_WIDTH - 3)
+        right = _rows(self.everywhere, 30)
         lines: list[Line] = [
             (*fit((Span(" On this screen", "bold"),), LEFT_WIDTH), Span("Everywhere", "bold"))
         ]

@@ -27,6 +27,7 @@ class MenuScreen(LeavesOnce[str | None], ModalScreen[str | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", show=False),
+        Binding("enter", "choose", show=False),
         Binding("space", "tick", show=False, priority=True),
     ]
 
@@ -103,10 +104,10 @@ class MenuScreen(LeavesOnce[str | None], ModalScreen[str | None]):
             event.prevent_default()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        self._choose()
+        self.action_choose()
 
     def on_table_chosen(self, message: Table.Chosen) -> None:
-        self._choose()
+        self.action_choose()
 
     def action_tick(self) -> None:
         """Take the word under the cursor as one more, or let it go; else type a blank."""
@@ -129,7 +130,7 @@ class MenuScreen(LeavesOnce[str | None], ModalScreen[str | None]):
             return [str(self.table.cursor_key)]
         return words_of(self.query_one(Input).value) if self.typed else []
 
-    def _choose(self) -> None:
+    def action_choose(self) -> None:
         words = self._under_cursor()
         text = self.query_one(Input).value.strip()
         if self.changed:

@@ -18,14 +18,15 @@ from engine.errors import HdtuiError
 from hdtui.data.cockpit import Cockpit
 from hdtui.data.disk_use import weighed
 from hdtui.data.doctor import checked
-from hdtui.data.palette import key_words, read_names
+from hdtui.data.palette import read_names
 from hdtui.exports.formats import DataTable
 from hdtui.exports.tables import write_shown
 from hdtui.formatting import printable, size
 from hdtui.messages import Answer, OpenForm, OpenMode, OpenRobot, OpenRun, WorldChanged
 from hdtui.screens.dialogs import ConfirmScreen
+from hdtui.screens.keys import label
 from hdtui.screens.leaving import LeavesOnce
-from hdtui.screens.runs.actions import MARK, RUN_KEYS, RunAction, RunActions
+from hdtui.screens.runs.actions import RunAction, RunActions
 from hdtui.terminal.meter import meter_of
 from hdtui.widgets.lines import Span
 from hdtui.widgets.roles import PALETTES
@@ -33,7 +34,6 @@ from hdtui.widgets.table import Column, Table, TableRow
 
 REFRESH = {"as usual": 1.0, "every 5s": 2.5, "by hand, 1 to 6": 0.0}
 DRAWINGS = ("braille", "blocks", "ascii")
-KEY_NAMES = {"*": "asterisk", "/": "slash"}
 MODES = ("home", "runs", "robots", "watch", "compare", "efficiency")
 
 
@@ -48,7 +48,10 @@ class Entry(NamedTuple):
 class PaletteScreen(LeavesOnce[None], ModalScreen[None]):
     """Type to narrow, enter acts."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", show=False),
+        Binding("enter", "act", show=False),
+    ]
 
     def __init__(self, cockpit: Cockpit) -> None:
         super().__init__()
@@ -122,15 +125,15 @@ class PaletteScreen(LeavesOnce[None], ModalScreen[None]):
 
     def _keys(self) -> list[Entry]:
         """The keys of the screen beneath that mean something there now, but for those of runs."""
-        screen = self._beneath
-        offered = [key.key for key in (MARK, *RUN_KEYS)] if self._run_actions else []
-        active = screen.active_bindings
         entries = []
-        for label, words in getattr(screen, "KEY_HELP", ()):
-            for name, meaning in key_words(label, words):
-                key = KEY_NAMES.get(name, name)
-                if key in active and key not in offered and active[key].node is not self.app:
-                    entries.append(Entry(meaning, name, partial(self.app.simulate_key, key)))
+        for name, key in self._beneath.active_bindings.items():
+            binding = key.binding
+            written = label(binding)
+            named = written in ("space", "*", "/") or (len(written) == 1 and written.isalpha())
+            offered = self._run_actions is not None and binding.action.startswith("run(")
+            if named and binding.tooltip and not offered and key.node is not self.app:
+                press = partial(self.app.simulate_key, name)
+                entries.append(Entry(binding.tooltip, written, press))
         return entries
 
     def _doctor(self) -> None:
@@ -260,12 +263,12 @@ class PaletteScreen(LeavesOnce[None], ModalScreen[None]):
             event.prevent_default()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        self._act()
+        self.action_act()
 
     def on_table_chosen(self, message: Table.Chosen) -> None:
-        self._act()
+        self.action_act()
 
-    def _act(self) -> None:
+    def action_act(self) -> None:
         if self.shown:
             entry = self.shown[self.table.cursor]
             self.dismiss()

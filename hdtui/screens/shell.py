@@ -1,7 +1,7 @@
 """What every screen has: row 1, the answer row, the key row, reading in threads, failures."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -19,9 +19,12 @@ from hdtui.data.cockpit import Cockpit, now
 from hdtui.data.store import NoWorkspaceError
 from hdtui.formatting import duration
 from hdtui.messages import Answer, Counts, WorldChanged
+from hdtui.screens.keys import footer_keys
 from hdtui.screens.leaving import LeavesOnce
-from hdtui.widgets.chrome import READING, AnswerRow, Key, KeyRow, TabRow
+from hdtui.widgets.chrome import READING, AnswerRow, KeyRow, TabRow
 from hdtui.widgets.lines import Lines, Span
+from hdtui.widgets.stage_strip import StageStrip
+from hdtui.widgets.table import Table
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -61,12 +64,15 @@ class CockpitScreen(LeavesOnce[None]):
     TAB: ClassVar[int] = 0
     TITLE_WORD: ClassVar[str] = ""
     READ_EVERY_S: ClassVar[float] = 2.0
-    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = ()
+    FOOTER: ClassVar[str] = ""
+    """Keys for the last row by name, most important first; what their bindings call them."""
     HELP_NOTES: ClassVar[tuple[str, ...]] = ()
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "out", show=False),
-        Binding("question_mark", "help", show=False),
+        Binding("tab", "app.focus_next", tooltip="next pane, shift+tab back"),
+        Binding("enter", "choose", "open", tooltip="open, go in"),
+        Binding("escape", "out", "back", tooltip="close, clear, go out"),
+        Binding("question_mark", "help", tooltip="this help"),
     ]
 
     def __init__(self, cockpit: Cockpit) -> None:
@@ -96,9 +102,13 @@ class CockpitScreen(LeavesOnce[None]):
         """The widgets between row 1 and the answer row."""
         yield from ()
 
-    def keys(self) -> Sequence[Key]:
-        """The keys that can act now, most important first."""
-        return ()
+    def footer(self) -> str:
+        """Names of the keys for the last row now."""
+        return self.FOOTER
+
+    def key_text(self, binding: Binding) -> str:
+        """The word of a key in the last row now."""
+        return binding.description
 
     def read(self) -> None:
         """Ask for what the screen shows; called on show and every few seconds."""
@@ -114,7 +124,7 @@ class CockpitScreen(LeavesOnce[None]):
         # A stopped timer keeps its screen in memory until it would have ticked.
         self.set_interval(min(self.READ_EVERY_S, LOOK_EVERY_S), self._tick)
         self.screen_layout_refresh_signal.subscribe(self, self._laid_out)
-        self.key_row.set_keys(self.keys())
+        self.show_keys()
         self.read()
 
     def on_resize(self) -> None:
@@ -137,6 +147,7 @@ class CockpitScreen(LeavesOnce[None]):
         seen = event.widget in self.focus_chain
         if seen or isinstance(event.widget, Input):  # a field that a key has just opened
             self._had_focus = event.widget
+        self.show_keys()
         if not seen:
             self.call_later(self.keep_focus)
 
@@ -155,8 +166,10 @@ class CockpitScreen(LeavesOnce[None]):
             self.say("")
 
     def show_keys(self) -> None:
-        """Draw the key row for what can act now."""
-        self.key_row.set_keys(self.keys())
+        """Draw the key row for what can act now; while a field is edited it stays as it is."""
+        if not isinstance(self.focused, Input):
+            names = self.footer().split()
+            self.key_row.set_keys(footer_keys(self.active_bindings, names, self.key_text))
 
     def show_counts(self) -> None:
         """Draw the counts of row 1 as the application last read them."""
@@ -368,7 +381,14 @@ class CockpitScreen(LeavesOnce[None]):
     def action_out(self) -> None:
         """Go one layer out; a top screen stays."""
 
+    def action_choose(self) -> None:
+        """Go into what the cursor of the focused list is on."""
+        if isinstance(self.focused, Table | StageStrip):
+            self.focused.action_choose()
+
     def action_help(self) -> None:
         from hdtui.screens.help import HelpScreen
 
-        self.app.push_screen(HelpScreen(self.TITLE_WORD, self.KEY_HELP, self.HELP_NOTES))
+        everywhere = [*self.app.BINDINGS, *CockpitScreen.BINDINGS, *Table.BINDINGS]
+        here = [key.binding for key in self.active_bindings.values() if key.node is not self.app]
+        self.app.push_screen(HelpScreen(self.TITLE_WORD, here, everywhere, self.HELP_NOTES))

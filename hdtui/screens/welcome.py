@@ -1,6 +1,5 @@
 """The first start: an empty workspace, and one key to the first curve."""
 
-from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -10,7 +9,7 @@ from textual.binding import Binding, BindingType
 from hdtui.data.cockpit import Cockpit
 from hdtui.messages import Answer, OpenForm, WorldChanged
 from hdtui.screens.shell import CockpitScreen
-from hdtui.widgets.chrome import Key, Paragraph
+from hdtui.widgets.chrome import Paragraph
 from hdtui.widgets.lines import Lines, Span
 from hdtui.widgets.pane import Pane
 from hdtui.widgets.table import Column, Table, TableRow
@@ -52,12 +51,11 @@ class WelcomeScreen(CockpitScreen):
 
     TAB = 0
     TITLE_WORD = "First start"
-    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("enter", "do what the cursor's row says"),
-        ("j k", "choose"),
-        ("y", "copy the command that does the same"),
-    )
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "copy", show=False)]
+    FOOTER = "enter j y q"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "choose", "start", tooltip="do what the cursor's row says"),
+        Binding("y", "copy", "copy command", tooltip="copy the command that does the same"),
+    ]
 
     def __init__(self, cockpit: Cockpit) -> None:
         super().__init__(cockpit)
@@ -93,13 +91,8 @@ class WelcomeScreen(CockpitScreen):
     def _show_machine(self, sentence: str) -> None:
         self.machine.show([(Span(f" {sentence}", "muted"),)])
 
-    def keys(self) -> Sequence[Key]:
-        return (
-            Key("enter", "start"),
-            Key("j k", "choose", "down"),
-            Key("y", "copy command"),
-            Key("q", "leave"),
-        )
+    def key_text(self, binding: Binding) -> str:
+        return "leave" if binding.key == "q" else binding.description
 
     def on_table_moved(self, message: Table.Moved) -> None:
         choice = str(message.key)

@@ -9,6 +9,8 @@ from textual.message import Message
 
 from hdtui.widgets.lines import ELLIPSIS, Line, Lines, Span, fit, line_width
 
+_STEPS = Binding.Group("← →")
+
 
 class StageStrip(Lines, can_focus=True):
     """Columns of lines; the cursor chooses a column when the strip has the focus."""
@@ -16,9 +18,8 @@ class StageStrip(Lines, can_focus=True):
     DEFAULT_CSS = "StageStrip { height: auto; }"
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "step(-1)", show=False),
-        Binding("right,l", "step(1)", show=False),
-        Binding("enter", "choose", show=False),
+        Binding("left,h", "step(-1)", tooltip="choose a stage of the pipeline", group=_STEPS),
+        Binding("right,l", "step(1)"),
     ]
 
     class Chosen(Message):

@@ -109,19 +109,23 @@ def _cut(content: Line, column: Column, width: int) -> Line:
     return content
 
 
+_MOVES = Binding.Group("j k")
+
+
 class Table(Widget, can_focus=True):
     """Rows by key; the cursor stays with its row when rows move."""
 
     DEFAULT_CSS = "Table { height: 1fr; width: 1fr; }"
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "move(1)", show=False),
-        Binding("up,k", "move(-1)", show=False),
-        Binding("pagedown", "page(1)", show=False),
-        Binding("pageup", "page(-1)", show=False),
-        Binding("home", "jump(0)", show=False),
-        Binding("end", "jump(-1)", show=False),
-        Binding("enter", "choose", show=False),
+        Binding(
+            "j,down", "move(1)", "choose", tooltip="move in lists; PgUp PgDn Home End", group=_MOVES
+        ),
+        Binding("up,k", "move(-1)"),
+        Binding("pagedown", "page(1)"),
+        Binding("pageup", "page(-1)", "older"),
+        Binding("home", "jump(0)"),
+        Binding("end", "jump(-1)"),
     ]
 
     class Moved(Message):

@@ -9,17 +9,8 @@ from db.queries.runs import get_run, queue_run
 from db.queries.settings import get_setting
 from db.records import RunKind
 from db.session import Database
-from hdtui.data.palette import key_words
 
 Filled = tuple[Path, dict[str, int]]
-
-
-def test_a_line_of_help_is_taken_apart_into_keys() -> None:
-    assert key_words("A / D", "archive, delete") == [("A", "archive"), ("D", "delete")]
-    assert key_words("C R X", "clone, resume, stop")[1] == ("R", "resume")
-    assert key_words("b", "group by pipeline, config") == [("b", "group by pipeline, config")]
-    assert key_words("*", "mark all") == [("*", "mark all")]
-    assert key_words("[ ]", "previous, next tab") == []
 
 
 async def test_what_can_be_done_to_the_run_under_the_cursor_is_offered(filled: Filled) -> None:

@@ -23,9 +23,9 @@ from hdtui.data.metric_names import metric_label, metric_value
 from hdtui.data.smoothing import WEIGHTS
 from hdtui.exports.formats import DataTable, as_markdown
 from hdtui.formatting import UNKNOWN, duration, printable, steps
+from hdtui.screens.keys import BRACKETS
 from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.chart import CURVE_ROLES, Chart, ChartSpec, Curve
-from hdtui.widgets.chrome import Key
 from hdtui.widgets.lines import Line, Lines, Span, left_and_right, line_width, muted
 from hdtui.widgets.pane import Pane
 from hdtui.widgets.table import Column, Table, TableRow
@@ -39,31 +39,23 @@ class CompareScreen(CockpitScreen):
 
     TAB = 4
     TITLE_WORD = "Compare"
-    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("b", "group by config, study, kind, or not"),
-        ("enter", "the seeds of the groups, and back"),
-        ("[ ]", "previous and next metric"),
-        ("x", "steps, wall time, iteration"),
-        ("g", "log y, x, both, off"),
-        ("m", "smoothing 0, 0.6, 0.9, 0.97"),
-        ("o", "clip outliers, 1 to 99 %"),
-        ("p", "differences to this group"),
-        ("y", "copy the table as Markdown"),
-    )
     HELP_NOTES = (
         "A group's line is the mean over its runs, its dots the 95 % t interval.\n"
         "Differences are Welch's, where all compared runs still have points.",
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("b", "group", show=False),
-        Binding("x", "axis", show=False),
-        Binding("g", "log", show=False),
-        Binding("m", "smooth", show=False),
-        Binding("o", "outliers", show=False),
-        Binding("p", "pin", show=False),
-        Binding("y", "copy", show=False),
-        Binding("left_square_bracket", "metric(-1)", show=False),
-        Binding("right_square_bracket", "metric(1)", show=False),
+        Binding("b", "group", "group by", tooltip="group by config, study, kind, or not"),
+        Binding("enter", "choose", "seeds", tooltip="the seeds of the groups, and back"),
+        Binding("left_square_bracket", "metric(-1)", tooltip="previous", group=BRACKETS),
+        Binding(
+            "right_square_bracket", "metric(1)", "metric", tooltip="next metric", group=BRACKETS
+        ),
+        Binding("x", "axis", "axis", tooltip="steps, wall time, iteration"),
+        Binding("g", "log", "log", tooltip="log y, x, both, off"),
+        Binding("m", "smooth", "smooth", tooltip="smoothing 0, 0.6, 0.9, 0.97"),
+        Binding("o", "outliers", tooltip="clip outliers, 1 to 99 %"),
+        Binding("p", "pin", "pin", tooltip="differences to this group"),
+        Binding("y", "copy", "copy table", tooltip="copy the table as Markdown"),
     ]
 
     def __init__(self, cockpit: Cockpit) -> None:
@@ -95,19 +87,11 @@ class CompareScreen(CockpitScreen):
         self.words.styles.height = 1
         self.table.focus()
 
-    def keys(self) -> Sequence[Key]:
-        if not self.groups:
-            return (Key("2", "mark runs"),)
-        return (
-            Key("b", "group by"),
-            Key("x", "axis"),
-            Key("g", "log"),
-            Key("m", "smooth"),
-            Key("p", "pin"),
-            Key("[ ]", "metric", "right_square_bracket"),
-            Key("enter", "seeds"),
-            Key("y", "copy table"),
-        )
+    def footer(self) -> str:
+        return "b x g m p right_square_bracket enter y" if self.groups else "2"
+
+    def key_text(self, binding: Binding) -> str:
+        return "mark runs" if binding.key == "2" else binding.description
 
     def read(self) -> None:
         run_ids, metric, reader = list(self.cockpit.marked_runs), self.metric, self.reader

@@ -37,9 +37,9 @@ from hdtui.screens.efficiency.rows import (
     markdown,
     pareto_chart,
 )
+from hdtui.screens.keys import BRACKETS
 from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.chart import Chart, ChartSpec
-from hdtui.widgets.chrome import Key
 from hdtui.widgets.lines import Line, Lines, muted
 from hdtui.widgets.pane import Pane
 from hdtui.widgets.table import Table
@@ -57,14 +57,7 @@ class EfficiencyScreen(CockpitScreen):
     TAB = 5
     TITLE_WORD = "Efficiency"
     READ_EVERY_S = 5.0
-    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("v", "bars, Pareto, by limbs, table alone"),
-        ("[ ]", "flat, variable, obstacles"),
-        ("L", "measure latency, about 20s on one core"),
-        ("enter", "the runs behind a figure"),
-        ("tab", "costs, claims"),
-        ("y", "copy both tables as Markdown"),
-    )
+    FOOTER = "v L right_square_bracket enter y"
     HELP_NOTES = (
         "Ratios are to the base MLP of HyperDistill. The policy alone is counted: no critic,\n"
         "no hypernetwork; 12 limb slots on both sides; one multiply-add counts once.\n"
@@ -73,11 +66,16 @@ class EfficiencyScreen(CockpitScreen):
         "evaluation says of which: in 13 n 28.",
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("v", "view", show=False),
-        Binding("left_square_bracket", "task(-1)", show=False),
-        Binding("right_square_bracket", "task(1)", show=False),
-        Binding("L", "latency", show=False),
-        Binding("y", "copy", show=False),
+        Binding(
+            "v", "view", "bars pareto limbs table", tooltip="bars, Pareto, by limbs, table alone"
+        ),
+        Binding("left_square_bracket", "task(-1)", tooltip="flat, variable", group=BRACKETS),
+        Binding("right_square_bracket", "task(1)", "task", tooltip="obstacles", group=BRACKETS),
+        Binding(
+            "L", "latency", "measure latency", tooltip="measure latency, about 20s on one core"
+        ),
+        Binding("enter", "choose", "sources", tooltip="the runs behind a figure"),
+        Binding("y", "copy", "copy", tooltip="copy both tables as Markdown"),
     ]
 
     def __init__(self, cockpit: Cockpit) -> None:
@@ -104,15 +102,6 @@ class EfficiencyScreen(CockpitScreen):
     def on_mount(self) -> None:
         self.convention.styles.height = 1
         self.costs.focus()
-
-    def keys(self) -> Sequence[Key]:
-        return (
-            Key("v", "bars pareto limbs table"),
-            Key("L", "measure latency"),
-            Key("[ ]", "task", "right_square_bracket"),
-            Key("enter", "sources"),
-            Key("y", "copy"),
-        )
 
     def read(self) -> None:
         counted = dict(self.cockpit.counted)

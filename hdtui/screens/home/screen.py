@@ -1,6 +1,5 @@
 """Home: the pipeline, what works now, where time goes, the machine, the latest events."""
 
-from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -31,17 +30,18 @@ from hdtui.screens.home.rows import (
     split_lines,
     stage_columns,
 )
+from hdtui.screens.keys import BRACKETS
 from hdtui.screens.runs.actions import MARK, RUN_KEYS, RunActions
 from hdtui.screens.shell import CockpitScreen
 from hdtui.terminal.meter import LiveDrawing
 from hdtui.widgets.chart import Chart, headline_chart
-from hdtui.widgets.chrome import Key
 from hdtui.widgets.lines import Lines, Span
 from hdtui.widgets.pane import Divider, Pane
 from hdtui.widgets.stage_strip import StageStrip
 from hdtui.widgets.table import Table
 
 LOAD_EVERY_S = 5.0
+WIDE = 110
 
 
 class HomeScreen(CockpitScreen):
@@ -50,26 +50,15 @@ class HomeScreen(CockpitScreen):
     TAB = 0
     TITLE_WORD = "Home"
     READ_EVERY_S = 2.0
-    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("enter", "open the run of the cursor's row"),
-        ("← →", "choose a stage of the pipeline"),
-        ("[ ]", "newer, older pipeline"),
-        ("n", "new run"),
-        ("R", "start, resume or retry the run"),
-        ("X", "stop the run: asks, y stops"),
-        ("C", "clone the run and edit"),
-        ("w", "watch its policy walk"),
-        ("space", "mark the run"),
-        ("a", "how many runs work at once"),
-    )
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "choose", "open", tooltip="open the run of the cursor's row"),
+        Binding("right_square_bracket", "older(1)", "pipeline", tooltip="older", group=BRACKETS),
+        Binding("left_square_bracket", "older(-1)", tooltip="newer pipeline", group=BRACKETS),
+        Binding("n", "new_run", "new", tooltip="new run"),
         MARK,
         *RUN_KEYS,
-        Binding("n", "new_run", show=False),
-        Binding("a", "slots", show=False),
-        Binding("left_square_bracket", "older(-1)", show=False),
-        Binding("right_square_bracket", "older(1)", show=False),
+        Binding("a", "slots", tooltip="how many runs work at once"),
     ]
 
     def __init__(self, cockpit: Cockpit) -> None:
@@ -118,18 +107,12 @@ class HomeScreen(CockpitScreen):
     def on_screen_resume(self) -> None:
         self.live_chart.forgive()
 
-    def keys(self) -> Sequence[Key]:
-        wide = self.size.width >= 110
-        return (
-            Key("enter", "open"),
-            Key("n", "new"),
-            Key("R", "run"),
-            Key("X", "stop"),
-            Key("w", "watch"),
-            *((Key("[ ]", "pipeline", "right_square_bracket"),) if wide else ()),
-            Key("ctrl+p", "find"),
-            Key("q", "leave, runs go on" if wide else "leave"),
-        )
+    def footer(self) -> str:
+        pipelines = "right_square_bracket " if self.size.width >= WIDE else ""
+        return f"enter n R X w {pipelines}ctrl+p q"
+
+    def key_text(self, binding: Binding) -> str:
+        return "leave" if binding.key == "q" and self.size.width < WIDE else binding.description
 
     def read(self) -> None:
         older = self.older

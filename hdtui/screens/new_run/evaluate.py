@@ -49,7 +49,7 @@ class EvaluateScreen(LeavesOnce[EvaluationRequest | None], ModalScreen[Evaluatio
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", show=False),
-        Binding("space", "change(1)", show=False),
+        Binding("space,enter", "change(1)", show=False),
         Binding("right,plus", "change(1)", show=False),
         Binding("left,minus", "change(-1)", show=False),
         Binding("y", "copy", show=False),
@@ -130,10 +130,6 @@ class EvaluateScreen(LeavesOnce[EvaluationRequest | None], ModalScreen[Evaluatio
             self.wanted = replace(wanted, seed=max(0, wanted.seed + step))
         self._answer("")
         self._show()
-
-    def on_table_chosen(self, message: Table.Chosen) -> None:
-        message.stop()
-        self.action_change(1)
 
     def action_copy(self) -> None:
         missing = missing_words(self.wanted)

@@ -1,6 +1,5 @@
 """New run: a form from the schema of the stage; what differs, what is wrong, the command."""
 
-from collections.abc import Hashable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -18,6 +17,7 @@ from hdtui.data.run_list import first_queued
 from hdtui.data.settings import FormRow, choices_of, fields_of
 from hdtui.messages import Answer, WorldChanged
 from hdtui.screens.dialogs import role_question
+from hdtui.screens.keys import BRACKETS
 from hdtui.screens.menu import MenuScreen
 from hdtui.screens.new_run.rows import (
     COLUMNS,
@@ -30,7 +30,7 @@ from hdtui.screens.new_run.rows import (
     setting_row,
 )
 from hdtui.screens.shell import CockpitScreen
-from hdtui.widgets.chrome import Key, Paragraph
+from hdtui.widgets.chrome import Paragraph
 from hdtui.widgets.filter_row import FilterRow
 from hdtui.widgets.lines import Lines
 from hdtui.widgets.pane import Divider, Pane
@@ -51,24 +51,17 @@ class LaunchScreen(CockpitScreen):
     TAB = 1
     TITLE_WORD = "New run"
     READ_EVERY_S = 60.0
-    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("j k", "setting"),
-        ("enter", "edit; open or close a section"),
-        ("u", "take the change of a row back"),
-        ("/", "find a setting"),
-        ("[ ]", "previous, next stage"),
-        ("y", "copy the command"),
-        ("R", "start the run"),
-        ("esc", "leave the field as it was, the form"),
-    )
+    FOOTER = "enter u slash right_square_bracket y R"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("R", "start", show=False),
-        Binding("u", "undo", show=False),
-        Binding("y", "copy", show=False),
-        Binding("slash", "find", show=False),
-        Binding("n", "nothing", show=False),
-        Binding("left_square_bracket", "stage(-1)", show=False),
-        Binding("right_square_bracket", "stage(1)", show=False),
+        Binding("enter", "choose", "edit", tooltip="edit; open or close a section"),
+        Binding("u", "undo", "undo", tooltip="take the change of a row back"),
+        Binding("slash", "find", "find", tooltip="find a setting"),
+        Binding("left_square_bracket", "stage(-1)", tooltip="previous", group=BRACKETS),
+        Binding("right_square_bracket", "stage(1)", "stage", tooltip="next stage", group=BRACKETS),
+        Binding("y", "copy", "copy command", tooltip="copy the command"),
+        Binding("R", "start", "start", tooltip="start the run"),
+        Binding("escape", "out", tooltip="leave the field as it was, the form"),
+        Binding("n", "nothing"),
     ]
 
     def __init__(
@@ -111,16 +104,6 @@ class LaunchScreen(CockpitScreen):
         self.set_focus(self.table)
         self.show_form()
 
-    def keys(self) -> Sequence[Key]:
-        return (
-            Key("enter", "edit"),
-            Key("u", "undo"),
-            Key("/", "find", "slash"),
-            Key("[ ]", "stage", "right_square_bracket"),
-            Key("y", "copy command"),
-            Key("R", "start"),
-        )
-
     def read(self) -> None:
         self.ask(read_known, self._take_known)
         if self.clone_id is not None:
@@ -148,9 +131,8 @@ class LaunchScreen(CockpitScreen):
         form = self.form
         problems = form.problems(self.known)
         rows = self._rows()
-        keys: list[Hashable] = [row.key for row in rows]
         self.table.set_rows(
-            keys,
+            [row.key for row in rows],
             lambda index: setting_row(
                 rows[index], form, problems, self.opened, self.table.size.width
             ),

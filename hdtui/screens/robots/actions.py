@@ -15,11 +15,11 @@ from hdtui.widgets.robot_canvas import RobotCanvas
 
 TURN_DEG = 45.0
 ROBOT_KEYS = (
-    Binding("e", "robot('evaluate')", show=False),
-    Binding("w", "robot('watch')", show=False),
-    Binding("r", "robot('turn')", show=False),
-    Binding("d", "robot('drawing')", show=False),
-    Binding("y", "robot('copy')", show=False),
+    Binding("e", "robot('evaluate')", "evaluate", tooltip="evaluate, the marked if there are any"),
+    Binding("w", "robot('watch')", "watch", tooltip="watch, teacher and student"),
+    Binding("r", "robot('turn')", "turn", tooltip="turn the robot by 45 degrees"),
+    Binding("d", "robot('drawing')", "drawing", tooltip="braille, blocks, ASCII"),
+    Binding("y", "robot('copy')", "copy", tooltip="copy the digest"),
 )
 """For the bindings of a screen whose ``action_robot`` calls ``RobotActions.act``."""
 

@@ -17,7 +17,6 @@ from hdtui.messages import OpenRobot, OpenRun
 from hdtui.screens.robots.actions import ROBOT_KEYS, NamedRobot, RobotActions
 from hdtui.screens.robots.rows import body_words
 from hdtui.screens.shell import CockpitScreen
-from hdtui.widgets.chrome import Key
 from hdtui.widgets.lines import Line, Lines, Span, line_width, muted
 from hdtui.widgets.pane import Divider, Pane
 from hdtui.widgets.robot_canvas import RobotCanvas
@@ -45,17 +44,12 @@ class RobotScreen(CockpitScreen):
 
     TAB = 2
     TITLE_WORD = "Robot"
-    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("e", "evaluate it"),
-        ("w", "watch, teacher and student"),
-        ("r", "turn by 45 degrees"),
-        ("d", "braille, blocks, ASCII"),
-        ("p", "go to its parent"),
-        ("enter", "the run behind a return; in: its evaluation"),
-        ("y", "copy the digest"),
-        ("esc", "back to the list"),
-    )
-    BINDINGS: ClassVar[list[BindingType]] = [*ROBOT_KEYS, Binding("p", "parent", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *ROBOT_KEYS,
+        Binding("p", "parent", "parent", tooltip="go to its parent"),
+        Binding("enter", "choose", tooltip="the run behind a return; in: its evaluation"),
+        Binding("escape", "out", "back", tooltip="back to the list"),
+    ]
 
     def __init__(self, cockpit: Cockpit, digest: str, robot_name: str | None = None) -> None:
         super().__init__(cockpit)
@@ -85,10 +79,9 @@ class RobotScreen(CockpitScreen):
         self.actions.show_look()
         self.limbs.focus()
 
-    def keys(self) -> Sequence[Key]:
-        first = (Key("e", "evaluate"), Key("w", "watch"), Key("r", "turn"), Key("d", "drawing"))
-        parent = (Key("p", "parent"),) if self.detail and self.detail.ancestors else ()
-        return (*first, *parent, Key("y", "copy"), Key("esc", "back", "escape"))
+    def footer(self) -> str:
+        parent = "p" if self.detail and self.detail.ancestors else ""
+        return f"e w r d {parent} y escape"
 
     def read(self) -> None:
         digest, name, home = self.digest, self.robot_name, self.cockpit.home

@@ -17,23 +17,6 @@ DEFAULT_COLUMNS = (
     *("teacher", "student", "student/teacher"),
 )
 COLUMN_CHOICES = (*DEFAULT_COLUMNS, "falls", "digest", "parent", "op", "seed")
-KEY_WORDS = (
-    ("space", "mark and step down"),
-    ("*", "mark all that pass, or none"),
-    ("e", "evaluate the marked"),
-    ("w", "watch, teacher and student"),
-    ("s / S", "sort by, reverse"),
-    ("v", "choose columns"),
-    ("r", "turn the robot by 45 degrees"),
-    ("d", "braille, blocks, ASCII"),
-    ("[ ]", "previous and next set"),
-    ("p", "choose whose returns are shown"),
-    ("n", "generate, import, mutate, select"),
-    ("D", "remove the shown set"),
-    ("c", "compare the marked runs"),
-    ("y", "copy the digest"),
-    ("enter", "limbs, joints, parents"),
-)
 FILTER_NOTES = (
     "Filter\n"
     "limbs>=6 joints<12 mass<30 teacher>500 student/teacher>=0.9\n"

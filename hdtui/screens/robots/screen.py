@@ -24,6 +24,7 @@ from hdtui.data.run_filters import EditedFilter, Filter
 from hdtui.formatting import printable
 from hdtui.messages import Answer, OpenMode, OpenRobot
 from hdtui.screens.dialogs import ConfirmScreen
+from hdtui.screens.keys import BRACKETS
 from hdtui.screens.menu import MenuScreen
 from hdtui.screens.robots.actions import ROBOT_KEYS, NamedRobot, RobotActions
 from hdtui.screens.robots.new import NewRobots
@@ -31,7 +32,6 @@ from hdtui.screens.robots.rows import (
     COLUMN_CHOICES,
     DEFAULT_COLUMNS,
     FILTER_NOTES,
-    KEY_WORDS,
     column_answer,
     ending_well,
     long_lines,
@@ -41,7 +41,6 @@ from hdtui.screens.robots.rows import (
     short_lines,
 )
 from hdtui.screens.shell import CockpitScreen
-from hdtui.widgets.chrome import Key
 from hdtui.widgets.filter_row import FilterRow
 from hdtui.widgets.lines import Lines, muted
 from hdtui.widgets.pane import Divider, Pane
@@ -51,6 +50,7 @@ from hdtui.widgets.table import Table, fitting_columns
 if TYPE_CHECKING:
     from db.session import Database
 
+_SORT = Binding.Group("s / S")
 _WIDE = 110
 
 
@@ -59,23 +59,23 @@ class RobotsScreen(CockpitScreen):
 
     TAB = 2
     TITLE_WORD = "Robots"
-    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = KEY_WORDS
     HELP_NOTES = FILTER_NOTES
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "mark", "mark", tooltip="mark and step down"),
+        Binding("asterisk,ctrl+a", "mark_all", tooltip="mark all that pass, or none"),
+        Binding("enter", "choose", "open", tooltip="limbs, joints, parents"),
         *ROBOT_KEYS,
-        Binding("slash", "filter", show=False),
-        Binding("space", "mark", show=False),
-        Binding("asterisk,ctrl+a", "mark_all", show=False),
-        Binding("s", "sort", show=False),
-        Binding("S", "reverse", show=False),
-        Binding("v", "columns", show=False),
-        Binding("left_square_bracket", "set(-1)", show=False),
-        Binding("right_square_bracket", "set(1)", show=False),
-        Binding("n", "new_robots", show=False),
-        Binding("D", "remove_set", show=False),
-        Binding("c", "compare", show=False),
-        Binding("p", "policies", show=False),
-        Binding("tab", "other_page", show=False),
+        Binding("slash", "filter", "filter", tooltip="filter"),
+        Binding("s", "sort", "sort", key_display="s", tooltip="sort by", group=_SORT),
+        Binding("S", "reverse", tooltip="reverse", group=_SORT),
+        Binding("v", "columns", "columns", tooltip="choose columns"),
+        Binding("left_square_bracket", "set(-1)", tooltip="previous", group=BRACKETS),
+        Binding("right_square_bracket", "set(1)", "set", tooltip="next set", group=BRACKETS),
+        Binding("p", "policies", tooltip="choose whose returns are shown"),
+        Binding("n", "new_robots", "new", tooltip="generate, import, mutate, select"),
+        Binding("D", "remove_set", tooltip="remove the shown set"),
+        Binding("c", "compare", tooltip="compare the marked runs"),
+        Binding("tab", "other_page", tooltip="list or picture, where one fits"),
     ]
 
     def __init__(self, cockpit: Cockpit) -> None:
@@ -93,7 +93,7 @@ class RobotsScreen(CockpitScreen):
         self.filter_row = FilterRow(hint, self.edited.problem)
         self.chosen_column = ""
         self.table = Table((), widget_id="robots")
-        self.footer = Lines([(), ()])
+        self.below = Lines([(), ()])
         self.canvas = RobotCanvas()
         self.about = Lines()
         self.marked = Lines([()])
@@ -104,7 +104,7 @@ class RobotsScreen(CockpitScreen):
     def compose_body(self) -> ComposeResult:
         with Horizontal(id="robots-body"):
             body = Horizontal(
-                Vertical(self.table, self.footer, id="robots-left"),
+                Vertical(self.table, self.below, id="robots-left"),
                 Divider("│"),
                 Vertical(self.canvas, self.about, id="robots-right"),
             )
@@ -119,12 +119,10 @@ class RobotsScreen(CockpitScreen):
         self.actions.show_look()
         self.table.focus()
 
-    def keys(self) -> Sequence[Key]:
-        first = (Key("space", "mark"), Key("e", "evaluate"), Key("w", "watch"), Key("s", "sort"))
-        look = (Key("r", "turn"), Key("d", "drawing"), Key("n", "new"))
+    def footer(self) -> str:
         if self.size.width < _WIDE:
-            return (*first, *look)
-        return (*first, Key("v", "columns"), *look, Key("[ ]", "set", "right_square_bracket"))
+            return "space e w s r d n"
+        return "space e w s v r d n right_square_bracket"
 
     def read(self) -> None:
         set_name, pinned = self.set_name, self.cockpit.pinned_run
@@ -183,7 +181,7 @@ class RobotsScreen(CockpitScreen):
         below = [f"{hidden} more do not pass the filter"] if hidden else []
         below += [facts.filling] if facts.filling else []
         below += [f"returns of {facts.measured}"] if facts.measured else []
-        self.footer.show([(muted(f"  {words}"),) for words in [*below, "", ""][:2]])
+        self.below.show([(muted(f"  {words}"),) for words in [*below, "", ""][:2]])
         self._show_marked()
 
     def _empty_sentence(self, facts: RobotListFacts) -> str:

@@ -1,6 +1,5 @@
 """The tab Config: the settings of a run against another's; what differs comes first."""
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -11,7 +10,6 @@ from hdtui.data.run import ComparedSetting, ConfigFacts, read_config
 from hdtui.formatting import printable, setting
 from hdtui.screens.run.tab import FilteredTab
 from hdtui.screens.shell import CockpitScreen
-from hdtui.widgets.chrome import Key
 from hdtui.widgets.lines import Span
 from hdtui.widgets.pane import Pane
 from hdtui.widgets.table import Column, Table, TableRow
@@ -21,8 +19,9 @@ class ConfigTab(FilteredTab):
     """Settings, with those of the pinned or marked run beside them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("v", "show_all", show=False),
-        Binding("y", "copy", show=False),
+        Binding("C", "screen.run('clone')", "clone and edit", tooltip="clone and edit"),
+        Binding("v", "show_all", "all or differing", tooltip="all settings, or those that differ"),
+        Binding("y", "copy", "copy as TOML", tooltip="copy as TOML"),
     ]
 
     def __init__(self, shell: CockpitScreen, run_id: int) -> None:
@@ -82,13 +81,8 @@ class ConfigTab(FilteredTab):
         other = facts.other.id if facts.other else ""
         return f"No setting differs from {other}. v shows all."
 
-    def keys(self) -> Sequence[Key]:
-        return (
-            Key("C", "clone and edit"),
-            Key("/", "find", "slash"),
-            Key("v", "all or differing"),
-            Key("y", "copy as TOML"),
-        )
+    def footer(self) -> str:
+        return "C slash v y"
 
     def show_again(self) -> None:
         if self.answer is not None:

@@ -29,12 +29,13 @@ from hdtui.screens.run.tab import RunTab
 from hdtui.screens.shell import CockpitScreen
 from hdtui.terminal.meter import LiveDrawing
 from hdtui.widgets.chart import Chart, ChartSpec
-from hdtui.widgets.chrome import Key
 from hdtui.widgets.lines import Lines, Span, left_and_right
 from hdtui.widgets.pane import Divider, Pane
 from hdtui.widgets.run_cells import number
 from hdtui.widgets.table import Column, Table, TableRow
 
+_ZOOM = Binding.Group("+ -", compact=True)
+_PAN = Binding.Group("← →")
 LOG_SCALES = ("", "log y", "log x", "log x and y")
 METRIC_COLUMNS = (Column("metric", "", 24, grow=True, gap=0),)
 SMALL_DEFAULTS = ("value_loss", "approximate_kl", "action_std", "loss", "held_out_sample_loss")
@@ -56,18 +57,19 @@ class CurvesTab(RunTab):
     """Curves of one run and those it is compared with."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("x", "x_axis", show=False),
-        Binding("g", "log_scale", show=False),
-        Binding("m", "smooth", show=False),
-        Binding("o", "outliers", show=False),
-        Binding("b", "seeds", show=False),
-        Binding("f", "follow", show=False),
-        Binding("plus,equals_sign", "zoom(0.5)", show=False),
-        Binding("minus", "zoom(2)", show=False),
-        Binding("left", "pan(-0.25)", show=False),
-        Binding("right", "pan(0.25)", show=False),
-        Binding("0", "all", show=False),
-        Binding("space", "mark_metric", show=False),
+        Binding("space", "mark_metric", tooltip="mark: several metrics"),
+        Binding("enter", "screen.choose", tooltip="metric alone, or the marked again"),
+        Binding("x", "x_axis", "axis", tooltip="x: steps, wall time, iteration"),
+        Binding("g", "log_scale", "log", tooltip="log y, log x, both, off"),
+        Binding("m", "smooth", "smooth", tooltip="smooth 0, 0.6, 0.9, 0.97"),
+        Binding("o", "outliers", "outliers", tooltip="clip outliers, 1 to 99 %"),
+        Binding("b", "seeds", "seeds", tooltip="marked seeds as mean and interval"),
+        Binding("plus,equals_sign", "zoom(0.5)", "zoom", tooltip="zoom in", group=_ZOOM),
+        Binding("minus", "zoom(2)", tooltip="out", group=_ZOOM),
+        Binding("left", "pan(-0.25)", tooltip="pan", group=_PAN),
+        Binding("right", "pan(0.25)"),
+        Binding("0", "all", tooltip="all again"),
+        Binding("f", "follow", tooltip="follow the newest points"),
     ]
 
     def __init__(self, shell: CockpitScreen, run_id: int) -> None:
@@ -268,16 +270,8 @@ class CurvesTab(RunTab):
     def on_resize(self) -> None:
         self.call_after_refresh(self.reread)  # more or fewer charts fit
 
-    def keys(self) -> Sequence[Key]:
-        return (
-            Key("x", "axis"),
-            Key("g", "log"),
-            Key("m", "smooth"),
-            Key("b", "seeds"),
-            Key("o", "outliers"),
-            Key("+-", "zoom", "plus"),
-            Key("p", "pin"),
-        )
+    def footer(self) -> str:
+        return "x g m b o plus p"
 
     def take_focus(self) -> None:
         self.metrics.focus()

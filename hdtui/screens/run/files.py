@@ -14,7 +14,6 @@ from hdtui.data.run import RECORDING, FilesFacts, check_file, read_files
 from hdtui.formatting import moment, printable, size, steps
 from hdtui.screens.run.tab import FilteredTab
 from hdtui.screens.shell import CockpitScreen
-from hdtui.widgets.chrome import Key
 from hdtui.widgets.lines import Span
 from hdtui.widgets.pane import Pane
 from hdtui.widgets.table import Column, Table, TableRow
@@ -97,7 +96,8 @@ class FilesTab(FilteredTab):
     """What a run left on disk."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "copy", show=False),
+        Binding("enter", "screen.choose", "check SHA-256", tooltip="check its SHA-256"),
+        Binding("y", "copy", "copy path", tooltip="copy its path"),
     ]
 
     def __init__(self, shell: CockpitScreen, run_id: int) -> None:
@@ -153,11 +153,10 @@ class FilesTab(FilteredTab):
             )
         )
 
-    def keys(self) -> Sequence[Key]:
-        find = (Key("/", "find", "slash"),) if self.rows or self.filter_row.text else ()
-        if not self.rows:
-            return find
-        return (Key("enter", "check SHA-256"), *find, Key("y", "copy path"))
+    def footer(self) -> str:
+        if self.rows:
+            return "enter slash y"
+        return "slash" if self.filter_row.text else ""
 
     def _chosen(self) -> tuple[str, str] | None:
         for row in self.rows:

@@ -11,7 +11,6 @@ from hdtui.formatting import printable, shorten
 from hdtui.messages import OpenRun
 from hdtui.screens.run.tab import RunTab
 from hdtui.screens.shell import CockpitScreen
-from hdtui.widgets.chrome import Key
 from hdtui.widgets.lines import Line, Lines, Span
 from hdtui.widgets.pane import Pane
 from hdtui.widgets.run_cells import result_words
@@ -78,8 +77,8 @@ class LineageTab(RunTab):
             )
         )
 
-    def keys(self) -> Sequence[Key]:
-        return (Key("enter", "open"),)
+    def footer(self) -> str:
+        return "enter"
 
     def take_focus(self) -> None:
         self.table.focus()

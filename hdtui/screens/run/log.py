@@ -1,6 +1,5 @@
 """The tab Log: the end of log.txt as it grows, searched and by level."""
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -10,12 +9,12 @@ from hdtui.data.logs import LEVELS, LogLine, LogTail, matching, of_level
 from hdtui.formatting import grouped, size
 from hdtui.screens.run.tab import FilteredTab
 from hdtui.screens.shell import CockpitScreen
-from hdtui.widgets.chrome import Key
 from hdtui.widgets.filter_row import FilterRow
 from hdtui.widgets.lines import Line, Span
 from hdtui.widgets.pane import Pane
 from hdtui.widgets.table import Column, Table, TableRow
 
+_MATCHES = Binding.Group(", .")
 _ROLES = {0: "muted", 1: "text", 2: "warn", 3: "bad"}
 
 
@@ -23,12 +22,12 @@ class LogTab(FilteredTab):
     """Lines of the log; follows the end until the cursor leaves it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f", "follow", show=False),
-        Binding("full_stop", "match(1)", show=False),
-        Binding("comma", "match(-1)", show=False),
-        Binding("v", "level", show=False),
-        Binding("y", "copy", show=False),
-        Binding("space", "follow", show=False),
+        Binding("f,space", "follow", "follow", tooltip="follow the end, or hold"),
+        Binding("slash", "find", "search", tooltip="search"),
+        Binding("comma", "match(-1)", tooltip="previous", group=_MATCHES),
+        Binding("full_stop", "match(1)", "match", tooltip="next match", group=_MATCHES),
+        Binding("v", "level", "level", tooltip="all levels, or from one on"),
+        Binding("y", "copy", "copy line", tooltip="copy the line"),
     ]
 
     def __init__(self, shell: CockpitScreen, run_id: int) -> None:
@@ -135,15 +134,8 @@ class LogTab(FilteredTab):
     def caption(self) -> str:
         return "following" if self.following else "held"
 
-    def keys(self) -> Sequence[Key]:
-        return (
-            Key("f", "follow"),
-            Key("/", "search", "slash"),
-            Key(", .", "match", "full_stop"),
-            Key("v", "level"),
-            Key("y", "copy line"),
-            Key("PgUp", "older", "pageup"),
-        )
+    def footer(self) -> str:
+        return "f slash full_stop v y pageup"
 
     def on_table_moved(self, message: Table.Moved) -> None:
         """Leaving the last line stops following; the first line fetches older ones."""

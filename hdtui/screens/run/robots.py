@@ -1,6 +1,5 @@
 """The tab Robots: returns by robot as sorted bars, and below them as curves."""
 
-from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -20,23 +19,26 @@ from hdtui.screens.run.robot_rows import (
 from hdtui.screens.run.tab import RunTab
 from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.chart import CURVE_ROLES, Chart, ChartSpec, Curve
-from hdtui.widgets.chrome import Key
 from hdtui.widgets.pane import Pane
 from hdtui.widgets.table import Table
 
 SORTS = ("return", "falls", "length", "speed", "robot")
 EVALUATED_SORTS = ("return", "falls", "robot")
 LETTERS = "abcdef"
+_SORT = Binding.Group("s / S")
 
 
 class RobotsTab(RunTab):
     """A row for every robot of the run; curves of the marked ones, else of the cursor's."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "mark_robot", show=False),
-        Binding("s", "sort", show=False),
-        Binding("S", "reverse", show=False),
-        Binding("y", "copy_digest", show=False),
+        Binding("space", "mark_robot", "mark", tooltip="mark the robot"),
+        Binding("enter", "screen.choose", "larger curve", tooltip="larger curve, and back"),
+        Binding(
+            "s", "sort", "sort", key_display="s", tooltip="sort by the next column", group=_SORT
+        ),
+        Binding("S", "reverse", tooltip="reverse", group=_SORT),
+        Binding("y", "copy_digest", "copy", tooltip="copy the digest"),
     ]
 
     def __init__(self, shell: CockpitScreen, run_id: int) -> None:
@@ -125,17 +127,10 @@ class RobotsTab(RunTab):
         here = [robot for robot in with_points if robot.digest == self.table.cursor_key]
         return (marked or here)[: len(LETTERS)]
 
-    def keys(self) -> Sequence[Key]:
+    def footer(self) -> str:
         if self.answer is not None and not self.answer.robots:
-            return (Key("w", "watch"), Key("e", "evaluate"))
-        return (
-            Key("space", "mark"),
-            *((Key("enter", "larger curve"),) if self._has_curves else ()),
-            Key("s", "sort"),
-            Key("w", "watch"),
-            Key("e", "evaluate"),
-            Key("y", "copy"),
-        )
+            return "w e"
+        return f"space {'enter ' if self._has_curves else ''}s w e y"
 
     def take_focus(self) -> None:
         self.table.focus()

@@ -1,6 +1,5 @@
 """Run: one run's curves, robots, configuration, log, files and lineage."""
 
-from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -8,7 +7,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import ContentSwitcher
 
-from db.records import Run
+from db.records import Run, RunState
 from hdtui.data.cockpit import Cockpit, now
 from hdtui.data.run import default_tab
 from hdtui.data.run_states import RunView, left_s
@@ -23,7 +22,6 @@ from hdtui.screens.run.robots import RobotsTab
 from hdtui.screens.run.tab import RunTab
 from hdtui.screens.runs.actions import MARK, RUN_KEYS, RunActions
 from hdtui.screens.shell import CockpitScreen
-from hdtui.widgets.chrome import Key
 from hdtui.widgets.pane import Rule
 from hdtui.widgets.run_cells import done_words
 from hdtui.widgets.tab_line import TabLine
@@ -39,31 +37,13 @@ class RunScreen(CockpitScreen):
     TAB = 1
     TITLE_WORD = "Run"
     READ_EVERY_S = 2.0
-    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("[ ]", "previous, next tab"),
-        ("j k", "metric, robot, setting, line"),
-        ("space", "mark: several metrics, several robots"),
-        ("enter", "metric alone; open"),
-        ("x", "x: steps, wall time, iteration"),
-        ("g", "log y, log x, both, off"),
-        ("m", "smooth 0, 0.6, 0.9, 0.97"),
-        ("o", "clip outliers, 1 to 99 %"),
-        ("b", "marked seeds as mean and interval"),
-        ("+ - ← →", "zoom, pan; 0 all"),
-        ("f", "follow"),
-        ("p", "pin this run as the baseline"),
-        ("/ , .", "find; previous, next"),
-        ("v", "log: level; config: all"),
-        ("C R X", "clone, resume, stop"),
-        ("t A D", "tags, archive, delete"),
-    )
     HELP_NOTES = ("IQM: interquartile mean, of the middle half of the returns.",)
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("right_square_bracket", "tab(1)", "tab", tooltip="next"),
+        Binding("left_square_bracket", "tab(-1)", tooltip="previous tab"),
         MARK,
         *RUN_KEYS,
-        Binding("left_square_bracket", "tab(-1)", show=False),
-        Binding("right_square_bracket", "tab(1)", show=False),
     ]
 
     def __init__(self, cockpit: Cockpit, run_id: int, tab: str | None = None) -> None:
@@ -100,14 +80,12 @@ class RunScreen(CockpitScreen):
     def on_mount(self) -> None:
         self.show_tab(self.tab_line.current)
 
-    def keys(self) -> Sequence[Key]:
+    def footer(self) -> str:
         state = self.view.run.state if self.view else None
-        acting: tuple[Key, ...] = ()
-        if state is not None and state.active:
-            acting = (Key("X", "stop"),)
-        elif state is not None and str(state) != "finished":
-            acting = (Key("R", "run"),)
-        return (*self.tab.keys(), *acting, Key("]", "tab", "right_square_bracket"))
+        acting = ""
+        if state is not None and state is not RunState.FINISHED:
+            acting = "X" if state.active else "R"
+        return f"{self.tab.footer()} {acting} right_square_bracket"
 
     def read(self) -> None:
         run_id = self.run_id

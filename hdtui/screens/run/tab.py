@@ -1,13 +1,11 @@
 """What the tabs of a run have in common, and those that narrow or search a table."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
 from hdtui.screens.shell import CockpitScreen
-from hdtui.widgets.chrome import Key
 from hdtui.widgets.filter_row import FilterRow
 from hdtui.widgets.table import Table
 
@@ -49,9 +47,9 @@ class RunTab(Vertical):
         """Words for the right end of the line of tabs."""
         return ""
 
-    def keys(self) -> Sequence[Key]:
-        """The tab's keys."""
-        return ()
+    def footer(self) -> str:
+        """Names of the tab's keys for the last row now."""
+        return ""
 
     def take_focus(self) -> None:
         """Give the focus to what moves."""
@@ -64,7 +62,7 @@ class RunTab(Vertical):
 class FilteredTab(RunTab):
     """A tab of one table, with a field below it for the words to find there."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("slash", "find", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("slash", "find", "find", tooltip="find")]
 
     def __init__(self, shell: CockpitScreen, run_id: int, table: Table, hint: str) -> None:
         super().__init__(shell, run_id)

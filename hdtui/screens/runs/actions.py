@@ -22,19 +22,19 @@ from hdtui.screens.shell import CockpitScreen
 if TYPE_CHECKING:
     from db.session import Database
 
-MARK = Binding("space", "run('mark')", show=False)
+MARK = Binding("space", "run('mark')", "mark", tooltip="mark the run")
 RUN_KEYS = (
-    Binding("p", "run('pin')", show=False),
-    Binding("w", "run('watch')", show=False),
-    Binding("e", "run('evaluate')", show=False),
-    Binding("c", "run('compare')", show=False),
-    Binding("t", "run('annotate')", show=False),
-    Binding("C", "run('clone')", show=False),
-    Binding("R", "run('resume')", show=False),
-    Binding("X", "run('stop')", show=False),
-    Binding("A", "run('archive')", show=False),
-    Binding("D", "run('delete')", show=False),
-    Binding("y", "run('copy_folder')", show=False),
+    Binding("p", "run('pin')", "pin", tooltip="pin as the baseline"),
+    Binding("e", "run('evaluate')", "evaluate", tooltip="evaluate its policy"),
+    Binding("w", "run('watch')", "watch", tooltip="watch its policy walk"),
+    Binding("c", "run('compare')", "compare", tooltip="compare the marked"),
+    Binding("t", "run('annotate')", "tags", tooltip="tags and note"),
+    Binding("C", "run('clone')", "clone", tooltip="clone and edit"),
+    Binding("R", "run('resume')", "run", tooltip="start, resume, retry"),
+    Binding("X", "run('stop')", "stop", tooltip="stop: asks, y stops"),
+    Binding("A", "run('archive')", "archive", tooltip="archive, or bring back"),
+    Binding("D", "run('delete')", "delete", tooltip="delete: asks for its id"),
+    Binding("y", "run('copy_folder')", "copy", tooltip="copy the folder of the run"),
 )
 """For the bindings of a screen whose ``action_run`` calls ``RunActions.act``."""
 

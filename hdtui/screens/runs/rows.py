@@ -54,24 +54,6 @@ COLUMN_CHOICES = (
     "host",
     "device",
 )
-KEY_WORDS = (
-    ("space", "mark; on a group: its runs"),
-    ("*", "mark all that pass, or none"),
-    ("enter", "open the run; fold the group"),
-    ("s / S", "sort by, reverse"),
-    ("b", "group by pipeline, config..."),
-    ("v", "choose columns"),
-    ("c", "compare the marked"),
-    ("p", "pin as the baseline"),
-    ("e", "evaluate its policy"),
-    ("w", "watch its policy walk"),
-    ("t", "tags and note"),
-    ("C", "clone and edit"),
-    ("R", "start, resume, retry"),
-    ("X", "stop"),
-    ("A / D", "archive, delete"),
-    ("y", "copy the folder of the run"),
-)
 RETURN_COLUMNS = ("return", "unseen", "training")
 FILTER_NOTES = (
     "Filter\n"

@@ -31,7 +31,6 @@ from hdtui.screens.runs.rows import (
     COLUMN_CHOICES,
     DEFAULT_COLUMNS,
     FILTER_NOTES,
-    KEY_WORDS,
     RowWriter,
     group_lines,
     preview_lines,
@@ -39,7 +38,6 @@ from hdtui.screens.runs.rows import (
 )
 from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.chart import Chart, headline_chart
-from hdtui.widgets.chrome import Key
 from hdtui.widgets.filter_row import FilterRow
 from hdtui.widgets.lines import Lines, Span
 from hdtui.widgets.pane import Divider, Pane
@@ -48,6 +46,7 @@ from hdtui.widgets.table import Table, TableRow
 if TYPE_CHECKING:
     from hdtui.data.run_states import RunView
 
+_SORT = Binding.Group("s / S")
 GROUPINGS = ("", "pipeline", "config", "kind", "study")
 
 
@@ -56,18 +55,18 @@ class RunsScreen(CockpitScreen):
 
     TAB = 1
     TITLE_WORD = "Runs"
-    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = KEY_WORDS
     HELP_NOTES = FILTER_NOTES
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "mark", show=False),
+        Binding("space", "mark", "mark", tooltip="mark; on a group: its runs"),
+        Binding("asterisk,ctrl+a", "mark_all", tooltip="mark all that pass, or none"),
+        Binding("enter", "choose", "open", tooltip="open the run; fold the group"),
+        Binding("slash", "filter", "filter", tooltip="filter"),
+        Binding("s", "sort", "sort", key_display="s", tooltip="sort by", group=_SORT),
+        Binding("S", "reverse", tooltip="reverse", group=_SORT),
+        Binding("b", "group", "group", tooltip="group by pipeline, config..."),
+        Binding("v", "columns", "columns", tooltip="choose columns"),
         *RUN_KEYS,
-        Binding("slash", "filter", show=False),
-        Binding("asterisk,ctrl+a", "mark_all", show=False),
-        Binding("s", "sort", show=False),
-        Binding("S", "reverse", show=False),
-        Binding("b", "group", show=False),
-        Binding("v", "columns", show=False),
     ]
 
     def __init__(self, cockpit: Cockpit) -> None:
@@ -111,28 +110,10 @@ class RunsScreen(CockpitScreen):
         self.filter_row.set_text(self.filter_text)
         self.set_focus(self.table)
 
-    def keys(self) -> Sequence[Key]:
-        wide = self.size.width >= 110
-        first = (Key("space", "mark"), Key("c", "compare"), Key("s", "sort"), Key("b", "group"))
-        if not wide:
-            return (
-                *first,
-                Key("R", "run"),
-                Key("X", "stop"),
-                Key("C", "clone"),
-                Key("/", "filter", "slash"),
-            )
-        return (
-            *first,
-            Key("v", "columns"),
-            Key("R", "run"),
-            Key("X", "stop"),
-            Key("C", "clone"),
-            Key("t", "tags"),
-            Key("A", "archive"),
-            Key("D", "delete"),
-            Key("/", "filter", "slash"),
-        )
+    def footer(self) -> str:
+        if self.size.width < 110:
+            return "space c s b R X C slash"
+        return "space c s b v R X C t A D slash"
 
     def read(self) -> None:
         archived = "archived" in self.filter.fields

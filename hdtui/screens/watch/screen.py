@@ -1,7 +1,6 @@
 """Watch: teacher and student walking side by side, held, scrubbed and followed."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,10 +15,10 @@ from hdtui.data.cockpit import Cockpit
 from hdtui.data.player import FrameRate, Player, highest_rate
 from hdtui.data.watch import Film, RecordedEpisodes, Recording, list_recordings, load_films
 from hdtui.formatting import printable
+from hdtui.screens.keys import BRACKETS
 from hdtui.screens.shell import CockpitScreen
 from hdtui.screens.watch.rows import camera_words, clock_words, nothing_sentence, title_words
 from hdtui.terminal.meter import TokenBucket, meter_of
-from hdtui.widgets.chrome import Key
 from hdtui.widgets.film_view import Stage
 from hdtui.widgets.pane import Divider, Rule
 from hdtui.widgets.timeline import Timeline
@@ -27,6 +26,10 @@ from hdtui.widgets.timeline import Timeline
 if TYPE_CHECKING:
     from textual.timer import Timer
 
+_FRAMES = Binding.Group(", .")
+_SECONDS = Binding.Group("← →", compact=True)
+_SPEEDS = Binding.Group("+ -", compact=True)
+_ROBOTS = Binding.Group("j k", compact=True)
 _BYTES_PER_S = 12_000
 """Just under 12 KiB: what a large robot costs ten times a second, with the words beside it."""
 _WORDS_EVERY_S = 0.5
@@ -38,38 +41,26 @@ class WatchScreen(CockpitScreen):
 
     TAB: ClassVar[int] = 3
     TITLE_WORD: ClassVar[str] = "Watch"
-    KEY_HELP: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("space", "hold and go on"),
-        (", .", "one frame back, forward"),
-        ("← →", "one second back, forward"),
-        ("+ -", "faster, slower: 0.1 to 4x"),
-        ("f", "the camera follows, or stands"),
-        ("v", "side, three-quarter, front, top"),
-        ("d", "braille, blocks, ASCII"),
-        ("[ ]", "previous and next episode"),
-        ("j k", "next and previous robot"),
-        ("tab", "both policies, or one alone"),
-        ("0", "from the start, camera as at first"),
-        ("R", "record this robot"),
-    )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "hold"),
-        Binding("comma", "frame(-1)"),
-        Binding("full_stop", "frame(1)"),
-        Binding("left", "seconds(-1)"),
-        Binding("right", "seconds(1)"),
-        Binding("plus,equals_sign", "speed(1)"),
-        Binding("minus", "speed(-1)"),
-        Binding("f", "follow"),
-        Binding("v", "view"),
-        Binding("d", "drawing"),
-        Binding("left_square_bracket", "episode(-1)"),
-        Binding("right_square_bracket", "episode(1)"),
-        Binding("j,down", "robot(1)"),
-        Binding("k,up", "robot(-1)"),
-        Binding("0", "reset"),
-        Binding("tab", "other_stage"),
-        Binding("R", "record"),
+        Binding("space", "hold", "hold", tooltip="hold and go on"),
+        Binding("comma", "frame(-1)", tooltip="one frame back", group=_FRAMES),
+        Binding("full_stop", "frame(1)", "frame", tooltip="forward", group=_FRAMES),
+        Binding("left", "seconds(-1)", tooltip="one second back", group=_SECONDS),
+        Binding("right", "seconds(1)", "1s", tooltip="forward", group=_SECONDS),
+        Binding("plus,equals_sign", "speed(1)", "speed", tooltip="faster", group=_SPEEDS),
+        Binding("minus", "speed(-1)", tooltip="slower: 0.1 to 4x", group=_SPEEDS),
+        Binding("f", "follow", "follow", tooltip="the camera follows, or stands"),
+        Binding("v", "view", "camera", tooltip="side, three-quarter, front, top"),
+        Binding("d", "drawing", "drawing", tooltip="braille, blocks, ASCII"),
+        Binding("left_square_bracket", "episode(-1)", tooltip="previous", group=BRACKETS),
+        Binding(
+            "right_square_bracket", "episode(1)", "episode", tooltip="next episode", group=BRACKETS
+        ),
+        Binding("j,down", "robot(1)", "robot", tooltip="next", group=_ROBOTS),
+        Binding("k,up", "robot(-1)", tooltip="previous robot", group=_ROBOTS),
+        Binding("tab", "other_stage", tooltip="both policies, or one alone"),
+        Binding("0", "reset", tooltip="from the start, camera as at first"),
+        Binding("R", "record", "record", tooltip="record this robot"),
     ]
 
     def __init__(self, cockpit: Cockpit) -> None:
@@ -108,20 +99,11 @@ class WatchScreen(CockpitScreen):
         yield self.clock_rule
         yield self.timeline
 
-    def keys(self) -> Sequence[Key]:
-        if not self.films:
-            return (Key("R", "record"), Key("jk", "robot", "j"))
-        return (
-            Key("space", "hold" if not self.player.held else "go on"),
-            Key(", .", "frame", "full_stop"),
-            Key("←→", "1s", "right"),
-            Key("+-", "speed", "plus"),
-            Key("f", "follow"),
-            Key("v", "camera"),
-            Key("jk", "robot", "j"),
-            Key("[ ]", "episode", "right_square_bracket"),
-            Key("d", "drawing"),
-        )
+    def footer(self) -> str:
+        return "space full_stop right plus f v j right_square_bracket d" if self.films else "R j"
+
+    def key_text(self, binding: Binding) -> str:
+        return "go on" if binding.action == "hold" and self.player.held else binding.description
 
     def on_mount(self) -> None:
         self._pace()
