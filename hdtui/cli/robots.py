@@ -232,7 +232,7 @@ def remove_command(
     """
     from hdtui.actions.robot_removal import removal_warning, remove, removed_words
 
-    workspace, database = call.existing(NO_SETS)
+    _, database = call.existing(NO_SETS)
     warning = removal_warning(database, name)
     if not yes:
         raise RunError(f"{' '.join(warning)} Say --yes to do it")
