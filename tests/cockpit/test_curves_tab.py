@@ -84,7 +84,7 @@ async def test_the_facts_say_that_seeds_are_averaged_at_80_columns(filled: Fille
         await shows(pilot, "seed means · steps · smooth 0.6")
         await pilot.press("g", "g", "g", "o", "x")
         await shows(pilot, "seed means · wall time")
-        assert tab.facts().startswith("seed means · wall time · log x and y · smooth 0.6")
+        assert tab.caption().startswith("seed means · wall time · log x and y · smooth 0.6")
         await pilot.press("b")
         await until(pilot, lambda: "seed means" not in text(pilot))
 
