@@ -131,9 +131,10 @@ class PaletteScreen(LeavesOnce[None], ModalScreen[None]):
             written = label(binding)
             named = written in ("space", "*", "/") or (len(written) == 1 and written.isalpha())
             offered = self._run_actions is not None and binding.action.startswith("run(")
-            if named and binding.tooltip and not offered and key.node is not self.app:
+            text = binding.tooltip or binding.description
+            if named and text and not offered and key.node is not self.app:
                 press = partial(self.app.simulate_key, name)
-                entries.append(Entry(binding.tooltip, written, press))
+                entries.append(Entry(text, written, press))
         return entries
 
     def _doctor(self) -> None:

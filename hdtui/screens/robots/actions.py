@@ -15,7 +15,7 @@ from hdtui.widgets.robot_canvas import RobotCanvas
 
 TURN_DEG = 45.0
 ROBOT_KEYS = (
-    Binding("e", "robot('evaluate')", "evaluate", tooltip="evaluate, the marked if there are any"),
+    Binding("e", "robot('evaluate')", "evaluate", tooltip="evaluate it, or the marked"),
     Binding("w", "robot('watch')", "watch", tooltip="watch, teacher and student"),
     Binding("r", "robot('turn')", "turn", tooltip="turn the robot by 45 degrees"),
     Binding("d", "robot('drawing')", "drawing", tooltip="braille, blocks, ASCII"),

@@ -65,7 +65,7 @@ class RobotsScreen(CockpitScreen):
         Binding("asterisk,ctrl+a", "mark_all", tooltip="mark all that pass, or none"),
         Binding("enter", "choose", "open", tooltip="limbs, joints, parents"),
         *ROBOT_KEYS,
-        Binding("slash", "filter", "filter", tooltip="filter"),
+        Binding("slash", "filter", "filter"),
         Binding("s", "sort", "sort", key_display="s", tooltip="sort by", group=_SORT),
         Binding("S", "reverse", tooltip="reverse", group=_SORT),
         Binding("v", "columns", "columns", tooltip="choose columns"),

@@ -22,6 +22,7 @@ from hdtui.screens.shell import CockpitScreen
 if TYPE_CHECKING:
     from db.session import Database
 
+_REMOVES = Binding.Group("A / D")
 MARK = Binding("space", "run('mark')", "mark", tooltip="mark the run")
 RUN_KEYS = (
     Binding("p", "run('pin')", "pin", tooltip="pin as the baseline"),
@@ -32,8 +33,8 @@ RUN_KEYS = (
     Binding("C", "run('clone')", "clone", tooltip="clone and edit"),
     Binding("R", "run('resume')", "run", tooltip="start, resume, retry"),
     Binding("X", "run('stop')", "stop", tooltip="stop: asks, y stops"),
-    Binding("A", "run('archive')", "archive", tooltip="archive, or bring back"),
-    Binding("D", "run('delete')", "delete", tooltip="delete: asks for its id"),
+    Binding("A", "run('archive')", "archive", key_display="A", tooltip="archive", group=_REMOVES),
+    Binding("D", "run('delete')", "delete", key_display="D", tooltip="delete", group=_REMOVES),
     Binding("y", "run('copy_folder')", "copy", tooltip="copy the folder of the run"),
 )
 """For the bindings of a screen whose ``action_run`` calls ``RunActions.act``."""

@@ -61,7 +61,7 @@ class RunsScreen(CockpitScreen):
         Binding("space", "mark", "mark", tooltip="mark; on a group: its runs"),
         Binding("asterisk,ctrl+a", "mark_all", tooltip="mark all that pass, or none"),
         Binding("enter", "choose", "open", tooltip="open the run; fold the group"),
-        Binding("slash", "filter", "filter", tooltip="filter"),
+        Binding("slash", "filter", "filter"),
         Binding("s", "sort", "sort", key_display="s", tooltip="sort by", group=_SORT),
         Binding("S", "reverse", tooltip="reverse", group=_SORT),
         Binding("b", "group", "group", tooltip="group by pipeline, config..."),
