@@ -105,7 +105,6 @@ class LaunchForm:
 
     @property
     def kind(self) -> Stage:
-        """What is known of the stage."""
         return STAGES[self.stage]
 
     @property
@@ -122,11 +121,9 @@ class LaunchForm:
         ]
 
     def top(self, key: str) -> str:
-        """The text of one of the upper rows."""
         return str(getattr(self, TOP_FIELDS[key]))
 
     def set_top(self, key: str, text: str) -> None:
-        """Change one of the upper rows."""
         setattr(self, TOP_FIELDS[key], text)
         if key == "robots":  # a word for other robots is none for these
             self.allowed_roles = frozenset()
@@ -260,7 +257,6 @@ class LaunchForm:
             return self.clone.name
 
     def command(self) -> str:
-        """The command that does the same."""
         kind = self.kind
         words = ["hdtui", *kind.command.split(), *self._subject_words()]
         name = self.name.strip() or self.automatic_name

@@ -115,8 +115,6 @@ def _matching(offers: Iterable[Offer], incomplete: str) -> list[Offer]:
 
 
 def words(*known: str) -> Offers:
-    """Completes a choice of words."""
-
     def offers(ctx: typer.Context, incomplete: str) -> list[Offer]:
         del ctx
         return _matching(((word, "") for word in known), incomplete)
@@ -125,7 +123,6 @@ def words(*known: str) -> Offers:
 
 
 def presets(ctx: typer.Context, incomplete: str) -> list[Offer]:
-    """Presets, with what they take."""
     del ctx
     return _matching(PRESET_SENTENCES.items(), incomplete)
 
@@ -217,7 +214,6 @@ def robot_sets(ctx: typer.Context, incomplete: str) -> list[Offer]:
 
 
 def robots(ctx: typer.Context, incomplete: str) -> list[Offer]:
-    """Robots of the library."""
     from db.queries.robots import list_robots
 
     found = _rows(ctx, list_robots)

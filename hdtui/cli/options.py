@@ -123,7 +123,6 @@ class Call:
 
     @property
     def folder(self) -> Path:
-        """Where the workspace is."""
         return home_folder(self.home)
 
     def create(self) -> tuple[Workspace, Database]:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 
 def run_summary(run: Run) -> dict[str, Any]:
-    """What scripts see of a run."""
     return document_of(run, RUN_COLUMNS)
 
 

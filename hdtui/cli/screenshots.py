@@ -15,8 +15,8 @@ import typer
 
 from engine.errors import HdtuiError, UsageError
 from engine.text import counted
+from hdtui.bench.svg_braille import with_drawn_dots
 from hdtui.cli import completion
-from hdtui.cli.dots import with_drawn_dots
 from hdtui.cli.options import Call, NoHome, grouped_options, known_name
 from hdtui.cli.output import print_json, say
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from db.records import CHECKPOINTS, Robot, Run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+Record = TypeVar("Record")
 DIGEST_LETTERS = 7
 
 
@@ -48,6 +49,16 @@ def listing(
     known = {column.heading or column.name: column for column in columns}
     chosen = [known[heading] for heading in headings]
     return [[column.text(column.of(record)) for column in chosen] for record in records]
+
+
+def sorted_by(
+    records: Iterable[Record], key: Callable[[Record], Any], descending: bool
+) -> list[Record]:
+    """Sorted by what ``key`` says of them; those of which it says None come last either way."""
+    keyed = [(key(record), record) for record in records]
+    known = [pair for pair in keyed if pair[0] is not None]
+    known.sort(key=lambda pair: pair[0], reverse=descending)
+    return [record for _, record in known] + [record for value, record in keyed if value is None]
 
 
 def _active_pid(run: Run) -> int | None:

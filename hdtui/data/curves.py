@@ -25,7 +25,6 @@ class RunCurve:
     points: Points
 
     def path(self, x_axis: XAxis) -> Path:
-        """The points over an x axis."""
         points = self.points
         x: Sequence[float] = {
             "steps": points.step,

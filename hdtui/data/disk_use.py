@@ -53,7 +53,6 @@ class DiskUse:
 
     @property
     def total(self) -> int:
-        """All of the workspace."""
         return sum(self.by_kind.values()) + sum(self.beside.values()) + self.database
 
 

@@ -63,7 +63,6 @@ class FormChoices:
         return [run for run in runs if not run.archived and input_problem(run, kinds) is None]
 
     def newest(self, kinds: Sequence[RunKind]) -> Run | None:
-        """The newest finished run of these kinds."""
         return next((run for run in self.runs if run.kind in kinds), None)
 
 

@@ -173,7 +173,6 @@ def _line(raw: bytes, above: int) -> LogLine:
 
 
 def of_level(lines: Iterable[LogLine], level: str) -> list[LogLine]:
-    """The lines of a level and above."""
     return [line for line in lines if line.level >= _LEAST[level]]
 
 

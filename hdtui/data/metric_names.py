@@ -109,7 +109,6 @@ def short_label(name: str, room: int) -> str:
 
 
 def metric_value(name: str, value: float | None) -> str:
-    """The value with the unit of the metric."""
     if value is None:
         return UNKNOWN
     if "return" in name or name.endswith(".difference"):

@@ -62,7 +62,6 @@ class FrameRate:
         self._costs.clear()
 
     def note(self, frame_bytes: float) -> None:
-        """Remember what a frame cost."""
         self._costs.append(frame_bytes)
 
     def best(self, highest: int) -> int:

@@ -25,7 +25,7 @@ from engine.workers.lineage import trainers
 from engine.workers.observed import observed
 from engine.workers.robot_library import load
 from engine.workers.workspace import Workspace
-from hdtui.data.columns import ROBOT_COLUMNS
+from hdtui.data.columns import ROBOT_COLUMNS, sorted_by
 from hdtui.data.measured import task_of
 from hdtui.data.run_filters import Filter, Value
 from hdtui.data.run_states import left_s, shown_state
@@ -304,7 +304,6 @@ def field_value(entry: ScoredRobot, name: str, set_name: str | None = None) -> V
 
 
 def passing(facts: RobotListFacts, wanted: Filter) -> list[ScoredRobot]:
-    """The robots that pass a filter."""
     return [
         entry
         for entry in facts.entries
@@ -314,16 +313,12 @@ def passing(facts: RobotListFacts, wanted: Filter) -> list[ScoredRobot]:
 
 def sorted_entries(entries: Sequence[ScoredRobot], key: str, descending: bool) -> list[ScoredRobot]:
     """Sorted by a column's number or text; unknown values come last either way."""
-    known: list[tuple[Any, ScoredRobot]] = []
-    unknown: list[ScoredRobot] = []
-    for entry in entries:
-        value = field_value(entry, key)
-        if value is None or value in ("", ()):
-            unknown.append(entry)
-        else:
-            known.append((value, entry))
-    known.sort(key=lambda item: item[0], reverse=descending)
-    return [entry for _, entry in known] + unknown
+
+    def value(entry: ScoredRobot) -> Value:
+        found = field_value(entry, key)
+        return None if found in ("", ()) else found
+
+    return sorted_by(entries, value, descending)
 
 
 @dataclass(frozen=True)

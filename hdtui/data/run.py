@@ -222,7 +222,6 @@ class ConfigFacts:
 
     @property
     def num_different(self) -> int:
-        """How many settings differ."""
         return sum(setting.differs for setting in self.settings)
 
 

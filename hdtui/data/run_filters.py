@@ -78,7 +78,6 @@ class Filter:
 
     @property
     def fields(self) -> frozenset[str]:
-        """The fields that the filter asks for."""
         return frozenset(term.field for group in self.groups for term in group)
 
 

@@ -16,6 +16,7 @@ from db.records import Pipeline, Run, RunKind, RunState
 from db.session import Database
 from engine.statistics import Interval, interval
 from engine.workers.lineage import Ancestry
+from hdtui.data.columns import sorted_by
 from hdtui.data.measured import (
     COMPARED,
     Basis,
@@ -271,18 +272,15 @@ def sorted_runs(
     facts: RunsFacts, shown: Sequence[RunView], key: str, descending: bool
 ) -> list[RunView]:
     """Sorted by a field's number or text; unknown values come last either way."""
-    known: list[tuple[Any, RunView]] = []
-    unknown: list[RunView] = []
-    for each in shown:
+
+    def place(each: RunView) -> tuple[Any, ...] | None:
         value = field_value(facts, each, key)
-        broken = isinstance(value, float) and math.isnan(value)
-        if value is None or value == "" or broken:
-            unknown.append(each)
-        else:
-            kind = (each.run.result_kind or "") if key == "result" else ""
-            known.append(((kind, *_sortable(value)), each))
-    known.sort(key=lambda item: (item[0], item[1].run.id), reverse=descending)
-    return [each for _, each in known] + unknown
+        if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+            return None
+        kind = (each.run.result_kind or "") if key == "result" else ""
+        return kind, *_sortable(value), each.run.id
+
+    return sorted_by(shown, place, descending)
 
 
 def descends_first(shown: Sequence[RunView], key: str) -> bool:

@@ -74,12 +74,10 @@ class RunView:
 
     @property
     def glyph(self) -> str:
-        """The one-cell sign of the state."""
         return GLYPHS[self.shown][0]
 
     @property
     def role(self) -> str:
-        """The colour role of the state."""
         return GLYPHS[self.shown][1]
 
 
@@ -122,7 +120,6 @@ def left_s(run: Run) -> float | None:
 
 
 def sentence(run: Run, shown: str, around: Surroundings) -> str:
-    """The sentence that goes with a state."""
     if shown == "queued":
         return _queued(run, around)
     if shown in {"starting", "running", STALLED, "stopping"}:

@@ -71,7 +71,6 @@ def _owners(database: Database, runs: Sequence[Run]) -> dict[int, str]:
 
 
 def views(database: Database, runs: Sequence[Run], now: datetime) -> list[RunView]:
-    """Runs as their reader sees them now."""
     around = surroundings(database, now)
     return [view(run, around) for run in observed(database, runs)]
 

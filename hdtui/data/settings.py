@@ -86,7 +86,6 @@ def start_of(stage: str, preset: str) -> Config:
 
 
 def fields_of(config: type[BaseModel], key: str) -> FieldInfo:
-    """The schema of a dotted key."""
     name, _, rest = key.partition(".")
     info = config.model_fields[name]
     if rest and isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
@@ -95,7 +94,6 @@ def fields_of(config: type[BaseModel], key: str) -> FieldInfo:
 
 
 def choices_of(info: FieldInfo) -> tuple[str, ...]:
-    """The words a setting may be; empty where it is no choice."""
     annotation = info.annotation
     if get_origin(annotation) is Literal:
         return tuple(str(choice) for choice in get_args(annotation))
@@ -182,7 +180,6 @@ def setting_rows(
 
 
 def value_at(config: BaseModel, key: str) -> Any:
-    """The value at a dotted key."""
     return flat(config).get(key)
 
 

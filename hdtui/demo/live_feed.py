@@ -26,7 +26,6 @@ class Feed:
         self._thread = threading.Thread(target=self._report_on, name="demo", daemon=True)
 
     def start(self) -> None:
-        """Begin to report."""
         self._thread.start()
 
     def stop(self) -> None:

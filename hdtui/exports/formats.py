@@ -30,7 +30,6 @@ class DataTable:
     rows: tuple[tuple[Any, ...], ...]
 
     def records(self) -> list[dict[str, Any]]:
-        """The rows by heading."""
         return [dict(zip(self.headings, row, strict=True)) for row in self.rows]
 
     def numeric(self) -> list[bool]:
