@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from db.records import CHECKPOINTS, Robot, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 Record = TypeVar("Record")
 DIGEST_LETTERS = 7
