@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session as Session
 
 from db import binding
 from db.address import Address, database_address
@@ -98,7 +98,7 @@ class Database:
         create: bool = True,
         checkpointing: bool = False,
         wait_s: float = BUSY_TIMEOUT_S,
-    ) -> "Database":
+    ) -> Self:
         """The database of ``home``, or that of HDTUI_DATABASE_URL, at the newest schema.
 
         Without ``create`` an absent database is an error and nothing is made, and one that cannot

@@ -235,7 +235,7 @@ class StudentConfig(Config):
         return self.model_copy(update={"network": network})
 
     @model_validator(mode="after")
-    def _every_setting_is_read(self) -> "StudentConfig":
+    def _every_setting_is_read(self) -> Self:
         if self.network.moments != "shared":
             raise ValueError(
                 "network.moments of a student is shared: its data are normalised over all robots"
@@ -257,7 +257,7 @@ class StudentConfig(Config):
         return self
 
     @model_validator(mode="after")
-    def _every_round_trains(self) -> "StudentConfig":
+    def _every_round_trains(self) -> Self:
         if self.correction_rounds >= self.epochs:
             raise ValueError(
                 f"epochs={self.epochs} cannot be divided among"

@@ -1,7 +1,7 @@
 """Kinds and sizes of the networks a teacher (or an aligned student) is built from."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -70,7 +70,7 @@ class NetworkConfig(Config):
     )
 
     @model_validator(mode="after")
-    def _heads_divide_width(self) -> "NetworkConfig":
+    def _heads_divide_width(self) -> Self:
         if self.kind in ("transformer", "modumorph", "hypernetwork") and self.width % self.heads:
             raise ValueError(f"heads={self.heads} does not divide width={self.width}")
         return self

@@ -72,7 +72,7 @@ class PipelineConfig(Config):
         }
         return self.model_copy(update=stages)
 
-    def seeded(self) -> "PipelineConfig":
+    def seeded(self) -> Self:
         """The same pipeline with its seed in every stage that has not been given another."""
         stages = {name: getattr(self, name) for name in type(self).model_fields if name != "seed"}
         seeded = {
@@ -82,7 +82,7 @@ class PipelineConfig(Config):
         }
         return self.model_copy(update=seeded)
 
-    def grounded(self) -> "PipelineConfig":
+    def grounded(self) -> Self:
         """The same pipeline with every stage on the teacher's ground, unless given another."""
         task = self.teacher.task
         if task.name == "flat":

@@ -129,7 +129,7 @@ class TeacherConfig(Config):
     NAMING: ClassVar[tuple[str, ...]] = (*NETWORK_NAMING, "task.name")
 
     @model_validator(mode="after")
-    def _every_part_learns(self) -> "TeacherConfig":
+    def _every_part_learns(self) -> Self:
         if self.network.dropout:
             raise ValueError(
                 "network.dropout is for students: PPO's ratios need the policy that acted"

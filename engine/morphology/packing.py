@@ -7,8 +7,9 @@ environment, limb by limb. The same value describes a live batch (N simulations 
 minibatch (N samples a robot).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -103,6 +104,6 @@ class Packing:
         counts = np.asarray(self.limb_counts, dtype=np.int64)[self.environment_robot]
         return np.repeat(np.arange(self.num_environments, dtype=np.int64), counts)
 
-    def with_per_robot(self, per_robot: int) -> "Packing":
+    def with_per_robot(self, per_robot: int) -> Self:
         """The same robots with another number of environments (or samples) each."""
-        return Packing(self.limb_counts, per_robot)
+        return replace(self, per_robot=per_robot)

@@ -1,6 +1,7 @@
 """Physics and nothing else: what stepping costs when nobody looks, the bar for environments."""
 
 from time import perf_counter
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -53,7 +54,7 @@ class Restart:
         self.varied = varied
 
     @classmethod
-    def of(cls, simulations: Simulations, ids: npt.NDArray[np.int64]) -> "Restart":
+    def of(cls, simulations: Simulations, ids: npt.NDArray[np.int64]) -> Self:
         """The present state of ``ids``."""
         varied = {field: values[ids] for field, values in simulations.varied.items()}
         return cls(ids, simulations.state[ids], varied)

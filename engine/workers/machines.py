@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 from db.machine import host_name, installation, is_this_machine
 from db.queries.supervisors import list_supervisors, silent_s
@@ -26,7 +27,7 @@ class Machines:
     silent_s: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, database: Database, runs: Collection[Run]) -> "Machines":
+    def of(cls, database: Database, runs: Collection[Run]) -> Self:
         """Read what it takes to place ``runs``; nothing where all of them are here."""
         unsettled = (run for run in runs if run.state.active or run.state is RunState.QUEUED)
         if all(is_here(run) for run in unsettled):

@@ -11,12 +11,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from db.queries import artifacts, attempts, evaluations, metrics
 from db.queries.runs import insert_event
 from db.records import NewEpisode, Run
-from db.session import Database
+from db.session import Database, Session
 from engine.errors import DatabaseAwayError
 from engine.events import (
     ArtifactWritten,
@@ -31,9 +30,6 @@ from engine.events import (
 from engine.text import amount, printable
 from engine.workers.patience import PATIENCE_S
 from engine.workers.workspace import Workspace
-
-if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
 
 FLUSH_EVERY_S = 0.5
 CONFIRM_EVERY_S = 5.0
@@ -211,7 +207,7 @@ class Recorder:
             self._gap_s = gap_s if usual is None else usual + GAP_WEIGHT * (gap_s - usual)
         self._reported = now
 
-    def _insert(self, session: "Session", written: CheckpointWritten | ArtifactWritten) -> None:
+    def _insert(self, session: Session, written: CheckpointWritten | ArtifactWritten) -> None:
         file = artifacts.NewFile(
             attempt=self._run.attempt,
             path=self._workspace.relative(written.path),

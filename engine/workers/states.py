@@ -1,14 +1,10 @@
 """Which states may follow which; nothing else writes a run's state."""
 
-from typing import TYPE_CHECKING
-
 from db.queries import attempts
 from db.queries.runs import insert_event
 from db.records import Run, RunState
+from db.session import Session
 from engine.workers.post_mortem import PostMortem
-
-if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
 
 _S = RunState
 
@@ -33,7 +29,7 @@ def sources(state: RunState) -> frozenset[RunState]:
     return frozenset(before for before, after in NEXT.items() if state in after)
 
 
-def end_as(session: "Session", run: Run, end: PostMortem) -> bool:
+def end_as(session: Session, run: Run, end: PostMortem) -> bool:
     """Close a run's attempt as it was judged; False where it was closed already."""
     state, reason = end.state, end.reason
     ended = attempts.end(

@@ -1,6 +1,6 @@
 """A hypernetwork that clones the teacher from expert data."""
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from db.queries.runs import list_runs
 from db.records import Run, RunKind
@@ -9,9 +9,6 @@ from engine.distillation.training import train_student
 from engine.errors import HdtuiError, RunError
 from engine.workers.jobs.job import Job
 from engine.workers.lineage import Ancestry
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def run(job: Job) -> None:
@@ -24,7 +21,7 @@ def run(job: Job) -> None:
     train_student(config, data, job.context, teacher, taught_on)
 
 
-def _teacher(job: Job, collection: Run) -> "Path":
+def _teacher(job: Job, collection: Run) -> Path:
     """The file of the teacher that a collection was made from; RunError where there is none."""
     inputs = job.ask(lambda database: list_runs(database, ids=collection.inputs))
     for teacher in inputs:
