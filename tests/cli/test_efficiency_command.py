@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.errors import UsageError
 from hdtui.cli.main import run
+from hdtui.data.child_tool import run_tool
 
 
 def test_efficiency_prints_rows_and_ratios_and_creates_nothing(
@@ -46,3 +48,8 @@ def test_wrong_use_exits_2(
     assert run([*words, "--home", str(tmp_path / "home")]) == 2
     assert capsys.readouterr().err.startswith("hdtui: ")
     assert not (tmp_path / "home").exists()
+
+
+def test_what_a_child_refuses_is_wrong_use_here_too() -> None:
+    with pytest.raises(UsageError, match="no tool 'nothing'"):
+        run_tool("nothing", {})

@@ -97,7 +97,6 @@ WORKSPACE = {"folder", "create", "look", "existing"}
         (("teach", "--robots", "x", "--set", "ppo.discount=2"), "config", 2),
         (("pipeline", "--config", "absent.toml"), "usage", 2),
         (("robots", "show", "absent.xml"), "robot", 1),
-        (("efficiency", "--policies", "nobody"), "usage", 2),
         (("settings", "nothing"), "usage", 2),
     ],
     ids=lambda words: " ".join(words) if isinstance(words, tuple) else str(words),

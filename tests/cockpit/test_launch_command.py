@@ -92,7 +92,7 @@ def changes(draw: st.DrawFn, stage: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("stage", STAGE_NAMES)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(st.data())
 def test_the_command_of_a_form_gives_its_settings(stage: str, data: st.DataObject) -> None:
     form = LaunchForm(stage=stage, preset=data.draw(st.sampled_from(list(PRESETS))), into="new")
@@ -103,7 +103,7 @@ def test_the_command_of_a_form_gives_its_settings(stage: str, data: st.DataObjec
 
 
 @pytest.mark.parametrize("stage", [stage for stage in STAGE_NAMES if stage != "pipeline"])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(st.data())
 def test_the_command_of_a_clone_gives_its_settings(stage: str, data: st.DataObject) -> None:
     before = LaunchForm(stage=stage, preset=data.draw(st.sampled_from(list(PRESETS))))

@@ -6,7 +6,7 @@ import pytest
 from cockpit_pilot import opened, shows, text
 from rich.cells import cell_len
 
-SIZES = [(1, 1), (20, 5), (59, 17), (60, 18), (79, 23), (80, 24), (120, 36), (160, 48), (300, 100)]
+SIZES = [(1, 1), (59, 17), (60, 18), (79, 23), (160, 48), (300, 100)]
 Filled = tuple[Path, dict[str, int]]
 
 

@@ -60,6 +60,7 @@ def test_the_best_student_of_200_runs_is_found_by_filter_and_sort(home: Path) ->
         cockpit.shows(f"{workspace.BEST} student setting-", "[Curves]")
 
 
+@pytest.mark.slow
 def test_three_seeds_are_compared_as_mean_and_interval(home: Path) -> None:
     with Cockpit(home) as cockpit:
         cockpit.shows("[1 Home]", "Active 0")
@@ -76,6 +77,7 @@ def test_three_seeds_are_compared_as_mean_and_interval(home: Path) -> None:
         cockpit.shows("Groups by study")
 
 
+@pytest.mark.slow
 def test_a_run_is_cloned_with_one_change(home: Path) -> None:
     with Cockpit(home) as cockpit:
         cockpit.shows("[1 Home]", "Active 0")

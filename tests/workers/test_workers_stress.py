@@ -24,7 +24,7 @@ def _on_every_database(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
 
 
 def test_nobody_is_refused_and_nothing_lost_while_writers_are_killed() -> None:
-    assert_nothing_went_wrong(bench_database.run(writers=4, readers=2, seconds=3.0, kills=6))
+    assert_nothing_went_wrong(bench_database.run(writers=4, readers=2, seconds=1.5, kills=4))
 
 
 @pytest.mark.slow
