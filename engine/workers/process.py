@@ -18,10 +18,14 @@ from pathlib import Path
 
 import psutil
 
-from db.machine import boot_id, is_this_machine
+from db.machine import boot_id, is_this_machine, uptime_s
 from db.records import Run
 
 MARK = "HDTUI_WORKER"
+PF_EXITING = 0x4
+"""Of a process's flags in Linux: it has begun to end."""
+BEGINNING_S = 60.0
+"""On a machine full of work, the longest from a process's first moment to its first words."""
 TICKS_PER_S = 100
 """Of systems that tell a start in seconds only."""
 MEMORY_COUNTERS = Path("/proc/vmstat")
@@ -67,7 +71,12 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        """The process lives and says so itself."""
+        """The process lives and says so itself, or cannot say anything just now."""
+        return self.process.alive and (self.proven_by(self.pid) or _speechless(self.pid))
+
+    @property
+    def proven(self) -> bool:
+        """The process lives and says so itself: only then it may be signalled."""
         return self.process.alive and self.proven_by(self.pid)
 
     def proven_by(self, pid: int) -> bool:
@@ -143,7 +152,7 @@ def signal_worker(worker: Worker) -> bool:
     session. True if the signal was sent.
     """
     return _ours_to_end(worker) and _send(
-        worker.pid, signal.SIGTERM, lambda: worker.alive and _session(worker.pid) == worker.pid
+        worker.pid, signal.SIGTERM, lambda: worker.proven and _session(worker.pid) == worker.pid
     )
 
 
@@ -157,7 +166,7 @@ def kill_group(worker: Worker) -> int:
         return 0
     if start_ticks(worker.pid) is None:
         belongs = partial(_is_left_of, worker)
-    elif worker.alive and _session(worker.pid) == worker.pid:
+    elif worker.proven and _session(worker.pid) == worker.pid:
         belongs = partial(_belongs, worker.pid)
     else:
         return 0
@@ -246,6 +255,18 @@ def _stat(pid: int) -> list[str] | None:
         return None
     # The second field is its name, which may hold anything.
     return text.rpartition(")")[2].split()
+
+
+def _speechless(pid: int) -> bool:
+    """It is about to end, or begins just now: its memory, and with it its words, are not there.
+
+    Of a worker that is killed on a busy machine that lasts for a while.
+    """
+    fields = _stat(pid)
+    if fields is None or _marks(pid) or _command_line(pid):
+        return False
+    age_s = uptime_s() - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return bool(int(fields[6]) & PF_EXITING) or age_s < BEGINNING_S
 
 
 def _hidden(pid: int) -> bool:

@@ -39,6 +39,8 @@ def _of_attempts(database: Database, run: Run) -> list[str]:
     for attempt in attempts:
         if attempt.ended_at is not None and not attempt.reason:
             found.append(f"run {run.id} attempt {attempt.number}: ended without a reason")
+        if "is a copy, or was moved" in (attempt.reason or ""):
+            found.append(f"run {run.id} attempt {attempt.number}: {attempt.reason}, and was not")
         if attempt.ended_at is None and run.state.ended:
             found.append(f"run {run.id} attempt {attempt.number}: never ended")
     for before, after in pairwise(attempts):

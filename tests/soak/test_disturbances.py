@@ -82,14 +82,16 @@ def test_clocks_that_are_set_new_names_and_copies_cost_no_run_anything(
 
 def look_at_a_copy(place: Workplace, copy: Path, *, backed_up: bool) -> None:
     """In a copy, or a backup put elsewhere, nothing works, and what is done there stays there."""
+    copy.mkdir()
     if backed_up:
-        copy.mkdir()
         file = copy.with_suffix(".backup")
         place.hdtui("db", "backup", str(file))
         place.elsewhere(copy, "db", "restore", str(file))
     else:
-        # Files come and go while it is copied.
-        shutil.copytree(place.database.home, copy, ignore=shutil.ignore_patterns("*.tmp"))
+        # Files come and go meanwhile; the database is copied as one that is written must be.
+        passing = shutil.ignore_patterns("*.tmp", "hdtui.db*")
+        shutil.copytree(place.database.home, copy, ignore=passing, dirs_exist_ok=True)
+        place.hdtui("db", "backup", str(copy / "hdtui.db"))
     place.elsewhere(copy, "runs", "list")
     with closing(Database.open(copy)) as copied:
         active = [run.id for run in place.runs_of(copied) if run.state.active]

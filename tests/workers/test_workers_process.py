@@ -83,6 +83,25 @@ def test_a_zombie_is_dead() -> None:
     assert not zombie.alive
 
 
+def test_a_worker_that_is_killed_is_itself_until_it_is_gone(tmp_path: Path) -> None:
+    """Its environment goes first: while its memory is given back it can say nothing."""
+    words = "import time; memory = b'x' * (600 << 20); print(flush=True); time.sleep(600)"
+    mark = worker_environment(tmp_path, RUN)
+    with subprocess.Popen(
+        [sys.executable, "-c", words],
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        env={**os.environ, **mark},
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        dying = worker(process.pid, tmp_path)
+        assert dying.alive
+        process.kill()
+        while dying.process.alive:
+            assert dying.alive or not dying.process.alive, "taken for a stranger"
+
+
 def test_a_suspended_process_is_alive(
     family: tuple[subprocess.Popen[bytes], list[int]],
 ) -> None:

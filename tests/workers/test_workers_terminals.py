@@ -26,7 +26,7 @@ database = Database.open(pathlib.Path(sys.argv[1]))
 config = {"train_count": 10_000, "unseen_count": 0}
 new = NewRun(RunKind.GENERATION, "robots", config, seed=1, extra={"training_set": "robots"})
 queue(database, new)
-time.sleep(600)
+time.sleep(3600)
 """
 
 
