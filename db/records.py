@@ -139,6 +139,23 @@ class Pipeline:
 
 
 @dataclass(frozen=True)
+class StoredStudy:
+    """A question that was asked in a workspace, and the runs that answer it.
+
+    ``document`` is its declaration. ``runs`` are its runs by recipe (the digest of all that a
+    result depends on), ``made`` those of them that were queued for it; the others were there.
+    ``created_at`` is ISO 8601, ``version`` that of the program that began it.
+    """
+
+    name: str
+    document: Mapping[str, Any]
+    runs: Mapping[str, int]
+    made: frozenset[int]
+    version: str
+    created_at: str
+
+
+@dataclass(frozen=True)
 class RunEvent:
     """Something worth telling: a change of state, a checkpoint, a warning."""
 

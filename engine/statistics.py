@@ -41,18 +41,18 @@ class Difference:
 def t_quantile(freedom: float, confidence: float = CONFIDENCE) -> float:
     """The t with this share of Student's distribution within -t and t."""
     low, high = 0.0, 2.0
-    while _share_within(high, freedom) < confidence:
+    while probability_within(high, freedom) < confidence:
         low, high = high, 2 * high
     for _ in range(40):
         middle = 0.5 * (low + high)
-        if _share_within(middle, freedom) < confidence:
+        if probability_within(middle, freedom) < confidence:
             low = middle
         else:
             high = middle
     return 0.5 * (low + high)
 
 
-def _share_within(t: float, freedom: float) -> float:
+def probability_within(t: float, freedom: float) -> float:
     """Probability that |T| <= t: Simpson's rule on t = tan, which tames the tails."""
     log_scale = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)
     scale = math.exp(log_scale - 0.5 * math.log(freedom * math.pi))

@@ -174,14 +174,10 @@ def insert_set(
     rows = {robot.id: robot for robot in session.scalars(query)}
     if missing := [str(robot) for robot, _ in members if robot not in rows]:
         raise RobotError(f"Robot {missing[0]} is not in the library; set {name} was not made.")
-    digest = hashlib.sha256(
-        "\n".join(
-            f"{rows[robot].digest} {rows[robot].name} {role or ''}" for robot, role in members
-        ).encode()
-    )
+    digest = set_digest([(robot_record(rows[robot]), role) for robot, role in members])
     row = session.scalar(select(RobotSetRow).where(RobotSetRow.name == name))
     if row is not None:
-        if row.digest == digest.hexdigest():
+        if row.digest == digest:
             return _set_record(session, row)
         if run_id is None or row.run_id != run_id:
             raise name_taken(name)
@@ -189,7 +185,7 @@ def insert_set(
     else:
         row = RobotSetRow(name=name)
         session.add(row)
-    row.digest, row.run_id, row.created_at = digest.hexdigest(), run_id, now()
+    row.digest, row.run_id, row.created_at = digest, run_id, now()
     session.flush()
     session.add_all(
         RobotSetMemberRow(set_id=row.id, position=position, robot_id=robot, role=role)
@@ -197,6 +193,12 @@ def insert_set(
     )
     session.flush()
     return _set_record(session, row)
+
+
+def set_digest(members: Iterable[tuple[Robot, str | None]]) -> str:
+    """SHA-256 of what makes two sets one: bodies, names and roles, in order."""
+    lines = [f"{robot.digest} {robot.name} {role or ''}" for robot, role in members]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def name_taken(name: str) -> UsageError:

@@ -89,13 +89,23 @@ def with_file(config: ConfigType, path: Path) -> ConfigType:
         ConfigError: The file cannot be read or holds a key or value that is not valid.
     """
     try:
-        settings = dict(_flattened(parse_toml(read_file(path, MAX_CONFIG_BYTES))))
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(f"{path}: cannot be read as a TOML configuration: {reason}") from error
+        settings = dict(flattened(read_toml(path)))
     except RecursionError:
         raise ConfigError(f"{path}: is no configuration: it is nested too deep") from None
     return with_settings(config, settings, str(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The document of a TOML file from outside.
+
+    Raises:
+        ConfigError: The file cannot be read, or is no TOML.
+    """
+    try:
+        return parse_toml(read_file(path, MAX_CONFIG_BYTES))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{path}: cannot be read as a TOML configuration: {reason}") from error
 
 
 def validated(config: type[ConfigType], document: Mapping[str, Any], source: str) -> ConfigType:
@@ -162,10 +172,11 @@ def differences(start: Config, wanted: Config) -> dict[str, Any]:
     return naming | others
 
 
-def _flattened(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flattened(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of nested tables."""
     for key, value in document.items():
         if isinstance(value, Mapping):
-            yield from _flattened(value, f"{prefix}{key}.")
+            yield from flattened(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 

@@ -12,7 +12,7 @@ PACKAGES = ("hdtui", "torch", "mujoco", "mjbatch", "numpy", "safetensors")
 
 
 def provenance() -> dict[str, str]:
-    """Versions of what computes, and the machine it computes on."""
+    """Versions of what computes, the commit of a checkout, and the machine it computes on."""
     facts = {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
@@ -23,7 +23,8 @@ def provenance() -> dict[str, str]:
             facts[package] = version(package)
         except PackageNotFoundError:
             facts[package] = "absent"
-    return facts
+    revision = source_revision()
+    return facts if revision is None else {**facts, "revision": revision}
 
 
 def source_revision() -> str | None:

@@ -194,6 +194,22 @@ def studies(ctx: typer.Context, incomplete: str) -> list[Offer]:
     return _matching(((name, "") for name in names), incomplete)
 
 
+def built_in_studies(ctx: typer.Context, incomplete: str) -> list[Offer]:
+    """Studies that come with hdtui."""
+    from engine.config.study import built_in_studies as known
+
+    del ctx
+    return _matching(((name, "") for name in known()), incomplete)
+
+
+def begun_studies(ctx: typer.Context, incomplete: str) -> list[Offer]:
+    """Studies that were begun in the workspace."""
+    from db.queries.studies import list_studies
+
+    found = _rows(ctx, list_studies)
+    return _matching(((study.name, study.document["question"]) for study in found), incomplete)
+
+
 def hosts(ctx: typer.Context, incomplete: str) -> list[Offer]:
     """Names of machines that runs were queued or worked on."""
     from db.queries.runs import list_runs

@@ -27,6 +27,7 @@ from hdtui.cli import (
     settings,
     slots,
     stages,
+    study,
     tables,
 )
 from hdtui.cli.cockpit import open_cockpit
@@ -43,6 +44,7 @@ app = typer.Typer(
 app.command("pipeline")(pipeline.pipeline_command)
 app.add_typer(robots.app, name="robots")
 app.add_typer(runs.app, name="runs")
+app.add_typer(study.app, name="study")
 app.add_typer(bench.app, name="bench")
 app.add_typer(export.app, name="export")
 app.add_typer(database.app, name="db")

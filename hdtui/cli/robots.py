@@ -203,6 +203,35 @@ def select_command(
         print_json({"set": made})
 
 
+@app.command("split")
+@grouped_options(seed=Seed)
+def split_command(
+    call: Call,
+    robots: RobotSetName,
+    into: Into,
+    rest: Annotated[
+        str, typer.Option("--rest", metavar="SET", help="Name of the set of all other robots.")
+    ],
+    fraction: Annotated[
+        float, typer.Option("--fraction", min=0.0, max=1.0, help="Share of the bodies for --into.")
+    ] = 0.8,
+) -> None:
+    """Part a set by seed: robots to train on, and the rest, which nobody trains on.
+
+    Robots with equal bodies stay on one side.
+    """
+    from engine.workers.robot_split import split_set
+
+    workspace, database = call.existing(NO_SETS)
+    kept, others = split_set(
+        database, workspace, robots, fraction=fraction, seed=call.usual_seed, into=into, rest=rest
+    )
+    for made in (kept, others):
+        say(f"{counted(made.size, 'robot')} in set {made.name}, for {made.role}")
+    if call.json:
+        print_json({"set": kept, "rest": others})
+
+
 def _member(members: Sequence[Robot], set_name: str, name: str) -> Robot:
     """The one robot of a set with this name, or with a digest that begins so."""
     found = [robot for robot in members if robot.name == name]

@@ -61,6 +61,41 @@ def _round_step(rough: float) -> float:
     return next(factor * power for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= rough)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A value at a named place: its interval, and the values of single seeds around it."""
+
+    name: str
+    x: float
+    value: float
+    low: float | None
+    high: float | None
+    seeds: Sequence[float]
+
+
+def interval_plot(title: str, x_label: str, measured: Sequence[Measured], *, log_x: bool) -> str:
+    """Values with intervals and their seeds as dots, at the places that ``x`` says, named below."""
+    values = [v for m in measured for v in (m.value, m.low, m.high, *m.seeds) if v is not None]
+    values = [value for value in values if math.isfinite(value)]
+    margin = 60.0  # names are wider than numbers
+    places = [each.x for each in measured]
+    x_axis = _scale(places, _LEFT + margin, _WIDTH - _RIGHT - margin, log_x)
+    y_axis = _scale(values, _HEIGHT - _BOTTOM - 8, _TOP + 8)
+    parts = [*_frame(title, x_label), *_y_ticks(y_axis)]
+    for each in measured:
+        x = x_axis.place(each.x)
+        parts.append(_stroke(f"M{x:.1f} {_HEIGHT - _BOTTOM:g}v5", "#000000", 1))
+        parts.append(_text(x, _HEIGHT - _BOTTOM + 18, "middle", each.name))
+        parts += [_dot(x + 10, y_axis.place(seed), _COLOURS[1], 2.5) for seed in each.seeds]
+        if each.low is not None and each.high is not None:
+            low, high = y_axis.place(each.low), y_axis.place(each.high)
+            ends = f"M{x - 5:.1f} {low:.1f}h10M{x - 5:.1f} {high:.1f}h10"
+            bar = f"M{x:.1f} {low:.1f}V{high:.1f}{ends}"
+            parts.append(_stroke(bar, _COLOURS[0], 1.5))
+        parts.append(_dot(x, y_axis.place(each.value), _COLOURS[0], 4))
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
 def line_plot(title: str, x_label: str, lines: Sequence[Line], *, log_y: bool = False) -> str:
     """The curves in one plot; an empty frame where there is nothing finite to draw."""
     values = [v for line in lines for v in (*line.low, *line.high) if math.isfinite(v)]
@@ -68,14 +103,7 @@ def line_plot(title: str, x_label: str, lines: Sequence[Line], *, log_y: bool = 
     places = [v for line in lines for v in (*line.x, *(x for x, _ in line.breaks))]
     x_axis = _scale(places, _LEFT, _WIDTH - _RIGHT)
     y_axis = _scale(values, _HEIGHT - _BOTTOM, _TOP, log_y)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}"'
-        ' font-family="sans-serif" font-size="12">',
-        f'<rect width="{_WIDTH:g}" height="{_HEIGHT:g}" fill="#ffffff"/>',
-        f'<text x="{_LEFT:g}" y="20" font-weight="bold">{escape(title)}</text>',
-        _text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 8, "middle", x_label),
-        *_grid(x_axis, y_axis),
-    ]
+    parts = [*_frame(title, x_label), *_grid(x_axis, y_axis)]
     for place, line in enumerate(lines):
         parts += _curve(line, x_axis, y_axis, _COLOURS[place % len(_COLOURS)])
         parts += _breaks(line, x_axis, _COLOURS[place % len(_COLOURS)])
@@ -91,18 +119,33 @@ def _scale(values: Sequence[float], start: float, end: float, logarithmic: bool 
     return _Scale(low, high, start, end, logarithmic)
 
 
-def _grid(x_axis: _Scale, y_axis: _Scale) -> list[str]:
+def _frame(title: str, x_label: str) -> list[str]:
+    return [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}"'
+        ' font-family="sans-serif" font-size="12">',
+        f'<rect width="{_WIDTH:g}" height="{_HEIGHT:g}" fill="#ffffff"/>',
+        f'<text x="{_LEFT:g}" y="20" font-weight="bold">{escape(title)}</text>',
+        _text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 8, "middle", x_label),
+        _stroke(f"M{_LEFT:g} {_TOP:g}V{_HEIGHT - _BOTTOM:g}H{_WIDTH - _RIGHT:g}", "#000000", 1),
+    ]
+
+
+def _y_ticks(y_axis: _Scale) -> list[str]:
     parts = []
     for tick in y_axis.ticks():
         y = y_axis.place(tick)
         parts.append(_stroke(f"M{_LEFT:g} {y:.1f}H{_WIDTH - _RIGHT:g}", "#dddddd", 1))
         parts.append(_text(_LEFT - 6, y + 4, "end", measure(tick)))
+    return parts
+
+
+def _grid(x_axis: _Scale, y_axis: _Scale) -> list[str]:
+    parts = _y_ticks(y_axis)
     for tick in x_axis.ticks():
         x = x_axis.place(tick)
         parts.append(_stroke(f"M{x:.1f} {_HEIGHT - _BOTTOM:g}v5", "#000000", 1))
         parts.append(_text(x, _HEIGHT - _BOTTOM + 18, "middle", amount(tick)))
-    frame = f"M{_LEFT:g} {_TOP:g}V{_HEIGHT - _BOTTOM:g}H{_WIDTH - _RIGHT:g}"
-    return [*parts, _stroke(frame, "#000000", 1)]
+    return parts
 
 
 def _curve(line: Line, x_axis: _Scale, y_axis: _Scale, colour: str) -> list[str]:
@@ -123,7 +166,7 @@ def _curve(line: Line, x_axis: _Scale, y_axis: _Scale, colour: str) -> list[str]
         drawn.insert(0, f'<path d="{band}" fill="{colour}" fill-opacity="0.18"/>')
     if len(points) == 1:
         x, y, _, _ = points[0]
-        drawn.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>')
+        drawn.append(_dot(x, y, colour, 3))
     return drawn
 
 
@@ -150,6 +193,10 @@ def _legend(lines: Sequence[Line]) -> list[str]:
 
 def _text(x: float, y: float, anchor: str, words: str) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+
+
+def _dot(x: float, y: float, colour: str, radius: float) -> str:
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}" fill="{colour}"/>'
 
 
 def _stroke(path: str, colour: str, width: float) -> str:

@@ -1,0 +1,1 @@
+"""Studies: graphs of runs that answer a question, and what they say."""

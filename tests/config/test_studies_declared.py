@@ -1,0 +1,114 @@
+"""Studies as they are declared: built in and from files, and what is said of a mistake."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from engine.config.study import built_in_studies, load_study
+from engine.errors import ConfigError, UsageError
+
+PLAIN = """
+question = "Does width matter?"
+preset = "smoke"
+seeds = 2
+
+[factors.width]
+16 = { value = 16, settings = { "student.network.hidden_width" = 16 } }
+wide = { settings.student.network.hidden_width = 32, scale = { "student.epochs" = 0.5 } }
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "width.toml"
+    path.write_text(PLAIN)
+    return path
+
+
+@pytest.mark.parametrize("name", built_in_studies())
+@pytest.mark.parametrize("preset", ["smoke", "quick", "laptop", "paper"])
+def test_every_built_in_study_can_be_asked_at_every_preset(name: str, preset: str) -> None:
+    study = load_study(name, {"preset": preset})
+    assert study.name == name
+    assert study.question.endswith("?")
+    assert study.comparisons()
+    page = Path(__file__).parents[2] / "docs" / "studies" / f"{name}.md"
+    assert page.read_text().startswith(f"# {name}\n")
+
+
+def test_levels_change_settings_of_any_stage_and_scale_numbers_of_the_base(file: Path) -> None:
+    study = load_study(str(file))
+    assert study.name == "width"
+    assert study.seeds == (1, 2)
+    narrow, wide = study.combinations()
+    assert [narrow.label, wide.label] == ["width=16", "width=wide"]
+    assert study.pipeline(narrow, 2).student.network.hidden_width == 16
+    assert study.pipeline(wide, 2).student.network.hidden_width == 32
+    assert study.pipeline(wide, 2).student.epochs == study.pipeline(narrow, 2).student.epochs // 2
+    assert {study.pipeline(narrow, 2).teacher.seed, study.pipeline(narrow, 2).student.seed} == {2}
+    [comparison] = study.comparisons()
+    assert (comparison.cell, comparison.against) == ("width=wide", "width=16")
+
+
+def test_factors_are_combined_and_the_last_one_varies_fastest(file: Path) -> None:
+    file.write_text(PLAIN + '[factors.policy]\nstudent = {}\nteacher = { route = "teach" }\n')
+    labels = [each.label for each in load_study(str(file)).combinations()]
+    assert labels == [
+        "width=16 policy=student",
+        "width=16 policy=teacher",
+        "width=wide policy=student",
+        "width=wide policy=teacher",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('preset = "huge"', "preset: found 'huge'"),
+        ("seeds = 0", "seeds: found 0"),
+        ("seeds = [1, 1]", "seeds: found [1, 1]; value error, expected different"),
+        ("sedes = 3", "sedes: found 3"),
+        ("[settings]\nstudent.epohcs = 3", "student.epohcs: there is no such setting; did you"),
+        (
+            '[factors.a]\nb = { settings = { "student.epochs" = 0 } }',
+            "a=b: student.epochs: found 0",
+        ),
+        ('[factors.a]\nb = { scale = { "loss" = 2 } }', "scale.loss: expected a setting that is a"),
+        ('[factors."a b"]\nb = {}', "'a b' is no name"),
+        ("[factors.a]", "factors.a has no levels"),
+        ("[factors.rate]\nlog_uniform = [1e-4, 1e-2]", "factors.rate.log_uniform"),
+        ('[[compare]]\ncell = "x"\nagainst = "base"', "compare.0.cell: found 'x'; expected one of"),
+        ("[robots]\nfolds = 1", "folds=1 leaves no robot"),
+        ('[robots]\nunseen = "a"', "unseen=a is read with a training set"),
+        ("[rule]\nconfidence = 2", "rule.confidence: found 2"),
+        ("nonsense", "cannot be read as a TOML configuration"),
+    ],
+)
+def test_a_mistake_is_told_with_its_key_what_was_found_and_what_was_expected(
+    tmp_path: Path, line: str, told: str
+) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(f'question = "Is this right?"\n{line}\n')
+    with pytest.raises(ConfigError) as error:
+        load_study(str(path))
+    assert told in str(error.value)
+
+
+def test_what_is_no_file_of_a_study_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"there is no study .nothing.; a FILE\.toml holds one"):
+        load_study("nothing")
+    with pytest.raises(ConfigError, match="No such file"):
+        load_study(str(tmp_path / "absent.toml"))
+    pipe = tmp_path / "pipe.toml"
+    os.mkfifo(pipe)
+    with pytest.raises(ConfigError, match="is not a regular file"):
+        load_study(str(pipe))
+    deep = tmp_path / "deep.toml"
+    deep.write_text("x = " + "{ x = " * 50_000)
+    with pytest.raises(ConfigError, match="nested too deep"):
+        load_study(str(deep))
+    large = tmp_path / "large.toml"
+    large.write_text("#" * 1_000_001)
+    with pytest.raises(ConfigError, match="larger than"):
+        load_study(str(large))
