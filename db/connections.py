@@ -29,7 +29,8 @@ CONNECT_TIMEOUT_S = 10
 def connect(address: Address, *, readonly: bool, checkpointing: bool, wait_s: float) -> Engine:
     """An engine for ``address`` that waits ``wait_s`` seconds for another's lock.
 
-    DatabaseError where that is no usable address.
+    Raises:
+        DatabaseError: That is no usable address.
     """
     try:
         if address.file is None:

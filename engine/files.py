@@ -130,7 +130,11 @@ def read_file(path: Path, max_bytes: int, *, follow_links: bool = True) -> bytes
 
 
 def parse_json(content: bytes | str) -> Any:
-    """A JSON document; ValueError where it is none, nested too deep or a number too long."""
+    """A JSON document.
+
+    Raises:
+        ValueError: It is none, nested too deep or a number too long.
+    """
     try:
         return json.loads(content)
     except RecursionError:
@@ -138,7 +142,11 @@ def parse_json(content: bytes | str) -> Any:
 
 
 def parse_toml(content: bytes) -> dict[str, Any]:
-    """A TOML document; ValueError where it is none, nested too deep or a number too long."""
+    """A TOML document.
+
+    Raises:
+        ValueError: It is none, nested too deep or a number too long.
+    """
     try:
         return tomllib.loads(content.decode("utf-8"))
     except RecursionError:

@@ -149,7 +149,8 @@ def begin(
 ) -> bool:
     """A worker takes its claimed run up; False where it was asked to stop before.
 
-    StaleAttemptError where the token may not write, so that a worker that comes late leaves.
+    Raises:
+        StaleAttemptError: The token may not write, so that a worker that comes late leaves.
     """
     confirm(session, run_id, token)
     record_process(session, run_id, token, process)
@@ -161,7 +162,8 @@ def begin(
 def confirm(session: Session, run_id: int, token: str, **facts: Any) -> bool:
     """Hold the run's row for this transaction; True where the run is asked to stop.
 
-    StaleAttemptError unless the token may write.
+    Raises:
+        StaleAttemptError: Unless the token may write.
     """
     state = session.scalar(
         update(RunRow)

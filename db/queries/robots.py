@@ -23,7 +23,11 @@ def list_sets(database: Database, *, removed: bool = False) -> list[RobotSet]:
 
 
 def get_set(database: Database, name: str) -> RobotSet:
-    """The set with this name; UnknownRobotSetError where there is none."""
+    """The set with this name.
+
+    Raises:
+        UnknownRobotSetError: There is none.
+    """
     with database.read() as session:
         return _set_record(session, existing_set(session, name))
 

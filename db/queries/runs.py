@@ -60,7 +60,11 @@ def _memory(database: Database) -> RunMemory:
 
 
 def get_run(database: Database, run_id: int) -> Run:
-    """The run with this number; RunError where there is none."""
+    """The run with this number.
+
+    Raises:
+        RunError: There is none.
+    """
     if not 0 < run_id <= _LAST_NUMBER:
         raise _unknown(run_id)
     with database.read() as session:
@@ -76,7 +80,11 @@ def is_run_number(word: str) -> bool:
 
 
 def run_number(word: str) -> int:
-    """The number that a word of digits says; RunError where no run can have it."""
+    """The number that a word of digits says.
+
+    Raises:
+        RunError: No run can have it.
+    """
     if not is_run_number(word):
         raise _unknown(f"{word[:40]}..." if len(word) > 40 else word)
     return int(word)
@@ -101,7 +109,11 @@ def queue_run(database: Database, new: NewRun, *, boot_id: str | None = None) ->
 
 
 def insert_run(session: Session, new: NewRun, boot_id: str | None = None) -> RunRow:
-    """Add a queued run inside a transaction; UsageError where an input does not exist."""
+    """Add a queued run inside a transaction.
+
+    Raises:
+        UsageError: An input does not exist.
+    """
     possible = [each for each in new.inputs if 0 < each <= _LAST_NUMBER]
     known = set(session.scalars(select(RunRow.id).where(RunRow.id.in_(possible))))
     for missing in sorted(set(new.inputs) - known):
@@ -181,7 +193,11 @@ def list_pipelines(database: Database, limit: int | None = None) -> list[Pipelin
 
 
 def get_pipeline(database: Database, pipeline_id: int) -> Pipeline:
-    """The pipeline with this number; RunError where there is none."""
+    """The pipeline with this number.
+
+    Raises:
+        RunError: There is none.
+    """
     with database.read() as session:
         row = session.get(PipelineRow, pipeline_id)
         if row is None:

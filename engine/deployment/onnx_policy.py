@@ -60,7 +60,11 @@ class OnnxPolicy:
 
 
 def _check_weights(content: bytes, path: Path) -> None:
-    """See that every weight is finite, by name; DeploymentError where one is not."""
+    """See that every weight is finite, by name.
+
+    Raises:
+        DeploymentError: One is not.
+    """
     try:
         import onnx  # noqa: PLC0415 (an optional extra)
     except ImportError:

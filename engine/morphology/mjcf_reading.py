@@ -58,7 +58,11 @@ def check_kind(root: etree._Element) -> None:
 
 
 def parse_limbs(root: etree._Element) -> tuple[Limb, ...]:
-    """The limbs of a robot file, head first; RejectedError for what no robot may have."""
+    """The limbs of a robot file, head first.
+
+    Raises:
+        RejectedError: For what no robot may have.
+    """
     check_attributes(root, ("model",), "mujoco")
     check_children(root, _SECTIONS, "mujoco")
     check_settings(root)
@@ -85,7 +89,11 @@ def parse_limbs(root: etree._Element) -> tuple[Limb, ...]:
 
 
 def _check_limit(what: str, value: float, limit: str, unit: str) -> float:
-    """The value back; RejectedError where no robot of the kind could have it."""
+    """The value back.
+
+    Raises:
+        RejectedError: No robot of the kind could have it.
+    """
     low, high = UNIMAL.limits[limit]
     if not low <= value <= high:
         raise RejectedError(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
 
-from engine.errors import RobotError
 from engine.morphology.family import UNIMAL
 from engine.morphology.geometry import centre_of_mass, segments
 from engine.morphology.metadata import MIRROR_TOLERANCE_M, is_mirror
@@ -70,14 +69,6 @@ def outside_space(robots: Iterable[Morphology]) -> dict[str, tuple[str, ...]]:
     """Robots by name whose numbers lie outside their design space, each with all that do."""
     found = {robot.name: problems(robot) for robot in robots}
     return {name: tuple(problem.message for problem in own) for name, own in found.items() if own}
-
-
-def check_robot(morphology: Morphology) -> None:
-    """Raises RobotError naming the robot and every problem it has."""
-    found = problems(morphology)
-    if found:
-        reasons = "; ".join(f"{problem.reason}: {problem.message}" for problem in found)
-        raise RobotError(f"{morphology.name}: no valid {morphology.family} robot: {reasons}")
 
 
 def _numbers(limb: Limb) -> Iterator[float]:

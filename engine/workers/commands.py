@@ -30,8 +30,11 @@ from engine.workers.workspace import Workspace
 def queue(database: Database, new: NewRun) -> Run:
     """Queue a run on this machine and see that somebody starts it.
 
-    Of a policy that has not finished it reads the newest checkpoint. UsageError (nothing is queued)
-    where there is none, or where it would put other robots into a set that exists.
+    Of a policy that has not finished it reads the newest checkpoint.
+
+    Raises:
+        UsageError: There is none, or it would put other robots into a set that exists; nothing is
+            queued.
     """
     check_filled_sets(database, new)
     new = with_checkpoints(database, new)
@@ -111,8 +114,10 @@ def resume(database: Database, run_id: int) -> Run:
     """Queue a run that ended unfinished again; it goes on from its last checkpoint.
 
     A queued run that waits for a word after a restart gets it. What stopped for this run's sake is
-    queued with it. A finished collection goes on where its data were damaged since. RunError where
-    a run has finished, still works, or waits for an unfinished input.
+    queued with it. A finished collection goes on where its data were damaged since.
+
+    Raises:
+        RunError: The run has finished, still works, or waits for an unfinished input.
     """
     run = _close_if_dead(database, run_id)
     harm = _harm(database, run) if run.state is RunState.FINISHED else None
@@ -137,7 +142,8 @@ def resume(database: Database, run_id: int) -> Run:
 def _harm(database: Database, run: Run) -> str | None:
     """What is damaged of a finished collection's data; None where nothing is, or of other kinds.
 
-    RunError while a run that reads the data works.
+    Raises:
+        RunError: While a run that reads the data works.
     """
     written = [file for file in list_artifacts(database, run.id) if file.kind == "expert_data"]
     if run.kind is not RunKind.COLLECTION or not written:
@@ -157,24 +163,13 @@ def _harm(database: Database, run: Run) -> str | None:
     return harm
 
 
-def release_queue(database: Database) -> list[Run]:
-    """Let the queue go on that waits since the machine restarted; the runs that waited."""
-    queued = runs.list_runs(database, states=[RunState.QUEUED], newest_first=False)
-    machines = Machines.of(database, queued)
-    held = [run for run in queued if machines.restarted(run)]
-    with database.write() as session:
-        for run in held:
-            attempts.requeue(session, run.id, [RunState.QUEUED], boot_id(), host_name())
-    if held:
-        ensure_supervisor(database)
-    return held
-
-
 def write_off(database: Database, host: str, watch_s: float = SILENT_AFTER_S) -> list[Run]:
     """Give up another machine: what works there is lost, what waits for it is queued here.
 
     It is watched first, by a clock that nobody sets. The runs that were lost or taken over.
-    RunError where nothing of such a machine is unfinished, or it gives a sign of life.
+
+    Raises:
+        RunError: Nothing of such a machine is unfinished, or it gives a sign of life.
     """
     written_off = _unfinished_of(database, host)
     if not written_off:
@@ -211,8 +206,9 @@ def _unfinished_of(database: Database, host: str) -> list[Run]:
 def restore(workspace: Workspace, copy: Path) -> Path | None:
     """Put a backup in the database's place; where the present one is kept.
 
-    RunError while runs work: what they report would have nowhere to go. A database that cannot be
-    read any more is replaced without asking it.
+    Raises:
+        RunError: While runs work: what they report would have nowhere to go. A database
+            that cannot be read any more is replaced without asking it.
     """
     try:
         active = _active_runs(workspace)
@@ -240,7 +236,8 @@ def _active_runs(workspace: Workspace) -> list[Run]:
 def delete(database: Database, workspace: Workspace, run_ids: Collection[int]) -> None:
     """Remove runs that have ended, what they reported, and their folders.
 
-    RunError (nothing is removed) where one is at work, or is read by a run that is to stay.
+    Raises:
+        RunError: One is at work, or is read by a run that is to stay; nothing is removed.
     """
     for run_id in run_ids:
         _close_if_dead(database, run_id)

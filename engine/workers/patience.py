@@ -24,8 +24,10 @@ logger = logging.getLogger("hdtui.worker")
 def patiently(ask: Callable[[], Answer], patience_s: float = PATIENCE_S) -> Answer:
     """What ``ask`` answers, asked again while the database is away.
 
-    ``ask`` is one transaction, or several of which each may be done twice. DatabaseAwayError where
-    it stays away for ``patience_s`` seconds.
+    ``ask`` is one transaction, or several of which each may be done twice.
+
+    Raises:
+        DatabaseAwayError: It stays away for ``patience_s`` seconds.
     """
     deadline = time.monotonic() + patience_s
     while True:

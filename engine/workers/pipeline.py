@@ -64,9 +64,13 @@ def queue_pipeline(
 
     ``robots`` names a set to train on; without one, robots are generated. Robots never trained on
     are those of the set with that role, else generated. ``study`` groups the runs with others that
-    answer the same question. Nothing is queued where UnknownRobotSetError says that no set has that
-    name, RoleNotAllowedError that it is not for training, ConfigError that the teacher could not go
-    on to mutants or to another stage's ground, or that this machine lacks a device.
+    answer the same question.
+
+    Raises:
+        UnknownRobotSetError: No set has that name; here as below nothing is queued.
+        RoleNotAllowedError: It is not for training.
+        ConfigError: The teacher could not go on to mutants or to another stage's ground, or this
+            machine lacks a device.
     """
     config = config.seeded().grounded()
     _check_settings(config)

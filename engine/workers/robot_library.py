@@ -98,7 +98,9 @@ def make_set(
 ) -> RobotSet:
     """A named set of robots with their roles; robots the library lacks are added.
 
-    UsageError where it exists with other robots and is not what the run ``run_id`` made before.
+    Raises:
+        UsageError: It exists with other robots and is not what the run ``run_id`` made
+            before.
     """
     check_set_name(name)
     rows = add_to_library(database, workspace, [robot for robot, _ in members])
@@ -116,7 +118,11 @@ def load_set(
 
 
 def load(workspace: Workspace, robot: Robot) -> Morphology:
-    """A robot of the library; RobotError where its file is gone or holds another body."""
+    """A robot of the library.
+
+    Raises:
+        RobotError: Its file is gone or holds another body.
+    """
     path = workspace.resolve(robot.path)
     try:
         xml, metadata = _read_stored(path)
@@ -130,14 +136,19 @@ def load(workspace: Workspace, robot: Robot) -> Morphology:
 
 
 def _read_stored(path: Path) -> tuple[bytes, bytes]:
-    """The XML of the library at ``path`` and the metadata beside it; OSError where one is not."""
+    """The XML of the library at ``path`` and the metadata beside it.
+
+    Raises:
+        OSError: One is not.
+    """
     return read_file(path, MAX_FILE_BYTES), read_file(path.with_suffix(".json"), MAX_FILE_BYTES)
 
 
 def resolve_set(database: Database, workspace: Workspace, name: str) -> RobotSet:
     """The set with this name; a built-in one is read from HDTUI_UNIMAL_DIR when first used.
 
-    UnknownRobotSetError where neither the library nor the built-in names know it.
+    Raises:
+        UnknownRobotSetError: Neither the library nor the built-in names know it.
     """
     try:
         return queries.get_set(database, name)

@@ -77,7 +77,11 @@ class Desk:
     place: Place
 
     def report(self, event: Event) -> None:
-        """Take an event; WorkspaceMovedError where the workspace is somewhere else now."""
+        """Take an event.
+
+        Raises:
+            WorkspaceMovedError: The workspace is somewhere else now.
+        """
         self._look()
         self.recorder.report(event)
         self.supervision.look()
@@ -193,7 +197,11 @@ def _remove_unnamed(database: Database, workspace: Workspace, run: Run) -> None:
 
 
 def _checkpoint(database: Database, workspace: Workspace, run: Run) -> Path | None:
-    """Where this attempt goes on; CheckpointError where the file is gone or was changed."""
+    """Where this attempt goes on.
+
+    Raises:
+        CheckpointError: The file is gone or was changed.
+    """
     checkpoint = patiently(lambda: artifacts.latest_checkpoint(database, run.id))
     if checkpoint is None:
         return None

@@ -56,7 +56,11 @@ class Workspace:
         return last_run_folder(self.home)
 
     def relative(self, path: Path) -> str:
-        """``path`` as the database stores it; WorkspaceError where it lies outside."""
+        """``path`` as the database stores it.
+
+        Raises:
+            WorkspaceError: It lies outside.
+        """
         try:
             return str(Path(os.path.normpath(path.absolute())).relative_to(self._root))
         except ValueError:
@@ -107,7 +111,11 @@ class Workspace:
             )
 
     def open_log(self, path: Path) -> BinaryIO:
-        """A log to append to; OSError where a link lies in its place."""
+        """A log to append to.
+
+        Raises:
+            OSError: A link lies in its place.
+        """
         self._refuse_links(path.parent)
         return os.fdopen(open_file(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab")
 
@@ -128,7 +136,11 @@ class Workspace:
         return file is None or file.is_file()
 
     def create(self) -> None:
-        """Make the folder; WorkspaceError where that cannot be."""
+        """Make the folder.
+
+        Raises:
+            WorkspaceError: That cannot be.
+        """
         self.check_writable()
         try:
             make_private_folder(self.home)
@@ -177,7 +189,11 @@ class Place:
 
 
 def open_file(path: Path, flags: int) -> int:
-    """A descriptor of a file of the workspace; OSError where a link lies in its place."""
+    """A descriptor of a file of the workspace.
+
+    Raises:
+        OSError: A link lies in its place.
+    """
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
 
 

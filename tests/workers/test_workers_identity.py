@@ -11,7 +11,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from waiting import alive, generation, kill, start_long_run, supervisor_pid, until, until_state
+from waiting import (
+    alive,
+    generation,
+    kill,
+    release_queue,
+    start_long_run,
+    supervisor_pid,
+    until,
+    until_state,
+)
 
 from db import machine
 from db.models import RunRow
@@ -20,12 +29,7 @@ from db.queries.runs import get_run, list_runs, queue_run
 from db.records import Run, RunState, Supervisor
 from db.session import Database
 from engine.errors import DatabaseError, RunError, WorkspaceError
-from engine.workers.commands import (
-    release_queue,
-    request_kill,
-    request_stop,
-    write_off,
-)
+from engine.workers.commands import request_kill, request_stop, write_off
 from engine.workers.observed import observed
 from engine.workers.process import worker_of
 from engine.workers.supervision import ensure_supervisor

@@ -5,14 +5,14 @@ import signal
 from pathlib import Path
 
 import pytest
-from waiting import on_every_database, restart_of_the_machine, until, until_state
+from waiting import on_every_database, release_queue, restart_of_the_machine, until, until_state
 
 from db.queries.artifacts import list_artifacts
 from db.queries.runs import list_runs
 from db.records import Run, RunKind, RunState
 from db.session import Database
 from engine.config.presets import PRESETS
-from engine.workers.commands import release_queue, request_stop, resume
+from engine.workers.commands import request_stop, resume
 from engine.workers.pipeline import queue_pipeline
 from engine.workers.workspace import Workspace
 

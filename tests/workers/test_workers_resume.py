@@ -5,7 +5,7 @@ import signal
 
 import pytest
 from database_rows import list_attempts
-from waiting import on_every_database, restart_of_the_machine, until, until_state
+from waiting import on_every_database, release_queue, restart_of_the_machine, until, until_state
 
 from db.queries.artifacts import list_artifacts
 from db.queries.metrics import list_series, read_points
@@ -15,7 +15,7 @@ from db.session import Database
 from engine.config.teacher import named_teacher
 from engine.morphology.generation import generate
 from engine.workers import robot_library
-from engine.workers.commands import queue, release_queue, request_stop, resume
+from engine.workers.commands import queue, request_stop, resume
 from engine.workers.supervision import ensure_supervisor
 from engine.workers.workspace import Workspace
 

@@ -12,6 +12,7 @@ from waiting import (
     generation,
     kill,
     on_every_database,
+    release_queue,
     start_long_run,
     supervisor_pid,
     until,
@@ -26,14 +27,7 @@ from db.queries.supervisors import get_supervisor
 from db.records import NewRun, RunKind, RunState
 from db.session import Database
 from engine.errors import RunError
-from engine.workers.commands import (
-    delete,
-    queue,
-    release_queue,
-    request_kill,
-    request_stop,
-    resume,
-)
+from engine.workers.commands import delete, queue, request_kill, request_stop, resume
 from engine.workers.observed import observed
 from engine.workers.supervision import ensure_supervisor
 from engine.workers.workspace import Workspace

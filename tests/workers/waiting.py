@@ -10,11 +10,12 @@ import pytest
 
 from db.machine import boot_id
 from db.models import RunRow
-from db.queries.runs import get_run
+from db.queries.runs import get_run, list_runs
 from db.queries.supervisors import get_supervisor
 from db.records import NewRun, Run, RunKind, RunState
 from db.session import Database
-from engine.workers.commands import queue
+from engine.workers.commands import queue, resume
+from engine.workers.machines import Machines
 from engine.workers.process import ProcessIdentity
 from engine.workers.supervisor_lock import supervisor_alive
 
@@ -54,6 +55,13 @@ def until_state(database: Database, run_id: int, *states: RunState) -> Run:
     """The run once it is in one of these states."""
     until(lambda: get_run(database, run_id).state in states)
     return get_run(database, run_id)
+
+
+def release_queue(database: Database) -> list[Run]:
+    """Let every run go on that waits for a word since the machine restarted."""
+    queued = list_runs(database, states=[RunState.QUEUED], newest_first=False)
+    machines = Machines.of(database, queued)
+    return [resume(database, run.id) for run in queued if machines.restarted(run)]
 
 
 def generation(train_count: int, *inputs: int, name: str = "robots") -> NewRun:

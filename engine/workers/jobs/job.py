@@ -50,14 +50,22 @@ class Job:
         return patiently(settled)
 
     def config(self, kind: type[ConfigType]) -> ConfigType:
-        """The run's configuration, checked; ConfigError where it is not valid."""
+        """The run's configuration, checked.
+
+        Raises:
+            ConfigError: It is not valid.
+        """
         try:
             return kind.model_validate(dict(self.run.config))
         except ValueError as error:
             raise ConfigError(f"The configuration of run {self.run.id}: {error}") from error
 
     def input(self, kind: RunKind) -> Run:
-        """The input of this kind; RunError where the run has none."""
+        """The input of this kind.
+
+        Raises:
+            RunError: The run has none.
+        """
         found = self.find_input(kind)
         if found is None:
             raise RunError(f"Run {self.run.id} {self.run.kind} has no {kind} among its inputs.")
@@ -70,7 +78,9 @@ class Job:
     def artifact(self, run: Run, kind: str) -> Path:
         """A result of an input, as it was when it was written down.
 
-        RunError where the run has none; CheckpointError where the file is gone or changed.
+        Raises:
+            RunError: The run has none.
+            CheckpointError: The file is gone or changed.
         """
         for artifact in self.ask(lambda database: list_artifacts(database, run.id)):
             if artifact.kind == kind:
@@ -83,7 +93,10 @@ class Job:
         """The file of a teacher's or student's policy, as ``reader`` (else this run) reads it.
 
         That is what it finished with, or the checkpoint that was fixed when the reader was queued.
-        RunError where there is neither; CheckpointError where the file is gone or changed.
+
+        Raises:
+            RunError: There is neither.
+            CheckpointError: The file is gone or changed.
         """
         read = read_checkpoints(reader or self.run).get(run.id)
         if read is None:
@@ -93,7 +106,11 @@ class Job:
         return path
 
     def robots(self, role: str | None = None) -> list[Morphology]:
-        """The robots of the run's sets, each body once; RunError where there are none."""
+        """The robots of the run's sets, each body once.
+
+        Raises:
+            RunError: There are none.
+        """
         return list({robot.digest: robot for robot in self.named_robots(role)}.values())
 
     def learning_robots(self) -> list[Morphology]:

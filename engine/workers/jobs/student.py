@@ -22,7 +22,11 @@ def run(job: Job) -> None:
 
 
 def _teacher(job: Job, collection: Run) -> Path:
-    """The file of the teacher that a collection was made from; RunError where there is none."""
+    """The file of the teacher that a collection was made from.
+
+    Raises:
+        RunError: There is none.
+    """
     inputs = job.ask(lambda database: list_runs(database, ids=collection.inputs))
     for teacher in inputs:
         if teacher.kind is RunKind.TEACHER:
