@@ -1,6 +1,7 @@
-"""What the cockpit can do to runs; every command returns the answer to its key."""
+"""What can be done to runs, by a key or a command; each returns the sentence that answers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from db.queries import runs as run_queries
@@ -19,7 +20,8 @@ from engine.workers.workspace import Workspace
 from hdtui.actions.launch import GENERATED, LaunchForm
 from hdtui.data.cockpit import now
 from hdtui.data.machine import folder_sizes
-from hdtui.data.run_states import elapsed_s
+from hdtui.data.run_states import COCKPIT_KEYS, Orders, elapsed_s, view
+from hdtui.data.runs import surroundings
 from hdtui.formatting import duration, size, steps
 from hdtui.messages import Answer
 
@@ -33,28 +35,54 @@ def resume(database: Database, run_id: int) -> Answer:
         )
     if run.state is RunState.FINISHED:
         return Answer(f"R: {run_id} is finished, C clones it", run_id=run_id, state=run.state)
-    worker_commands.resume(database, run_id)
-    if run.state is RunState.QUEUED:
+    return go_on(database, run_id)
+
+
+def go_on(database: Database, run_id: int) -> Answer:
+    """Queue a run again, and say what it goes on from; finished data that were damaged, too.
+
+    Raises:
+        RunError: It works, has finished and is whole, or waits for one that did not finish.
+    """
+    before = run_queries.get_run(database, run_id)
+    run = worker_commands.resume(database, run_id)
+    if before.state is RunState.QUEUED:
         return queued_answer(run, " and may start")
-    where = f" at {steps(run.checkpoint_step)}" if run.checkpoint_step else " from its start"
     if run.kind in BY_ROBOT:
-        where = " and keeps the robots that are finished"
-    again = "; it diverged, and does so again with the same settings" * has_diverged(run)
-    return queued_answer(run, f", it resumes{where}{again}")
+        keeps = "it keeps the robots that are finished and goes on with the others"
+        return queued_answer(run, f", {keeps}")
+    where = "it has no checkpoint and starts from the beginning"
+    if run.checkpoint_step:
+        where = f"it resumes at {steps(run.checkpoint_step)}"
+    again = "; it diverged, and does so again with the same settings" * has_diverged(before)
+    return queued_answer(run, f", {where}{again}")
 
 
-def stop(database: Database, run_id: int) -> Answer:
+def stop(database: Database, run_id: int, orders: Orders = COCKPIT_KEYS) -> Answer:
     """Ask a run to write a checkpoint and leave."""
-    worker_commands.request_stop(database, run_id)
-    return Answer(
-        f"{run_id} is asked to stop; it writes a checkpoint and leaves. X again offers to kill"
-    )
+    return _leaving(database, worker_commands.request_stop(database, run_id), orders)
 
 
-def kill(database: Database, run_id: int) -> Answer:
-    """Kill a run now."""
-    worker_commands.request_kill(database, run_id)
-    return Answer(f"{run_id} is killed now; its last checkpoint stays")
+def kill(database: Database, run_id: int, orders: Orders = COCKPIT_KEYS) -> Answer:
+    """Kill a run now; its last checkpoint stays."""
+    return _leaving(database, worker_commands.request_kill(database, run_id), orders)
+
+
+def _leaving(database: Database, run: Run, orders: Orders) -> Answer:
+    """What becomes of a run that was asked to leave; another user's or machine's hears it later."""
+    around = replace(surroundings(database, now()), orders=orders)
+    if run.state is RunState.STOPPED:
+        words = f"is {run.reason or 'stopped'}"
+    elif run.id in around.owners or run.id in around.elsewhere:
+        words = f"{run.kind}: {view(run, around).sentence}"
+    elif run.kill_requested_at is not None:
+        kept = "its last checkpoint stays" if run.checkpoint_step else "nothing is kept"
+        kept = "the robots that are finished are kept" if run.kind in BY_ROBOT else kept
+        words = f"is killed now; {kept}"
+    else:
+        later = orders.kill.format(run=run.id)
+        words = f"is asked to stop; it writes a checkpoint and leaves, {later}"
+    return Answer(f"{run.id} {words}")
 
 
 def archive(database: Database, run_ids: Sequence[int]) -> Answer:
@@ -135,14 +163,24 @@ def stop_warning(database: Database, run_id: int) -> tuple[Run, tuple[str, ...]]
     return run, tuple(sentences)
 
 
-def annotate(database: Database, run_id: int, tags: Sequence[str], study: str, note: str) -> Answer:
-    """Replace tags, study and note of a run."""
-    run_queries.set_tags(database, run_id, tags)
-    run_queries.set_study(database, run_id, study or None)
-    run_queries.set_note(database, run_id, note or None)
-    words = [f"tags {' '.join(tags) or 'none'}"]
-    words += [f"study {study}"] if study else []
-    words += [f"note {note}"] if note else []
+def annotate(
+    database: Database,
+    run_id: int,
+    tags: Sequence[str] | None = None,
+    study: str | None = None,
+    note: str | None = None,
+) -> Answer:
+    """Replace tags, study and note of a run; what is None stays, what is empty goes."""
+    if tags is not None:
+        run_queries.set_tags(database, run_id, tags)
+    if study is not None:
+        run_queries.set_study(database, run_id, study.strip() or None)
+    if note is not None:
+        run_queries.set_note(database, run_id, note or None)
+    run = run_queries.get_run(database, run_id)
+    words = [f"tags {' '.join(run.tags) or 'none'}"]
+    words += [f"study {run.group}"] if run.group else []
+    words += [f"note {run.note}"] if run.note else []
     return Answer(f"{run_id}: {' · '.join(words)}")
 
 

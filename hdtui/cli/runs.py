@@ -12,7 +12,6 @@ import typer
 from db.records import Run, RunState
 from engine.errors import RunError, UsageError
 from engine.text import counted
-from engine.workers.post_mortem import BY_ROBOT, has_diverged
 from hdtui.cli import completion
 from hdtui.cli.options import Call, Detach, grouped_options, known_name, no_workspace
 from hdtui.cli.output import print_json, print_table, safe, say, terminal_width
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from db.session import Database
-    from hdtui.data.run_states import Surroundings
 
 app = typer.Typer(no_args_is_help=True, help="Past and present runs.")
 RunId = Annotated[
@@ -244,15 +242,12 @@ def stop_command(
 ) -> None:
     """Ask workers to write a checkpoint and leave."""
     from db.queries.runs import list_runs
-    from engine.workers.commands import request_kill, request_stop
+    from hdtui.actions import runs as actions
     from hdtui.data.run_states import SHELL_COMMANDS
-    from hdtui.data.runs import surroundings
 
     _, database = call.existing()
     for run in runs:
-        asked = (request_kill if kill else request_stop)(database, run)
-        around = replace(surroundings(database, _now()), orders=SHELL_COMMANDS)
-        say(f"{run}: {_stopping(asked, around)}")
+        say((actions.kill if kill else actions.stop)(database, run, SHELL_COMMANDS).text)
     if call.json:
         print_json({"runs": [run_summary(run) for run in list_runs(database, ids=runs)]})
 
@@ -262,14 +257,12 @@ def stop_command(
 def resume_command(call: Call, runs: RunIds, detach: Detach = True) -> None:
     """Continue stopped, failed, lost or interrupted runs; repair a finished collection's data."""
     from db.queries.runs import list_runs
-    from engine.workers.commands import resume
-    from engine.workers.supervision import ensure_supervisor
+    from hdtui.actions.runs import go_on
     from hdtui.cli.follow import follow
 
     _, database = call.existing()
     for run in runs:
-        say(f"{run}: {_resuming(resume(database, run))}")
-    ensure_supervisor(database)
+        say(go_on(database, run).text)
     followed = [] if detach else follow(database, runs)
     if call.json:
         print_json({"runs": [run_summary(run) for run in list_runs(database, ids=runs)]})
@@ -322,20 +315,16 @@ def note_command(
 ) -> None:
     """Describe a run: note, tags, study, archived or not."""
     from db.queries.runs import archive as set_archived
-    from db.queries.runs import get_run, set_note, set_study, set_tags
+    from db.queries.runs import get_run
+    from hdtui.actions.runs import annotate
 
     _, database = call.existing()
     get_run(database, run)
-    if note is not None:
-        set_note(database, run, note)
-    if tag is not None:
-        set_tags(database, run, tag)
-    if study is not None:
-        set_study(database, run, study.strip())
+    answer = annotate(database, run, tag, study, note)
     if archive is not None:
         set_archived(database, run, archive)
     record = get_run(database, run)
-    say(f"{run}: {_described(record)}")
+    say(f"{answer.text}{' · archived' if record.archived else ''}")
     if call.json:
         print_json(run_summary(record))
 
@@ -407,39 +396,8 @@ def _heard(silent_s: float | None) -> dict[str, float | None]:
     return {"silent_s": None if silent_s is None or isinf(silent_s) else silent_s}
 
 
-def _described(run: Run) -> str:
-    words = [f"study {run.group or 'none'}", f"tags {' '.join(run.tags) or 'none'}"]
-    words += [f"note {run.note or 'none'}", *(["archived"] if run.archived else [])]
-    return safe(", ".join(words))
-
-
 def _outcome(run: Run) -> str:
     """What a run gave, or why it did not."""
     failed = run.state in (RunState.FAILED, RunState.LOST, RunState.INTERRUPTED)
     told = (run.reason, run.result_text) if failed else (run.result_text, run.reason)
     return next((words for words in told if words), "·")
-
-
-def _stopping(run: Run, around: Surroundings) -> str:
-    if run.state is RunState.STOPPED:
-        return run.reason or "stopped"
-    if run.id in around.owners or run.id in around.elsewhere:
-        from hdtui.data.run_states import view
-
-        return view(run, around).sentence
-    if run.kill_requested_at is not None:
-        kept = "its last checkpoint is kept" if run.checkpoint_step is not None else "nothing kept"
-        if run.kind in BY_ROBOT:
-            kept = "the robots that are finished are kept"
-        return f"being killed, {kept}"
-    return "stopping, it writes a checkpoint and leaves"
-
-
-def _resuming(run: Run) -> str:
-    """What a resumed run goes on from."""
-    if run.kind in BY_ROBOT:
-        return "queued again, it keeps the robots that are finished and goes on with the others"
-    again = "; it diverged, and does so again with the same settings" * has_diverged(run)
-    if run.checkpoint_step is None:
-        return f"queued again, it has no checkpoint and starts from the beginning{again}"
-    return f"queued again, it goes on from its checkpoint at step {run.checkpoint_step}{again}"
