@@ -1,5 +1,7 @@
 """The cockpit: bindings, modes and the pulse; screens load after the first paint."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import gc
@@ -22,7 +24,6 @@ from textual._compositor import ChopsUpdate
 from textual._context import active_message_pump
 from textual._styles_cache import StylesCache
 from textual.app import App
-from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.events import AppFocus, Event, Key
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import RenderableType
+    from textual.await_complete import AwaitComplete
     from textual.filter import LineFilter
 
     from hdtui.data.supervisors import SupervisorWatch
@@ -178,10 +180,10 @@ class CockpitApp(App[str]):
             self.register_theme(candidate)
         self.theme = "mono" if self.no_color else theme or "terminal"
 
-    def get_line_filters(self) -> "Sequence[LineFilter]":
+    def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), self._drawn_text]
 
-    def _display(self, screen: Screen[Any], renderable: "RenderableType | None") -> None:
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         """Send less of a partial update than Textual does, which has no public place for that."""
         if isinstance(renderable, ChopsUpdate):
             renderable = ChangedCells.of(renderable)

@@ -3,13 +3,17 @@
 A cell is 2 x 4 dots, which makes a dot square on most terminals. The projection is orthographic.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.morphology.poses import Poses
+if TYPE_CHECKING:
+    from engine.morphology.poses import Poses
 
 Array = npt.NDArray[np.float64]
 
@@ -25,7 +29,7 @@ class View:
     yaw_deg: float
     pitch_deg: float
 
-    def turned(self, angle_deg: float) -> "View":
+    def turned(self, angle_deg: float) -> View:
         """The same view from further round; -180 up to 180."""
         yaw_deg = (self.yaw_deg + angle_deg + 180.0) % 360.0 - 180.0
         return replace(self, name=f"{yaw_deg:.0f} degrees", yaw_deg=yaw_deg)
@@ -87,7 +91,7 @@ class Camera:
         projected[..., 1] += self.ground_row - self.offset[1]
         return projected
 
-    def moved(self, offset: npt.NDArray[np.int64]) -> "Camera":
+    def moved(self, offset: npt.NDArray[np.int64]) -> Camera:
         """The same camera with another offset."""
         return replace(self, offset=(int(offset[0]), int(offset[1])))
 

@@ -1,13 +1,17 @@
 """Dots become characters and colours: braille, half blocks or ASCII."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from hdtui.canvas.painter import EMPTY, Owners
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Codes = npt.NDArray[np.uint32]
 Inks = npt.NDArray[np.int8]
@@ -43,7 +47,7 @@ class Frame:
     inks: Inks
 
     @classmethod
-    def blank(cls, width: int, height: int) -> "Frame":
+    def blank(cls, width: int, height: int) -> Frame:
         """Spaces."""
         shape = (max(0, height), max(0, width))
         return cls(np.full(shape, SPACE, dtype=np.uint32), np.zeros(shape, dtype=np.int8))
@@ -71,7 +75,7 @@ class Frame:
         """All rows as text."""
         return [self.text(row) for row in range(len(self.codes))]
 
-    def changes(self, previous: "Frame | None") -> list[Span]:
+    def changes(self, previous: Frame | None) -> list[Span]:
         """The spans that differ from ``previous``, left to right and down.
 
         A few equal cells between two that differ are sent with them: to jump over them costs more.

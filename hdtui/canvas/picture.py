@@ -1,14 +1,16 @@
 """The picture of a robot: an episode, a size, a drawing and a view in; a frame per moment out."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.morphology.poses import Poses, rest_poses
-from engine.morphology.tree import Morphology
 from hdtui.canvas.camera import (
     CELL_HEIGHT_DOTS,
     CELL_WIDTH_DOTS,
@@ -36,6 +38,9 @@ from hdtui.canvas.cells import (
 from hdtui.canvas.ground import draw_ground, draw_metres, terrain_dots
 from hdtui.canvas.painter import Owners, SampleGrid, paint_capsules
 
+if TYPE_CHECKING:
+    from engine.morphology.tree import Morphology
+
 _FOLLOW_S = 1.0
 _TRAIL_S = 2.0
 _TRAIL_GAP_S = 0.1
@@ -51,7 +56,7 @@ class Drawing(StrEnum):
     ASCII = "ascii"
 
     @classmethod
-    def of(cls, name: str) -> "Drawing":
+    def of(cls, name: str) -> Drawing:
         """The one of this name, braille where there is none."""
         return cls(name) if name in list(cls) else cls.BRAILLE
 
@@ -61,7 +66,7 @@ class Drawing(StrEnum):
         return {"braille": (1, 1), "blocks": (2, 2), "ascii": (2, 4)}[self.value]
 
     @property
-    def following(self) -> "Drawing":
+    def following(self) -> Drawing:
         """The next one, round and round."""
         drawings = list(Drawing)
         return drawings[(drawings.index(self) + 1) % len(drawings)]

@@ -1,16 +1,14 @@
 """What every screen has: row 1, the answer row, the key row, reading in threads, failures."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.events import DescendantFocus
-from textual.events import Key as KeyPressed
-from textual.screen import Screen
 from textual.widgets import Input
 from textual.worker import Worker, get_current_worker
 
@@ -27,7 +25,10 @@ from hdtui.widgets.stage_strip import StageStrip
 from hdtui.widgets.table import Table
 
 if TYPE_CHECKING:
-    from textual.app import App
+    from textual.app import App, ComposeResult
+    from textual.events import DescendantFocus
+    from textual.events import Key as KeyPressed
+    from textual.screen import Screen
     from textual.widget import Widget
 
     from db.session import Database
@@ -225,7 +226,7 @@ class CockpitScreen(LeavesOnce[None]):
 
     def ask(
         self,
-        question: "Callable[[Database], Answered]",
+        question: Callable[[Database], Answered],
         then: Callable[[Answered], object],
         empty: Answered | None = None,
     ) -> None:
@@ -311,9 +312,7 @@ class CockpitScreen(LeavesOnce[None]):
         wait = duration(round(health.next_try_in_s))
         self.answer_row.say(f"{sentence} Runs go on. Next try in {wait}.", "bad")
 
-    def command(
-        self, act: "Callable[[Database], Answer]", refused: Refused = _answer_alone
-    ) -> None:
+    def command(self, act: Callable[[Database], Answer], refused: Refused = _answer_alone) -> None:
         """Change the world in a thread; what it returns answers the key.
 
         ``refused`` is given the error of an act that cannot be, in the event loop; it says True
@@ -326,7 +325,7 @@ class CockpitScreen(LeavesOnce[None]):
         app = self.app  # a screen that was left meanwhile no longer knows it
         self.run_worker(lambda: self._act(app, act, refused), group="command", thread=True)
 
-    def _act(self, app: "App[Any]", act: Callable[[], Answer], refused: Refused) -> None:
+    def _act(self, app: App[Any], act: Callable[[], Answer], refused: Refused) -> None:
         try:
             answer = act()
         except HdtuiError as error:

@@ -1,12 +1,13 @@
 """The first start: an empty workspace, and one key to the first curve."""
 
+from __future__ import annotations
+
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
 
-from hdtui.data.cockpit import Cockpit
 from hdtui.messages import Answer, OpenForm, WorldChanged
 from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.chrome import Paragraph
@@ -16,6 +17,7 @@ from hdtui.widgets.table import Column, Table, TableRow
 
 if TYPE_CHECKING:
     from db.session import Database
+    from hdtui.data.cockpit import Cockpit
 
 CHOICES = (
     ("quick", "start the quick pipeline", "8 new robots, 4 to 9 min, a curve in 10s"),
@@ -117,7 +119,7 @@ class WelcomeScreen(CockpitScreen):
             self.say(f"starting the {choice} pipeline")
             app = self.app
 
-            def start(database: "Database") -> Answer:
+            def start(database: Database) -> Answer:
                 answer = start_preset(database, choice)
                 app.call_later(self._started)
                 return answer

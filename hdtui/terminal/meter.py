@@ -1,5 +1,7 @@
 """How many bytes go to the terminal, and what a live widget may still spend."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import selectors
@@ -89,7 +91,7 @@ class TokenBucket:
         self._tokens = min(self.most, max(-self.most, self._tokens - num_bytes))
 
 
-def meter_of(app: "App[Any]") -> ByteMeter:
+def meter_of(app: App[Any]) -> ByteMeter:
     """The meter of the cockpit; another application, in a test, has none and counts nothing."""
     meter: ByteMeter | None = getattr(app, "meter", None)
     return ByteMeter() if meter is None else meter
@@ -102,7 +104,7 @@ class LiveDrawing:
     or another size makes the terminal repaint is no cost of this drawing.
     """
 
-    def __init__(self, widget: "Widget", draw: Callable[[], None]) -> None:
+    def __init__(self, widget: Widget, draw: Callable[[], None]) -> None:
         self._widget = widget
         self._draw = draw
         self._bucket = TokenBucket(CHART_BYTES_PER_S, LONGEST_WAIT_S * CHART_BYTES_PER_S)
@@ -139,7 +141,7 @@ class LiveDrawing:
 class MeteredDriver(LinuxDriver):
     """The terminal driver with a meter on its writes, which outlives its terminal."""
 
-    def __init__(self, app: "App[Any]", **options: Any) -> None:
+    def __init__(self, app: App[Any], **options: Any) -> None:
         super().__init__(app, **options)
         self._file: Any = LastingFile(self._file)
         self._meter = meter_of(app)

@@ -8,25 +8,29 @@ process sleep while it begins: what waits for it, keys or the end of a batch of 
 for ever. None of this has public names, so that methods are replaced here.
 """
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from rich.segment import Segment
 from textual._callback import invoke
 from textual.box_model import BoxModel
-from textual.geometry import Region
-from textual.message import Message
 from textual.message_pump import MessagePump
 from textual.screen import Screen
 from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
+if TYPE_CHECKING:
+    from textual.geometry import Region
+    from textual.message import Message
+
 _dispatch_message = MessagePump._dispatch_message
 _render_lines = Widget.render_lines
 _get_box_model = Widget._get_box_model
 _begin_timer = Timer.__init__
-_failing: "WeakSet[Widget]" = WeakSet()
+_failing: WeakSet[Widget] = WeakSet()
 """Widgets whose last drawing failed."""
 
 

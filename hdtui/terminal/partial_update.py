@@ -1,8 +1,14 @@
 """What a partial update sends: the cells that changed, from the first of them on."""
 
-from rich.console import Console
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from rich.control import Control
 from textual._compositor import ChopsUpdate
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class ChangedCells(ChopsUpdate):
@@ -12,7 +18,7 @@ class ChangedCells(ChopsUpdate):
     """
 
     @classmethod
-    def of(cls, update: ChopsUpdate) -> "ChangedCells":
+    def of(cls, update: ChopsUpdate) -> ChangedCells:
         """The same update, sent as spans."""
         return cls(update.chops, update.spans, update.chop_ends)
 

@@ -1,5 +1,7 @@
 """The last look at what goes to the terminal: text from outside may not draw, jump or turn."""
 
+from __future__ import annotations
+
 import re
 from codecs import lookup
 from typing import TYPE_CHECKING
@@ -31,7 +33,7 @@ class DrawnText(LineFilter):
         self._encoding = encoding
         self._lacks_nothing = lookup(encoding).name == "utf-8"
 
-    def apply(self, segments: list[Segment], background: "Color") -> list[Segment]:
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         """The same segments without such characters; those of the program itself stay."""
         del background
         if self._lacks_nothing and all(segment.text.isprintable() for segment in segments):

@@ -1,5 +1,7 @@
 """The cockpit in ASCII: every glyph has a letter, and columns keep their place."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -42,7 +44,7 @@ def _has(encoding: str, letter: str) -> bool:
         return False
 
 
-def ascii_line(spans: "Line") -> "Line":
+def ascii_line(spans: Line) -> Line:
     """A line in ASCII; where a glyph grows, the spaces after it shrink."""
     drawn: list[tuple[str, str]] = []
     surplus = 0

@@ -1,8 +1,9 @@
 """Curves drawn by plotext: raw points as dots, the smoothed value as line, letters at the ends."""
 
+from __future__ import annotations
+
 import math
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ from hdtui.widgets.chart_scale import (
 from hdtui.widgets.lines import BLANK, Line, Lines, Span, fit, wrapped
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from textual_plotext.plot import Plot
 
     from hdtui.data.curves import RunCurve
@@ -174,7 +177,7 @@ def _log_label(value: float) -> str:
     return tick_label(10.0**value, 10.0 ** (power - more))
 
 
-def _plot(width: int, height: int) -> "Plot":
+def _plot(width: int, height: int) -> Plot:
     from textual_plotext.plot import Plot
 
     plot = Plot()
@@ -187,7 +190,7 @@ def _plot(width: int, height: int) -> "Plot":
     return plot
 
 
-def _add(plot: "Plot", curve: Curve, raw: Path, line: Path, columns: int) -> None:
+def _add(plot: Plot, curve: Curve, raw: Path, line: Path, columns: int) -> None:
     """Band and raw points as dots, then the line: two points a column, lowest and highest."""
     dots = bucketed(raw, columns)
     if curve.band or dots.low != dots.y or raw.y != line.y:
@@ -202,7 +205,7 @@ def _add(plot: "Plot", curve: Curve, raw: Path, line: Path, columns: int) -> Non
 
 
 def _set_axes(
-    plot: "Plot",
+    plot: Plot,
     x_limits: tuple[float, float],
     y_limits: tuple[float, float],
     spec: ChartSpec,
@@ -302,7 +305,7 @@ def _replaced(spans: Line, column: int, letter: Span) -> Line:
     return spans
 
 
-def headline_chart(curves: "Sequence[RunCurve]") -> ChartSpec:
+def headline_chart(curves: Sequence[RunCurve]) -> ChartSpec:
     """A run's headline curve up to its planned end, and the curves it is shown with."""
     run = curves[0].run if curves else None
     planned = run.total if run is not None and "steps" in (run.unit or "") else None

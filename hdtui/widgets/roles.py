@@ -1,5 +1,7 @@
 """Colour by role: the themes, and the terminal style that a role has in each of them."""
 
+from __future__ import annotations
+
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -138,6 +140,6 @@ def style_of(theme: str, role: str) -> Style:
     return Style.parse(" ".join([*colours, *extras, *ground]).strip() or "none")
 
 
-def app_style(app: "App[object]", role: str) -> Style:
+def app_style(app: App[object], role: str) -> Style:
     """The style of a role in the theme the application shows."""
     return style_of(app.theme, role)

@@ -1,14 +1,14 @@
 """A list with columns, a cursor and marks that sends only the cells that changed."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.events import Blur, Click, Focus, MouseScrollDown, MouseScrollUp
 from textual.geometry import Size
 from textual.message import Message
-from textual.strip import Strip
 from textual.widget import Widget
 
 from hdtui.formatting import shorten
@@ -26,6 +26,10 @@ from hdtui.widgets.lines import (
     strip_of,
     wrapped,
 )
+
+if TYPE_CHECKING:
+    from textual.events import Blur, Click, Focus, MouseScrollDown, MouseScrollUp
+    from textual.strip import Strip
 
 
 @dataclass(frozen=True)
@@ -131,37 +135,37 @@ class Table(Widget, can_focus=True):
     class Moved(Message):
         """The cursor is on another row, or on None where there is none."""
 
-        def __init__(self, table: "Table", key: Hashable) -> None:
+        def __init__(self, table: Table, key: Hashable) -> None:
             super().__init__()
             self.table = table
             self.key = key
 
         @property
-        def control(self) -> "Table":
+        def control(self) -> Table:
             return self.table
 
     class Chosen(Message):
         """Enter, or a click on the cursor's row."""
 
-        def __init__(self, table: "Table", key: Hashable) -> None:
+        def __init__(self, table: Table, key: Hashable) -> None:
             super().__init__()
             self.table = table
             self.key = key
 
         @property
-        def control(self) -> "Table":
+        def control(self) -> Table:
             return self.table
 
     class Heading(Message):
         """A heading was clicked."""
 
-        def __init__(self, table: "Table", column: str) -> None:
+        def __init__(self, table: Table, column: str) -> None:
             super().__init__()
             self.table = table
             self.column = column
 
         @property
-        def control(self) -> "Table":
+        def control(self) -> Table:
             return self.table
 
     def __init__(

@@ -9,8 +9,8 @@ from cockpit_story import finish, new_run
 from db.queries.runs import queue_run
 from db.records import RunKind
 from db.session import Database
+from hdtui.actions import counting
 from hdtui.messages import Answer, Counts
-from hdtui.screens.efficiency import screen as efficiency_screen
 
 
 async def test_home_is_the_welcome_screen_until_something_was_run(tmp_path: Path) -> None:
@@ -41,11 +41,11 @@ async def test_home_opens_the_form_of_a_pipeline_where_there_is_none(tmp_path: P
 async def test_an_empty_workspace_counts_networks_and_measures_no_claim(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def rows(facts: object, task: str, **options: object) -> list[dict[str, object]]:
+    def rows(facts: object, task: str, *options: object) -> list[dict[str, object]]:
         counted = {"policy": "base-mlp", "limbs": 12, "parameters": 124_000, "macs": 124_000}
         return [{**counted, "latency_us": None}]
 
-    monkeypatch.setattr(efficiency_screen, "count_rows", rows)
+    monkeypatch.setattr(counting, "count_rows", rows)
     async with opened(tmp_path) as pilot:
         await pilot.press("6")
         await shows(pilot, "124k", "0 of 6 reproduced, 6 not measured yet", "counted on obstacles")

@@ -1,9 +1,10 @@
 """New run: a form from the schema of the stage; what differs, what is wrong, the command."""
 
+from __future__ import annotations
+
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
@@ -11,7 +12,6 @@ from engine.config.presets import PRESETS
 from engine.errors import HdtuiError, RoleNotAllowedError
 from hdtui.actions import runs
 from hdtui.actions.launch import STAGE_NAMES, TOP_FIELDS, LaunchForm, read_clone
-from hdtui.data.cockpit import Cockpit
 from hdtui.data.form_choices import FormChoices, read_known
 from hdtui.data.run_list import first_queued
 from hdtui.data.settings import FormRow, choices_of, fields_of
@@ -31,14 +31,17 @@ from hdtui.screens.new_run.rows import (
 )
 from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.chrome import Paragraph
-from hdtui.widgets.filter_row import FilterRow
 from hdtui.widgets.lines import Lines
 from hdtui.widgets.pane import Divider, Pane
 from hdtui.widgets.tab_line import TabLine
 from hdtui.widgets.table import Table
 
 if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
     from db.session import Database
+    from hdtui.data.cockpit import Cockpit
+    from hdtui.widgets.filter_row import FilterRow
 
 LISTS_OF_RUNS = "#runs, #active"
 PICKED = ("from", "robots")
@@ -282,7 +285,7 @@ class LaunchScreen(CockpitScreen):
             self.say("starting")
             app, form = self.app, self.form
 
-            def start(database: "Database") -> Answer:
+            def start(database: Database) -> Answer:
                 answer = runs.queue_form(database, form)
                 app.call_later(self._started, first_queued(database))
                 return answer

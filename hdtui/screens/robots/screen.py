@@ -1,14 +1,13 @@
 """Robots: sets, the list with returns of teacher and student, a picture, marks, new robots."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
 from hdtui.actions.robot_removal import removal_warning, remove, removed_words
-from hdtui.data.cockpit import Cockpit
 from hdtui.data.robots import (
     FIELDS,
     RobotDetail,
@@ -48,7 +47,12 @@ from hdtui.widgets.robot_canvas import RobotCanvas
 from hdtui.widgets.table import Table, fitting_columns
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.app import ComposeResult
+
     from db.session import Database
+    from hdtui.data.cockpit import Cockpit
 
 _SORT = Binding.Group("s / S")
 _WIDE = 110
@@ -382,7 +386,7 @@ class RobotsScreen(CockpitScreen):
     def _ask_removal(self, warning: tuple[str, Sequence[str]]) -> None:
         name, sentences = warning
 
-        def remove_it(database: "Database") -> Answer:
+        def remove_it(database: Database) -> Answer:
             removed = remove(database, name)
             self.cockpit.marked_robots.drop(robot.digest for robot in removed.robots)
             return Answer(removed_words(removed))

@@ -1,17 +1,19 @@
 """What the tabs of a run have in common, and those that narrow or search a table."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
-from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.filter_row import FilterRow
-from hdtui.widgets.table import Table
 
 if TYPE_CHECKING:
     from db.records import Run
     from hdtui.data.run_states import RunView
+    from hdtui.screens.shell import CockpitScreen
+    from hdtui.widgets.table import Table
 
 
 class RunTab(Vertical):
@@ -25,7 +27,7 @@ class RunTab(Vertical):
         self.view: RunView | None = None
 
     @property
-    def run(self) -> "Run | None":
+    def run(self) -> Run | None:
         """The run, once it is read."""
         return self.view.run if self.view is not None else None
 

@@ -1,6 +1,7 @@
 """Keys that act on runs, the same on Home, Runs and Run: small letters look, capitals act."""
 
-from collections.abc import Callable, Sequence
+from __future__ import annotations
+
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,16 +12,18 @@ from hdtui.actions import runs
 from hdtui.actions.evaluate import Choices, can_be_evaluated, can_be_watched, read_offer
 from hdtui.data.cockpit import now
 from hdtui.data.run_list import Archiving, read_archiving
-from hdtui.data.run_states import RunView
 from hdtui.data.runs import read_run
 from hdtui.formatting import printable
 from hdtui.messages import Answer, OpenForm, OpenMode, OpenRun
 from hdtui.screens.dialogs import ConfirmScreen, FieldsScreen, TypeToConfirmScreen
 from hdtui.screens.new_run.evaluate import ask_evaluation
-from hdtui.screens.shell import CockpitScreen
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from db.session import Database
+    from hdtui.data.run_states import RunView
+    from hdtui.screens.shell import CockpitScreen
 
 _REMOVES = Binding.Group("A / D")
 MARK = Binding("space", "run('mark')", "mark", tooltip="mark the run")
@@ -218,7 +221,7 @@ class RunActions:
         sentences: Sequence[str],
         choice: tuple[str, str],
         no: str,
-        command: "Callable[[Database], Answer]",
+        command: Callable[[Database], Answer],
     ) -> None:
         """Ask in a dialog that names the run, and act on the one key that says yes."""
 
@@ -252,7 +255,7 @@ class RunActions:
         if len(run_ids) == 1:
             word, what = str(run_ids[0]), "the id of the run"
 
-        def delete(database: "Database") -> Answer:
+        def delete(database: Database) -> Answer:
             answer = runs.delete(database, run_ids)
             self.cockpit.marked_runs.drop(run_ids)
             return answer
