@@ -3,7 +3,7 @@ PYTHON ?= python3
 # The plain torch package brings gigabytes of CUDA; this release is a CPU build where one is at hand.
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
-# Real terminals and processes are slow on a busy machine: a failure is tried again, and said so.
+# Real terminals are slow on a busy machine: a failure is tried again, and said so; promises are not.
 RERUNS ?= --reruns 2 --reruns-delay 2 -rfER
 READY := .venv/.hdtui-ready
 export OMP_NUM_THREADS ?= 1
