@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from engine.config.distillation import StudentConfig, student_network
 from engine.config.network import NetworkConfig
 from engine.distillation.device_samples import reader_of
+from engine.distillation.device_training import DeviceSteps
 from engine.distillation.imitation import balanced_weights, imitation_loss
 from engine.distillation.minibatches import Choice, IntArray, Minibatch, MinibatchReader
 from engine.distillation.shards import ShardArrays
@@ -28,7 +29,7 @@ from engine.morphology.packing import Packing
 from engine.morphology.tree import Morphology
 from engine.policies.build import build_policy
 from engine.policies.controller import BucketContext, Controller, RobotBatch, device_name
-from engine.policies.policy import Policy
+from engine.policies.policy import HypernetworkPolicy, Policy
 from engine.policies.precision import Precision, computing
 from engine.policies.widths import network_widths
 from engine.rollout.children import use_one_thread
@@ -177,23 +178,30 @@ def training_rate(
     precision: Precision = "float32",
     threads: int = 1,
     seconds: float = 10.0,
+    captured: bool = False,
     size: tuple[int, int] = (64, 80),
 ) -> dict[str, Any]:
     """Samples a second, by the clock, that the published student learns from on a device.
 
-    Minibatches are of ``size`` (robots, samples of each), out of twice as many robots.
+    Minibatches are of ``size`` (robots, samples of each), out of twice as many robots. ``captured``
+    takes steps as a graph on padded robots.
     """
     robots, samples = size
     config = StudentConfig(network=student_network("published"), threads=threads)
     data = made_up_robots(2 * robots, samples)
     policy = _student(config.network).to(device)
-    gradients = ThreadGradients(config, policy, reader_of(data, device), device)
     optimizer = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, fused=True)
     rng = np.random.default_rng(_SEED)
+    steps = None
+    if captured and isinstance(policy, HypernetworkPolicy):
+        steps = DeviceSteps(config, policy, optimizer, data, device)
+    gradients = ThreadGradients(config, policy, reader_of(data, device), device)
 
     def step(number: int) -> Tensor:
         chosen = rng.permutation(2 * robots)[:robots]
         choice = Choice(tuple(chosen.tolist()), np.tile(np.arange(samples), (robots, 1)))
+        if steps is not None:
+            return steps.take(choice, number, config.learning_rate)[0]
         loss = gradients.backward(choice, number)
         torch.nn.utils.clip_grad_norm_(policy.parameters(), config.gradient_norm)
         optimizer.step()
@@ -214,6 +222,7 @@ def training_rate(
         "device": device_name(device),
         "precision": precision,
         "threads": threads,
+        "captured": captured,
         "step_ms": 1e3 * elapsed / taken,
         "samples_per_s": taken * robots * samples / elapsed,
     }

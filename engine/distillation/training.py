@@ -21,9 +21,11 @@ from engine.distillation.dataset import (
     split_dataset,
 )
 from engine.distillation.device_samples import reader_of
+from engine.distillation.device_training import DeviceSteps, fits
 from engine.distillation.manifest import MANIFEST_NAME
 from engine.distillation.minibatches import (
     Choice,
+    MinibatchReader,
     epoch_choices,
     validation_choices,
 )
@@ -50,6 +52,7 @@ from engine.events import (
 )
 from engine.files import file_sha256
 from engine.policies.controller import choose_device, parameters_of
+from engine.policies.policy import HypernetworkPolicy
 from engine.policies.precision import computing, precision_on
 from engine.random import torch_seed
 from engine.rollout.children import use_one_thread
@@ -149,8 +152,7 @@ class _Run:
     def __post_init__(self) -> None:
         self.schedule = student_schedule(self.config, self.split.training)
         self.watch = student_returns(self.config, self.dataset.manifest.source.task, self.split)
-        reader = reader_of(self.split.training.robots, self.device)
-        self.gradients = ThreadGradients(self.config, self.student.policy, reader, self.device)
+        self._take_data()
         if self.corrections is not None:
             self._see(self.corrections.load(self.student.corrections))
         self.steps_before = self.student.step
@@ -164,7 +166,18 @@ class _Run:
         """Let these rounds of correction join what is trained on and what is held out."""
         self.rounds += rounds
         self.split = split_dataset(self.dataset, self.config, self.rounds)
-        self.gradients.reader = reader_of(self.split.training.robots, self.device)
+        self._take_data()
+
+    def _take_data(self) -> None:
+        """Learn from the training's samples as they are now, in the way that suits the device."""
+        robots, student = self.split.training.robots, self.student
+        self.steps: DeviceSteps | ThreadGradients
+        policy = student.policy
+        if isinstance(policy, HypernetworkPolicy) and fits(robots, self.device):
+            self.steps = DeviceSteps(self.config, policy, student.optimizer, robots, self.device)
+        else:
+            reader = reader_of(robots, self.device)
+            self.steps = ThreadGradients(self.config, policy, reader, self.device)
 
     def _choices(self, epoch: int) -> list[Choice]:
         config = self.config
@@ -228,22 +241,33 @@ class _Run:
     def _step(self, choice: Choice, following: Choice | None) -> None:
         student, config = self.student, self.config
         rate = learning_rate(config, student.step, self.total_steps)
-        for group in student.optimizer.param_groups:
-            group["lr"] = rate
         with computing(self.device, self.precision):
-            loss = self.gradients.backward(choice, student.step)
-        if following is not None:
-            self.gradients.reader.expect(following)
-        self.norm = nn.utils.clip_grad_norm_(student.policy.parameters(), config.gradient_norm)
-        self.losses.append(loss)
-        # A device is not waited for at every step: it is asked before anything is told or kept.
-        if self.device.type == "cpu":
-            self._check_gradient(rate)
-        student.optimizer.step()
+            if isinstance(self.steps, DeviceSteps):
+                loss, self.norm = self.steps.take(choice, student.step, rate)
+                self.losses.append(loss)
+            else:
+                self._step_of_threads(self.steps, choice, following, rate)
         student.step += 1
         if student.step % self.report_every == 0:
             self._check_gradient(rate)
             self._report(rate, float(self.norm))
+
+    def _step_of_threads(
+        self, gradients: ThreadGradients, choice: Choice, following: Choice | None, rate: float
+    ) -> None:
+        """Gradients on several threads, or on a device that cannot hold the data, and Adam."""
+        student = self.student
+        for group in student.optimizer.param_groups:
+            group["lr"] = rate
+        self.losses.append(gradients.backward(choice, student.step))
+        if following is not None:
+            gradients.reader.expect(following)
+        limit = self.config.gradient_norm
+        self.norm = nn.utils.clip_grad_norm_(student.policy.parameters(), limit)
+        # A device is not waited for at every step: it is asked before anything is told or kept.
+        if self.device.type == "cpu":
+            self._check_gradient(rate)
+        student.optimizer.step()
 
     def _check_gradient(self, rate: float = 0.0) -> None:
         """Stop where the last gradient is not finite; once one is not, none after it is."""
@@ -295,7 +319,7 @@ class _Run:
         self.context.report(Metrics(student.step, student.epoch, values))
 
     def _held_out_loss(self, subset: Subset) -> float:
-        reader = reader_of(subset.robots, self.device)
+        reader = MinibatchReader(subset.robots, self.device)
         choices = validation_choices(
             subset, self.config.robots_per_minibatch, _VALIDATION_SAMPLES_PER_ROBOT
         )

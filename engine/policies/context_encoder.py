@@ -5,6 +5,9 @@ linear layers see all rows at once, attention is one product per bucket of robot
 limbs, so nothing is padded and nothing is masked.
 """
 
+import math
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -35,6 +38,19 @@ class PackedEncoderLayer(nn.Module):
         normed: Tensor = self.feedforward_norm(rows + changed)
         return normed
 
+    def padded(self, rows: Tensor, absent: Tensor) -> Tensor:
+        """The same of robots padded to one size: (R, L, D) -> (R, L, D)."""
+        robots, limbs, width = rows.shape
+        parts = self.projection(rows).view(robots, limbs, 3, self.heads, width // self.heads)
+        queries, keys, values = parts.permute(2, 0, 3, 1, 4)
+        scores = queries @ keys.transpose(-1, -2) / math.sqrt(width // self.heads)
+        mixed = (scores + absent).softmax(-1) @ values
+        attended = mixed.transpose(1, 2).reshape(robots, limbs, width)
+        rows = self.attention_norm(rows + self.attention_output(attended))
+        changed = self.contract(torch.relu(self.expand(rows)))
+        normed: Tensor = self.feedforward_norm(rows + changed)
+        return normed
+
     def _attend(self, projected: Tensor, limbs: int) -> Tensor:
         """Dot-product attention among the limbs of each robot: (R * L, 3 D) -> (R * L, D)."""
         parts = projected.view(-1, limbs, 3, self.heads, projected.shape[-1] // (3 * self.heads))
@@ -60,4 +76,14 @@ class ContextEncoder(nn.Module):
         rows: Tensor = self.embedding(context)
         for layer in self.layers:
             rows = layer(rows, packing)
+        return rows
+
+    def padded(self, context: Tensor, absent: Tensor) -> Tensor:
+        """The same of robots padded to one size: (R, L, F) -> (R, L, D).
+
+        ``absent`` (R, 1, 1, L) is minus infinity where there is no limb, else 0.
+        """
+        rows: Tensor = self.embedding(context)
+        for layer in self.layers:
+            rows = cast("PackedEncoderLayer", layer).padded(rows, absent)
         return rows

@@ -13,9 +13,10 @@ from engine.morphology.family import RobotFamily
 from engine.morphology.packing import Packing
 from engine.policies.base_mlp import BaseWeights, base_mlp_means, terrain_encoder
 from engine.policies.context_encoder import ContextEncoder
-from engine.policies.controller import BucketContext, RobotBatch
+from engine.policies.controller import BucketContext, RobotBatch, known_classes
 from engine.policies.inputs import split_rows
 from engine.policies.moments import ObservationMoments
+from engine.policies.padded_robots import PaddedRobots
 from engine.policies.widths import network_widths
 
 
@@ -132,16 +133,66 @@ class Hypernetwork(nn.Module):
             joint_masks=tuple(bucket.joint_mask for bucket in robots.buckets),
         )
 
+    def padded_means(
+        self,
+        robots: PaddedRobots,
+        observation: Tensor,
+        terrain: Tensor | None,
+        drawn: Tensor | None,
+    ) -> Tensor:
+        """Action means of robots padded to one size: (R, N, L, F) -> (R, N, L * J).
+
+        Encodes and acts in one: what ``encode`` and ``mean`` do of packed robots, with the uniform
+        numbers ``drawn`` (3, R, L, D) deciding what dropout leaves out, None where nothing is.
+        """
+        chosen = robots.context if self.config.context == "transformed" else robots.raw_context
+        context = known_classes(chosen)
+        count = len(context)
+        width, rate = self.config.hidden_width, self.dropout.rate
+        masks = (None, None, None) if drawn is None else drawn.unbind()
+        inputs, hidden, outputs = (
+            _padded_dropout(encoder.padded(context, robots.absent), own, rate)
+            for encoder, own in zip(
+                (self.input_encoder, self.hidden_encoder, self.output_encoder), masks, strict=True
+            )
+        )
+        there = robots.limbs.unsqueeze(-1)
+        number = robots.limbs.sum(1).view(-1, 1, 1)
+        mean_input = (inputs * there).sum(1) / number.squeeze(-1)
+        mean_hidden = (hidden * there).sum(1) / number.squeeze(-1)
+        seen = (self.moments.normalize(observation) * there.unsqueeze(1)).flatten(2)
+        weight = self.input_weight(inputs).view(count, -1, width)
+        features = seen @ weight / number + self.input_bias(mean_input).unsqueeze(1)
+        features = torch.relu(features)
+        if self.terrain is not None:
+            features = torch.cat([features, self.terrain(_seen_terrain(terrain))], dim=-1)
+        heads = zip(self.hidden_weights, self.hidden_biases, self.hidden_fan_ins, strict=True)
+        for head, bias, fan_in in heads:
+            matrix = head(mean_hidden).view(count, fan_in, width)
+            features = torch.relu(torch.baddbmm(bias(mean_hidden).unsqueeze(1), features, matrix))
+        matrix = self.output_weight(outputs).view(count, -1, width).transpose(1, 2)
+        means = torch.baddbmm(self.output_bias(outputs).view(count, 1, -1), features, matrix)
+        return means * robots.joint_mask.flatten(1).unsqueeze(1)
+
     def mean(
         self, encoding: BaseWeights, observation: Tensor, packing: Packing, terrain: Tensor | None
     ) -> Tensor:
         """Action means of raw packed observations: (rows, F) -> (rows, J)."""
-        embedding = None
-        if self.terrain is not None:
-            if terrain is None:
-                raise ValueError("this policy sees terrain, but none was given")
-            embedding = self.terrain(terrain)
+        embedding = None if self.terrain is None else self.terrain(_seen_terrain(terrain))
         return base_mlp_means(encoding, self.moments.normalize(observation), packing, embedding)
+
+
+def _seen_terrain(terrain: Tensor | None) -> Tensor:
+    if terrain is None:
+        raise ValueError("this policy sees terrain, but none was given")
+    return terrain
+
+
+def _padded_dropout(embedding: Tensor, drawn: Tensor | None, rate: float) -> Tensor:
+    """The embedding with entries left out where a number drawn in [0, 1) is below the rate."""
+    if drawn is None:
+        return embedding
+    return embedding * ((drawn >= rate) / (1.0 - rate))
 
 
 def _flat_context(kind: ContextKind, bucket: BucketContext) -> Tensor:

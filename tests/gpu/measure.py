@@ -202,7 +202,8 @@ def check() -> None:
 
 
 def ppo(variants: Sequence[str]) -> None:
-    """The published teacher on 93 bodies; the first variant that fails does not stop the others."""
+    """The published teacher on 93 bodies: each iteration as it ends, then the whole."""
+    from engine.ppo.placement import place
     from engine.workers.tools import bench_ppo
 
     settings: dict[str, dict[str, Any]] = {
@@ -212,13 +213,55 @@ def ppo(variants: Sequence[str]) -> None:
         "bfloat16, no graphs": {"precision": "bfloat16", "cuda_graphs": False},
         "plain": {"precision": "float32", "cuda_graphs": False, "compiled": False},
     }
+
+    def measured(name: str) -> dict[str, Any]:
+        began = time.monotonic()
+
+        def tell(values: dict[str, float]) -> None:
+            parts = {key: round(values[key], 3) for key in values if key.startswith("share_")}
+            speed, kl = round(values["steps_per_second"]), values["approximate_kl"]
+            at = round(time.monotonic() - began, 1)
+            say(f"ppo, {name}", at_s=at, steps_per_second=speed, kl=round(kl, 5), **parts)
+
+        robots = unimal()
+        config = bench_ppo.configured("paper", DEVICE, 1, len(robots), settings[name])
+        placed = place(config, robots, None)
+        say(f"ppo, {name}", machine=placed.text)
+        reports = bench_ppo.trained(config, robots, 8, tell)[3:]
+        return bench_ppo.speeds(placed, robots, reports)
+
     for name in variants:
-        guarded(
-            f"ppo, {name}",
-            lambda name=name: bench_ppo.run(
-                seed=1, preset="paper", device=DEVICE, bodies=93, settings=settings[name]
-            ),
-        )
+        guarded(f"ppo, {name}", lambda name=name: measured(name))
+    guarded("environments", environments)
+
+
+def environments() -> dict[str, Any]:
+    """Control steps a second of all simulation processes with nobody to wait for."""
+    import torch
+
+    from engine.policies.robots import robot_batch
+    from engine.ppo.placement import place
+    from engine.ppo.simulation_processes import SimulationProcesses
+    from engine.workers.tools import bench_ppo
+
+    robots = unimal()
+    config = bench_ppo.configured("paper", "cpu", 1, len(robots), {"placement": "apart"})
+    config = place(config, robots, None).config
+    with SimulationProcesses(config, robots, torch.device("cpu")) as processes:
+        per_robot = config.simulations_per_robot
+        groups = processes.groups(robot_batch(robots, "cpu").packing(per_robot))
+        actions = [2 * torch.rand(group.part.live.num_rows, 2) - 1 for group in groups]
+        for rounds in (20, 100):  # the first to warm up
+            start = time.perf_counter()
+            for _ in range(rounds):
+                for group, own in zip(groups, actions, strict=True):
+                    group.wait()
+                    group.step(own)
+            for group in groups:
+                group.wait()
+            seconds = time.perf_counter() - start
+    steps = rounds * len(robots) * per_robot
+    return {"processes": config.processes, "steps_per_second": steps / seconds}
 
 
 def distillation() -> None:
@@ -235,7 +278,7 @@ def distillation() -> None:
         guarded(
             f"distillation, {precision}",
             lambda precision=precision: training_rate(
-                torch.device(DEVICE), precision=precision, seconds=10.0
+                torch.device(DEVICE), precision=precision, seconds=5.0, captured=True
             ),
         )
 

@@ -1,4 +1,7 @@
-"""A training run of two processes that goes on until somebody ends it; says when it iterates."""
+"""A training run of two processes that goes on until somebody ends it; says when it iterates.
+
+Its arguments are a folder and a placement.
+"""
 
 import sys
 from pathlib import Path
@@ -20,6 +23,7 @@ def main() -> None:
     config = TeacherConfig(
         total_env_steps=10**9,
         processes=2,
+        placement="apart" if "apart" in sys.argv else "together",
         simulations_per_robot=2,
         network=NetworkConfig(width=8, layers=1, heads=1, feedforward_width=8),
         ppo=PpoConfig(horizon=4, minibatches=1),

@@ -5,7 +5,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,7 +22,7 @@ from engine.policies.build import build_critic, build_policy
 from engine.policies.precision import computing, precision_on
 from engine.policies.robots import robot_batch
 from engine.ppo import train_teacher
-from engine.ppo.placement import place
+from engine.ppo.placement import Placed, place
 from engine.workers.robot_library import UNIMAL_VARIABLE, built_in_files
 from engine.workers.tools.bench_simulation import viable_robots
 
@@ -51,12 +51,30 @@ def run(
     ``bodies`` of all UNIMAL ones, then generated. Every epoch is done, whatever the KL.
     """
     robots, named = _robots(bodies, seed)
-    config = _config(preset, device, seed, bodies and len(robots), settings or {})
+    config = configured(preset, device, seed, bodies and len(robots), settings or {})
     placed = place(config, robots, None)
     alone = benchmark.run(
         config.task, robots, config.simulations_per_robot, seed, placed.config.processes
     )
-    reports = _trained(config, robots, ITERATIONS[preset])[SKIPPED[preset] :]
+    reports = trained(config, robots, ITERATIONS[preset])[SKIPPED[preset] :]
+    measured = speeds(placed, robots, reports)
+    training = measured["training_steps_per_s"]
+    return {
+        "preset": preset,
+        "robots": named,
+        **measured,
+        "environment_steps_per_s": float(alone["environment_steps_per_s"]),
+        "physics_steps_per_s": float(alone["physics_steps_per_s"]),
+        "ratio": training / float(alone["environment_steps_per_s"]),
+        "ratio_to_physics": training / float(alone["physics_steps_per_s"]),
+    }
+
+
+def speeds(
+    placed: Placed, robots: Sequence[Morphology], reports: Sequence[dict[str, float]]
+) -> dict[str, Any]:
+    """What iterations came to, against the device's matrix products in the same run."""
+    config = placed.config
     training = median(report["steps_per_second"] for report in reports)
     fractions = {
         name: median(report[name] for report in reports)
@@ -64,24 +82,18 @@ def run(
         if name.startswith("share_")
     }
     matrix = matrix_flops(placed.device, precision_on(placed.device, config.precision))
-    flops = _flops_a_step(placed.config, robots)
+    flops = _flops_a_step(config, robots)
     return {
-        "preset": preset,
-        "robots": named,
         "bodies": len(robots),
         "simulations_per_robot": config.simulations_per_robot,
         "horizon": config.ppo.horizon,
-        "processes": placed.config.processes,
-        "placement": placed.config.placement,
+        "processes": config.processes,
+        "placement": config.placement,
         "device": str(placed.device),
         "machine": placed.text,
         "precision": precision_on(placed.device, config.precision),
         "training_steps_per_s": training,
         "iteration_s": len(robots) * config.simulations_per_robot * config.ppo.horizon / training,
-        "environment_steps_per_s": float(alone["environment_steps_per_s"]),
-        "physics_steps_per_s": float(alone["physics_steps_per_s"]),
-        "ratio": training / float(alone["environment_steps_per_s"]),
-        "ratio_to_physics": training / float(alone["physics_steps_per_s"]),
         **fractions,
         "learner_busy": fractions["share_inference"] + fractions["share_update"],
         "flops_per_step": flops,
@@ -109,9 +121,10 @@ def _robots(bodies: int | None, seed: int) -> tuple[list[Morphology], str]:
     return [*robots, *made], f"{len(robots)} unimal, {len(made)} generated"
 
 
-def _config(
+def configured(
     preset: str, device: str, seed: int, bodies: int | None, settings: dict[str, Any]
 ) -> TeacherConfig:
+    """A preset's teacher on so many bodies, or as it is; every epoch is done, whatever the KL."""
     config = named_teacher(preset)  # type: ignore[arg-type]
     ppo = config.ppo.model_copy(update={"stop_kl": None})
     changes: dict[str, Any] = {"seed": seed, "device": device}
@@ -128,8 +141,11 @@ def _config(
     return TeacherConfig.model_validate(document | settings)
 
 
-def _trained(
-    config: TeacherConfig, robots: Sequence[Morphology], iterations: int
+def trained(
+    config: TeacherConfig,
+    robots: Sequence[Morphology],
+    iterations: int,
+    tell: Callable[[dict[str, float]], None] = lambda values: None,
 ) -> list[dict[str, float]]:
     """The metrics of every iteration of a short training."""
     at_once = min(config.robots_at_once or len(robots), len(robots))
@@ -140,6 +156,7 @@ def _trained(
     def report(event: Event) -> None:
         if isinstance(event, Metrics):
             reports.append(dict(event.values))
+            tell(reports[-1])
 
     with tempfile.TemporaryDirectory(prefix="hdtui-bench-") as folder:
         train_teacher(short, robots, StageContext(Path(folder), 1, report, lambda: False))
