@@ -283,6 +283,15 @@ def distillation() -> None:
         )
 
 
+def keep_policy(checkpoint: Path, path: Path) -> None:
+    """The policy alone of a checkpoint, whose critics and moments are a hundred times larger."""
+    from engine.checkpoints import load_checkpoint, prefixed, save_checkpoint, select
+    from engine.rollout.saved_policy import POLICY_PREFIX
+
+    tensors, document = load_checkpoint(checkpoint)
+    save_checkpoint(path, prefixed(POLICY_PREFIX, select(tensors, POLICY_PREFIX)), document)
+
+
 def train(seconds: float, out: Path, mutants: int, settings: dict[str, Any]) -> None:
     """A teacher of the held-in bodies and their mutants for so long; its files go to ``out``."""
     import shutil
@@ -316,9 +325,10 @@ def train(seconds: float, out: Path, mutants: int, settings: dict[str, Any]) -> 
                 curve.flush()
                 if event.iteration % 10 == 0:
                     say("train", **line)
-            elif isinstance(event, CheckpointWritten | ArtifactWritten):
-                kind = "checkpoint" if isinstance(event, CheckpointWritten) else event.kind
-                shutil.copyfile(event.path, out / f"{kind}.safetensors")
+            elif isinstance(event, CheckpointWritten):
+                keep_policy(event.path, out / "policy.safetensors")
+            elif isinstance(event, ArtifactWritten):
+                shutil.copyfile(event.path, out / "policy.safetensors")
             else:
                 say("train", **asdict(event))
 
