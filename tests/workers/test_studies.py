@@ -12,7 +12,7 @@ from db.machine import boot_id
 from db.queries.artifacts import list_artifacts
 from db.queries.evaluations import list_episodes
 from db.queries.robots import add_robots, create_set, list_robots, list_sets
-from db.queries.runs import list_runs
+from db.queries.runs import list_events, list_runs
 from db.queries.supervisors import get_supervisor
 from db.records import NewRobot, Run, RunKind, RunState
 from db.session import Database
@@ -100,7 +100,11 @@ def test_the_same_study_again_and_others_of_the_same_recipes_queue_nothing(
     other, made = run_study(database, checked_study({**STUDY, "name": "other"}, "test"))
     assert made == 0
     assert len(other.reused) == 16
-    assert studies_of(database, other.reused[0].id) == ["dropout", "other"]
+    first = other.reused[0].id
+    assert studies_of(database, first) == ["dropout", "other"]
+    assert run_study(database, checked_study({**STUDY, "name": "other"}, "test"))[1] == 0
+    told = [event.text for event in list_events(database, run_id=first)]
+    assert told.count("reused by study other") == 1
     _, fresh = run_study(database, checked_study(STUDY, "test"), fresh=True)
     assert fresh == 16
     sets = [name for run in list_runs(database) for name in run.extra.values()]

@@ -130,6 +130,8 @@ def run_study(database: Database, study: StudyConfig, *, fresh: bool = False) ->
     """
     plan = plan_study(database, study, fresh=fresh)
     _create_folds(database, plan.study)
+    before = find_study(database, study.name)
+    told = set(before.runs.values()) if before else set()
     writer = _Writer(plan, _taken_names(database))
     names = plan.graph.names(plan.study.name)
     with database.write() as session:
@@ -147,8 +149,9 @@ def run_study(database: Database, study: StudyConfig, *, fresh: bool = False) ->
         )
         put_study(session, stored)
         for run in plan.reused:
-            text = f"reused by study {plan.study.name}"
-            insert_event(session, run.id, "info", "study", text)
+            if run.id not in told:
+                text = f"reused by study {plan.study.name}"
+                insert_event(session, run.id, "info", "study", text)
     ensure_supervisor(database)
     for run in list_runs(database, ids=queued):
         if run.kind is RunKind.TEACHER and plan.study.robots.training:
