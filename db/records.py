@@ -142,8 +142,8 @@ class Pipeline:
 class StoredStudy:
     """A question that was asked in a workspace, and the runs that answer it.
 
-    ``document`` is its declaration. ``runs`` are its runs by recipe (the digest of all that a
-    result depends on), ``made`` those of them that were queued for it; the others were there.
+    ``document`` is its declaration. ``runs`` are its runs by what they are to it, ``made`` those of
+    them that were queued for it; the others were there.
     ``created_at`` is ISO 8601, ``version`` that of the program that began it.
     """
 

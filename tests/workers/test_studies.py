@@ -20,7 +20,7 @@ from engine.config.study import checked_study, load_study
 from engine.errors import UsageError
 from engine.workers import commands
 from engine.workers.robot_split import split_set
-from engine.workers.studies import running
+from engine.workers.studies import recipes, running
 from engine.workers.studies.running import (
     begun_study,
     extended,
@@ -144,7 +144,7 @@ def test_a_run_of_other_settings_or_another_version_is_not_reused(
     longer = {**STUDY, "name": "longer", "settings": {**STUDY["settings"], "student.epochs": 9}}
     plan = plan_study(database, checked_study(longer, "test"))
     assert {node.kind for node in plan.missing} == {RunKind.STUDENT, RunKind.EVALUATION}
-    monkeypatch.setattr(running, "current_version", lambda: "9.9")
+    monkeypatch.setattr(recipes, "current_version", lambda: "9.9")
     plan = plan_study(database, checked_study({**STUDY, "name": "later"}, "test"))
     assert not plan.runs
     assert not plan_study(database, checked_study(STUDY, "test")).missing, "it keeps its own"
@@ -214,7 +214,7 @@ def numbers(database: Database, study: str) -> dict[str, Any]:
     plan = begun_study(database, study)
     assert not plan.missing
     found: dict[str, Any] = {}
-    for recipe, run in plan.runs.items():
+    for own, run in plan.runs.items():
         assert run.state is RunState.FINISHED, (run.kind, run.reason)
         files = list_artifacts(database, run.id)
         episodes = [
@@ -222,7 +222,7 @@ def numbers(database: Database, study: str) -> dict[str, Any]:
             for each in list_episodes(database, run_ids=[run.id])
         ]
         kept = sorted(file.sha256 for file in files if file.kind in ("policy", "student"))
-        found[recipe] = (kept, sorted(episodes))
+        found[own] = (kept, sorted(episodes))
     return found
 
 

@@ -4,7 +4,7 @@ Pure: it knows recipes, not numbers of runs. Cells that have something in common
 expert data) name the same recipe, so it is made once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from db.records import RunKind
@@ -34,9 +34,12 @@ class Node:
     """A run to be: its settings and what it reads, by recipes.
 
     ``reads`` are its inputs; ``robots`` whose maker is to be waited for are not among them.
+    ``place`` says what it is to the first cell that needs it: a study finds its runs by that, also
+    once settings have other defaults and recipes are others.
     """
 
     recipe: str
+    place: str
     kind: RunKind
     config: Config
     reads: tuple[str, ...] = ()
@@ -102,11 +105,10 @@ class Graph:
         return list(found)
 
 
-def expand(study: StudyConfig, known_sets: Mapping[str, str], version: str) -> Graph:
+def expand(study: StudyConfig, known_sets: Mapping[str, str]) -> Graph:
     """Every run of a study.
 
-    ``known_sets`` are the robot sets that it names, as recipes know them, ``version`` is that of
-    the program that began it.
+    ``known_sets`` are the robot sets that it names, as recipes know them.
 
     Raises:
         UsageError: A combination judges policies on robots that they cannot act on.
@@ -116,8 +118,8 @@ def expand(study: StudyConfig, known_sets: Mapping[str, str], version: str) -> G
     for combination in study.combinations():
         for seed in study.seeds:
             config = study.pipeline(combination, seed)
-            expansion = _Expansion(graph, study, known_sets, version, config)
-            graph.cells.append(expansion.cell(combination, seed, wants_ratio))
+            expansion = _Expansion(graph, study, known_sets, config, combination, seed)
+            graph.cells.append(expansion.cell(wants_ratio))
     return graph
 
 
@@ -128,11 +130,13 @@ class _Expansion:
     graph: Graph
     study: StudyConfig
     known_sets: Mapping[str, str]
-    version: str
     config: PipelineConfig
+    combination: Combination
+    seed: int
 
-    def cell(self, combination: Combination, seed: int, wants_ratio: bool) -> Cell:
-        training, unseen = self._robots(seed)
+    def cell(self, wants_ratio: bool) -> Cell:
+        combination, seed = self.combination, self.seed
+        training, unseen = self._robots()
         single = self.config.teacher.network.kind == _SINGLE
         teacher = self._node(RunKind.TEACHER, self.config.teacher, robots=[training])
         known = [training] if single else [training, *unseen]
@@ -160,15 +164,19 @@ class _Expansion:
         beside = ""
         if wants_ratio:
             beside = self._node(
-                RunKind.EVALUATION, self.config.evaluation, reads=[teacher], robots=known
+                RunKind.EVALUATION,
+                self.config.evaluation,
+                reads=[teacher],
+                robots=known,
+                beside=True,
             )
         return Cell(combination, seed, teacher, student, evaluation, beside, collection)
 
-    def _robots(self, seed: int) -> tuple[RobotsOf, list[RobotsOf]]:
+    def _robots(self) -> tuple[RobotsOf, list[RobotsOf]]:
         """The robots to train on and, where there are any, those that nobody trains on."""
         names = self.study.robots
         if names.folds:
-            fold = self.study.seeds.index(seed) % names.folds
+            fold = self.study.seeds.index(self.seed) % names.folds
             return (
                 self._known(fold_name(names.training, names.folds, fold, TRAINING)),
                 [self._known(fold_name(names.training, names.folds, fold, UNSEEN))],
@@ -192,21 +200,16 @@ class _Expansion:
         kind: RunKind,
         config: Config,
         *,
-        reads: list[str] | None = None,
-        robots: list[RobotsOf] | None = None,
+        reads: Sequence[str] = (),
+        robots: Sequence[RobotsOf] = (),
         fills: tuple[str, ...] = (),
+        beside: bool = False,
     ) -> str:
-        identities = [each.identity for each in robots or ()]
-        own = recipe(
-            kind,
-            config,
-            reads=reads or (),
-            robots=identities,
-            also=fills,
-            made_by=self.version,
-        )
-        node = Node(own, kind, config, tuple(reads or ()), tuple(robots or ()), fills)
-        return self.graph.add(node)
+        identities = [each.identity for each in robots]
+        own = recipe(kind, config, reads=reads, robots=identities, also=fills)
+        what = f"{kind}{' of the teacher' if beside else ''}"
+        place = f"{self.combination.label} s{self.seed}: {what}"
+        return self.graph.add(Node(own, place, kind, config, tuple(reads), tuple(robots), fills))
 
 
 def _made(maker: str, role: str) -> RobotsOf:

@@ -84,15 +84,15 @@ def plan_study(database: Database, study: StudyConfig, *, fresh: bool = False) -
     if before is not None:
         study = _continued(before, study)
     _check(database, study)
-    version = before.version if before else current_version()
     created_at = before.created_at if before else datetime.now(UTC).isoformat()
     recipes = KnownRecipes(database)
-    graph = expand(study, _known_sets(database, study, recipes), version)
-    known = _runs_of(database, before) if before else {}
+    graph = expand(study, _known_sets(database, study, recipes))
     usable = {} if fresh else recipes.usable()
-    runs = {each: run for each in graph.nodes if (run := known.get(each) or usable.get(each))}
+    own = _runs_of(database, before, graph) if before else {}
+    runs = {each: run for each in graph.nodes if (run := own.get(each) or usable.get(each))}
     missing = tuple(node for each, node in graph.nodes.items() if each not in runs)
     made = before.made if before else frozenset()
+    version = before.version if before else current_version()
     return Plan(study, graph, runs, missing, made, version, created_at)
 
 
@@ -102,7 +102,7 @@ def planned_in_empty_workspace(study: StudyConfig) -> Plan:
     Raises:
         UsageError: It names a robot set, and there is none.
     """
-    graph = expand(study, {}, current_version())
+    graph = expand(study, {})
     missing = tuple(graph.nodes.values())
     return Plan(study, graph, {}, missing, frozenset(), current_version(), "")
 
@@ -116,8 +116,8 @@ def begun_study(database: Database, name: str) -> Plan:
     stored = get_study(database, name)
     study = checked_study(stored.document, f"study {name}")
     recipes = KnownRecipes(database)
-    graph = expand(study, _known_sets(database, study, recipes), stored.version)
-    runs = _runs_of(database, stored)
+    graph = expand(study, _known_sets(database, study, recipes))
+    runs = _runs_of(database, stored, graph)
     missing = tuple(node for each, node in graph.nodes.items() if each not in runs)
     return Plan(study, graph, runs, missing, stored.made, stored.version, stored.created_at)
 
@@ -142,7 +142,7 @@ def run_study(database: Database, study: StudyConfig, *, fresh: bool = False) ->
         stored = StoredStudy(
             plan.study.name,
             plan.study.model_dump(mode="json"),
-            writer.numbers,
+            {node.place: writer.numbers[each] for each, node in plan.graph.nodes.items()},
             plan.made | queued,
             plan.version,
             plan.created_at,
@@ -272,10 +272,12 @@ def _taken_names(database: Database) -> set[str]:
     return there.union(*(filled_by(run).values() for run in runs))
 
 
-def _runs_of(database: Database, stored: StoredStudy) -> dict[str, Run]:
+def _runs_of(database: Database, stored: StoredStudy, graph: Graph) -> dict[str, Run]:
+    """The runs of a study by the recipes that its graph has now; those deleted since are not."""
     found = list_runs(database, ids=set(stored.runs.values()))
     runs = {run.id: run for run in observed(database, found)}
-    return {each: runs[number] for each, number in stored.runs.items() if number in runs}
+    numbers = {each: stored.runs.get(node.place) for each, node in graph.nodes.items()}
+    return {each: runs[number] for each, number in numbers.items() if number in runs}
 
 
 def _continued(before: StoredStudy, study: StudyConfig) -> StudyConfig:
