@@ -37,7 +37,14 @@ STUDY: dict[str, Any] = {
     "question": "Does dropout matter?",
     "preset": "smoke",
     "seeds": 2,
-    "settings": {"evaluation": {"episodes": 1, "task": {"episode_steps": 50}}},
+    "settings": {
+        "evaluation": {"episodes": 1, "task": {"episode_steps": 50}, "record_poses": 0},
+        "generation": {"train_count": 3, "unseen_count": 1},
+        "mutation": {"mutants_per_robot": 1},
+        "teacher": {"total_env_steps": 1024},
+        "collection": {"samples_per_robot": 128},
+        "student": {"epochs": 4},
+    },
     "factors": {
         "dropout": {
             "none": {"settings": {"student.network.dropout": 0.0}},
@@ -141,7 +148,11 @@ def test_a_run_of_other_settings_or_another_version_is_not_reused(
 ) -> None:
     run_study(database, checked_study(STUDY, "test"))
     finish(database)
-    longer = {**STUDY, "name": "longer", "settings": {**STUDY["settings"], "student.epochs": 9}}
+    longer = {
+        **STUDY,
+        "name": "longer",
+        "settings": {**STUDY["settings"], "student": {"epochs": 9}},
+    }
     plan = plan_study(database, checked_study(longer, "test"))
     assert {node.kind for node in plan.missing} == {RunKind.STUDENT, RunKind.EVALUATION}
     monkeypatch.setattr(recipes, "current_version", lambda: "9.9")
@@ -227,7 +238,7 @@ def numbers(database: Database, study: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_a_study_whose_supervisor_and_worker_are_killed_ends_with_the_same_numbers(
     database: Database, workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
