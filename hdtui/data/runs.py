@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from db.machine import boot_id
+from db.queries.robots import list_robots
 from db.queries.runs import count_states, get_run, list_runs
 from db.queries.supervisors import get_supervisor
-from db.records import Run, RunState
+from db.records import Robot, Run, RunState
 from db.session import Database
 from engine.workers.machines import Machines, is_here
 from engine.workers.observed import observed
@@ -82,6 +83,11 @@ def read_run(database: Database, run_id: int, now: datetime) -> RunView:
         RunError: There is none with this number.
     """
     return views(database, [get_run(database, run_id)], now)[0]
+
+
+def read_names(database: Database) -> tuple[list[Run], list[Robot]]:
+    """Every run, newest first, and every robot by name."""
+    return list_runs(database), list_robots(database)
 
 
 def reads(run: Run) -> str:

@@ -1,11 +1,11 @@
 """Runs of the demo: every state, every stage, all with names that begin with ``demo``."""
 
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from db.machine import host_name
 from db.records import Pipeline, Run, RunKind, RunState
 from engine.config.presets import PRESETS, PipelineConfig
 from engine.workers.process import this_process
@@ -65,7 +65,7 @@ def blank(number: int, kind: RunKind, name: str, created_at: datetime, preset: s
         state=RunState.QUEUED,
         pipeline=None,
         group=None,
-        host=socket.gethostname(),
+        host=host_name(),
         device="cpu",
         attempt=0,
         pid=None,

@@ -1,6 +1,5 @@
 """A workspace to look at: real robots, made-up runs, walks that nobody learned."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,7 @@ from db.queries.bulk import write_curves, write_events, write_pipelines, write_r
 from db.queries.evaluations import insert_episodes, set_policies
 from db.records import NewEpisode, Pipeline, Run, RunEvent, RunKind, RunState
 from db.session import Database
+from engine.files import write_bytes
 from engine.morphology.generation import candidate
 from engine.morphology.mutation import mutants
 from engine.morphology.poses import ARTIFACT_KIND, PosesHeader, encode_poses, recording_name
@@ -211,9 +211,8 @@ def write_film(
     path = Workspace(database.home).run_folder(run_id) / f"poses-{policy[0]}-{robot.name}"
     path = path.with_suffix(".safetensors")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
     stored = str(path.relative_to(database.home))
-    file = NewFile(1, stored, hashlib.sha256(data).hexdigest(), len(data))
+    file = NewFile(1, stored, write_bytes(path, data), len(data))
     with database.write() as session:
         name = recording_name(policy[0], robot.digest, "flat", 0)
         insert_artifact(session, run_id, file, ARTIFACT_KIND, name)

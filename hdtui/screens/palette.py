@@ -18,7 +18,7 @@ from engine.errors import HdtuiError
 from hdtui.data.cockpit import Cockpit
 from hdtui.data.disk_use import weighed
 from hdtui.data.doctor import checked
-from hdtui.data.palette import read_names
+from hdtui.data.runs import read_names
 from hdtui.exports.formats import DataTable
 from hdtui.exports.tables import write_shown
 from hdtui.formatting import printable, size
