@@ -16,7 +16,7 @@ DIGEST_LETTERS = 7
 
 
 @dataclass(frozen=True)
-class Column:
+class RecordColumn:
     """A value of a record under the names that it has.
 
     ``name`` stands in files and ends in the unit. Scripts know it by ``key`` in a document and
@@ -36,14 +36,14 @@ class Column:
         return getattr(record, self.name) if self.value is None else self.value(record)
 
 
-def document_of(record: Any, columns: Sequence[Column]) -> dict[str, Any]:
+def document_of(record: Any, columns: Sequence[RecordColumn]) -> dict[str, Any]:
     """A record for scripts."""
     named = {column.name if column.key is None else column.key: column for column in columns}
     return {key: column.of(record) for key, column in named.items() if key}
 
 
 def listing(
-    records: Sequence[Any], columns: Sequence[Column], headings: Sequence[str]
+    records: Sequence[Any], columns: Sequence[RecordColumn], headings: Sequence[str]
 ) -> list[list[str]]:
     """A row of words per record, for the columns that people know by these headings."""
     known = {column.heading or column.name: column for column in columns}
@@ -78,44 +78,44 @@ def _limbs(robot: Robot) -> int:
 
 
 RUN_COLUMNS = (
-    Column("id"),
-    Column("kind"),
-    Column("name"),
-    Column("state"),
-    Column("pid", _active_pid, in_files=False),
-    Column("seed"),
-    Column("pipeline"),
-    Column("group", key="study", heading="study"),
-    Column("inputs"),
-    Column("checkpoints", _checkpoints, in_files=False),
-    Column("robot_sets", heading="robots"),
-    Column("host"),
-    Column("device"),
-    Column("attempt"),
-    Column("progress", text=_progress),
-    Column("done", key=""),
-    Column("total", key=""),
-    Column("unit", key=""),
-    Column("result"),
-    Column("result_kind"),
-    Column("result_text"),
-    Column("reason"),
-    Column("created_at"),
-    Column("started_at"),
-    Column("ended_at"),
-    Column("worked_s", key=""),
-    Column("tags", heading="tag"),
-    Column("note"),
+    RecordColumn("id"),
+    RecordColumn("kind"),
+    RecordColumn("name"),
+    RecordColumn("state"),
+    RecordColumn("pid", _active_pid, in_files=False),
+    RecordColumn("seed"),
+    RecordColumn("pipeline"),
+    RecordColumn("group", key="study", heading="study"),
+    RecordColumn("inputs"),
+    RecordColumn("checkpoints", _checkpoints, in_files=False),
+    RecordColumn("robot_sets", heading="robots"),
+    RecordColumn("host"),
+    RecordColumn("device"),
+    RecordColumn("attempt"),
+    RecordColumn("progress", text=_progress),
+    RecordColumn("done", key=""),
+    RecordColumn("total", key=""),
+    RecordColumn("unit", key=""),
+    RecordColumn("result"),
+    RecordColumn("result_kind"),
+    RecordColumn("result_text"),
+    RecordColumn("reason"),
+    RecordColumn("created_at"),
+    RecordColumn("started_at"),
+    RecordColumn("ended_at"),
+    RecordColumn("worked_s", key=""),
+    RecordColumn("tags", heading="tag"),
+    RecordColumn("note"),
 )
 ROBOT_COLUMNS = (
-    Column("name"),
-    Column("digest", text=lambda digest: str(digest[:DIGEST_LETTERS])),
-    Column("family"),
-    Column("num_limbs", _limbs, key="limbs", heading="limbs"),
-    Column("num_joints", key="joints", heading="joints"),
-    Column("mass_kg", heading="mass", text="{:.1f}".format),
-    Column("head_height_m", heading="head", text="{:.2f}".format),
-    Column("parent_digest", key="parent", heading="parent"),
-    Column("operations", heading="op"),
-    Column("seed"),
+    RecordColumn("name"),
+    RecordColumn("digest", text=lambda digest: str(digest[:DIGEST_LETTERS])),
+    RecordColumn("family"),
+    RecordColumn("num_limbs", _limbs, key="limbs", heading="limbs"),
+    RecordColumn("num_joints", key="joints", heading="joints"),
+    RecordColumn("mass_kg", heading="mass", text="{:.1f}".format),
+    RecordColumn("head_height_m", heading="head", text="{:.2f}".format),
+    RecordColumn("parent_digest", key="parent", heading="parent"),
+    RecordColumn("operations", heading="op"),
+    RecordColumn("seed"),
 )

@@ -13,7 +13,7 @@ from db.records import Run, RunKind, Series
 from db.session import Database
 from engine.errors import UsageError
 from engine.workers.lineage import Ancestry
-from hdtui.data.columns import Column
+from hdtui.data.columns import RecordColumn
 from hdtui.data.compare_returns import Returns, compare
 from hdtui.data.curves import breaks_words
 from hdtui.data.metric_names import metric_label, metric_order
@@ -27,7 +27,7 @@ REPORT_NAME = "report.md"
 _MAX_POINTS = 1000
 _EPISODE_COLUMNS = tuple(
     map(
-        Column,
+        RecordColumn,
         (
             *("policy", "task", "episodes", "mean_return", "std_return"),
             *("falls", "mean_length", "mean_speed_m_s"),

@@ -12,14 +12,14 @@ from db.session import Database
 from engine.errors import WorkspaceError
 from engine.files import write_bytes
 from hdtui.data.cockpit import Cockpit, now
-from hdtui.data.columns import ROBOT_COLUMNS, RUN_COLUMNS, Column
+from hdtui.data.columns import ROBOT_COLUMNS, RUN_COLUMNS, RecordColumn
 from hdtui.data.efficiency import BASE
 from hdtui.exports.formats import WRITERS, DataTable
 
 _ALL_POINTS = 100_000_000
 
 
-def table_of(records: Sequence[Any], columns: Sequence[Column]) -> DataTable:
+def table_of(records: Sequence[Any], columns: Sequence[RecordColumn]) -> DataTable:
     """Records with the columns that files have."""
     filed = [column for column in columns if column.in_files]
     rows = tuple(tuple(column.of(record) for column in filed) for record in records)
