@@ -73,14 +73,18 @@ class OtherMachine(Machine):
 
     def restart(self) -> None:
         """Everything on it ends at once; then it is there again, after another boot."""
-        self.stop()
+        self._pull_the_plug()
         self._start()
 
     def stop(self) -> None:
-        """Pull the plug."""
+        """End it for good."""
+        self._pull_the_plug()
+        self._folder.cleanup()
+
+    def _pull_the_plug(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._first, signal.SIGKILL)
-        self._process.wait()
+        self._process.communicate()
 
     def _make_clock(self) -> None:
         folder = Path(self._folder.name)
