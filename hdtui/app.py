@@ -45,10 +45,11 @@ from hdtui.messages import (
     WorldChanged,
 )
 from hdtui.screens.shell import CockpitScreen
-from hdtui.screens.splash import OpeningScreen
-from hdtui.terminal.cached_stylesheet import KeptStylesheet
+from hdtui.screens.splash import SplashScreen
+from hdtui.terminal.cached_stylesheet import CachedStylesheet
+from hdtui.terminal.driver import MeteredDriver
 from hdtui.terminal.key_gate import KeyGate
-from hdtui.terminal.meter import ByteMeter, MeteredDriver
+from hdtui.terminal.meter import ByteMeter
 from hdtui.terminal.outliving import outlive_errors
 from hdtui.terminal.partial_update import ChangedCells
 from hdtui.terminal.sanitizer import DrawnText
@@ -165,7 +166,7 @@ class CockpitApp(App[str]):
         # Known before the first paint, or its background would be sent as a colour.
         plain = True if "NO_COLOR" in os.environ else None
         super().__init__(driver_class=MeteredDriver, ansi_color=plain)
-        self.stylesheet = KeptStylesheet(variables=self.get_css_variables())
+        self.stylesheet = CachedStylesheet(variables=self.get_css_variables())
         self.cockpit = Cockpit(home, readonly)
         self._pulsing = threading.Lock()
         self.ascii_only = self.ascii_terminal
@@ -232,7 +233,7 @@ class CockpitApp(App[str]):
         super().delay_update(min(delay, SWITCH_DELAY_S))
 
     def get_default_screen(self) -> Screen[Any]:
-        return OpeningScreen(self.cockpit)
+        return SplashScreen(self.cockpit)
 
     async def on_event(self, event: Event) -> None:
         """Let keys act one after another, also those typed ahead of a screen that opens."""

@@ -15,6 +15,7 @@ from textual.widgets import Input
 from db.records import Robot, Run
 from engine.config.presets import PRESETS
 from engine.errors import HdtuiError
+from hdtui import messages
 from hdtui.data.cockpit import Cockpit
 from hdtui.data.disk_use import weighed
 from hdtui.data.doctor import checked
@@ -22,7 +23,6 @@ from hdtui.data.runs import read_names
 from hdtui.exports.formats import DataTable
 from hdtui.exports.tables import write_shown
 from hdtui.formatting import printable, size
-from hdtui.messages import Answer, OpenForm, OpenMode, OpenRobot, OpenRun, WorldChanged
 from hdtui.screens.dialogs import ConfirmScreen
 from hdtui.screens.keys import label
 from hdtui.screens.leaving import LeavesOnce
@@ -84,9 +84,9 @@ class PaletteScreen(LeavesOnce[None], ModalScreen[None]):
         for run in runs:
             words = f"{run.id} {run.kind} {printable(run.name)}"
             about = " ".join([str(run.state), *run.tags])
-            self.entries.append(Entry(words, about, partial(self._post, OpenRun(run.id))))
+            self.entries.append(Entry(words, about, partial(self._post, messages.OpenRun(run.id))))
         for robot in robots:
-            page = partial(self._post, OpenRobot(robot.digest, robot.name))
+            page = partial(self._post, messages.OpenRobot(robot.digest, robot.name))
             self.entries.append(
                 Entry(f"robot {robot.name}", f"{robot.num_limbs_without_head} limbs", page)
             )
@@ -149,24 +149,28 @@ class PaletteScreen(LeavesOnce[None], ModalScreen[None]):
         """Look in a thread; one sentence answers the key, the others stand in a dialog."""
         app = self.app
 
-        def look() -> Answer:
+        def look() -> messages.Answer:
             summary, sentences = read()
             app.call_later(app.push_screen, ConfirmScreen(title, sentences, (), "close"))
-            return Answer(summary)
+            return messages.Answer(summary)
 
         self._beneath.work(look)
 
     def _actions(self) -> list[Entry]:
         app: Any = self.app
         entries = [
-            Entry(f"go to {mode.title()}", str(index + 1), partial(self._post, OpenMode(mode)))
+            Entry(
+                f"go to {mode.title()}",
+                str(index + 1),
+                partial(self._post, messages.OpenMode(mode)),
+            )
             for index, mode in enumerate(MODES)
         ]
         entries += [
             Entry(f"new: pipeline {name}", "starts at once", partial(self._pipeline, name))
             for name in PRESETS
         ]
-        entries.append(Entry("new run", "n", partial(self._post, OpenForm())))
+        entries.append(Entry("new run", "n", partial(self._post, messages.OpenForm())))
         entries += [Entry(f"theme: {name}", "", partial(self._theme, name)) for name in PALETTES]
         entries += [
             Entry(f"drawing: {name}", "", partial(self._drawing, name)) for name in DRAWINGS
@@ -223,7 +227,7 @@ class PaletteScreen(LeavesOnce[None], ModalScreen[None]):
         headings, rows = table.texts()
         name = screen.TITLE_WORD.lower().replace(" ", "-")
         shown = DataTable(tuple(headings), tuple(map(tuple, rows)))
-        screen.work(lambda: Answer(write_shown(self.cockpit, name, form, shown)))
+        screen.work(lambda: messages.Answer(write_shown(self.cockpit, name, form, shown)))
 
     def _refresh_every(self, words: str, factor: float) -> None:
         self.cockpit.preferences.set("refresh", factor)
@@ -238,8 +242,8 @@ class PaletteScreen(LeavesOnce[None], ModalScreen[None]):
         self._answer(" · ".join(self.cockpit.messages[-4:]) or "no messages yet")
 
     def _answer(self, text: str) -> None:
-        self.app.screen.post_message(Answer(text))
-        self.app.screen.post_message(WorldChanged())
+        self.app.screen.post_message(messages.Answer(text))
+        self.app.screen.post_message(messages.WorldChanged())
 
     def on_input_changed(self, event: Input.Changed) -> None:
         self._narrow(event.value)

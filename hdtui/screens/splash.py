@@ -7,7 +7,7 @@ from hdtui.widgets.lines import Lines
 from hdtui.widgets.pane import Pane
 
 
-class OpeningScreen(CockpitScreen):
+class SplashScreen(CockpitScreen):
     """Stands until the database was read; it asks nothing itself."""
 
     TITLE_WORD = "Home"

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
 
-from hdtui.messages import Answer, OpenForm, WorldChanged
+from hdtui import messages
+from hdtui.data.cockpit import Cockpit
 from hdtui.screens.shell import CockpitScreen
+from hdtui.widgets import table as tables
 from hdtui.widgets.chrome import Paragraph
 from hdtui.widgets.lines import Lines, Span
 from hdtui.widgets.pane import Pane
-from hdtui.widgets.table import Column, Table, TableRow
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -61,12 +62,15 @@ class WelcomeScreen(CockpitScreen):
 
     def __init__(self, cockpit: Cockpit) -> None:
         super().__init__(cockpit)
-        columns = (Column("what", "", 30, gap=0), Column("about", "", 20, grow=True, gap=0))
-        self.choices = Table(columns, header=False, widget_id="choices")
+        columns = (
+            tables.Column("what", "", 30, gap=0),
+            tables.Column("about", "", 20, grow=True, gap=0),
+        )
+        self.choices = tables.Table(columns, header=False, widget_id="choices")
         self.about = Paragraph(ABOUT["quick"])
         self.same_as = Paragraph(COMMANDS["quick"])
         self.machine = Lines()
-        self.last_answer = Answer("")
+        self.last_answer = messages.Answer("")
 
     def compose_body(self) -> ComposeResult:
         welcome = f"Welcome. This workspace is empty: {self.cockpit.home}"
@@ -86,9 +90,9 @@ class WelcomeScreen(CockpitScreen):
         self.look(self._machine_sentence, self._show_machine)
 
     def _machine_sentence(self) -> str:
-        from hdtui.data.welcome import machine_sentence
+        from hdtui.data import welcome as machine
 
-        return machine_sentence(self.cockpit.home)
+        return machine.machine_sentence(self.cockpit.home)
 
     def _show_machine(self, sentence: str) -> None:
         self.machine.show([(Span(f" {sentence}", "muted"),)])
@@ -96,30 +100,32 @@ class WelcomeScreen(CockpitScreen):
     def key_text(self, binding: Binding) -> str:
         return "leave" if binding.key == "q" else binding.description
 
-    def on_table_moved(self, message: Table.Moved) -> None:
+    def on_table_moved(self, message: tables.Table.Moved) -> None:
         choice = str(message.key)
         title = f"What {CHOICES[self.choices.cursor][1].removeprefix('start ')} does"
         self.query_one("#about-pane", Pane).set_rule(title)
         self.about.set_text(ABOUT[choice])
         self.same_as.set_text(COMMANDS[choice])
 
-    def on_table_chosen(self, message: Table.Chosen) -> None:
+    def on_table_chosen(self, message: tables.Table.Chosen) -> None:
         choice = str(message.key)
         if choice == "new":
-            self.app.post_message(OpenForm())
+            self.app.post_message(messages.OpenForm())
         elif choice == "import":
             self._ask_folder()
         elif choice == "demo":
             self._look_at_demo()
         elif choice == "doctor":
-            self.work(lambda: Answer(f"{self._machine_sentence()}. hdtui doctor says more."))
+            self.work(
+                lambda: messages.Answer(f"{self._machine_sentence()}. hdtui doctor says more.")
+            )
         elif self.may_act():
             from hdtui.actions.runs import start_preset
 
             self.say(f"starting the {choice} pipeline")
             app = self.app
 
-            def start(database: Database) -> Answer:
+            def start(database: Database) -> messages.Answer:
                 answer = start_preset(database, choice)
                 app.call_later(self._started)
                 return answer
@@ -128,11 +134,11 @@ class WelcomeScreen(CockpitScreen):
 
     def _look_at_demo(self) -> None:
         """The demo is a cockpit of its own: this one waits below it."""
-        from hdtui.data.welcome import run_demo
+        from hdtui.data import welcome as machine
 
         try:
             with self.app.suspend():
-                run_demo()
+                machine.run_demo()
         except SuspendNotSupported:
             self.say("The demo wants a terminal to itself: hdtui --demo")
         self.app.refresh(repaint=True, layout=True)
@@ -154,25 +160,25 @@ class WelcomeScreen(CockpitScreen):
         """Home shows the runs, and says what became of the key."""
         app = self.app
         self.dismiss()
-        app.screen.post_message(WorldChanged())
+        app.screen.post_message(messages.WorldChanged())
 
-    def on_answer(self, message: Answer) -> None:
+    def on_answer(self, message: messages.Answer) -> None:
         self.last_answer = message
 
-    def on_world_changed(self, message: WorldChanged) -> None:
+    def on_world_changed(self, message: messages.WorldChanged) -> None:
         """Runs appeared, whoever started them: Home has something to show, and says the answer."""
         counts = self.cockpit.counts
         if counts is not None and counts.total and self.is_current:
             message.prevent_default()
             app, answer = self.app, self.last_answer
             self.dismiss()
-            app.post_message(Answer(answer.text, answer.role))
+            app.post_message(messages.Answer(answer.text, answer.role))
 
     def action_copy(self) -> None:
         self.app.copy_to_clipboard(COMMANDS[str(self.choices.cursor_key)])
         self.say("copied")
 
 
-def _choice_row(index: int) -> TableRow:
+def _choice_row(index: int) -> tables.TableRow:
     _, what, about = CHOICES[index]
-    return TableRow(cells=((Span(what),), (Span(about, "muted"),)))
+    return tables.TableRow(cells=((Span(what),), (Span(about, "muted"),)))

@@ -3,7 +3,7 @@
 from textual.css.stylesheet import Stylesheet
 
 
-class KeptStylesheet(Stylesheet):
+class CachedStylesheet(Stylesheet):
     """Textual parses every style again for each screen that opens: a tenth of a second a key."""
 
     def set_variables(self, variables: dict[str, str]) -> None:

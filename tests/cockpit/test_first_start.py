@@ -59,14 +59,14 @@ async def test_what_the_pulse_finds_out_leaves_the_answer_to_a_key(
     async with opened(home) as pilot:
         app = pilot.app
         await until(pilot, lambda: app.cockpit.counts)
-        app._tell(Answer("Supervisor started"))
+        app._tell_of_pulse(Answer("Supervisor started"))
         await shows(pilot, "Supervisor started")
         app.screen.say("14 teacher is queued")
-        app._tell(Answer("Supervisor started again"))
+        app._tell_of_pulse(Answer("Supervisor started again"))
         await pilot.pause()
         assert "14 teacher is queued" in text(pilot)
         assert app.cockpit.messages[-1] == "Supervisor started again"
-        app._tell(Answer("nothing starts", "warn"))
+        app._tell_of_pulse(Answer("nothing starts", "warn"))
         await shows(pilot, "nothing starts")
 
 

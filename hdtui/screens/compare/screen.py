@@ -8,27 +8,19 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from engine.statistics import Difference, Interval
+from hdtui import formatting
+from hdtui.data import compare_curves
 from hdtui.data.cockpit import Cockpit
-from hdtui.data.compare_curves import (
-    GROUPINGS,
-    CompareFacts,
-    CurveGroup,
-    GroupRow,
-    grouped,
-    read_comparison,
-    table,
-)
 from hdtui.data.curves import X_AXES, CurveReader, XAxis, breaks_words
 from hdtui.data.metric_names import metric_label, metric_value
 from hdtui.data.smoothing import WEIGHTS
 from hdtui.exports.formats import DataTable, as_markdown
-from hdtui.formatting import UNKNOWN, duration, printable, steps
 from hdtui.screens.keys import BRACKETS
 from hdtui.screens.shell import CockpitScreen
-from hdtui.widgets.chart import CURVE_ROLES, Chart, ChartSpec, Curve
+from hdtui.widgets import chart as charts
+from hdtui.widgets import table as tables
 from hdtui.widgets.lines import Line, Lines, Span, left_and_right, line_width, muted
 from hdtui.widgets.pane import Pane
-from hdtui.widgets.table import Column, Table, TableRow
 
 _NOTHING = "Nothing is marked. Mark runs with space on Runs (2), then c."
 _MOST_ROWS = 8
@@ -61,12 +53,12 @@ class CompareScreen(CockpitScreen):
     def __init__(self, cockpit: Cockpit) -> None:
         super().__init__(cockpit)
         preferences = cockpit.preferences
-        self.facts: CompareFacts | None = None
-        self.groups: list[CurveGroup] = []
-        self.rows: list[GroupRow] = []
+        self.facts: compare_curves.CompareFacts | None = None
+        self.groups: list[compare_curves.CurveGroup] = []
+        self.rows: list[compare_curves.GroupRow] = []
         self.half: float | None = None
         self.end = 0.0
-        self.by = preferences.get("compare.group", GROUPINGS[0])
+        self.by = preferences.get("compare.group", compare_curves.GROUPINGS[0])
         self.x_axis: XAxis = X_AXES[0]
         self.logs = (False, False)
         self.weight = WEIGHTS[1]
@@ -74,8 +66,8 @@ class CompareScreen(CockpitScreen):
         self.metric = ""
         self.baseline = 0
         self.reader = CurveReader()
-        self.chart = Chart(empty=_NOTHING)
-        self.table = Table(self._columns(), widget_id="groups")
+        self.chart = charts.Chart(empty=_NOTHING)
+        self.table = tables.Table(self._columns(), widget_id="groups")
         self.words = Lines([()])
 
     def compose_body(self) -> ComposeResult:
@@ -96,12 +88,12 @@ class CompareScreen(CockpitScreen):
     def read(self) -> None:
         run_ids, metric, reader = list(self.cockpit.marked_runs), self.metric, self.reader
         self.ask(
-            lambda database: read_comparison(database, reader, run_ids, metric),
+            lambda database: compare_curves.read_comparison(database, reader, run_ids, metric),
             self._take_runs,
-            empty=CompareFacts((), (), "", ()),
+            empty=compare_curves.CompareFacts((), (), "", ()),
         )
 
-    def _take_runs(self, facts: CompareFacts) -> None:
+    def _take_runs(self, facts: compare_curves.CompareFacts) -> None:
         self.facts = facts
         self.metric = facts.metric
         self.show_groups()
@@ -111,19 +103,19 @@ class CompareScreen(CockpitScreen):
         facts = self.facts
         if facts is None:
             return
-        self.groups = grouped(facts, self.by)
+        self.groups = compare_curves.grouped(facts, self.by)
         pinned = self.cockpit.pinned_run
         places = [place for place, group in enumerate(self.groups) if group.curves]
         places.sort(key=lambda place: not _holds(self.groups[place], pinned))
         self.baseline = places[0] if places else 0
-        found = table(self.groups, self.x_axis, self.baseline)
+        found = compare_curves.table(self.groups, self.x_axis, self.baseline)
         self.half, self.end, self.rows = found.half, found.end, found.rows
         self._show_chart(facts)
         self._show_table()
         self._show_words()
         self.show_keys()
 
-    def _show_chart(self, facts: CompareFacts) -> None:
+    def _show_chart(self, facts: compare_curves.CompareFacts) -> None:
         pane = self.query_one("#chart-pane", Pane)
         drawable = [group for group in self.groups if group.curves]
         if not drawable:
@@ -132,17 +124,17 @@ class CompareScreen(CockpitScreen):
             self.chart.show_sentence(f"{named} reported no curves yet." if named else _NOTHING)
             return
         curves = [
-            Curve(
+            charts.Curve(
                 group.letter,
                 group.path(self.x_axis),
-                CURVE_ROLES[place % len(CURVE_ROLES)],
+                charts.CURVE_ROLES[place % len(charts.CURVE_ROLES)],
                 band=len(group.curves) > 1,
             )
             for place, group in enumerate(self.groups)
             if group.curves
         ]
         log_x, log_y = self.logs
-        spec = ChartSpec(
+        spec = charts.ChartSpec(
             tuple(curves),
             weight=self.weight,
             log_x=log_x,
@@ -170,7 +162,7 @@ class CompareScreen(CockpitScreen):
         words += ["outliers clipped"] if self.clip else []
         return " · ".join([*words, self.x_axis])
 
-    def _columns(self, drawn: Sequence[TableRow] = ()) -> list[Column]:
+    def _columns(self, drawn: Sequence[tables.TableRow] = ()) -> list[tables.Column]:
         half, end, difference = "halfway", "at the end", "difference"
         if self.half is not None:
             half = f"at {self._x_words(self.half)}"
@@ -179,12 +171,12 @@ class CompareScreen(CockpitScreen):
         if self.groups:
             difference = f"difference to {self.groups[self.baseline].letter}"
         columns = [
-            Column("letter", "", 1, gap=1),
-            Column("group", "run" if self.by == "run" else "group", 16, grow=True, gap=1),
-            Column("seeds", "seeds", 5, True, leaves_first=3),
-            Column("half", half, 13, True, leaves_first=2),
-            Column("end", end, 13, True),
-            Column("difference", difference, 19, True, gap=0, leaves_first=1),
+            tables.Column("letter", "", 1, gap=1),
+            tables.Column("group", "run" if self.by == "run" else "group", 16, grow=True, gap=1),
+            tables.Column("seeds", "seeds", 5, True, leaves_first=3),
+            tables.Column("half", half, 13, True, leaves_first=2),
+            tables.Column("end", end, 13, True),
+            tables.Column("difference", difference, 19, True, gap=0, leaves_first=1),
         ]
         for place in (3, 4, 5):  # as wide as their widest number
             widest = max((line_width(row.cells[place]) for row in drawn), default=0)
@@ -192,7 +184,7 @@ class CompareScreen(CockpitScreen):
         return columns
 
     def _x_words(self, x: float) -> str:
-        return duration(x) if self.x_axis == "wall time" else steps(x)
+        return formatting.duration(x) if self.x_axis == "wall time" else formatting.steps(x)
 
     def _show_table(self) -> None:
         rows, drawn = self.rows, self._drawn_rows()
@@ -213,25 +205,25 @@ class CompareScreen(CockpitScreen):
         }
         pane.set_rule(titles.get(self.by, "Groups"))
 
-    def _drawn_rows(self) -> list[TableRow]:
+    def _drawn_rows(self) -> list[tables.TableRow]:
         """The rows of the table, in the order of their groups."""
         return [self._row(place, row) for place, row in enumerate(self.rows)]
 
-    def _row(self, place: int, row: GroupRow) -> TableRow:
-        role = CURVE_ROLES[place % len(CURVE_ROLES)]
+    def _row(self, place: int, row: compare_curves.GroupRow) -> tables.TableRow:
+        role = charts.CURVE_ROLES[place % len(charts.CURVE_ROLES)]
         cells = (
             (Span(row.group.letter, f"{role} bold"),),
-            (Span(printable(row.group.title)),),
+            (Span(formatting.printable(row.group.title)),),
             (Span(str(len(row.group.runs))),),
             (Span(self._interval_words(row.half_way)),),
             (Span(self._interval_words(row.at_end)),),
             (Span("baseline" if place == self.baseline else self._difference(row.difference)),),
         )
-        return TableRow(cells, mark="P" if place == self.baseline else " ")
+        return tables.TableRow(cells, mark="P" if place == self.baseline else " ")
 
     def _interval_words(self, found: Interval | None) -> str:
         if found is None:
-            return UNKNOWN
+            return formatting.UNKNOWN
         mean = metric_value(self.metric, found.mean)
         if found.half_width is None:
             return mean
@@ -239,7 +231,7 @@ class CompareScreen(CockpitScreen):
 
     def _difference(self, found: Difference | None) -> str:
         if found is None:
-            return UNKNOWN
+            return formatting.UNKNOWN
         mean = metric_value(self.metric, found.mean)
         if found.low is None or found.high is None:
             return f"{mean} (one seed)"
@@ -262,15 +254,17 @@ class CompareScreen(CockpitScreen):
         self.words.show([left_and_right(left, right, self.words.size.width)])
 
     def action_group(self) -> None:
-        place = GROUPINGS.index(self.by) if self.by in GROUPINGS else 0
-        self._group_by(GROUPINGS[(place + 1) % len(GROUPINGS)])
+        place = (
+            compare_curves.GROUPINGS.index(self.by) if self.by in compare_curves.GROUPINGS else 0
+        )
+        self._group_by(compare_curves.GROUPINGS[(place + 1) % len(compare_curves.GROUPINGS)])
 
     def _group_by(self, by: str) -> None:
         self.by = by
         self.cockpit.preferences.set("compare.group", by)
         self.show_groups()
 
-    def on_table_chosen(self, message: Table.Chosen) -> None:
+    def on_table_chosen(self, message: tables.Table.Chosen) -> None:
         self._group_by("config" if self.by == "run" else "run")
 
     def action_axis(self) -> None:
@@ -296,7 +290,7 @@ class CompareScreen(CockpitScreen):
             return
         group = self.groups[min(self.table.cursor, len(self.groups) - 1)]
         self.cockpit.pin(group.runs[0].id)
-        self.say(f"differences are to {group.letter} {printable(group.title)}")
+        self.say(f"differences are to {group.letter} {formatting.printable(group.title)}")
         self.show_groups()
 
     def action_metric(self, step: int) -> None:
@@ -314,5 +308,5 @@ class CompareScreen(CockpitScreen):
         self.say(f"copied {len(self.rows)} rows as Markdown")
 
 
-def _holds(group: CurveGroup, run_id: int | None) -> bool:
+def _holds(group: compare_curves.CurveGroup, run_id: int | None) -> bool:
     return any(run.id == run_id for run in group.runs)

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 from db.records import RunKind
 from engine.statistics import Interval
+from hdtui import formatting
+from hdtui.data import efficiency
 from hdtui.data.claims import Claim, Verdict
-from hdtui.data.efficiency import BASE, TEACHER, EfficiencyFacts, PolicyCost, Reached
 from hdtui.data.smoothing import Path
 from hdtui.exports.formats import DataTable, as_markdown
-from hdtui.formatting import UNKNOWN, amount, duration, episode_return, grouped, shorten
+from hdtui.widgets import chart as charts
 from hdtui.widgets.bars import block_bar
-from hdtui.widgets.chart import CURVE_ROLES, ChartSpec, Curve
 from hdtui.widgets.lines import Line, Span, line_width, muted
 from hdtui.widgets.table import Column, TableRow
 
@@ -50,11 +50,11 @@ class CostLine:
 
     key: Hashable
     name: str
-    cost: PolicyCost | None
-    reached: Reached | None
+    cost: efficiency.PolicyCost | None
+    reached: efficiency.Reached | None
 
 
-def cost_lines(facts: EfficiencyFacts, task: str) -> list[CostLine]:
+def cost_lines(facts: efficiency.EfficiencyFacts, task: str) -> list[CostLine]:
     """Counted policies and evaluated runs; what the paper compares comes first.
 
     That is the transformer, our best teacher, the MLP, the base MLP and our best student.
@@ -69,9 +69,9 @@ def cost_lines(facts: EfficiencyFacts, task: str) -> list[CostLine]:
     counted = [CostLine(cost.policy, cost.name, cost, None) for cost in costs if not cost.own]
     best = {kind: _first_of(ours, kind) for kind in (RunKind.TEACHER, RunKind.STUDENT)}
     first = [
-        *(line for line in counted if line.key == TEACHER),
+        *(line for line in counted if line.key == efficiency.TEACHER),
         *best[RunKind.TEACHER],
-        *(line for line in counted if line.key in ("mlp", BASE)),
+        *(line for line in counted if line.key in ("mlp", efficiency.BASE)),
         *best[RunKind.STUDENT],
     ]
     return [*first, *(line for line in (*counted, *ours) if line not in first)]
@@ -81,14 +81,14 @@ def _first_of(lines: Sequence[CostLine], kind: RunKind) -> list[CostLine]:
     return [line for line in lines if line.reached and line.reached.run.kind is kind][:1]
 
 
-def cost_row(line: CostLine, facts: EfficiencyFacts, task: str) -> TableRow:
+def cost_row(line: CostLine, facts: efficiency.EfficiencyFacts, task: str) -> TableRow:
     """A row with its ratios to the base MLP."""
     cost = line.cost
     cells = [
         line.name,
-        amount(cost.parameters) if cost else UNKNOWN,
+        formatting.amount(cost.parameters) if cost else formatting.UNKNOWN,
         times(facts.ratio(task, cost.policy, "parameters")) if cost else "",
-        amount(cost.macs) if cost else UNKNOWN,
+        formatting.amount(cost.macs) if cost else formatting.UNKNOWN,
         times(facts.ratio(task, cost.policy, "macs")) if cost else "",
         latency_words(cost.latency_us if cost else None),
         _return_words(line.reached.over_robots if line.reached else None),
@@ -113,12 +113,12 @@ def times(value: float | None) -> str:
 def latency_words(microseconds: float | None) -> str:
     """A latency: 2.24 ms, 12 µs."""
     if microseconds is None:
-        return UNKNOWN
+        return formatting.UNKNOWN
     if microseconds < 100:
         return f"{microseconds:.0f} µs"
     if microseconds < 10_000:
         return f"{microseconds / 1e3:.2f} ms"
-    return duration(microseconds / 1e6)
+    return formatting.duration(microseconds / 1e6)
 
 
 def cost_columns(lines: Sequence[CostLine]) -> list[Column]:
@@ -147,7 +147,11 @@ def cost_columns(lines: Sequence[CostLine]) -> list[Column]:
 
 
 def _return_words(over: Interval | None) -> str:
-    return UNKNOWN if over is None else episode_return(over.mean, over.half_width)
+    return (
+        formatting.UNKNOWN
+        if over is None
+        else formatting.episode_return(over.mean, over.half_width)
+    )
 
 
 def bar_lines(lines: Sequence[CostLine], width: int, rows: int) -> list[Line]:
@@ -167,36 +171,39 @@ def bar_lines(lines: Sequence[CostLine], width: int, rows: int) -> list[Line]:
         bar = block_bar(share, room).rstrip()
         drawn.append(
             (
-                Span(f" {shorten(cost.name, 25):<25}"),
+                Span(f" {formatting.shorten(cost.name, 25):<25}"),
                 Span(bar, "accent"),
-                Span(f" {amount(cost.macs)}"),
+                Span(f" {formatting.amount(cost.macs)}"),
             )
         )
     return drawn
 
 
-def _macs(cost: PolicyCost) -> int:
+def _macs(cost: efficiency.PolicyCost) -> int:
     return cost.macs
 
 
-def limbs_chart(costs: Sequence[PolicyCost]) -> tuple[ChartSpec, list[Line]]:
+def limbs_chart(costs: Sequence[efficiency.PolicyCost]) -> tuple[charts.ChartSpec, list[Line]]:
     """MACs against limbs, a curve per policy on a log scale, and the entries of the legend."""
-    by_policy: dict[str, list[PolicyCost]] = {}
+    by_policy: dict[str, list[efficiency.PolicyCost]] = {}
     for cost in costs:
         by_policy.setdefault(cost.policy, []).append(cost)
-    curves: list[Curve] = []
+    curves: list[charts.Curve] = []
     legend: list[Line] = []
     for place, (policy, own) in enumerate(by_policy.items()):
         ordered = sorted(own, key=lambda cost: cost.limbs)
         macs = tuple(float(cost.macs) for cost in ordered)
         path = Path(tuple(float(cost.limbs) for cost in ordered), macs, macs, macs)
-        letter, role = _LETTERS[place % len(_LETTERS)], CURVE_ROLES[place % len(CURVE_ROLES)]
-        curves.append(Curve(letter, path, role))
+        letter, role = (
+            _LETTERS[place % len(_LETTERS)],
+            charts.CURVE_ROLES[place % len(charts.CURVE_ROLES)],
+        )
+        curves.append(charts.Curve(letter, path, role))
         legend.append((Span(letter, f"{role} bold"), Span(f" {policy}")))
-    return ChartSpec(tuple(curves), weight=0.0, log_y=True), legend
+    return charts.ChartSpec(tuple(curves), weight=0.0, log_y=True), legend
 
 
-def pareto_chart(lines: Sequence[CostLine]) -> tuple[ChartSpec, list[Line]]:
+def pareto_chart(lines: Sequence[CostLine]) -> tuple[charts.ChartSpec, list[Line]]:
     """Return against MACs (log), a point per evaluated run whose cost is known, and the legend.
 
     Letters of the front are bold, and come first; the legend begins by saying so.
@@ -207,19 +214,21 @@ def pareto_chart(lines: Sequence[CostLine]) -> tuple[ChartSpec, list[Line]]:
         if line.cost is not None and line.reached is not None and line.reached.over_robots
     ]
     if not known:
-        return ChartSpec((), weight=0.0, log_x=True), []
+        return charts.ChartSpec((), weight=0.0, log_x=True), []
     best = front([(macs, mean) for _, macs, mean in known])
     ordered = sorted(zip(best, known, strict=True), key=lambda each: not each[0])
-    curves: list[Curve] = []
+    curves: list[charts.Curve] = []
     legend: list[Line] = [FRONT_WORDS]
     for place, (on_front, (name, macs, mean)) in enumerate(ordered):
         letter = _LETTERS[place % len(_LETTERS)]
         role, look = ("accent", "accent bold") if on_front else ("muted", "muted")
-        curves.append(Curve(letter, Path((macs,), (mean,), (mean,), (mean,)), role, False, look))
-        words = f"{'*' if on_front else ''} {name}: {grouped(mean)}"
+        curves.append(
+            charts.Curve(letter, Path((macs,), (mean,), (mean,), (mean,)), role, False, look)
+        )
+        words = f"{'*' if on_front else ''} {name}: {formatting.grouped(mean)}"
         legend.append((Span(letter, look), Span(words, "text" if on_front else "muted")))
     window = _with_margin([math.log10(macs) for _, macs, _ in known])
-    return ChartSpec(tuple(curves), weight=0.0, log_x=True, x_window=window), legend
+    return charts.ChartSpec(tuple(curves), weight=0.0, log_x=True, x_window=window), legend
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[bool]:
@@ -270,7 +279,7 @@ def claim_row(claim: Claim) -> TableRow:
     )
 
 
-def markdown(facts: EfficiencyFacts, task: str) -> str:
+def markdown(facts: efficiency.EfficiencyFacts, task: str) -> str:
     """Costs and claims as two Markdown tables."""
     measured = ("parameters", "ratio", "MACs", "ratio", "latency", "trained", "unseen")
     costs = [cost_row(line, facts, task).cells for line in cost_lines(facts, task)]

@@ -11,32 +11,12 @@ from textual.worker import get_current_worker
 
 from engine.errors import HdtuiError
 from hdtui.actions.counting import count, count_by_limbs
+from hdtui.data import efficiency
 from hdtui.data.claims import Verdict
 from hdtui.data.cockpit import Cockpit, now
-from hdtui.data.efficiency import (
-    TASKS,
-    EfficiencyFacts,
-    efficiency_of_nothing,
-    own_networks,
-    read_efficiency,
-    uncounted,
-)
 from hdtui.formatting import duration
 from hdtui.messages import Answer, OpenMode, OpenRun
-from hdtui.screens.efficiency.rows import (
-    CLAIM_COLUMNS,
-    COST_COLUMNS,
-    CostLine,
-    bar_lines,
-    claim_row,
-    cost_columns,
-    cost_lines,
-    cost_row,
-    legend_lines,
-    limbs_chart,
-    markdown,
-    pareto_chart,
-)
+from hdtui.screens.efficiency import rows as cost_rows
 from hdtui.screens.keys import BRACKETS
 from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.chart import Chart, ChartSpec
@@ -80,17 +60,17 @@ class EfficiencyScreen(CockpitScreen):
 
     def __init__(self, cockpit: Cockpit) -> None:
         super().__init__(cockpit)
-        self.facts: EfficiencyFacts | None = None
-        self.task_name = TASKS[0]
+        self.facts: efficiency.EfficiencyFacts | None = None
+        self.task_name = efficiency.TASKS[0]
         self.view = _VIEWS[0]
         self.counting = ""
         self.asked: set[tuple[str, frozenset[str]]] = set()
-        self.costs = Table(COST_COLUMNS, widget_id="costs")
+        self.costs = Table(cost_rows.COST_COLUMNS, widget_id="costs")
         self.chart = Chart()
         self.legend = Lines()
         self.bars = Lines()
         self.convention = Lines([(muted(_CONVENTION),)])
-        self.claims = Table(CLAIM_COLUMNS, widget_id="claims")
+        self.claims = Table(cost_rows.CLAIM_COLUMNS, widget_id="claims")
 
     def compose_body(self) -> ComposeResult:
         yield Pane("Cost of one action", self.costs, widget_id="costs-pane")
@@ -106,12 +86,12 @@ class EfficiencyScreen(CockpitScreen):
     def read(self) -> None:
         counted = dict(self.cockpit.counted)
         self.ask(
-            lambda database: read_efficiency(database, counted),
+            lambda database: efficiency.read_efficiency(database, counted),
             self._take_costs,
-            empty=efficiency_of_nothing(counted),
+            empty=efficiency.efficiency_of_nothing(counted),
         )
 
-    def _take_costs(self, facts: EfficiencyFacts) -> None:
+    def _take_costs(self, facts: efficiency.EfficiencyFacts) -> None:
         self.facts = facts
         self._count_what_is_missing(facts)
         self.show_costs()
@@ -124,22 +104,24 @@ class EfficiencyScreen(CockpitScreen):
         facts = self.facts
         if facts is None:
             return
-        lines = cost_lines(facts, self.task_name)
+        lines = cost_rows.cost_lines(facts, self.task_name)
         rows = {line.key: line for line in lines}
         keys = list(rows)
         task_name = self.task_name
         self.costs.set_rows(
             keys,
-            lambda index: cost_row(rows[keys[index]], facts, task_name),
-            columns=cost_columns(lines),
+            lambda index: cost_rows.cost_row(rows[keys[index]], facts, task_name),
+            columns=cost_rows.cost_columns(lines),
             empty="No policy is counted and no run evaluated yet.",
         )
-        tasks = " ".join(f"[{task}]" if task == self.task_name else task for task in TASKS)
+        tasks = " ".join(
+            f"[{task}]" if task == self.task_name else task for task in efficiency.TASKS
+        )
         self.query_one("#costs-pane", Pane).set_rule(self._title(facts, lines), tasks)
         self._show_view(facts)
         self._show_claims(facts)
 
-    def _title(self, facts: EfficiencyFacts, lines: Sequence[CostLine]) -> str:
+    def _title(self, facts: efficiency.EfficiencyFacts, lines: Sequence[cost_rows.CostLine]) -> str:
         """For how many limbs was counted, and in which evaluation most returns were measured."""
         shared, width = facts.shared(self.task_name), self.size.width
         words = ["Cost of one action" if width >= _ROOM_FOR_WORDS else "Cost"]
@@ -148,25 +130,25 @@ class EfficiencyScreen(CockpitScreen):
         words += [f"evaluation {shared.measured_in}"] if shared else []
         return " · ".join(words)
 
-    def _show_view(self, facts: EfficiencyFacts) -> None:
+    def _show_view(self, facts: efficiency.EfficiencyFacts) -> None:
         bars, chart = self.query_one("#bars-pane", Pane), self.query_one("#chart-pane", Pane)
         charted = self.view in ("pareto", "limbs")
         bars.display, chart.display = self.view == "bars", charted
         chart.styles.height = "2fr"
         self._give_way(charted and self.size.height < _ROWS_FOR_ALL)
-        lines = cost_lines(facts, self.task_name)
+        lines = cost_rows.cost_lines(facts, self.task_name)
         if self.view == "bars":
             rows = 6 if self.size.height >= 30 else 4
             bars.styles.height = rows + 1
             bars.set_rule("MACs, log scale from 100k")
             waiting = (muted(f" {self.counting or 'No policy is counted yet.'}"),)
-            self.bars.show(bar_lines(lines, self.size.width, rows) or [waiting])
+            self.bars.show(cost_rows.bar_lines(lines, self.size.width, rows) or [waiting])
         elif self.view == "limbs":
-            spec, legend = limbs_chart(facts.by_limbs)
+            spec, legend = cost_rows.limbs_chart(facts.by_limbs)
             chart.set_rule("MACs by limb slots, the head's too")
             self._show_chart(spec, legend, self.counting or "Not counted by limbs yet.")
         elif self.view == "pareto":
-            spec, legend = pareto_chart(lines)
+            spec, legend = cost_rows.pareto_chart(lines)
             chart.set_rule("return on trained robots against MACs, log scale")
             sentence = (
                 self.counting
@@ -182,17 +164,17 @@ class EfficiencyScreen(CockpitScreen):
 
     def _show_chart(self, spec: ChartSpec, legend: Sequence[Line], sentence: str) -> None:
         rows = max(2, self.size.height // 6)
-        self.legend.show(legend_lines(legend, self.size.width - 2, rows))
+        self.legend.show(cost_rows.legend_lines(legend, self.size.width - 2, rows))
         self.legend.display = bool(legend)
         if spec.curves:
             self.chart.show_chart(spec, (self.view, self.task_name, len(spec.curves)))
         else:
             self.chart.show_sentence(sentence)
 
-    def _show_claims(self, facts: EfficiencyFacts) -> None:
+    def _show_claims(self, facts: efficiency.EfficiencyFacts) -> None:
         claims = facts.claims
         self.claims.set_rows(
-            [claim.name for claim in claims], lambda index: claim_row(claims[index])
+            [claim.name for claim in claims], lambda index: cost_rows.claim_row(claims[index])
         )
         pane = self.query_one("#claims-pane", Pane)
         pane.styles.height = len(claims) + 2
@@ -203,9 +185,16 @@ class EfficiencyScreen(CockpitScreen):
             words += f", {unmeasured} not measured yet"
         pane.set_rule("Claims of the paper", words)
 
-    def _count_what_is_missing(self, facts: EfficiencyFacts) -> None:
-        wanted = {task: (task, frozenset(own_networks(facts.reached, task))) for task in TASKS}
-        missing = [task for task in uncounted(facts, TASKS) if wanted[task] not in self.asked]
+    def _count_what_is_missing(self, facts: efficiency.EfficiencyFacts) -> None:
+        wanted = {
+            task: (task, frozenset(efficiency.own_networks(facts.reached, task)))
+            for task in efficiency.TASKS
+        }
+        missing = [
+            task
+            for task in efficiency.uncounted(facts, efficiency.TASKS)
+            if wanted[task] not in self.asked
+        ]
         if not missing or self.counting:
             return
         # Once: what a child cannot count, it cannot count again.
@@ -252,7 +241,9 @@ class EfficiencyScreen(CockpitScreen):
         self.show_costs()
 
     def action_task(self, step: int) -> None:
-        self.task_name = TASKS[(TASKS.index(self.task_name) + step) % len(TASKS)]
+        self.task_name = efficiency.TASKS[
+            (efficiency.TASKS.index(self.task_name) + step) % len(efficiency.TASKS)
+        ]
         self.show_costs()
 
     def action_latency(self) -> None:
@@ -295,5 +286,5 @@ class EfficiencyScreen(CockpitScreen):
 
     def action_copy(self) -> None:
         if self.facts is not None:
-            self.app.copy_to_clipboard(markdown(self.facts, self.task_name))
+            self.app.copy_to_clipboard(cost_rows.markdown(self.facts, self.task_name))
             self.say("copied costs and claims as Markdown")

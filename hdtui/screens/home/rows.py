@@ -4,23 +4,14 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from db.records import RunEvent
+from hdtui import formatting
 from hdtui.data.cockpit import Cockpit
 from hdtui.data.home import HALTED, HomeFacts, PipelineStage, TimeSplit
 from hdtui.data.machine import MachineLoad
 from hdtui.data.run_states import GLYPHS, RunView
-from hdtui.formatting import UNKNOWN, moment, percent, printable, shorten, size
+from hdtui.widgets import run_cells
 from hdtui.widgets.bars import block_bar
 from hdtui.widgets.lines import BLANK, Line, Span, left_and_right
-from hdtui.widgets.run_cells import (
-    done_words,
-    glyph_cell,
-    left_words,
-    number,
-    progress_cell,
-    rate_words,
-    result_words,
-    took_words,
-)
 from hdtui.widgets.table import Column, TableRow
 
 PROGRESS_WIDTH = 18
@@ -90,11 +81,11 @@ def _stage_column(
         _stage_detail(stage, lead, progress_width),
     ]
     if roomy:
-        shown = result_words(lead.run) if lead.run.result is not None else ""
+        shown = run_cells.result_words(lead.run) if lead.run.result is not None else ""
         lines.append((Span(shown, "text"),))
     ids = " ".join(str(each.run.id) for each in stage.runs[:3])
     more = "…" if len(stage.runs) > 3 else ""
-    took = f" · {took_words(lead.run, at)}" if lead.run.started_at else ""
+    took = f" · {run_cells.took_words(lead.run, at)}" if lead.run.started_at else ""
     if progress_width < _ROOM_FOR_SECONDS:
         took = took.rpartition(" ")[0] if "m " in took else took  # 5m of 5m 13s
     lines.append((Span(f"{ids}{more}{took}", "muted"),))
@@ -104,14 +95,14 @@ def _stage_column(
 def _stage_detail(stage: PipelineStage, lead: RunView, progress_width: int) -> Line:
     run = lead.run
     if run.state.active and run.progress is not None:
-        return progress_cell(run, progress_width)
+        return run_cells.progress_cell(run, progress_width)
     if lead.shown == "queued":
         inputs = " ".join(str(run_id) for run_id in run.inputs)
         return (Span(f"after {inputs}" if inputs else "", "muted"),)
     if len(stage.runs) > 1:
         finished = sum(1 for each in stage.runs if each.shown == "finished")
         return (Span(f"{finished} of {len(stage.runs)}"),)
-    words = result_words(run) if run.result is not None or run.result_text else ""
+    words = run_cells.result_words(run) if run.result is not None or run.result_text else ""
     return (Span(words if len(words) <= 13 else " ".join(words.split()[:2])),)
 
 
@@ -121,15 +112,15 @@ def active_row(view: RunView, cockpit: Cockpit, at: datetime) -> TableRow:
     waits = view.shown in {"queued", "starting", *HALTED}
     return TableRow(
         cells=(
-            glyph_cell(view),
-            number(str(run.id)),
+            run_cells.glyph_cell(view),
+            run_cells.number(str(run.id)),
             (Span(str(run.kind)),),
-            (Span(shorten(printable(run.name), 23)),),
-            progress_cell(run, PROGRESS_WIDTH),
-            number(done_words(run)),
-            number(rate_words(run)),
-            number(left_words(run)),
-            number(shorten(result_words(run), 7)),
+            (Span(formatting.shorten(formatting.printable(run.name), 23)),),
+            run_cells.progress_cell(run, PROGRESS_WIDTH),
+            run_cells.number(run_cells.done_words(run)),
+            run_cells.number(run_cells.rate_words(run)),
+            run_cells.number(run_cells.left_words(run)),
+            run_cells.number(formatting.shorten(run_cells.result_words(run), 7)),
         ),
         mark="P" if run.id == cockpit.pinned_run else "*" if run.id in cockpit.marked_runs else " ",
         instead=(Span(view.sentence, view.role if view.shown != "queued" else "muted"),)
@@ -146,10 +137,10 @@ def event_row(event: RunEvent, states: Mapping[int, str], at: datetime) -> Table
     text_role = {"error": "bad", "warning": "warn"}.get(event.level, "text")
     return TableRow(
         cells=(
-            (Span(moment(event.at, at), "muted"),),
+            (Span(formatting.moment(event.at, at), "muted"),),
             (Span(glyph, role),),
             (Span(str(event.run_id or "")),),
-            (Span(printable(event.text), text_role),),
+            (Span(formatting.printable(event.text), text_role),),
         )
     )
 
@@ -162,7 +153,11 @@ def split_lines(split: TimeSplit, width: int) -> list[Line]:
     for name, share in split.shares[:5]:
         bar = block_bar(share, room)
         lines.append(
-            (Span(f" {name:<{name_width}} "), Span(bar, "accent"), Span(percent(share).rjust(5)))
+            (
+                Span(f" {name:<{name_width}} "),
+                Span(bar, "accent"),
+                Span(formatting.percent(share).rjust(5)),
+            )
         )
     return lines
 
@@ -171,12 +166,12 @@ def machine_lines(load: MachineLoad, width: int) -> list[Line]:
     """Cores, memory, disk, GPU and run folders."""
     room = max(4, min(15, width - 25))
     cores = load.cpu_share * load.num_cores if load.cpu_share is not None else None
-    cpu = f"{UNKNOWN if cores is None else f'{cores:.1f}'} of {load.num_cores} cores"
+    cpu = f"{formatting.UNKNOWN if cores is None else f'{cores:.1f}'} of {load.num_cores} cores"
     used, total = load.memory_used / 2**30, load.memory_total / 2**30
     bars = (
         ("CPU", load.cpu_share or 0.0, cpu),
         ("memory", load.memory_used / load.memory_total, f"{used:.1f} of {total:.1f} GiB"),
-        ("disk", load.disk_share, f"{size(load.disk_free)} free"),
+        ("disk", load.disk_share, f"{formatting.size(load.disk_free)} free"),
     )
     lines: list[Line] = [
         (
@@ -187,7 +182,7 @@ def machine_lines(load: MachineLoad, width: int) -> list[Line]:
         for name, share, words in bars
     ]
     lines.append((Span(" GPU     "), Span(load.gpu, "muted" if load.gpu == "none" else "text")))
-    folders = f"{size(load.runs_bytes)} in {load.num_folders} folders"
+    folders = f"{formatting.size(load.runs_bytes)} in {load.num_folders} folders"
     lines.append((Span(" runs    "), Span(folders)))
     return lines
 
@@ -197,6 +192,9 @@ def result_lines(facts: HomeFacts, width: int) -> list[Line]:
     lines: list[Line] = []
     for each in facts.results:
         run = each.run
-        left: Line = (Span(f" {run.id} ", "muted"), Span(f"{run.kind} {printable(run.name)} "))
-        lines.append(left_and_right(left, (Span(f"{result_words(run)} "),), width))
+        left: Line = (
+            Span(f" {run.id} ", "muted"),
+            Span(f"{run.kind} {formatting.printable(run.name)} "),
+        )
+        lines.append(left_and_right(left, (Span(f"{run_cells.result_words(run)} "),), width))
     return lines or [(Span(" No results yet.", "muted"),)]

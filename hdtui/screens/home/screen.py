@@ -9,32 +9,21 @@ from textual.containers import Container, Horizontal
 
 from db.records import Run
 from hdtui.actions import runs
+from hdtui.data import curves as curve_data
+from hdtui.data import home, machine
 from hdtui.data.cockpit import Cockpit, now
-from hdtui.data.curves import CurveReader, CurvesFacts
 from hdtui.data.forecast import roughly
-from hdtui.data.home import HomeFacts, TimeSplit, read_home, read_time_split
-from hdtui.data.machine import MachineLoad, MachineReader
 from hdtui.data.metric_names import metric_label
 from hdtui.data.run_states import RunView
 from hdtui.formatting import UNKNOWN, duration, percent, printable
 from hdtui.messages import OpenForm
 from hdtui.screens.dialogs import FieldsScreen
-from hdtui.screens.home.rows import (
-    ACTIVE_COLUMNS,
-    EVENT_COLUMNS,
-    NOTHING_YET,
-    active_row,
-    event_row,
-    machine_lines,
-    result_lines,
-    split_lines,
-    stage_columns,
-)
+from hdtui.screens.home import rows
 from hdtui.screens.keys import BRACKETS
 from hdtui.screens.runs.actions import MARK, RUN_KEYS, RunActions
 from hdtui.screens.shell import CockpitScreen
 from hdtui.terminal.meter import LiveDrawing
-from hdtui.widgets.chart import Chart, headline_chart
+from hdtui.widgets import chart as charts
 from hdtui.widgets.lines import Lines, Span
 from hdtui.widgets.pane import Divider, Pane
 from hdtui.widgets.stage_strip import StageStrip
@@ -63,23 +52,23 @@ class HomeScreen(CockpitScreen):
 
     def __init__(self, cockpit: Cockpit) -> None:
         super().__init__(cockpit)
-        self.facts: HomeFacts | None = None
+        self.facts: home.HomeFacts | None = None
         self.older = 0
-        self._machine_reader = MachineReader(cockpit.home)
+        self._machine_reader = machine.MachineReader(cockpit.home)
         self.strip = StageStrip(widget_id="strip")
         self.active = Table(
-            ACTIVE_COLUMNS,
+            rows.ACTIVE_COLUMNS,
             empty="reading",
             widget_id="active",
         )
-        self.events = Table(EVENT_COLUMNS, header=False, empty="reading", widget_id="events")
+        self.events = Table(rows.EVENT_COLUMNS, header=False, empty="reading", widget_id="events")
         self.split_body = Lines()
         self.machine_body = Lines()
         self.results_body = Lines()
-        self.chart = Chart(empty="No points yet.")
-        self.curve_reader = CurveReader()
+        self.chart = charts.Chart(empty="No points yet.")
+        self.curve_reader = curve_data.CurveReader()
         self._lent_focus: Table | StageStrip | None = None
-        self.curves: CurvesFacts | None = None
+        self.curves: curve_data.CurvesFacts | None = None
         self.live_chart = LiveDrawing(self, self._draw_chart)
         self.actions = RunActions(self, self.current_run, self.run_under_cursor, self.read)
 
@@ -117,11 +106,13 @@ class HomeScreen(CockpitScreen):
     def read(self) -> None:
         older = self.older
         self.ask(
-            lambda database: read_home(database, now(), older), self._show_home, empty=NOTHING_YET
+            lambda database: home.read_home(database, now(), older),
+            self._show_home,
+            empty=rows.NOTHING_YET,
         )
         run_id = self._split_run()
         if run_id is not None:
-            self.ask(partial(read_time_split, run_id=run_id), self._show_split)
+            self.ask(partial(home.read_time_split, run_id=run_id), self._show_split)
             self._read_chart(run_id)
 
     def _read_chart(self, run_id: int) -> None:
@@ -132,7 +123,7 @@ class HomeScreen(CockpitScreen):
         run_ids = [run_id] if pinned is None else [run_id, pinned]
         self.ask(lambda database: reader.read_headline(database, run_ids), self._take_curves)
 
-    def _take_curves(self, curves: CurvesFacts) -> None:
+    def _take_curves(self, curves: curve_data.CurvesFacts) -> None:
         self.curves = curves
         self.live_chart.changed()
 
@@ -145,7 +136,7 @@ class HomeScreen(CockpitScreen):
                 f"{curve.run.id} ({letter})" for letter, curve in zip("ab", drawn, strict=False)
             )
             pane.set_rule(f"{metric_label(metric)} of {letters}".capitalize(), "smooth 0.6")
-            self.chart.show_chart(headline_chart(drawn), (metric, letters))
+            self.chart.show_chart(charts.headline_chart(drawn), (metric, letters))
             return
         self.chart.show_sentence("No points yet.")
 
@@ -161,13 +152,13 @@ class HomeScreen(CockpitScreen):
         if self.app.screen is self:
             self.look(self._machine_reader.read, self._show_machine)
 
-    def _show_machine(self, load: MachineLoad) -> None:
-        self.machine_body.show(machine_lines(load, self.machine_body.size.width))
+    def _show_machine(self, load: machine.MachineLoad) -> None:
+        self.machine_body.show(rows.machine_lines(load, self.machine_body.size.width))
 
     def action_run(self, name: str) -> None:
         self.actions.act(name)
 
-    def _show_home(self, facts: HomeFacts) -> None:
+    def _show_home(self, facts: home.HomeFacts) -> None:
         first = self.facts is None
         self.facts = facts
         self._show_pipeline(facts)
@@ -175,12 +166,12 @@ class HomeScreen(CockpitScreen):
         events = facts.events
         self.events.set_rows(
             [event.id for event in events],
-            lambda index: event_row(events[index], facts.states, now()),
+            lambda index: rows.event_row(events[index], facts.states, now()),
             empty="No events yet.",
         )
         alerts = f"{facts.num_alerts} alert{'s' if facts.num_alerts != 1 else ''}"
         self.query_one("#events-pane", Pane).set_rule(facts=alerts if facts.num_alerts else "")
-        self.results_body.show(result_lines(facts, self.results_body.size.width))
+        self.results_body.show(rows.result_lines(facts, self.results_body.size.width))
         self._focus_on_rows()
         if first and self._split_run() is not None:
             self.read()
@@ -202,7 +193,7 @@ class HomeScreen(CockpitScreen):
                 self._lent_focus = self.strip
             self.set_focus(self._lent_focus or active)
 
-    def _show_pipeline(self, facts: HomeFacts) -> None:
+    def _show_pipeline(self, facts: home.HomeFacts) -> None:
         pane = self.query_one("#pipeline-pane", Pane)
         pipeline = facts.pipeline
         if pipeline is None:
@@ -221,16 +212,16 @@ class HomeScreen(CockpitScreen):
             progress,
         )
         roomy = self.size.height >= 30
-        self.strip.show_columns(stage_columns(facts, now(), roomy))
+        self.strip.show_columns(rows.stage_columns(facts, now(), roomy))
 
-    def _show_active(self, facts: HomeFacts) -> None:
+    def _show_active(self, facts: home.HomeFacts) -> None:
         waiting = list(facts.queued[: 1 if self.size.height < 30 else 4])
         known = {each.run.id for each in facts.active}
         halted = [each for each in facts.halted if each.run.id not in known]
         shown = sorted([*facts.active, *halted], key=_number) + waiting
         self.active.set_rows(
             [each.run.id for each in shown],
-            lambda index: active_row(shown[index], self.cockpit, now()),
+            lambda index: rows.active_row(shown[index], self.cockpit, now()),
             empty="Nothing runs. n opens a form; Runs (2) has all that ran.",
         )
         following = f" · next {facts.queued[0].run.id}" if facts.queued else ""
@@ -242,7 +233,7 @@ class HomeScreen(CockpitScreen):
         # Without a run its place says so, below an empty row.
         pane.styles.height = 2 + max(1 if shown else 2, min(len(shown), room))
 
-    def _show_split(self, split: TimeSplit) -> None:
+    def _show_split(self, split: home.TimeSplit) -> None:
         pane = self.query_one("#split-pane", Pane)
         if not split.shares:
             pane.set_rule("Time")
@@ -250,7 +241,7 @@ class HomeScreen(CockpitScreen):
             self.split_body.show([(Span(words, "muted"),)])
             return
         pane.set_rule(f"Time in {split.run_id}, last minute")
-        self.split_body.show(split_lines(split, self.split_body.size.width))
+        self.split_body.show(rows.split_lines(split, self.split_body.size.width))
 
     def action_new_run(self) -> None:
         """Open the form; where there is no pipeline, on the one that starts a pipeline."""

@@ -10,17 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
-from hdtui.actions.evaluate import (
-    BASELINES,
-    TASKS,
-    Choices,
-    EvaluationRequest,
-    command_words,
-    estimate_words,
-    missing_words,
-    policy_words,
-    queue_evaluation,
-)
+from hdtui.actions import evaluate as evaluations
 from hdtui.formatting import printable, shorten
 from hdtui.screens.leaving import LeavesOnce
 from hdtui.screens.shell import CockpitScreen
@@ -31,20 +21,23 @@ _EPISODES = (1, 4, 16, 64)
 _SETTINGS = ("task", "episodes", "seed")
 
 
-def ask_evaluation(screen: CockpitScreen, choices: Choices) -> None:
+def ask_evaluation(screen: CockpitScreen, choices: evaluations.Choices) -> None:
     """Ask what to evaluate, and queue it."""
     if not choices.robots:
         screen.say("e: no robots; mark some on Robots (3) with space", "warn")
         return
 
-    def start(wanted: EvaluationRequest | None) -> None:
+    def start(wanted: evaluations.EvaluationRequest | None) -> None:
         if wanted is not None and screen.may_act():
-            screen.command(partial(queue_evaluation, wanted=wanted))
+            screen.command(partial(evaluations.queue_evaluation, wanted=wanted))
 
     screen.open_dialog(EvaluateScreen(choices), start)
 
 
-class EvaluateScreen(LeavesOnce[EvaluationRequest | None], ModalScreen[EvaluationRequest | None]):
+class EvaluateScreen(
+    LeavesOnce[evaluations.EvaluationRequest | None],
+    ModalScreen[evaluations.EvaluationRequest | None],
+):
     """Space or Enter changes the row under the cursor; the result is None when left."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -56,11 +49,14 @@ class EvaluateScreen(LeavesOnce[EvaluationRequest | None], ModalScreen[Evaluatio
         Binding("R", "start", show=False),
     ]
 
-    def __init__(self, choices: Choices) -> None:
+    def __init__(self, choices: evaluations.Choices) -> None:
         super().__init__()
         self.wanted = choices.start
         self.choices = choices
-        self.policies: tuple[int | str, ...] = (*(run.id for run in choices.policies), *BASELINES)
+        self.policies: tuple[int | str, ...] = (
+            *(run.id for run in choices.policies),
+            *evaluations.BASELINES,
+        )
         columns = (Column("what", "", 10, gap=1), Column("value", "", 20, grow=True, gap=0))
         self.table = Table(columns, header=False)
         self.words = Lines()
@@ -82,8 +78,8 @@ class EvaluateScreen(LeavesOnce[EvaluationRequest | None], ModalScreen[Evaluatio
         keys: list[Hashable] = [*self.policies, *_SETTINGS, "robots"]
         self.table.set_rows(keys, lambda index: self._row(keys[index], first=index == 0))
         words = [
-            (Span(f" {estimate_words(self.wanted, self.choices)}"),),
-            (muted(f" {shorten(command_words(self.wanted), 56)}"),),
+            (Span(f" {evaluations.estimate_words(self.wanted, self.choices)}"),),
+            (muted(f" {shorten(evaluations.command_words(self.wanted), 56)}"),),
             (),
             (
                 *(Span(" R", "accent bold"), Span(" start   ")),
@@ -102,7 +98,7 @@ class EvaluateScreen(LeavesOnce[EvaluationRequest | None], ModalScreen[Evaluatio
             words = f"{box} {key}"
             if isinstance(key, int):
                 run = runs[key]
-                words = f"{box} {policy_words(run)} {shorten(printable(run.name), 30)}"
+                words = f"{box} {evaluations.policy_words(run)} {shorten(printable(run.name), 30)}"
             return TableRow(((Span(label),), (Span(words),)))
         values = {
             "task": self.wanted.task,
@@ -120,8 +116,8 @@ class EvaluateScreen(LeavesOnce[EvaluationRequest | None], ModalScreen[Evaluatio
             policies = kept if key in wanted.policies else (*wanted.policies, key)
             self.wanted = replace(wanted, policies=policies)
         elif key == "task":
-            place = TASKS.index(wanted.task) + step
-            self.wanted = replace(wanted, task=TASKS[place % len(TASKS)])
+            place = evaluations.TASKS.index(wanted.task) + step
+            self.wanted = replace(wanted, task=evaluations.TASKS[place % len(evaluations.TASKS)])
         elif key == "episodes":
             known = wanted.episodes if wanted.episodes in _EPISODES else _EPISODES[0]
             place = _EPISODES.index(known) + step
@@ -132,15 +128,15 @@ class EvaluateScreen(LeavesOnce[EvaluationRequest | None], ModalScreen[Evaluatio
         self._show()
 
     def action_copy(self) -> None:
-        missing = missing_words(self.wanted)
+        missing = evaluations.missing_words(self.wanted)
         if missing:
             self._answer(f"y: nothing is copied, {missing}", "warn")
             return
-        self.app.copy_to_clipboard(command_words(self.wanted))
+        self.app.copy_to_clipboard(evaluations.command_words(self.wanted))
         self._answer("command copied")
 
     def action_start(self) -> None:
-        missing = missing_words(self.wanted)
+        missing = evaluations.missing_words(self.wanted)
         if missing:
             self._answer(f"R: nothing to start, {missing}", "warn")
             return

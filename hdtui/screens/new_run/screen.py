@@ -19,16 +19,7 @@ from hdtui.messages import Answer, WorldChanged
 from hdtui.screens.dialogs import role_question
 from hdtui.screens.keys import BRACKETS
 from hdtui.screens.menu import MenuScreen
-from hdtui.screens.new_run.rows import (
-    COLUMNS,
-    SettingField,
-    about_lines,
-    columns_of,
-    command_rows,
-    estimate_lines,
-    put_cursor,
-    setting_row,
-)
+from hdtui.screens.new_run import rows as form_rows
 from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.chrome import Paragraph
 from hdtui.widgets.lines import Lines
@@ -82,8 +73,10 @@ class LaunchScreen(CockpitScreen):
         self.editing: str | None = None
         self.wanted = ""
         self.stages = TabLine(STAGE_NAMES, STAGE_NAMES.index(kind))
-        self.table = Table(COLUMNS, empty="No setting is called that.", widget_id="settings")
-        self.field = SettingField("enter edits, / finds a setting")
+        self.table = Table(
+            form_rows.COLUMNS, empty="No setting is called that.", widget_id="settings"
+        )
+        self.field = form_rows.SettingField("enter edits, / finds a setting")
         self.about = Lines(widget_id="about")
         self.estimate = Lines([()])
         self.command_words = Paragraph("")
@@ -136,17 +129,17 @@ class LaunchScreen(CockpitScreen):
         rows = self._rows()
         self.table.set_rows(
             [row.key for row in rows],
-            lambda index: setting_row(
+            lambda index: form_rows.setting_row(
                 rows[index], form, problems, self.opened, self.table.size.width
             ),
-            columns=columns_of(form),
+            columns=form_rows.columns_of(form),
         )
         changes = len(form.raw)
         words = f"{changes} change{'' if changes == 1 else 's'} to {form.base_label}"
         self.query_one("#launch-pane", Pane).set_rule(f"New run · {form.stage}", words)
         width = self.size.width
-        self.estimate.show(estimate_lines(self.known, form, width))
-        self.command_words.set_text(command_rows(form.command(), width))
+        self.estimate.show(form_rows.estimate_lines(self.known, form, width))
+        self.command_words.set_text(form_rows.command_rows(form.command(), width))
         self._show_about(problems)
 
     def _rows(self) -> list[FormRow]:
@@ -163,7 +156,9 @@ class LaunchScreen(CockpitScreen):
 
     def _show_about(self, problems: dict[str, str]) -> None:
         key = str(self.table.cursor_key or "")
-        self.about.show(about_lines(self.form, key, problems, self.known, self.about.size.width))
+        self.about.show(
+            form_rows.about_lines(self.form, key, problems, self.known, self.about.size.width)
+        )
 
     def on_table_moved(self, message: Table.Moved) -> None:
         self._show_about(self.form.problems(self.known))
@@ -327,7 +322,7 @@ class LaunchScreen(CockpitScreen):
         self.dismiss()
         app.screen.post_message(WorldChanged())
         for table in app.screen.query(LISTS_OF_RUNS).results(Table) if leaves else ():
-            put_cursor(table, run_id)
+            form_rows.put_cursor(table, run_id)
 
     def action_out(self) -> None:
         if self.wanted:

@@ -10,32 +10,32 @@ from textual.containers import Horizontal, Vertical
 
 from engine.morphology.geometry import limb_mass_kg
 from engine.morphology.tree import Joint, Limb, Morphology
+from hdtui import formatting
 from hdtui.data.cockpit import Cockpit
 from hdtui.data.robots import RobotDetail, read_robot
-from hdtui.formatting import episode_return, percent, printable
 from hdtui.messages import OpenRobot, OpenRun
 from hdtui.screens.robots.actions import ROBOT_KEYS, NamedRobot, RobotActions
 from hdtui.screens.robots.rows import body_words
 from hdtui.screens.shell import CockpitScreen
+from hdtui.widgets import table as tables
 from hdtui.widgets.lines import Line, Lines, Span, line_width, muted
 from hdtui.widgets.pane import Divider, Pane
 from hdtui.widgets.robot_canvas import RobotCanvas
-from hdtui.widgets.table import Column, Table, TableRow
 
 _LIMB_COLUMNS = (
-    Column("limb", "limb", 4, gap=1),
-    Column("parent", "on", 4, True, gap=1, leaves_first=1),
-    Column("length", "m", 4, True, gap=1, leaves_first=3),
-    Column("mass", "kg", 4, True, gap=2, leaves_first=2),
-    Column("joints", "joints: axis, range, gear", 25, grow=True, gap=0),
+    tables.Column("limb", "limb", 4, gap=1),
+    tables.Column("parent", "on", 4, True, gap=1, leaves_first=1),
+    tables.Column("length", "m", 4, True, gap=1, leaves_first=3),
+    tables.Column("mass", "kg", 4, True, gap=2, leaves_first=2),
+    tables.Column("joints", "joints: axis, range, gear", 25, grow=True, gap=0),
 )
 _SCORE_COLUMNS = (
-    Column("policy", "policy", 16, grow=True, gap=1),
-    Column("task", "task", 9, gap=1, leaves_first=4),
-    Column("return", "return", 12, True, gap=1),
-    Column("episodes", "n", 4, True, gap=1, leaves_first=3),
-    Column("falls", "falls", 6, True, gap=1, leaves_first=1),
-    Column("evaluation", "in", 4, True, gap=0, leaves_first=2),
+    tables.Column("policy", "policy", 16, grow=True, gap=1),
+    tables.Column("task", "task", 9, gap=1, leaves_first=4),
+    tables.Column("return", "return", 12, True, gap=1),
+    tables.Column("episodes", "n", 4, True, gap=1, leaves_first=3),
+    tables.Column("falls", "falls", 6, True, gap=1, leaves_first=1),
+    tables.Column("evaluation", "in", 4, True, gap=0, leaves_first=2),
 )
 
 
@@ -57,8 +57,8 @@ class RobotScreen(CockpitScreen):
         self.robot_name = robot_name
         self.detail: RobotDetail | None = None
         self.canvas = RobotCanvas()
-        self.limbs = Table(_LIMB_COLUMNS, widget_id="limbs")
-        self.scores = Table(
+        self.limbs = tables.Table(_LIMB_COLUMNS, widget_id="limbs")
+        self.scores = tables.Table(
             _SCORE_COLUMNS,
             empty="No evaluation of this robot yet. e evaluates it.",
             widget_id="scores",
@@ -95,7 +95,7 @@ class RobotScreen(CockpitScreen):
         self.detail = facts
         robot = facts.robot
         pane = self.query_one("#robot-pane", Pane)
-        pane.set_rule(printable(robot.name), robot.digest[:7])
+        pane.set_rule(formatting.printable(robot.name), robot.digest[:7])
         if first:
             self.canvas.set_poses(facts.poses, facts.problem)
         self.family.show(family_lines(facts))
@@ -118,18 +118,20 @@ class RobotScreen(CockpitScreen):
     def _show_scores(self, detail: RobotDetail) -> None:
         scores = detail.scores
 
-        def row_of(index: int) -> TableRow:
+        def row_of(index: int) -> tables.TableRow:
             run, found = scores[index]
-            policy = f"{run.id} {run.kind} {printable(run.name)}" if run else found.policy
+            policy = (
+                f"{run.id} {run.kind} {formatting.printable(run.name)}" if run else found.policy
+            )
             words = (
                 policy,
                 found.task,
-                episode_return(found.mean, found.half_width),
+                formatting.episode_return(found.mean, found.half_width),
                 str(found.episodes),
-                percent(found.falls),
+                formatting.percent(found.falls),
                 str(found.evaluation_id),
             )
-            return TableRow(tuple((Span(each),) for each in words))
+            return tables.TableRow(tuple((Span(each),) for each in words))
 
         keys = [(found.policy, found.policy_run_id, found.task) for _, found in scores]
         self.scores.set_rows(keys, row_of)
@@ -141,7 +143,7 @@ class RobotScreen(CockpitScreen):
     def _first_policies(self) -> Sequence[int]:
         return [run.id for run, _ in self.detail.scores if run][:2] if self.detail else []
 
-    def on_table_chosen(self, message: Table.Chosen) -> None:
+    def on_table_chosen(self, message: tables.Table.Chosen) -> None:
         if message.table is not self.scores or self.detail is None:
             return
         run = self.detail.scores[self.scores.cursor][0]
@@ -162,7 +164,7 @@ class RobotScreen(CockpitScreen):
 def family_lines(detail: RobotDetail) -> list[Line]:
     """Body in words, sets, the chain of parents with what changed, children."""
     robot = detail.robot
-    sets = " ".join(printable(each.name) for each in detail.sets) or "none"
+    sets = " ".join(formatting.printable(each.name) for each in detail.sets) or "none"
     lines: list[Line] = [
         (Span(f" {body_words(robot)}"),),
         (Span(f" head {robot.head_height_m:.2f} m · sets {sets}"),),
@@ -171,8 +173,8 @@ def family_lines(detail: RobotDetail) -> list[Line]:
         lines.append((Span(f" trained on by {' '.join(map(str, detail.trained_by))}"),))
     younger = robot
     for ancestor in detail.ancestors:
-        operations = printable(" ".join(younger.operations)) or "copied"
-        lines.append((muted(f" from {printable(ancestor.name)}: "), Span(operations)))
+        operations = formatting.printable(" ".join(younger.operations)) or "copied"
+        lines.append((muted(f" from {formatting.printable(ancestor.name)}: "), Span(operations)))
         younger = ancestor
     if not detail.ancestors:
         unknown = robot.parent_digest[:7] if robot.parent_digest else ""
@@ -183,7 +185,7 @@ def family_lines(detail: RobotDetail) -> list[Line]:
     return lines
 
 
-def limb_rows(body: Morphology) -> list[TableRow]:
+def limb_rows(body: Morphology) -> list[tables.TableRow]:
     """One row a limb, head first: length, mass, and its hinges."""
     rows = []
     for name, limb in zip(body.limb_names, body.limbs, strict=True):
@@ -195,7 +197,7 @@ def limb_rows(body: Morphology) -> list[TableRow]:
             f"{limb_mass_kg(limb):.1f}",
             "  ".join(_joint_words(slot, joint) for slot, joint in enumerate(limb.joints) if joint),
         )
-        rows.append(TableRow(tuple((Span(each),) for each in words)))
+        rows.append(tables.TableRow(tuple((Span(each),) for each in words)))
     return rows
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from db.records import Robot, Run
 from engine.morphology.geometry import limb_mass_kg
 from engine.morphology.tree import Morphology
+from hdtui import formatting
 from hdtui.data.robots import RobotDetail, Score, ScoredRobot
-from hdtui.formatting import UNKNOWN, episode_return, printable, ratio, shorten
 from hdtui.widgets.lines import Line, Span, fit, line_width, muted
 from hdtui.widgets.pane import rule_line
 from hdtui.widgets.table import Column, TableRow
@@ -96,7 +96,7 @@ def marked_line(names: Sequence[str], room: int) -> Line:
 
 def robot_row(entry: ScoredRobot, names: Sequence[str], name_cells: int, marked: bool) -> TableRow:
     """A robot of the list."""
-    name = (Span(shorten(printable(entry.robot.name), name_cells)),)
+    name = (Span(formatting.shorten(formatting.printable(entry.robot.name), name_cells)),)
     cells = [name, *((Span(cell_words(entry, column)),) for column in names)]
     return TableRow(tuple(cells), mark="*" if marked else " ")
 
@@ -106,18 +106,18 @@ def cell_words(entry: ScoredRobot, column: str) -> str:
     robot = entry.robot
     if column in ("teacher", "student"):
         found = entry.teacher if column == "teacher" else entry.student
-        return episode_return(found.mean if found else None)
+        return formatting.episode_return(found.mean if found else None)
     words = {
         "limbs": str(entry.robot.num_limbs_without_head),
         "joints": str(robot.num_joints),
         "mass": f"{robot.mass_kg:.1f}",
         "head": f"{robot.head_height_m:.2f}",
-        "student/teacher": ratio(entry.ratio),
-        "falls": f"{entry.student.falls:.2f}" if entry.student else UNKNOWN,
+        "student/teacher": formatting.ratio(entry.ratio),
+        "falls": f"{entry.student.falls:.2f}" if entry.student else formatting.UNKNOWN,
         "digest": robot.digest[:7],
         "parent": robot.parent_digest[:7] if robot.parent_digest else "none",
-        "op": printable(" ".join(robot.operations)) or "none",
-        "seed": str(robot.seed) if robot.seed is not None else UNKNOWN,
+        "op": formatting.printable(" ".join(robot.operations)) or "none",
+        "seed": str(robot.seed) if robot.seed is not None else formatting.UNKNOWN,
     }
     return words[column]
 
@@ -132,7 +132,11 @@ def body_words(robot: Robot) -> str:
 def short_lines(detail: RobotDetail, entry: ScoredRobot | None) -> list[Line]:
     """Five lines for a narrow pane: body, kin, and the scores of the two columns."""
     robot = detail.robot
-    parent = f"parent {shorten(_parent_name(detail), 19)}" if robot.parent_digest else "no parent"
+    parent = (
+        f"parent {formatting.shorten(_parent_name(detail), 19)}"
+        if robot.parent_digest
+        else "no parent"
+    )
     ids = " ".join(map(str, detail.trained_by))
     by = ids if len(detail.trained_by) <= _FEW_RUNS else f"{len(detail.trained_by)} runs"
     trained = f", trained on by {by}" if by else ""
@@ -142,7 +146,7 @@ def short_lines(detail: RobotDetail, entry: ScoredRobot | None) -> list[Line]:
         (Span(f" {parent}{trained}"),),
     ]
     if detail.problem:
-        lines.append((Span(f" {printable(detail.problem)}", "bad"),))
+        lines.append((Span(f" {formatting.printable(detail.problem)}", "bad"),))
     for label, found in (("teacher", _teacher(entry)), ("student", _student(entry))):
         lines.append(_score_line(label, found))
     return lines
@@ -166,32 +170,37 @@ def _student(entry: ScoredRobot | None) -> Score | None:
 
 def _score_line(label: str, found: Score | None) -> Line:
     if found is None:
-        return (Span(f" {label:<8} "), muted(UNKNOWN))
-    words = episode_return(found.mean, found.half_width)
+        return (Span(f" {label:<8} "), muted(formatting.UNKNOWN))
+    words = formatting.episode_return(found.mean, found.half_width)
     return (Span(f" {label:<8} {words:<12}"), muted(f"n {found.episodes}"))
 
 
 def _parent_name(detail: RobotDetail) -> str:
     parent = detail.ancestors[0].name if detail.ancestors else detail.robot.parent_digest or ""
-    return printable(parent) if detail.ancestors else parent[:7]
+    return formatting.printable(parent) if detail.ancestors else parent[:7]
 
 
 def long_lines(detail: RobotDetail, width: int) -> list[Line]:
     """Facts, limbs and returns under their own rules, for a pane with room."""
     robot = detail.robot
-    sets = " ".join(printable(each.name) for each in detail.sets) or "none"
+    sets = " ".join(formatting.printable(each.name) for each in detail.sets) or "none"
     kin = f"parent {_parent_name(detail)}" if robot.parent_digest else "parent none"
     mutants = f" · {len(detail.children)} mutants" if detail.children else ""
     trained = " ".join(map(str, detail.trained_by)) or "none"
     lines: list[Line] = [
-        rule_line(shorten(printable(robot.name), width - 5), "", width, focused=False),
+        rule_line(
+            formatting.shorten(formatting.printable(robot.name), width - 5),
+            "",
+            width,
+            focused=False,
+        ),
         (Span(f" {body_words(robot)}, {robot.head_height_m:.2f} m"),),
         (Span(f" digest {robot.digest[:7]} · set {sets}"),),
         (Span(f" {kin}{mutants}"),),
         (Span(f" trained on by {trained}"),),
     ]
     if detail.problem:
-        lines.append((Span(f" {printable(detail.problem)}", "bad"),))
+        lines.append((Span(f" {formatting.printable(detail.problem)}", "bad"),))
     if detail.body is not None:
         lines.append(rule_line("Limb   length  mass joint gear", "", width, focused=False))
         lines += limb_lines(detail.body, detail.poses.pair.tolist() if detail.poses else [])
@@ -227,7 +236,7 @@ def score_lines(detail: RobotDetail) -> list[Line]:
     return [
         (
             Span(f" {_policy_words(run, found):<12}"),
-            Span(f"{episode_return(found.mean, found.half_width):>13}"),
+            Span(f"{formatting.episode_return(found.mean, found.half_width):>13}"),
             muted(f"   falls {found.falls:.2f}"),
         )
         for run, found in detail.scores
@@ -235,4 +244,4 @@ def score_lines(detail: RobotDetail) -> list[Line]:
 
 
 def _policy_words(run: Run | None, found: Score) -> str:
-    return f"{run.id} {run.kind}" if run else printable(found.policy)
+    return f"{run.id} {run.kind}" if run else formatting.printable(found.policy)

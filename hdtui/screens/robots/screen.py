@@ -8,37 +8,17 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
 from hdtui.actions.robot_removal import removal_warning, remove, removed_words
-from hdtui.data.robots import (
-    FIELDS,
-    RobotDetail,
-    RobotListFacts,
-    ScoredRobot,
-    field_value,
-    passing,
-    read_robot,
-    read_robots,
-    sorted_entries,
-)
+from hdtui.data import robots as library
+from hdtui.data.cockpit import Cockpit
 from hdtui.data.run_filters import EditedFilter, Filter
 from hdtui.formatting import printable
 from hdtui.messages import Answer, OpenMode, OpenRobot
 from hdtui.screens.dialogs import ConfirmScreen
 from hdtui.screens.keys import BRACKETS
 from hdtui.screens.menu import MenuScreen
+from hdtui.screens.robots import rows
 from hdtui.screens.robots.actions import ROBOT_KEYS, NamedRobot, RobotActions
 from hdtui.screens.robots.new import NewRobots
-from hdtui.screens.robots.rows import (
-    COLUMN_CHOICES,
-    DEFAULT_COLUMNS,
-    FILTER_NOTES,
-    column_answer,
-    ending_well,
-    long_lines,
-    marked_line,
-    robot_columns,
-    robot_row,
-    short_lines,
-)
 from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.filter_row import FilterRow
 from hdtui.widgets.lines import Lines, muted
@@ -63,7 +43,7 @@ class RobotsScreen(CockpitScreen):
 
     TAB = 2
     TITLE_WORD = "Robots"
-    HELP_NOTES = FILTER_NOTES
+    HELP_NOTES = rows.FILTER_NOTES
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "mark", "mark", tooltip="mark and step down"),
         Binding("asterisk,ctrl+a", "mark_all", tooltip="mark all that pass, or none"),
@@ -85,14 +65,14 @@ class RobotsScreen(CockpitScreen):
     def __init__(self, cockpit: Cockpit) -> None:
         super().__init__(cockpit)
         preferences = cockpit.preferences
-        self.facts: RobotListFacts | None = None
-        self.shown: list[ScoredRobot] = []
-        self.detail: RobotDetail | None = None
-        self.edited = EditedFilter(lambda: FIELDS)
+        self.facts: library.RobotListFacts | None = None
+        self.shown: list[library.ScoredRobot] = []
+        self.detail: library.RobotDetail | None = None
+        self.edited = EditedFilter(lambda: library.FIELDS)
         self.set_name: str | None = preferences.get("robots.set", "") or None
         self.sort_key = preferences.get("robots.sort", "teacher")
         self.descending = preferences.get("robots.descending", True)
-        self.columns = tuple(preferences.get("robots.columns", list(DEFAULT_COLUMNS)))
+        self.columns = tuple(preferences.get("robots.columns", list(rows.DEFAULT_COLUMNS)))
         hint = "filter: limbs>=6 teacher>500 student/teacher>=0.9"
         self.filter_row = FilterRow(hint, self.edited.problem)
         self.chosen_column = ""
@@ -132,12 +112,12 @@ class RobotsScreen(CockpitScreen):
         set_name, pinned = self.set_name, self.cockpit.pinned_run
         chosen = list(self.cockpit.preferences.get("robots.policies", []))
         self.ask(
-            lambda database: read_robots(database, set_name, pinned, chosen),
+            lambda database: library.read_robots(database, set_name, pinned, chosen),
             self._take_robots,
-            empty=RobotListFacts((), (), None, None, None, "flat", ""),
+            empty=library.RobotListFacts((), (), None, None, None, "flat", ""),
         )
 
-    def _take_robots(self, facts: RobotListFacts) -> None:
+    def _take_robots(self, facts: library.RobotListFacts) -> None:
         self.facts = facts
         self.show_robots()
 
@@ -149,15 +129,17 @@ class RobotsScreen(CockpitScreen):
         facts = self.facts
         if facts is None:
             return
-        self.shown = sorted_entries(passing(facts, self.filter), self.sort_key, self.descending)
+        self.shown = library.sorted_entries(
+            library.passing(facts, self.filter), self.sort_key, self.descending
+        )
         names, width = self._column_names(), self.table.size.width - 2
         policies, kept = (facts.teacher_id, facts.student_id), (self.sort_key, self.chosen_column)
-        columns = robot_columns(names, policies, kept, width)
+        columns = rows.robot_columns(names, policies, kept, width)
         name_cells = fitting_columns(columns, width)[0][2]
         marks, shown = self.cockpit.marked_robots, self.shown
         self.table.set_rows(
             [entry.robot.id for entry in shown],
-            lambda index: robot_row(
+            lambda index: rows.robot_row(
                 shown[index], names, name_cells, shown[index].robot.digest in marks
             ),
             columns=columns,
@@ -171,7 +153,7 @@ class RobotsScreen(CockpitScreen):
         self._show_detail()
         self.show_keys()
 
-    def _show_words(self, facts: RobotListFacts) -> None:
+    def _show_words(self, facts: library.RobotListFacts) -> None:
         total, hidden = len(facts.entries), len(facts.entries) - len(self.shown)
         marked = len(self.cockpit.marked_robots)
         count = f"{len(self.shown)} of {total}" if hidden else str(total)
@@ -188,7 +170,7 @@ class RobotsScreen(CockpitScreen):
         self.below.show([(muted(f"  {words}"),) for words in [*below, "", ""][:2]])
         self._show_marked()
 
-    def _empty_sentence(self, facts: RobotListFacts) -> str:
+    def _empty_sentence(self, facts: library.RobotListFacts) -> str:
         if not facts.entries:
             return "No robots yet. n generates them or imports a folder."
         return f"No robot passes {self.filter.text}. Esc clears the filter."
@@ -196,7 +178,7 @@ class RobotsScreen(CockpitScreen):
     def _show_marked(self) -> None:
         marked = self._marked_names()
         self.query_one("#marked-pane", Pane).set_rule(f"Marked {len(marked)}")
-        self.marked.show([marked_line(marked, self.size.width - 16)])
+        self.marked.show([rows.marked_line(marked, self.size.width - 16)])
 
     def _marked_names(self) -> list[str]:
         entries = self.facts.entries if self.facts else ()
@@ -210,9 +192,11 @@ class RobotsScreen(CockpitScreen):
             self._show_detail()
             return
         digest, name = current
-        self.ask(lambda database: read_robot(database, home, digest, name), self._take_detail)
+        self.ask(
+            lambda database: library.read_robot(database, home, digest, name), self._take_detail
+        )
 
-    def _take_detail(self, detail: RobotDetail) -> None:
+    def _take_detail(self, detail: library.RobotDetail) -> None:
         self.detail = detail
         self._show_detail()
 
@@ -229,8 +213,8 @@ class RobotsScreen(CockpitScreen):
         entry = next((e for e in self.shown if e.robot.id == detail.robot.id), None)
         width = self.about.size.width
         wide = self.size.width >= _WIDE
-        lines = long_lines(detail, width) if wide else [(), *short_lines(detail, entry)]
-        self.about.show([ending_well(line, width) for line in lines])
+        lines = rows.long_lines(detail, width) if wide else [(), *rows.short_lines(detail, entry)]
+        self.about.show([rows.ending_well(line, width) for line in lines])
 
     def current_robot(self) -> NamedRobot | None:
         """Digest and name of the robot under the cursor."""
@@ -277,13 +261,13 @@ class RobotsScreen(CockpitScreen):
         return self.edited.current
 
     def action_sort(self) -> None:
-        choices = [(name, "") for name in FIELDS if name != "set"]
+        choices = [(name, "") for name in library.FIELDS if name != "set"]
         self.app.push_screen(MenuScreen("Sort by", choices, self.sort_key), self._sort_by)
 
     def _sort_by(self, key: str | None) -> None:
         if key is None:
             return
-        values = (field_value(entry, key) for entry in self.shown)
+        values = (library.field_value(entry, key) for entry in self.shown)
         self.descending = any(isinstance(value, int | float) for value in values)
         self.sort_key = key
         self._keep_sort()
@@ -307,7 +291,7 @@ class RobotsScreen(CockpitScreen):
     def action_columns(self) -> None:
         shown = self._shown_columns()
         told = dict.fromkeys(self.columns, "no room") | dict.fromkeys(shown, "shown")
-        choices = [(name, told.get(name, "")) for name in COLUMN_CHOICES]
+        choices = [(name, told.get(name, "")) for name in rows.COLUMN_CHOICES]
         self.app.push_screen(MenuScreen("Columns: choose to show or hide", choices), self._column)
 
     def _column(self, name: str | None) -> None:
@@ -317,16 +301,16 @@ class RobotsScreen(CockpitScreen):
         before = self._shown_columns()
         hide = name in before and name in self.columns
         chosen = {*self.columns} - {name} if hide else {*self.columns, name}
-        self.columns = tuple(column for column in COLUMN_CHOICES if column in chosen)
+        self.columns = tuple(column for column in rows.COLUMN_CHOICES if column in chosen)
         self.chosen_column = "" if hide else name
         self.cockpit.preferences.set("robots.columns", list(self.columns))
         self.show_robots()
         after = self._shown_columns()
-        self.say(column_answer(name, before, after))
+        self.say(rows.column_answer(name, before, after))
 
     def _column_names(self) -> list[str]:
         """The chosen columns, and while it sorts the list, the one that is not among them."""
-        return [name for name in COLUMN_CHOICES if name in (self.sort_key, *self.columns)]
+        return [name for name in rows.COLUMN_CHOICES if name in (self.sort_key, *self.columns)]
 
     def _shown_columns(self) -> list[str]:
         fitted = fitting_columns(self.table.columns, self.table.size.width - 2)

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 
 from db.records import Run, RunKind
-from hdtui.data.curves import RunCurve, XAxis, breaks_words, seeds_as_band
-from hdtui.data.metric_names import metric_label, metric_value
+from hdtui.data import curves as curve_data
+from hdtui.data import metric_names
 from hdtui.data.run import CURVELESS, RobotsFacts
 from hdtui.data.run_list import config_key, config_without_seed
 from hdtui.data.smoothing import Path, value_at
@@ -41,7 +41,7 @@ def stacked_metrics(marked: Sequence[str], cursor: str | None, rows: int) -> lis
 
 def left_out_sentence(marked: Sequence[str], shown: Sequence[str]) -> str:
     """Which of several marked metrics have no chart, and how to see them; else empty."""
-    left_out = [metric_label(name) for name in marked if name not in shown]
+    left_out = [metric_names.metric_label(name) for name in marked if name not in shown]
     if len(marked) < 2 or not left_out:
         return ""
     count = len(marked) - len(left_out)
@@ -62,18 +62,20 @@ def curve_facts(
     return " · ".join(words)
 
 
-def x_words(x_axis: XAxis, run: Run | None) -> str:
+def x_words(x_axis: curve_data.XAxis, run: Run | None) -> str:
     """The x axis in words; steps are called by what they count."""
     return STEPS_OF.get(run.kind, x_axis) if run is not None and x_axis == "steps" else x_axis
 
 
-def lettered(curves: Sequence[RunCurve], x_axis: XAxis, *, means: bool) -> tuple[Curve, ...]:
+def lettered(
+    curves: Sequence[curve_data.RunCurve], x_axis: curve_data.XAxis, *, means: bool
+) -> tuple[Curve, ...]:
     """Curves with their letters and colours: one a run, or the mean of each group of seeds."""
     groups = seed_groups(curves) if means else [[curve] for curve in curves]
     return tuple(
         Curve(
             letter,
-            seeds_as_band(group, x_axis),
+            curve_data.seeds_as_band(group, x_axis),
             CURVE_ROLES[index % len(CURVE_ROLES)],
             band=means and len(group) > 1,
         )
@@ -90,9 +92,9 @@ def no_points_sentence(run_id: int, run: Run | None) -> str:
     return f"No points yet: {run_id} reports after its first iteration, about 3s after its start."
 
 
-def seed_groups(curves: Sequence[RunCurve]) -> list[list[RunCurve]]:
+def seed_groups(curves: Sequence[curve_data.RunCurve]) -> list[list[curve_data.RunCurve]]:
     """Curves of runs that differ by their seeds alone, together; in the order of their first."""
-    groups: dict[str, list[RunCurve]] = {}
+    groups: dict[str, list[curve_data.RunCurve]] = {}
     for curve in curves:
         groups.setdefault(config_key(curve.run), []).append(curve)
     return list(groups.values())
@@ -109,7 +111,7 @@ def zoomed(
 
 
 def value_lines(
-    metric: str, curves: Sequence[RunCurve], run_id: int, pinned: int | None
+    metric: str, curves: Sequence[curve_data.RunCurve], run_id: int, pinned: int | None
 ) -> tuple[str, list[Line]]:
     """A title and a line per curve: its last value, its best, and how far from this run's.
 
@@ -126,12 +128,12 @@ def value_lines(
         what = f"{curve.run.id} {_whose(curve.run.id, run_id, pinned)}"
         # Under one title all values are of one step; a curve that ends before says where it does.
         at = min(path.end, paths[0].end)
-        shown = metric_value(metric, value_at(path, at))
+        shown = metric_names.metric_value(metric, value_at(path, at))
         spans = _letter_value(letter, index, what, shown)
         if at < paths[0].end:
             spans.append(Span(f" at {steps(at)}", "muted"))
         spans.append(Span(f"   {_best(metric, curve)}"))
-        broken = breaks_words(curve.points)
+        broken = curve_data.breaks_words(curve.points)
         if broken:
             spans.append(Span(f"   {broken}", "bad"))
         if index:
@@ -142,7 +144,7 @@ def value_lines(
 
 
 def group_value_lines(
-    metric: str, groups: Sequence[Sequence[RunCurve]], x_axis: XAxis
+    metric: str, groups: Sequence[Sequence[curve_data.RunCurve]], x_axis: curve_data.XAxis
 ) -> tuple[str, list[Line]]:
     """A line per group of seeds: the mean with its interval where all its runs still have points.
 
@@ -151,11 +153,11 @@ def group_value_lines(
     lines: list[Line] = []
     rest = []
     for index, (letter, group) in enumerate(zip(LETTERS, groups, strict=False)):
-        path = seeds_as_band(group, x_axis)
+        path = curve_data.seeds_as_band(group, x_axis)
         ids = " ".join(str(curve.run.id) for curve in group)
-        words = metric_value(metric, value_at(path, path.end))
+        words = metric_names.metric_value(metric, value_at(path, path.end))
         if len(group) > 1 and len(path) and path.x[-1] == path.end:
-            words += f" ± {metric_value(metric, path.high[-1] - path.y[-1])}"
+            words += f" ± {metric_names.metric_value(metric, path.high[-1] - path.y[-1])}"
         many = f"{len(group)} seeds: {ids}" if len(group) > 1 else f"one run: {ids}"
         name = shorten(config_without_seed(group[0].run), 24)
         lines.append((*_letter_value(letter, index, name.ljust(24), words), Span(f"   {many}")))
@@ -186,7 +188,7 @@ def _whose(run_id: int, own: int, pinned: int | None) -> str:
     return "pinned" if run_id == pinned else "marked"
 
 
-def _best(metric: str, curve: RunCurve) -> str:
+def _best(metric: str, curve: curve_data.RunCurve) -> str:
     points = curve.points
     if not points.step:
         return ""
@@ -194,7 +196,9 @@ def _best(metric: str, curve: RunCurve) -> str:
     values = points.low if lowest else points.high
     place = min(range(len(values)), key=lambda i: values[i] if lowest else -values[i])
     word = "lowest" if lowest else "best"
-    return f"{word} {metric_value(metric, values[place])} at {steps(points.step[place])}"
+    return (
+        f"{word} {metric_names.metric_value(metric, values[place])} at {steps(points.step[place])}"
+    )
 
 
 def _difference(metric: str, own: Path, other: Path, letter: str) -> str:
@@ -207,14 +211,14 @@ def _difference(metric: str, own: Path, other: Path, letter: str) -> str:
     share = f" ({gap / abs(second):+.0%})".replace("%", " %") if second else ""
     where = f" at {steps(at)}" if at < own.end else ""
     word = "above" if gap >= 0 else "below"
-    return f"a is {metric_value(metric, abs(gap))} {word} {letter}{share}{where}"
+    return f"a is {metric_names.metric_value(metric, abs(gap))} {word} {letter}{share}{where}"
 
 
 def robot_lines(facts: RobotsFacts, width: int) -> list[Line]:
     """Robots and their returns, the best first."""
     lines: list[Line] = []
     for robot in facts.robots:
-        value = metric_value("return", robot.episode_return)
+        value = metric_names.metric_value("return", robot.episode_return)
         left: Line = (Span(f" {shorten(robot.name, max(6, width - 11))}"),)
         lines.append(left_and_right(left, (Span(f"{value} "),), width))
     return lines or [(Span(" No returns by robot.", "muted"),)]

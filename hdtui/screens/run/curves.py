@@ -12,19 +12,7 @@ from hdtui.data.curves import X_AXES, CurveReader, CurvesFacts, RunCurve, XAxis
 from hdtui.data.metric_names import is_bound, metric_label, short_label, value_with_interval
 from hdtui.data.run import RobotsFacts, read_robot_returns
 from hdtui.data.smoothing import WEIGHTS
-from hdtui.screens.run.curve_rows import (
-    curve_facts,
-    group_value_lines,
-    left_out_sentence,
-    lettered,
-    no_points_sentence,
-    robot_lines,
-    seed_groups,
-    stacked_metrics,
-    value_lines,
-    x_words,
-    zoomed,
-)
+from hdtui.screens.run import curve_rows
 from hdtui.screens.run.tab import RunTab
 from hdtui.screens.shell import CockpitScreen
 from hdtui.terminal.meter import LiveDrawing
@@ -133,7 +121,7 @@ class CurvesTab(RunTab):
             return []
         if not self.roomy:
             rows = self.query_one("#curves-right").size.height
-            return stacked_metrics(marked, metric, rows) if len(marked) > 1 else [metric]
+            return curve_rows.stacked_metrics(marked, metric, rows) if len(marked) > 1 else [metric]
         names = [series.name for series in self.answer.curves.series]
         small = marked or [name for name in SMALL_DEFAULTS if name in names]
         return [metric, *[name for name in small if name != metric][:3]]
@@ -196,7 +184,7 @@ class CurvesTab(RunTab):
         self._tell_left_out(shown)
         self._show_values(metric)
         if self.answer.robots is not None:
-            self.robots.show(robot_lines(self.answer.robots, self.robots.size.width))
+            self.robots.show(curve_rows.robot_lines(self.answer.robots, self.robots.size.width))
 
     def _lay_out(self, num_small: int) -> None:
         """Small charts stand side by side below the large one, or are as large as it is."""
@@ -209,7 +197,7 @@ class CurvesTab(RunTab):
 
     def _tell_left_out(self, shown: Sequence[str]) -> None:
         """Say which marked metrics have no chart, once for each choice of charts."""
-        before, self._told = self._told, left_out_sentence(self.marked_metrics(), shown)
+        before, self._told = self._told, curve_rows.left_out_sentence(self.marked_metrics(), shown)
         if self._told not in ("", before):
             self.shell.say(self._told)
 
@@ -218,9 +206,13 @@ class CurvesTab(RunTab):
         curves = self.answer.curves.curves.get(metric, ()) if self.answer else ()
         drawn = [curve for curve in curves if curve.points.last_step >= 0]
         if self.as_band and len(drawn) > 1:
-            title, lines = group_value_lines(metric, seed_groups(drawn), self.x_axis)
+            title, lines = curve_rows.group_value_lines(
+                metric, curve_rows.seed_groups(drawn), self.x_axis
+            )
         else:
-            title, lines = value_lines(metric, curves, self.run_id, self.cockpit.pinned_run)
+            title, lines = curve_rows.value_lines(
+                metric, curves, self.run_id, self.cockpit.pinned_run
+            )
         whose = metric_label(metric) if len(self._drawn) > 1 and not self.roomy else ""
         self.query_one("#values-pane", Pane).set_rule(title, whose)
         self.values.show(lines)
@@ -233,7 +225,7 @@ class CurvesTab(RunTab):
             chart.show_sentence(self._empty_sentence())
             return
         spec = ChartSpec(
-            curves=lettered(drawn, self.x_axis, means=self.as_band),
+            curves=curve_rows.lettered(drawn, self.x_axis, means=self.as_band),
             weight=self.weight,
             log_x="x" in self.log_scale.split(),
             log_y="y" in self.log_scale.split(),
@@ -254,11 +246,11 @@ class CurvesTab(RunTab):
     def _empty_sentence(self) -> str:
         if self.answer is None or self.metric not in (None, *self.answer.curves.curves):
             return "reading"
-        return no_points_sentence(self.run_id, self.run)
+        return curve_rows.no_points_sentence(self.run_id, self.run)
 
     def caption(self) -> str:
-        return curve_facts(
-            x_words(self.x_axis, self.run),
+        return curve_rows.curve_facts(
+            curve_rows.x_words(self.x_axis, self.run),
             self.log_scale,
             self.weight,
             zoomed=self.window is not None,
@@ -320,7 +312,7 @@ class CurvesTab(RunTab):
     def action_x_axis(self) -> None:
         self.x_axis = X_AXES[(X_AXES.index(self.x_axis) + 1) % len(X_AXES)]
         self.window = None
-        self._changed("curves.x", self.x_axis, f"x: {x_words(self.x_axis, self.run)}")
+        self._changed("curves.x", self.x_axis, f"x: {curve_rows.x_words(self.x_axis, self.run)}")
 
     def action_log_scale(self) -> None:
         place = LOG_SCALES.index(self.log_scale) if self.log_scale in LOG_SCALES else 0
@@ -375,7 +367,7 @@ class CurvesTab(RunTab):
             if "x" in self.log_scale.split():
                 self.shell.say("+ -: zoom needs a linear x axis, g changes it")
             return
-        self.window = zoomed(self.window, extent, factor)
+        self.window = curve_rows.zoomed(self.window, extent, factor)
         self.following = self.window is None
         self.live_drawing.at_once()
         self.reread()

@@ -9,9 +9,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from db.records import Artifact
+from hdtui import formatting
+from hdtui.data import run as run_data
 from hdtui.data.cockpit import now
-from hdtui.data.run import RECORDING, FilesFacts, check_file, read_files
-from hdtui.formatting import moment, printable, size, steps
 from hdtui.screens.run.tab import FilteredTab
 from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.lines import Span
@@ -41,16 +41,16 @@ class FileRow(NamedTuple):
     at: datetime
 
 
-def file_rows(facts: FilesFacts) -> list[FileRow]:
+def file_rows(facts: run_data.FilesFacts) -> list[FileRow]:
     """Results first, then checkpoints, then recorded walks by robot and policy."""
-    results = [each for each in facts.artifacts if each.kind != RECORDING]
-    walks = [each for each in facts.artifacts if each.kind == RECORDING]
+    results = [each for each in facts.artifacts if each.kind != run_data.RECORDING]
+    walks = [each for each in facts.artifacts if each.kind == run_data.RECORDING]
     names = recording_names([each.name for each in walks], facts.robot_names)
     rows = [_artifact_row(each, each.name) for each in results]
     rows += [
         FileRow(
             "checkpoint",
-            f"at {steps(each.step)}, attempt {each.attempt}",
+            f"at {formatting.steps(each.step)}, attempt {each.attempt}",
             each.path,
             each.size_bytes,
             each.sha256,
@@ -102,7 +102,7 @@ class FilesTab(FilteredTab):
 
     def __init__(self, shell: CockpitScreen, run_id: int) -> None:
         super().__init__(shell, run_id, Table(COLUMNS, empty="reading"), "find a file")
-        self.answer: FilesFacts | None = None
+        self.answer: run_data.FilesFacts | None = None
         self.rows: list[FileRow] = []
         self.checked: dict[str, str] = {}
 
@@ -111,9 +111,9 @@ class FilesTab(FilteredTab):
         yield self.filter_row
 
     def read(self) -> None:
-        self.shell.ask(partial(read_files, run_id=self.run_id), self.show_files)
+        self.shell.ask(partial(run_data.read_files, run_id=self.run_id), self.show_files)
 
-    def show_files(self, facts: FilesFacts) -> None:
+    def show_files(self, facts: run_data.FilesFacts) -> None:
         """Show those that are called what is looked for."""
         self.answer = facts
         rows = file_rows(facts)
@@ -123,7 +123,7 @@ class FilesTab(FilteredTab):
         pane = self.query_one("#files-pane", Pane)
         folder = facts.home / "runs" / str(self.run_id)
         many = f"{len(self.rows)} of {len(rows)}" if wanted else str(len(rows))
-        pane.set_rule(f"Files · {many}", f"{size(total)} · {folder}")
+        pane.set_rule(f"Files · {many}", f"{formatting.size(total)} · {folder}")
         shown = self.rows
         self.table.set_rows(
             [row.path for row in shown],
@@ -144,12 +144,12 @@ class FilesTab(FilteredTab):
         role = {"checked": "good", "not checked": "muted", "a folder": "muted"}.get(verdict, "bad")
         return TableRow(
             cells=(
-                (Span(printable(what)),),
-                (Span(printable(name)),),
-                (Span(size(num_bytes)),),
+                (Span(formatting.printable(what)),),
+                (Span(formatting.printable(name)),),
+                (Span(formatting.size(num_bytes)),),
                 (Span(sha256[:8], "muted"),),
                 (Span(verdict, role),),
-                (Span(moment(at, now()), "muted"),),
+                (Span(formatting.moment(at, now()), "muted"),),
             )
         )
 
@@ -176,7 +176,7 @@ class FilesTab(FilteredTab):
             self.run_worker(partial(self._check, *chosen), thread=True, group="check")
 
     def _check(self, path: str, sha256: str) -> None:
-        self.checked[path] = check_file(self.cockpit.home / path, sha256)
+        self.checked[path] = run_data.check_file(self.cockpit.home / path, sha256)
         self.call_later(self.table.redraw)
 
     def action_copy(self) -> None:

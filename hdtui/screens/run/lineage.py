@@ -4,24 +4,24 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from textual.app import ComposeResult
 
+from hdtui import formatting
 from hdtui.data.cockpit import now
 from hdtui.data.run import LineageFacts, read_lineage
 from hdtui.data.run_states import RunView
-from hdtui.formatting import printable, shorten
 from hdtui.messages import OpenRun
 from hdtui.screens.run.tab import RunTab
 from hdtui.screens.shell import CockpitScreen
-from hdtui.widgets.lines import Line, Lines, Span
+from hdtui.widgets import lines
+from hdtui.widgets import table as tables
 from hdtui.widgets.pane import Pane
 from hdtui.widgets.run_cells import result_words
-from hdtui.widgets.table import Column, Table, TableRow
 
 RESULT_CELLS = 14
 COLUMNS = (
-    Column("tree", "", 34, grow=True, gap=1),
-    Column("state", "state", 13, gap=1),
-    Column("result", "result", RESULT_CELLS, right=True),
-    Column("from", "from", 12, gap=0, leaves_first=1, middle=True),
+    tables.Column("tree", "", 34, grow=True, gap=1),
+    tables.Column("state", "state", 13, gap=1),
+    tables.Column("result", "result", RESULT_CELLS, right=True),
+    tables.Column("from", "from", 12, gap=0, leaves_first=1, middle=True),
 )
 
 
@@ -30,8 +30,8 @@ class LineageTab(RunTab):
 
     def __init__(self, shell: CockpitScreen, run_id: int) -> None:
         super().__init__(shell, run_id)
-        self.table = Table(COLUMNS, empty="reading")
-        self.words = Lines([()])
+        self.table = tables.Table(COLUMNS, empty="reading")
+        self.words = lines.Lines([()])
 
     def compose(self) -> ComposeResult:
         yield Pane("Lineage", self.table, widget_id="lineage-pane")
@@ -54,26 +54,29 @@ class LineageTab(RunTab):
         sentences = [
             f"{run.id} is stale: an input has worked again since {run.id} read it" for run in stale
         ]
-        self.words.show([(Span(f"  {'. '.join(sentences)}", "warn"),)])
+        self.words.show([(lines.Span(f"  {'. '.join(sentences)}", "warn"),)])
         above, below = len(facts.ancestors), len(facts.descendants)
         pane = self.query_one("#lineage-pane", Pane)
         pane.set_rule(facts=f"made from {above}, {below} made from it")
 
-    def _row(self, each: RunView, branch: str) -> TableRow:
+    def _row(self, each: RunView, branch: str) -> tables.TableRow:
         run = each.run
         here = run.id == self.run_id
         name = f"{run.id} {run.kind}{' (here)' if here else ''}"
         sources = " ".join(str(i) for i in run.inputs) or " ".join(run.robot_sets)
-        tree: Line = (Span(branch, "muted"), Span(name, "accent bold" if here else "text"))
-        state: Line = (Span(f"{each.glyph} ", each.role), Span(each.shown))
+        tree: lines.Line = (
+            lines.Span(branch, "muted"),
+            lines.Span(name, "accent bold" if here else "text"),
+        )
+        state: lines.Line = (lines.Span(f"{each.glyph} ", each.role), lines.Span(each.shown))
         if run.stale:
-            state = (Span(f"{each.glyph} ", each.role), Span("stale", "warn"))
-        return TableRow(
+            state = (lines.Span(f"{each.glyph} ", each.role), lines.Span("stale", "warn"))
+        return tables.TableRow(
             cells=(
                 tree,
                 state,
-                (Span(shorten(result_words(run), RESULT_CELLS)),),
-                (Span(printable(sources), "muted"),),
+                (lines.Span(formatting.shorten(result_words(run), RESULT_CELLS)),),
+                (lines.Span(formatting.printable(sources), "muted"),),
             )
         )
 
@@ -83,7 +86,7 @@ class LineageTab(RunTab):
     def take_focus(self) -> None:
         self.table.focus()
 
-    def on_table_chosen(self, message: Table.Chosen) -> None:
+    def on_table_chosen(self, message: tables.Table.Chosen) -> None:
         message.stop()
         if isinstance(message.key, int) and message.key != self.run_id:
             self.app.post_message(OpenRun(message.key))

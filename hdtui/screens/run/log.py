@@ -5,7 +5,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from hdtui.data.logs import LEVELS, LogLine, LogTail, matching, of_level
+from hdtui.data import logs
 from hdtui.formatting import grouped, size
 from hdtui.screens.run.tab import FilteredTab
 from hdtui.screens.shell import CockpitScreen
@@ -33,13 +33,13 @@ class LogTab(FilteredTab):
     def __init__(self, shell: CockpitScreen, run_id: int) -> None:
         columns = (Column("text", "", 20, grow=True, gap=0),)
         super().__init__(shell, run_id, Table(columns, header=False, empty="reading"), "search")
-        self.tail = LogTail(self.cockpit.home / "runs" / str(run_id) / "log.txt")
+        self.tail = logs.LogTail(self.cockpit.home / "runs" / str(run_id) / "log.txt")
         self.following = True
         self.last_line = 0
         self.passed = 0
         self.level = "all"
         self.searched = ""
-        self.shown: list[LogLine] = []
+        self.shown: list[logs.LogLine] = []
 
     def compose(self) -> ComposeResult:
         yield Pane("log.txt", self.table, widget_id="log-pane")
@@ -83,7 +83,7 @@ class LogTab(FilteredTab):
         self.shell.say(f'no line{level} matches "{self.filter_row.text}": {whole}')
 
     def show_again(self) -> None:
-        self.shown = of_level(self.tail.lines, self.level)
+        self.shown = logs.of_level(self.tail.lines, self.level)
         first = self.tail.start
         shown = self.shown
         self.table.set_rows(
@@ -96,7 +96,7 @@ class LogTab(FilteredTab):
             self.table.redraw()
         self._show_words()
 
-    def _row(self, line: LogLine) -> TableRow:
+    def _row(self, line: logs.LogLine) -> TableRow:
         wanted = self.filter_row.text
         return TableRow(cells=(_marked(line, wanted),))
 
@@ -129,7 +129,7 @@ class LogTab(FilteredTab):
         return "The log is empty; lines appear here as the worker writes them."
 
     def _matches(self) -> list[int]:
-        return matching(self.shown, self.filter_row.text)
+        return logs.matching(self.shown, self.filter_row.text)
 
     def caption(self) -> str:
         return "following" if self.following else "held"
@@ -194,7 +194,7 @@ class LogTab(FilteredTab):
             self.reread()
 
     def action_level(self) -> None:
-        self.level = LEVELS[(LEVELS.index(self.level) + 1) % len(LEVELS)]
+        self.level = logs.LEVELS[(logs.LEVELS.index(self.level) + 1) % len(logs.LEVELS)]
         self.show_again()
 
     def action_copy(self) -> None:
@@ -203,7 +203,7 @@ class LogTab(FilteredTab):
             self.shell.say("line copied")
 
 
-def _marked(line: LogLine, wanted: str) -> Line:
+def _marked(line: logs.LogLine, wanted: str) -> Line:
     """The line, with what was searched for reversed."""
     role = _ROLES[line.level]
     place = line.text.casefold().find(wanted.casefold()) if wanted else -1

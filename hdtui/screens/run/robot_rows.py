@@ -7,10 +7,10 @@ from dataclasses import replace
 from db.records import RunKind
 from engine.evaluation.robot_groups import Group
 from engine.statistics import mean
+from hdtui import formatting
 from hdtui.data.run import RobotResult, RobotsFacts
-from hdtui.formatting import UNKNOWN, episode_return, measure, ratio, steps
+from hdtui.widgets import lines
 from hdtui.widgets.bars import block_bar, sparkline
-from hdtui.widgets.lines import Line, Span, line_width
 from hdtui.widgets.run_cells import number
 from hdtui.widgets.table import Column, TableRow
 
@@ -39,7 +39,7 @@ def columns_of(facts: RobotsFacts, sort_key: str) -> list[Column]:
     if facts.policies:
         return _evaluated_columns(facts)
     last = max((robot.last_step or 0 for robot in facts.robots), default=0)
-    curve = replace(LEARNING_COLUMNS[-1], title=f"0 to {steps(last)}" if last else "")
+    curve = replace(LEARNING_COLUMNS[-1], title=f"0 to {formatting.steps(last)}" if last else "")
     return [
         replace(each, leaves_first=0) if each.key == sort_key else each
         for each in (*LEARNING_COLUMNS[:-1], curve)
@@ -51,7 +51,7 @@ def _evaluated_columns(facts: RobotsFacts) -> list[Column]:
     columns = [NAME_COLUMN, *([GROUP_COLUMN] if len(facts.groups) > 1 else [])]
     for place, policy in enumerate(facts.policies):
         cells = [_policy_cells(robot, policy)[0] for robot in facts.robots]
-        width = max(len(policy), 9, *map(line_width, cells))
+        width = max(len(policy), 9, *map(lines.line_width, cells))
         columns += [
             Column(policy, policy, width, right=True, gap=1, leaves_first=place),
             Column(f"{policy} n", "n", 3, right=True, gap=1, leaves_first=100 + place),
@@ -62,10 +62,10 @@ def _evaluated_columns(facts: RobotsFacts) -> list[Column]:
 
 def robot_row(robot: RobotResult, facts: RobotsFacts, marked: bool) -> TableRow:
     """A robot's numbers in the order of the columns."""
-    name: Line = (Span(robot.name),)
-    cells: list[Line] = [name]
+    name: lines.Line = (lines.Span(robot.name),)
+    cells: list[lines.Line] = [name]
     if facts.policies and len(facts.groups) > 1:
-        cells.append((Span(GROUP_WORDS[robot.group], "muted"),))
+        cells.append((lines.Span(GROUP_WORDS[robot.group], "muted"),))
     if facts.policies:
         for policy in facts.policies:
             cells += _policy_cells(robot, policy)
@@ -74,26 +74,26 @@ def robot_row(robot: RobotResult, facts: RobotsFacts, marked: bool) -> TableRow:
     return TableRow(tuple(cells), mark="*" if marked else " ")
 
 
-def _policy_cells(robot: RobotResult, policy: str) -> list[Line]:
+def _policy_cells(robot: RobotResult, policy: str) -> list[lines.Line]:
     found = robot.by_policy.get(policy)
     if found is None:
-        return [number(UNKNOWN)] * 3
-    mean = episode_return(found.mean, found.half_width)
-    return [number(mean), number(str(found.episodes)), number(ratio(found.falls))]
+        return [number(formatting.UNKNOWN)] * 3
+    mean = formatting.episode_return(found.mean, found.half_width)
+    return [number(mean), number(str(found.episodes)), number(formatting.ratio(found.falls))]
 
 
-def _learning_cells(robot: RobotResult, robots: Sequence[RobotResult]) -> list[Line]:
+def _learning_cells(robot: RobotResult, robots: Sequence[RobotResult]) -> list[lines.Line]:
     value = _height(robot)
     top = max(map(_height, robots), default=0.0)
     bar = block_bar(max(0.0, value) / top, BAR_WIDTH) if top > 0 else ""
     curve = [each.value for each in robot.points.every_point()] if robot.points else []
     return [
-        number(episode_return(robot.episode_return)),
-        (Span(bar, "accent"),),
-        number(ratio(robot.falls)),
-        number(episode_return(robot.length)),
-        number(measure(robot.speed)),
-        (Span(sparkline(curve, 10), "muted"),),
+        number(formatting.episode_return(robot.episode_return)),
+        (lines.Span(bar, "accent"),),
+        number(formatting.ratio(robot.falls)),
+        number(formatting.episode_return(robot.length)),
+        number(formatting.measure(robot.speed)),
+        (lines.Span(sparkline(curve, 10), "muted"),),
     ]
 
 
@@ -108,7 +108,7 @@ def means_words(facts: RobotsFacts) -> str:
     if not facts.robots:
         return ""
     if not facts.policies:
-        return f"mean over robots {episode_return(facts.mean)}"
+        return f"mean over robots {formatting.episode_return(facts.mean)}"
     if len(facts.groups) < 2:
         return f"means {_policy_means(facts, facts.robots)}"
     of_groups = [
@@ -123,7 +123,7 @@ def _policy_means(facts: RobotsFacts, robots: Sequence[RobotResult]) -> str:
     words = []
     for policy in facts.policies:
         means = [each.by_policy[policy].mean for each in robots if policy in each.by_policy]
-        words.append(f"{policy} {episode_return(mean(means) if means else None)}")
+        words.append(f"{policy} {formatting.episode_return(mean(means) if means else None)}")
     return " ".join(words)
 
 

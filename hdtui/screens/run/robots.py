@@ -9,16 +9,10 @@ from textual.binding import Binding, BindingType
 from hdtui.data.run import RobotResult, RobotsFacts, read_robot_returns
 from hdtui.data.smoothing import Break, Path
 from hdtui.formatting import shorten
-from hdtui.screens.run.robot_rows import (
-    LEARNING_COLUMNS,
-    columns_of,
-    means_words,
-    no_robots_sentence,
-    robot_row,
-)
+from hdtui.screens.run import robot_rows
 from hdtui.screens.run.tab import RunTab
 from hdtui.screens.shell import CockpitScreen
-from hdtui.widgets.chart import CURVE_ROLES, Chart, ChartSpec, Curve
+from hdtui.widgets import chart as charts
 from hdtui.widgets.pane import Pane
 from hdtui.widgets.table import Table
 
@@ -46,8 +40,8 @@ class RobotsTab(RunTab):
         self.answer: RobotsFacts | None = None
         self.sort_key = SORTS[0]
         self.descending = True
-        self.table = Table(LEARNING_COLUMNS, empty="reading")
-        self.chart = Chart()
+        self.table = Table(robot_rows.LEARNING_COLUMNS, empty="reading")
+        self.chart = charts.Chart()
 
     def compose(self) -> ComposeResult:
         yield Pane("Return by robot", self.table, facts="return ↓", widget_id="run-robots-pane")
@@ -63,14 +57,14 @@ class RobotsTab(RunTab):
         pane = self.query_one("#run-robots-pane", Pane)
         arrow = "↓" if self.descending else "↑"
         title = f"Return by robot · {len(robots)}" if robots else None
-        words = [f"{facts.judged} {self.sort_key} {arrow}".strip(), means_words(facts)]
+        words = [f"{facts.judged} {self.sort_key} {arrow}".strip(), robot_rows.means_words(facts)]
         pane.set_rule(title, " · ".join(word for word in words if word))
         marks = self.cockpit.marked_robots
         self.table.set_rows(
             [robot.digest for robot in robots],
-            lambda index: robot_row(robots[index], facts, robots[index].digest in marks),
-            columns=columns_of(facts, self.sort_key),
-            empty=no_robots_sentence(facts, self.ended),
+            lambda index: robot_rows.robot_row(robots[index], facts, robots[index].digest in marks),
+            columns=robot_rows.columns_of(facts, self.sort_key),
+            empty=robot_rows.no_robots_sentence(facts, self.ended),
         )
         self._show_chart()
 
@@ -109,10 +103,12 @@ class RobotsTab(RunTab):
         pane.set_rule(title, legend if len(drawn) > 1 else "space marks, e evaluates")
         letters = LETTERS if len(drawn) > 1 else ("",)
         curves = [
-            Curve(letter, path, CURVE_ROLES[place % len(CURVE_ROLES)])
+            charts.Curve(letter, path, charts.CURVE_ROLES[place % len(charts.CURVE_ROLES)])
             for place, (letter, path) in enumerate(zip(letters, map(_path, drawn), strict=False))
         ]
-        self.chart.show_chart(ChartSpec(tuple(curves)), tuple(robot.digest for robot in drawn))
+        self.chart.show_chart(
+            charts.ChartSpec(tuple(curves)), tuple(robot.digest for robot in drawn)
+        )
 
     @property
     def _has_curves(self) -> bool:

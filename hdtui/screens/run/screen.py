@@ -8,11 +8,11 @@ from textual.binding import Binding, BindingType
 from textual.widgets import ContentSwitcher
 
 from db.records import Run, RunState
+from hdtui import formatting
 from hdtui.data.cockpit import Cockpit, now
 from hdtui.data.run import default_tab
 from hdtui.data.run_states import RunView, left_s
 from hdtui.data.runs import read_run
-from hdtui.formatting import duration, percent, printable, rate
 from hdtui.screens.run.config import ConfigTab
 from hdtui.screens.run.curves import CurvesTab
 from hdtui.screens.run.files import FilesTab
@@ -124,21 +124,23 @@ class RunScreen(CockpitScreen):
         sentence = view.sentence if wide else view.sentence.split(", ")[0]
         if view.shown not in sentence:
             sentence = f"{view.shown}: {sentence}"
-        name = f"{run.id} {run.kind} {printable(run.name)}"
+        name = f"{run.id} {run.kind} {formatting.printable(run.name)}"
         left = left_s(run)
         words = [done_words(run)] if wide and run.done is not None else []
         if run.progress is not None:
-            words.append(percent(run.progress))
+            words.append(formatting.percent(run.progress))
         if wide and run.rate and run.state.active:
-            words.append(rate(run.rate))
+            words.append(formatting.rate(run.rate))
         if left is not None:
-            words.append(f"{duration(left)} left")
-        self.title_rule.set(f"{name} · {view.glyph} {printable(sentence)}", " · ".join(words))
+            words.append(f"{formatting.duration(left)} left")
+        self.title_rule.set(
+            f"{name} · {view.glyph} {formatting.printable(sentence)}", " · ".join(words)
+        )
 
     def _show_standing(self, view: RunView, news: bool = False) -> None:
         """Keep the state's sentence above the keys; only news takes the place of a key's answer."""
         cut = self.size.width < WIDE and view.shown not in {"running", "finished"}
-        sentence = printable(view.sentence) if cut else ""
+        sentence = formatting.printable(view.sentence) if cut else ""
         if (news and sentence) or self.answer_row.said in {"", self.stood}:
             self.answer_row.say(sentence, view.role)
             self.stood = sentence

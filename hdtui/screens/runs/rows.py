@@ -3,34 +3,14 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from hdtui.data.cockpit import Cockpit, now
+from hdtui import formatting
+from hdtui.data import cockpit as cockpit_data
+from hdtui.data import run_list, run_states
 from hdtui.data.metric_names import metric_value
-from hdtui.data.run_list import RunGroup, RunsFacts, field_value
-from hdtui.data.run_states import RunView, elapsed_s
 from hdtui.data.runs import reads
-from hdtui.formatting import (
-    UNKNOWN,
-    date_and_time,
-    duration,
-    episode_return,
-    moment,
-    percent,
-    printable,
-    ratio,
-    setting,
-    shorten,
-    steps,
-)
+from hdtui.widgets import run_cells
+from hdtui.widgets import table as tables
 from hdtui.widgets.lines import Line, Span, line_width, wrapped
-from hdtui.widgets.run_cells import (
-    COUNTED,
-    RETURNS,
-    glyph_cell,
-    number,
-    result_number,
-    result_words,
-)
-from hdtui.widgets.table import Column, TableRow
 
 DEFAULT_COLUMNS = ("kind", "name", "result", "state", "took")
 COLUMN_CHOICES = (
@@ -83,92 +63,98 @@ _WIDTHS: Mapping[str, tuple[int, bool, int]] = {
 class RowWriter:
     """Writes rows of the list for the columns that are shown."""
 
-    def __init__(self, cockpit: Cockpit) -> None:
+    def __init__(self, cockpit: cockpit_data.Cockpit) -> None:
         self.cockpit = cockpit
-        self.facts: RunsFacts | None = None
+        self.facts: run_list.RunsFacts | None = None
 
-    def columns(self, names: Sequence[str], sort_key: str, descending: bool) -> list[Column]:
+    def columns(self, names: Sequence[str], sort_key: str, descending: bool) -> list[tables.Column]:
         """Glyph and number, then the columns; the sorted one carries its arrow and never leaves."""
         arrow = " ↓" if descending else " ↑"
         crowded = len(names) > len(DEFAULT_COLUMNS)
         columns = [
-            Column("glyph", "", 1, gap=1),
-            Column("id", f"id{arrow}" if sort_key == "id" else "id", 4, gap=1),
+            tables.Column("glyph", "", 1, gap=1),
+            tables.Column("id", f"id{arrow}" if sort_key == "id" else "id", 4, gap=1),
         ]
         for place, name in enumerate(names):
             width, right, leaves = _WIDTHS.get(name, (9, True, 3 + place))
             leaves = 2 * len(names) if crowded and name == "took" else leaves
             sorts = name == sort_key
-            title = f"{shorten(name, 14)}{arrow}" if sorts else name
+            title = f"{formatting.shorten(name, 14)}{arrow}" if sorts else name
             width = max(width, min(16, len(title)))
             growing, leaves = name == "name", 0 if sorts else leaves
-            columns.append(Column(name, title[:width], width, right, growing, 2, leaves))
+            columns.append(tables.Column(name, title[:width], width, right, growing, 2, leaves))
         return columns
 
-    def row(self, each: RunView, names: Sequence[str]) -> TableRow:
+    def row(self, each: run_states.RunView, names: Sequence[str]) -> tables.TableRow:
         """A run."""
         key = each.run.id
-        cells = [glyph_cell(each), number(str(key))]
+        cells = [run_cells.glyph_cell(each), run_cells.number(str(key))]
         cells += [self._cell(each, name) for name in names]
         mark = "P" if key == self.cockpit.pinned_run else " "
-        return TableRow(tuple(cells), mark="*" if key in self.cockpit.marked_runs else mark)
+        return tables.TableRow(tuple(cells), mark="*" if key in self.cockpit.marked_runs else mark)
 
-    def group_row(self, group: RunGroup, names: Sequence[str], *, folded: bool) -> TableRow:
+    def group_row(
+        self, group: run_list.RunGroup, names: Sequence[str], *, folded: bool
+    ) -> tables.TableRow:
         """The title of a group, how many runs it has, and the mean of what they reached."""
         sign, runs = "+" if folded else "-", len(group.views)
         words = f" · {runs} run{'' if runs == 1 else 's'}{_reached_words(group)}"
-        title: Line = (Span(f"{sign} {printable(group.title)}", "bold"), Span(words, "muted"))
+        title: Line = (
+            Span(f"{sign} {formatting.printable(group.title)}", "bold"),
+            Span(words, "muted"),
+        )
         empty = tuple(() for _ in range(len(names) + 2))
         marked = all(each.run.id in self.cockpit.marked_runs for each in group.views)
-        return TableRow(cells=empty, instead=title, mark="*" if marked else " ")
+        return tables.TableRow(cells=empty, instead=title, mark="*" if marked else " ")
 
-    def _cell(self, each: RunView, name: str) -> Line:
-        run, at = each.run, now()
+    def _cell(self, each: run_states.RunView, name: str) -> Line:
+        run, at = each.run, cockpit_data.now()
         if name == "name":
-            return (Span(printable(run.name)),)
+            return (Span(formatting.printable(run.name)),)
         if name == "state":
             return (Span(each.shown, each.role if each.shown != "finished" else "text"),)
         if name == "result":
-            return number(shorten(result_words(run), 14))
+            return run_cells.number(formatting.shorten(run_cells.result_words(run), 14))
         if name == "took":
-            return number(duration(elapsed_s(run, at)))
-        return number(self._words(each, name, at))
+            return run_cells.number(formatting.duration(run_states.elapsed_s(run, at)))
+        return run_cells.number(self._words(each, name, at))
 
-    def _words(self, each: RunView, name: str, at: datetime) -> str:
-        value = field_value(self.facts, each, name) if self.facts else None
+    def _words(self, each: run_states.RunView, name: str, at: datetime) -> str:
+        value = run_list.field_value(self.facts, each, name) if self.facts else None
         if value is None:
-            return UNKNOWN
+            return formatting.UNKNOWN
         if isinstance(value, datetime):
-            return moment(value, at)
+            return formatting.moment(value, at)
         if name == "steps":
-            return steps(each.run.done)
+            return formatting.steps(each.run.done)
         if name == "progress":
-            return percent(each.run.progress)
+            return formatting.percent(each.run.progress)
         if isinstance(value, float):
             return _figure(name, value)
-        return setting(value)
+        return formatting.setting(value)
 
 
 def _figure(name: str, value: float) -> str:
     """A number of a column: returns whole, ratios with two digits, others as their metric."""
     if name == "ratio":
-        return ratio(value)
-    return episode_return(value) if name in RETURN_COLUMNS else metric_value(name, value)
+        return formatting.ratio(value)
+    return formatting.episode_return(value) if name in RETURN_COLUMNS else metric_value(name, value)
 
 
-def _reached_words(group: RunGroup) -> str:
+def _reached_words(group: run_list.RunGroup) -> str:
     over, run = group.over_runs, group.views[0].run
-    if over is None or over.count < 2 or run.result_kind in COUNTED:
+    if over is None or over.count < 2 or run.result_kind in run_cells.COUNTED:
         return ""
-    if run.result_kind in RETURNS:
-        return f" · mean {episode_return(over.mean, over.half_width)}"
+    if run.result_kind in run_cells.RETURNS:
+        return f" · mean {formatting.episode_return(over.mean, over.half_width)}"
     mean, half = (
-        result_number(run.result_kind, each or 0.0) for each in (over.mean, over.half_width)
+        run_cells.result_number(run.result_kind, each or 0.0)
+        for each in (over.mean, over.half_width)
     )
     return f" · mean {mean} ± {half}"
 
 
-def group_lines(group: RunGroup, width: int) -> tuple[str, str, list[Line]]:
+def group_lines(group: run_list.RunGroup, width: int) -> tuple[str, str, list[Line]]:
     """Title, facts and lines about the group under the cursor: its runs and what they reached."""
     ids = " ".join(str(each.run.id) for each in group.views)
     rows = wrapped(f"runs {ids}", max(20, width - 5))[:2]
@@ -176,42 +162,46 @@ def group_lines(group: RunGroup, width: int) -> tuple[str, str, list[Line]]:
     facts = f"95 % t interval over {over.count} runs" if over and over.count > 1 else ""
     lines: list[Line] = [(Span(f" {row}"),) for row in rows]
     lines.append((Span(" space marks them all, enter folds", "muted"),))
-    return printable(group.title), facts, lines
+    return formatting.printable(group.title), facts, lines
 
 
 def preview_lines(
-    each: RunView | None, facts: RunsFacts | None, width: int
+    each: run_states.RunView | None, facts: run_list.RunsFacts | None, width: int
 ) -> tuple[str, str, list[Line]]:
     """Title, facts and up to three lines about the run under the cursor: state and relatives."""
     if each is None or facts is None:
         return "", "", []
     run = each.run
-    title = f"{run.id} {run.kind} {printable(run.name)}"
-    rows = wrapped(printable(each.sentence), max(20, width - 5))
+    title = f"{run.id} {run.kind} {formatting.printable(run.name)}"
+    rows = wrapped(formatting.printable(each.sentence), max(20, width - 5))
     state: list[Line] = [(Span(f" {each.glyph} ", each.role), Span(rows[0]))]
     state += [(Span(f"   {row}"),) for row in rows[1:2]]
     relatives = _relatives(each, facts)
     notes = []
     if run.tags:
-        notes.append(f"tags {' '.join(printable(tag) for tag in run.tags)}")
+        notes.append(f"tags {' '.join(formatting.printable(tag) for tag in run.tags)}")
     if run.note:
-        notes.append(f"note {printable(run.note)}")
+        notes.append(f"note {formatting.printable(run.note)}")
     if run.result_text:
-        notes.append(printable(run.result_text))
+        notes.append(formatting.printable(run.result_text))
     words = " · ".join(notes)
     room = width - line_width(relatives) - 4
     lines: list[Line] = [*state, (*relatives, Span("   " + words, "muted"))]
     if len(words) > room and len(state) == 1:
-        lines = [*state, relatives, (Span(f" {shorten(words, width - 2)}", "muted"),)]
-    return title, date_and_time(run.started_at or run.created_at, now()), lines
+        lines = [*state, relatives, (Span(f" {formatting.shorten(words, width - 2)}", "muted"),)]
+    return (
+        title,
+        formatting.date_and_time(run.started_at or run.created_at, cockpit_data.now()),
+        lines,
+    )
 
 
-def _relatives(each: RunView, facts: RunsFacts) -> Line:
+def _relatives(each: run_states.RunView, facts: run_list.RunsFacts) -> Line:
     """``unimal8 → 184 teacher → [187] → 188 189``: what it reads and who reads it."""
     run = each.run
     spans: list[Span] = [Span(" ")]
     kinds = {other.run.id: str(other.run.kind) for other in facts.views}
-    sets = " ".join(printable(name) for name in run.robot_sets)
+    sets = " ".join(formatting.printable(name) for name in run.robot_sets)
     if sets:
         spans += [Span(sets), Span(" → ", "muted")]
     if run.inputs:
@@ -224,12 +214,14 @@ def _relatives(each: RunView, facts: RunsFacts) -> Line:
     return tuple(spans)
 
 
-def side_lines(each: RunView | None, facts: RunsFacts, width: int) -> list[Line]:
+def side_lines(
+    each: run_states.RunView | None, facts: run_list.RunsFacts, width: int
+) -> list[Line]:
     """A column about a run: its state, result, notes, relatives and main settings."""
     if each is None:
         return []
-    run, at, room = each.run, now(), max(16, width - 4)
-    rows = wrapped(printable(each.sentence), room)
+    run, at, room = each.run, cockpit_data.now(), max(16, width - 4)
+    rows = wrapped(formatting.printable(each.sentence), room)
     lines: list[Line] = [(Span(f" {each.glyph} ", each.role), Span(rows[0]))]
     lines += [(Span(f"   {row}"),) for row in rows[1:]]
     for title, words in (
@@ -237,11 +229,13 @@ def side_lines(each: RunView | None, facts: RunsFacts, width: int) -> list[Line]
         ("tags", " ".join(run.tags)),
         ("note", run.note or ""),
         ("robots", " ".join(run.robot_sets)),
-        ("began", date_and_time(run.started_at, at)),
+        ("began", formatting.date_and_time(run.started_at, at)),
         ("where", f"{run.host}, {run.device}, attempt {run.attempt}"),
         ("seed", str(run.seed)),
     ):
-        for place, row in enumerate(wrapped(printable(words), room - 7) if words else []):
+        for place, row in enumerate(
+            wrapped(formatting.printable(words), room - 7) if words else []
+        ):
             lines.append((Span(f" {title if not place else '':<8}", "muted"), Span(row)))
     lines.append(())
     if run.waits_for != run.inputs:
@@ -252,10 +246,10 @@ def side_lines(each: RunView | None, facts: RunsFacts, width: int) -> list[Line]
     return lines + _relative_lines("to", below)
 
 
-def _relative_lines(title: str, others: Sequence[RunView]) -> list[Line]:
+def _relative_lines(title: str, others: Sequence[run_states.RunView]) -> list[Line]:
     lines: list[Line] = []
     for place, other in enumerate(sorted(others, key=_number)[:6]):
-        name = f"{other.run.id} {other.run.kind} {result_words(other.run)}"
+        name = f"{other.run.id} {other.run.kind} {run_cells.result_words(other.run)}"
         words = title if place == 0 else ""
         lines.append(
             (Span(f" {words:<8}", "muted"), Span(f"{other.glyph} ", other.role), Span(name))
@@ -263,5 +257,5 @@ def _relative_lines(title: str, others: Sequence[RunView]) -> list[Line]:
     return lines
 
 
-def _number(each: RunView) -> int:
+def _number(each: run_states.RunView) -> int:
     return each.run.id

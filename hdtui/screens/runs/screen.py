@@ -8,34 +8,16 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
 from db.records import Run
+from hdtui.data import run_list
 from hdtui.data.cockpit import Cockpit, now
 from hdtui.data.curves import CurveReader, CurvesFacts
 from hdtui.data.metric_names import metric_label
 from hdtui.data.run_filters import EditedFilter, Filter
-from hdtui.data.run_list import (
-    FIELDS,
-    VALUES,
-    RunGroup,
-    RunsFacts,
-    best_sentence,
-    descends_first,
-    grouped_runs,
-    passing,
-    sorted_runs,
-)
 from hdtui.messages import Answer
 from hdtui.screens.compare.screen import CompareScreen
 from hdtui.screens.menu import MenuScreen
+from hdtui.screens.runs import rows
 from hdtui.screens.runs.actions import RUN_KEYS, RunActions
-from hdtui.screens.runs.rows import (
-    COLUMN_CHOICES,
-    DEFAULT_COLUMNS,
-    FILTER_NOTES,
-    RowWriter,
-    group_lines,
-    preview_lines,
-    side_lines,
-)
 from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.chart import Chart, headline_chart
 from hdtui.widgets.filter_row import FilterRow
@@ -55,7 +37,7 @@ class RunsScreen(CockpitScreen):
 
     TAB = 1
     TITLE_WORD = "Runs"
-    HELP_NOTES = FILTER_NOTES
+    HELP_NOTES = rows.FILTER_NOTES
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "mark", "mark", tooltip="mark; on a group: its runs"),
@@ -72,17 +54,17 @@ class RunsScreen(CockpitScreen):
     def __init__(self, cockpit: Cockpit) -> None:
         super().__init__(cockpit)
         preferences = cockpit.preferences
-        self.facts: RunsFacts | None = None
+        self.facts: run_list.RunsFacts | None = None
         self.shown: list[RunView] = []
-        self.edited = EditedFilter(self._fields, VALUES)
+        self.edited = EditedFilter(self._fields, run_list.VALUES)
         self.filter_text = preferences.get("runs.filter", "")
         self.sort_key = preferences.get("runs.sort", "id")
         self.descending = preferences.get("runs.descending", True)
         self.grouping = preferences.get("runs.group", "")
-        self.columns = tuple(preferences.get("runs.columns", list(DEFAULT_COLUMNS)))
-        self.groups: dict[str, RunGroup] = {}
+        self.columns = tuple(preferences.get("runs.columns", list(rows.DEFAULT_COLUMNS)))
+        self.groups: dict[str, run_list.RunGroup] = {}
         self.folded: set[str] = set()
-        self.writer = RowWriter(cockpit)
+        self.writer = rows.RowWriter(cockpit)
         hint = "filter: kind:teacher state:running return>1000"
         self.filter_row = FilterRow(hint, self.edited.problem)
         self.table = Table(self.writer.columns(self.columns, "", True), widget_id="runs")
@@ -121,10 +103,10 @@ class RunsScreen(CockpitScreen):
         self.ask(
             lambda database: reader.read(database, now(), archived, pinned),
             self._take_runs,
-            empty=RunsFacts((), {}, now()),
+            empty=run_list.RunsFacts((), {}, now()),
         )
 
-    def _take_runs(self, facts: RunsFacts) -> None:
+    def _take_runs(self, facts: run_list.RunsFacts) -> None:
         first, self.facts = self.facts is None, facts
         if first and self.filter_text:
             self.say(*self.edited.answer(self.filter_text, final=True))
@@ -139,7 +121,9 @@ class RunsScreen(CockpitScreen):
         facts = self.facts
         if facts is None:
             return
-        self.shown = sorted_runs(facts, passing(facts, self.filter), self.sort_key, self.descending)
+        self.shown = run_list.sorted_runs(
+            facts, run_list.passing(facts, self.filter), self.sort_key, self.descending
+        )
         keys = self._rows(facts)
         names, groups = self._column_names(), self.groups
         by_id = {each.run.id: each for each in self.shown}
@@ -167,20 +151,20 @@ class RunsScreen(CockpitScreen):
             return self.columns
         return (*self.columns, self.sort_key)
 
-    def _rows(self, facts: RunsFacts) -> list[Hashable]:
+    def _rows(self, facts: run_list.RunsFacts) -> list[Hashable]:
         """Run ids, with a title before every group; those of folded groups are left out."""
         self.groups = {}
         if not self.grouping:
             return [each.run.id for each in self.shown]
         keys: list[Hashable] = []
-        for group in grouped_runs(facts, self.shown, self.grouping):
+        for group in run_list.grouped_runs(facts, self.shown, self.grouping):
             self.groups[group.key] = group
             keys.append(group.key)
             if group.key not in self.folded:
                 keys += [each.run.id for each in group.views]
         return keys
 
-    def _show_words(self, facts: RunsFacts) -> None:
+    def _show_words(self, facts: run_list.RunsFacts) -> None:
         total = len(facts.views)
         count = f"{len(self.shown)} of {total}" if self.filter.text else str(total)
         grouped = f"grouped by {self.grouping}" if self.grouping else "not grouped"
@@ -198,26 +182,25 @@ class RunsScreen(CockpitScreen):
         words += [f"{name}: {basis.words}" for name, basis in facts.bases.items() if name in names]
         self.summary.show([(Span(f"    {' · '.join(words)}", "muted"),)])
 
-    def _empty_sentence(self, facts: RunsFacts) -> str:
+    def _empty_sentence(self, facts: run_list.RunsFacts) -> str:
         if not facts.views:
             return "No runs yet. n opens a form."
-        return (
-            f"No run passes {self.filter.text}; {best_sentence(facts, 0)}. Esc clears the filter."
-        )
+        best = run_list.best_sentence(facts, 0)
+        return f"No run passes {self.filter.text}; {best}. Esc clears the filter."
 
     def _show_preview(self) -> None:
         run_id = self.current_run()
         each = next((item for item in self.shown if item.run.id == run_id), None)
         group = self.groups.get(str(self.table.cursor_key))
         if group is not None:
-            title, facts, lines = group_lines(group, self.size.width)
+            title, facts, lines = rows.group_lines(group, self.size.width)
         else:
-            title, facts, lines = preview_lines(each, self.facts, self.size.width)
+            title, facts, lines = rows.preview_lines(each, self.facts, self.size.width)
         self.query_one("#preview-pane", Pane).set_rule(title, facts)
         self.preview.show(lines)
         if self.has_class("roomy") and self.facts is not None:
             self.query_one("#side-pane", Pane).set_rule(title)
-            self.side.show(side_lines(each, self.facts, self.side.size.width))
+            self.side.show(rows.side_lines(each, self.facts, self.side.size.width))
             reader = self.curve_reader
             if each is not None:
                 run_ids = [each.run.id]
@@ -301,7 +284,7 @@ class RunsScreen(CockpitScreen):
         return self.edited.current
 
     def _fields(self) -> Sequence[str]:
-        return self.facts.fields if self.facts else FIELDS
+        return self.facts.fields if self.facts else run_list.FIELDS
 
     def action_sort(self) -> None:
         choices = [(name, "") for name in self._fields()]
@@ -311,7 +294,7 @@ class RunsScreen(CockpitScreen):
         if key is None:
             return
         self.sort_key = key
-        self.descending = descends_first(self.shown, key)
+        self.descending = run_list.descends_first(self.shown, key)
         self._keep_sort()
 
     def action_reverse(self) -> None:
@@ -338,7 +321,7 @@ class RunsScreen(CockpitScreen):
         self.show_runs()
 
     def action_columns(self) -> None:
-        fields = dict.fromkeys((*COLUMN_CHOICES, *self._fields()))
+        fields = dict.fromkeys((*rows.COLUMN_CHOICES, *self._fields()))
         choices = [(name, "shown" if name in self.columns else "") for name in fields]
         self.app.push_screen(MenuScreen("Columns: choose to show or hide", choices), self._column)
 

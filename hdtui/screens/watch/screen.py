@@ -17,7 +17,7 @@ from hdtui.data.watch import Film, RecordedEpisodes, Recording, list_recordings,
 from hdtui.formatting import printable
 from hdtui.screens.keys import BRACKETS
 from hdtui.screens.shell import CockpitScreen
-from hdtui.screens.watch.rows import camera_words, clock_words, nothing_sentence, title_words
+from hdtui.screens.watch import rows
 from hdtui.terminal.meter import TokenBucket, meter_of
 from hdtui.widgets.film_view import Stage
 from hdtui.widgets.pane import Divider, Rule
@@ -166,7 +166,7 @@ class WatchScreen(CockpitScreen):
 
     def _show_nothing(self, sentence: str = "") -> None:
         self.films = ()
-        sentence = sentence or nothing_sentence(
+        sentence = sentence or rows.nothing_sentence(
             self.recordings, self.cockpit.watched_run, self.robot_digest
         )
         self.title_rule.set(title=self.wanted_robot_name or "Watch", facts="")
@@ -264,10 +264,10 @@ class WatchScreen(CockpitScreen):
         header = first.poses.header
         self.wanted_robot_name = first.recording.robot_name
         recorder = self.recordings.recorder_of(first.recording.robot_digest)
-        unusual = camera_words(recorder, self.view, self.follow)
+        unusual = rows.camera_words(recorder, self.view, self.follow)
         episode = f"episode {self.episode + 1} of {len(pairs)}"
-        self.title_rule.set(*title_words(header, unusual, episode, self.title_rule.size.width))
-        self.clock_rule.set(*clock_words(player, self._frames_per_s, meter_of(self.app)))
+        self.title_rule.set(*rows.title_words(header, unusual, episode, self.title_rule.size.width))
+        self.clock_rule.set(*rows.clock_words(player, self._frames_per_s, meter_of(self.app)))
         share = player.time_s / player.duration_s if player.duration_s else 0.0
         self.timeline.show_place(share, first.moment_at(player.time_s))
 
