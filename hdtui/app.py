@@ -245,7 +245,7 @@ class CockpitApp(App[str]):
             try:
                 await super().on_event(event)
             finally:
-                self.call_later(self.gate.done)  # after what the key has posted to be opened
+                self.call_later(self.gate.done, event)  # after what the key has posted to be opened
         elif (event.key in LEAVING_KEYS and self.gate.closed) or self.gate.admits(event):
             self._key_at = time.monotonic()
             receiver = self.focused or self.screen

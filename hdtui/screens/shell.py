@@ -274,20 +274,19 @@ class CockpitScreen(LeavesOnce[None]):
             if empty is None:
                 return
             answer = empty
-        except HdtuiError as error:
-            self.call_later(self._failed, worker, str(error))
-            return
         except Exception as error:  # noqa: BLE001 -- a wrong answer must not end the cockpit
-            sentence = self.cockpit.mistakes.note(f"reading {self.TITLE_WORD}", error)
-            self.call_later(self._failed, worker, sentence)
+            expected = isinstance(error, HdtuiError)
+            notes = self.cockpit.mistakes
+            sentence = str(error) if expected else notes.note(f"reading {self.TITLE_WORD}", error)
+            if not worker.is_cancelled:
+                self.call_later(self.show_failure, sentence)
             return
-        self.call_later(self._take, worker, then, answer)
+        # What is on its way is shown: on a slow machine a next question may be asked by then, and
+        # the answer to that one would be as late.
+        if not worker.is_cancelled:
+            self.call_later(self._take, then, answer)
 
-    def _take(
-        self, worker: Worker[Any], then: Callable[[Answered], object], answer: Answered
-    ) -> None:
-        if worker.is_cancelled:  # a newer question was asked meanwhile
-            return
+    def _take(self, then: Callable[[Answered], object], answer: Answered) -> None:
         if self.stale and not self.cockpit.store.health.lost:  # not all is read in the database
             self.stale = False
             self.set_stale(False)
@@ -295,10 +294,6 @@ class CockpitScreen(LeavesOnce[None]):
         then(answer)
         self.show_keys()
         self._answered = True
-
-    def _failed(self, worker: Worker[Any], sentence: str) -> None:
-        if not worker.is_cancelled:
-            self.show_failure(sentence)
 
     def show_failure(self, sentence: str) -> None:
         """Say why what the screen shows could not be read."""

@@ -1,6 +1,4 @@
-"""The driver of the terminal: it counts what is written, hears keys as soon as they are whole, and
-outlives a terminal that goes away.
-"""
+"""The driver of the terminal: counts what is written, hears whole keys at once, outlives it."""
 
 import contextlib
 import os

@@ -24,6 +24,7 @@ class KeyGate:
         self._held: deque[Key] = deque()
         self._released: Key | None = None
         self._busy_until = 0.0
+        self._at_work: Key | None = None
         self._waits = False
         self.closed = False
         self._unfilled: Screen[Any] | None = None
@@ -40,15 +41,17 @@ class KeyGate:
     def passed(self, key: Key, receiver: Widget) -> None:
         """A key went to a widget: the next one waits until it was handled there, or in the end."""
         self._busy_until = time.monotonic() + PATIENCE_S
+        self._at_work = key
         receiver.call_later(self._handled, key)
 
     def forget(self) -> None:
         """Drop the keys that wait: what stands there now is nothing anybody expected."""
         self._held.clear()
 
-    def done(self) -> None:
+    def done(self, key: Key) -> None:
         """The key came back from all widgets and its action has run."""
-        self._busy_until = 0.0
+        if key is self._at_work:
+            self._busy_until = 0.0
 
     @property
     def _ready(self) -> bool:
@@ -67,7 +70,7 @@ class KeyGate:
 
     def _handled(self, key: Key) -> None:
         if key._stop_propagation:  # nobody else will see it; Textual has no public word for that
-            self.done()
+            self.done(key)
 
     def _wait(self) -> None:
         if not self._waits:
