@@ -8,7 +8,8 @@ import typer
 
 from engine.config.base import Device, TaskName
 from hdtui.cli import completion
-from hdtui.cli.options import Call, NoHome, Seed, grouped_options, known_name, user_folder
+from hdtui.cli.home import user_folder
+from hdtui.cli.options import Call, NoHome, Seed, grouped_options, known_name
 from hdtui.cli.output import print_json, print_table, say
 from hdtui.data.child_tool import run_tool
 

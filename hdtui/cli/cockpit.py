@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from engine.errors import HdtuiError
-from hdtui.cli.options import home_folder
+from hdtui.cli.home import home_folder
 from hdtui.cli.output import refuse, say
 
 NO_TERMINAL = (

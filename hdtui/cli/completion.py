@@ -135,7 +135,7 @@ formats = words(*get_args(DeploymentFormat))
 def _rows(ctx: typer.Context, question: Callable[[Database], Sequence[Row]]) -> Sequence[Row]:
     """What a question finds in the workspace that the command line names; nothing without one."""
     from db.session import Database
-    from hdtui.cli.options import home_folder
+    from hdtui.cli.home import home_folder
 
     context: Any = ctx
     home = None

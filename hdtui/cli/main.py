@@ -32,7 +32,8 @@ from hdtui.cli import (
 )
 from hdtui.cli.cockpit import open_cockpit
 from hdtui.cli.deploy import deploy_command
-from hdtui.cli.options import Home, home_folder
+from hdtui.cli.home import home_folder
+from hdtui.cli.options import Home
 from hdtui.cli.output import print_failure, refuse, replace_what_cannot_be_written, say
 
 app = typer.Typer(

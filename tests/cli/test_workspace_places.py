@@ -15,8 +15,8 @@ from engine.files import whole_path
 from engine.morphology.mjcf_writing import write_robot
 from engine.morphology.tree import Morphology
 from engine.workers.workspace import Workspace
+from hdtui.cli.home import home_folder
 from hdtui.cli.main import run
-from hdtui.cli.options import home_folder
 
 ODD_NAMES = ("a?b", "a%41b", "my%20project", "#&;'\"", "a\nb", "é☃", ":memory:", "~x", "a:b@c")
 

@@ -98,7 +98,7 @@ async def test_the_demo_says_what_it_is_and_only_reads(demo: Path) -> None:
 
 def test_the_demo_has_the_cost_of_every_policy_in_it(demo: Path) -> None:
     facts = read_efficiency(Database.open(demo, readonly=True))
-    assert uncounted(facts, TASKS) == [], "python -m hdtui.demo.costs counts again"
+    assert uncounted(facts, TASKS) == [], "python -m hdtui.bench.demo_costs counts again"
     assert facts.by_limbs
 
 
