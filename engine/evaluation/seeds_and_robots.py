@@ -19,14 +19,14 @@ import numpy.typing as npt
 
 from engine.evaluation.statistics import Estimate, interquartile_mean
 from engine.random import generator
-from engine.statistics import t_quantile
+from engine.statistics import probability_within, t_quantile
 
 FloatArray = npt.NDArray[np.float64]
 SAMPLES = 2000
 _MOST_SEEDS = 1000
 _SMALLEST_P = 1e-6
-_HALVINGS = 16
-"""Of the logarithm of a p value, from 1e-6 to 1: three digits are right."""
+_LARGEST_T = 1e6
+_HALVINGS = 32
 
 
 @dataclass(frozen=True)
@@ -113,12 +113,19 @@ class Scores:
         self, drawn: FloatArray, value: float, spread: Spread, confidence: float
     ) -> tuple[float, float]:
         """Percentiles of resampled statistics, their distance from the value set right."""
+        return self._stretched(
+            drawn, value, spread, confidence, t_quantile(spread.freedom, confidence)
+        )
+
+    def _stretched(
+        self, drawn: FloatArray, value: float, spread: Spread, confidence: float, t: float
+    ) -> tuple[float, float]:
+        """As ``_calibrated``, with the t of this confidence."""
         tail = (1.0 - confidence) / 2.0
         bootstrapped = float(np.std(self._drawn[0]))
         if bootstrapped == 0.0:
             return value, value
-        normal = NormalDist().inv_cdf(1.0 - tail)
-        expansion = spread.error / bootstrapped * t_quantile(spread.freedom, confidence) / normal
+        expansion = spread.error / bootstrapped * t / NormalDist().inv_cdf(1.0 - tail)
         low, high = np.quantile(drawn, [tail, 1.0 - tail])
         return (
             min(value, float(value + (low - value) * expansion)),
@@ -127,24 +134,24 @@ class Scores:
 
     def p_value(self) -> float:
         """The smallest share of error at which the interval leaves zero out; 1 of one seed."""
-        if self.spread is None or self.mean == 0.0:
+        spread = self.spread
+        if spread is None or self.mean == 0.0:
             return 1.0
-        smallest, largest = _SMALLEST_P, 1.0 - _SMALLEST_P
-        if self._excludes_zero(smallest):
-            return smallest
-        if not self._excludes_zero(largest):
-            return 1.0
-        for _ in range(_HALVINGS):
-            middle = math.sqrt(smallest * largest)
-            if self._excludes_zero(middle):
-                largest = middle
-            else:
-                smallest = middle
-        return largest
 
-    def _excludes_zero(self, error: float) -> bool:
-        low, high = self.interval(1.0 - error) or (-math.inf, math.inf)
-        return low > 0.0 or high < 0.0
+        def excludes_zero(error: float, t: float) -> bool:
+            low, high = self._stretched(self._drawn[0], self.mean, spread, 1.0 - error, t)
+            return low > 0.0 or high < 0.0
+
+        # By halving t, not the error: the probability within t is quick, the t of one is not.
+        smallest, largest = 0.0, _LARGEST_T
+        for _ in range(_HALVINGS):
+            middle = (smallest + largest) / 2
+            error = 1.0 - probability_within(middle, spread.freedom)
+            if error > _SMALLEST_P and excludes_zero(error, middle):
+                smallest = middle
+            else:
+                largest = middle
+        return max(1.0 - probability_within(smallest, spread.freedom), _SMALLEST_P)
 
     def seeds_to_decide(self, confidence: float, margin: float) -> int | None:
         """How many seeds in all would tell a difference of this size from zero, about.
@@ -155,8 +162,8 @@ class Scores:
         size = abs(self.mean)
 
         def decides(seeds: int) -> bool:
-            half = self._half_width_of(seeds, confidence)
-            return half < size or half < margin - size
+            # Half the interval is smaller than what is to be told, or leaves room to the margin.
+            return self._confidence(seeds, max(size, margin - size)) > confidence
 
         if self.spread is None or not decides(_MOST_SEEDS):
             return None
@@ -166,13 +173,15 @@ class Scores:
             few, many = (few, middle) if decides(middle) else (middle, many)
         return many
 
-    def _half_width_of(self, seeds: int, confidence: float) -> float:
-        """Half the interval that so many seeds would give, were all as these are."""
+    def _confidence(self, seeds: int, half_width: float) -> float:
+        """How sure an interval so wide would be, of so many seeds that are all as these are."""
         if self.spread is None:
-            return math.inf
+            return 0.0
         variance = self.spread.of_seeds * self.seeds / seeds + self.spread.of_robots
+        if variance == 0.0:
+            return 1.0
         freedom = self.spread.freedom * (seeds - 1) / (self.seeds - 1)
-        return t_quantile(freedom, confidence) * math.sqrt(variance)
+        return probability_within(half_width / math.sqrt(variance), freedom)
 
 
 def paired(
