@@ -91,51 +91,67 @@ class LimbMlps(nn.Module):
         self.output = LinearBank(networks, last_width, outputs, _OUTPUT_RANGE)
 
     def encode(self, robots: RobotBatch) -> tuple[MlpEncoding, ...]:
-        """Every robot's weights, per bucket."""
-        return tuple(self._encode_bucket(bucket, robots) for bucket in robots.buckets)
+        """Every robot's weights, per bucket.
 
-    def _encode_bucket(self, bucket: BucketContext, robots: RobotBatch) -> MlpEncoding:
-        networks = self._networks(bucket, robots)
-        weight, bias = self.output.select(networks)
-        limbs = bucket.joint_mask.shape[1]
-        if self.outputs_per_limb:
-            real = limbs * self.outputs_per_limb
-            weight, bias = weight[..., :real], bias[..., :real]
-        return MlpEncoding(
-            first=self._first_layer(bucket, networks),
-            terrain=_selected(self.terrain, networks),
-            hidden=_selected(self.hidden, networks),
-            output=(weight, bias),
+        They are chosen for all robots at once: the gradient of each choice is as large as all
+        networks together, and one for every bucket cost more than all else with many bodies.
+        """
+        networks = self._networks(robots)
+        counts = [len(bucket.robots) for bucket in robots.buckets]
+
+        def chosen(bank: LinearBank) -> list[Layer]:
+            weight, bias = bank.select(networks)
+            split = torch.split(weight, counts), torch.split(bias, counts)
+            return list(zip(*split, strict=True))
+
+        first, output = chosen(self.first), chosen(self.output)
+        terrain = [chosen(bank) for bank in cast("Iterable[LinearBank]", self.terrain)]
+        hidden = [chosen(bank) for bank in cast("Iterable[LinearBank]", self.hidden)]
+        return tuple(
+            MlpEncoding(
+                first=self._first_layer(bucket, first[place]),
+                terrain=tuple(layers[place] for layers in terrain),
+                hidden=tuple(layers[place] for layers in hidden),
+                output=self._output_layer(bucket, output[place]),
+            )
+            for place, bucket in enumerate(robots.buckets)
         )
 
-    def _networks(self, bucket: BucketContext, robots: RobotBatch) -> Tensor:
-        """Which network is each robot's, on the device; the same tensor for the same robots.
+    def _output_layer(self, bucket: BucketContext, layer: Layer) -> Layer:
+        weight, bias = layer
+        if not self.outputs_per_limb:
+            return layer
+        real = bucket.joint_mask.shape[1] * self.outputs_per_limb
+        return weight[..., :real], bias[..., :real]
+
+    def _networks(self, robots: RobotBatch) -> Tensor:
+        """Which network is each robot's, in packed order; the same tensor for the same robots.
 
         A captured graph reads it again, and could not copy it from the host.
         """
-        digests = tuple(robots.digests[robot] for robot in bucket.robots)
+        order = [robot for bucket in robots.buckets for robot in bucket.robots]
+        # One network for all is the same for any robots: students meet others in every minibatch.
+        digests = tuple(robots.digests[robot] if self.indices else "" for robot in order)
         device = self.first.weight.device
         if (digests, device) not in self._networks_of:
             with torch.inference_mode(mode=False):  # it may be asked for again while learning
-                indices = torch.tensor(self._indices(bucket, robots, digests), device=device)
+                indices = torch.tensor(self._indices(order, robots), device=device)
             self._networks_of[digests, device] = indices
         return self._networks_of[digests, device]
 
-    def _indices(
-        self, bucket: BucketContext, robots: RobotBatch, digests: Sequence[str]
-    ) -> list[int]:
+    def _indices(self, order: Sequence[int], robots: RobotBatch) -> list[int]:
         if not self.indices:
-            return [0] * len(digests)
-        for robot, digest in zip(bucket.robots, digests, strict=True):
-            if digest not in self.indices:
+            return [0] * len(order)
+        for robot in order:
+            if robots.digests[robot] not in self.indices:
                 raise RobotError(
                     f"{robots.names[robot]}: this policy has one network per training robot and"
                     " none for this one; use a universal policy for unseen robots"
                 )
-        return [self.indices[digest] for digest in digests]
+        return [self.indices[robots.digests[robot]] for robot in order]
 
-    def _first_layer(self, bucket: BucketContext, networks: Tensor) -> Layer:
-        weight, bias = self.first.select(networks)
+    def _first_layer(self, bucket: BucketContext, layer: Layer) -> Layer:
+        weight, bias = layer
         robots, limbs = bucket.joint_mask.shape[:2]
         per_limb = weight.view(robots, self.inputs.limb_limit, -1, weight.shape[-1])[:, :limbs]
         observed = per_limb[:, :, : self.observation_width].flatten(1, 2)
@@ -168,10 +184,6 @@ class LimbMlps(nn.Module):
             outputs.append(output.reshape(-1, max(self.outputs_per_limb, 1)))
         joined = torch.cat(outputs)
         return joined if self.outputs_per_limb else joined.squeeze(-1)
-
-
-def _selected(layers: nn.ModuleList, networks: Tensor) -> tuple[Layer, ...]:
-    return tuple(layer.select(networks) for layer in cast("Iterable[LinearBank]", layers))
 
 
 def _apply(layer: Layer, features: Tensor) -> Tensor:

@@ -56,7 +56,10 @@ class FlatParameters:
         """Scale the gradient down to ``largest_norm`` and return the norm it had."""
         norm: Tensor = self.gradient.norm()
         # In float64, as one divides a number by a number, and without asking the device for it.
-        self.gradient.mul_((largest_norm / norm.double()).clamp(max=1.0))
+        scale = (largest_norm / norm.double()).clamp(max=1.0)
+        # On a CPU the answer is at hand, and a pass over all gradients is worth the question.
+        if self.rate is not None or float(scale) != 1.0:
+            self.gradient.mul_(scale)
         return norm
 
     def set_rate(self, learning_rate: float) -> None:

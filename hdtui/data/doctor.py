@@ -73,10 +73,10 @@ def _libraries() -> Finding:
 
 
 def _cores() -> Finding:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    usable = _usable_cores()
     load = os.getloadavg()[0]
     text = f"{usable} usable of {os.cpu_count()}, load {load:.1f}"
-    if load > 1.5 * (usable or 1):
+    if load > 1.5 * usable:
         return Finding("cores", "warn", f"{text}: others are at work, runs will be slower")
     return Finding("cores", "good", text)
 
@@ -92,13 +92,36 @@ def _memory() -> Finding:
 def _gpu() -> Finding:
     program = shutil.which("nvidia-smi")
     if program is None:
-        return Finding("GPU", "good", "none found; everything runs on the CPU")
+        text = f"none found; a teacher here takes {_usable_cores()} processes on the CPU"
+        return Finding("GPU", "good", text)
     command = [program, "--query-gpu=name,memory.total", "--format=csv,noheader"]
     try:
         listing = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return Finding("GPU", "warn", "nvidia-smi fails; runs use the CPU")
-    return Finding("GPU", "good", "; ".join(listing.stdout.split("\n")).strip("; "))
+    names = "; ".join(listing.stdout.split("\n")).strip("; ")
+    build = _torch_version()
+    if build.endswith("+cpu"):
+        return Finding(
+            "GPU",
+            "warn",
+            f"{names}, which torch {build} cannot use: it is a build for the CPU; install one with"
+            " CUDA (`make setup TORCH=...`)",
+        )
+    learner = f"a learner and {max(_usable_cores() - 1, 1)} simulation processes"
+    return Finding("GPU", "good", f"{names}; a large teacher here takes {learner}")
+
+
+def _torch_version() -> str:
+    try:
+        return importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        return "none"
+
+
+def _usable_cores() -> int:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return usable or 1
 
 
 def _workspace(home: Path) -> Finding:
