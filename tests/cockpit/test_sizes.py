@@ -1,13 +1,22 @@
 """No terminal is too small to survive, and what does not fit says so."""
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
-from cockpit_pilot import opened, shows, text
+from cockpit_pilot import opened, shows, text, until
 from rich.cells import cell_len
+from textual.pilot import Pilot
 
 SIZES = [(1, 1), (59, 17), (60, 18), (79, 23), (160, 48), (300, 100)]
 Filled = tuple[Path, dict[str, int]]
+
+
+def is_filled(pilot: Pilot[Any], size: tuple[int, int]) -> bool:
+    """Every row of the terminal is drawn to its end, and none beyond."""
+    rows = text(pilot).split("\n")
+    return len(rows) == size[1] and all(cell_len(row) == size[0] for row in rows)
 
 
 @pytest.mark.parametrize("keys", [(), ("2",), ("enter",), ("n",), ("question_mark",)])
@@ -20,10 +29,7 @@ async def test_every_size_is_survived_on_every_screen(
         await pilot.press(*keys)
         for size in (*SIZES, (80, 24)):
             await pilot.resize_terminal(*size)
-            await pilot.pause(0.05)
-            rows = text(pilot).split("\n")
-            assert len(rows) == size[1]
-            assert all(cell_len(row) == size[0] for row in rows)
+            await until(pilot, partial(is_filled, pilot, size))
 
 
 async def test_below_sixty_by_eighteen_one_sentence_says_what_is_needed(filled: Filled) -> None:
