@@ -56,10 +56,10 @@ def held_out_loss(
     learns and both curves share a scale: with ``loss=logp`` both end at the noise of sampling.
     """
     policy.eval()
-    total = torch.zeros((), dtype=torch.float64, device=next(policy.parameters()).device)
+    total: Tensor | float = 0.0  # a number of the device from the first minibatch on
     robots = 0.0
     for choice in choices:
         loss = minibatch_loss(config, policy, reader.read(choice))
-        total += loss.double() * len(choice.robots)
+        total = total + loss.double() * len(choice.robots)
         robots += len(choice.robots)
     return float(total / robots)

@@ -49,7 +49,7 @@ def hdtui(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) ->
         (("pipeline", "--robots", "nobody"), 'no robot set "nobody"'),
         (("pipeline", "--robots", "unimal8"), "HDTUI_UNIMAL_DIR"),
         (("pipeline", "--set", "teacher.totl_env_steps=3"), "did you mean teacher.total_env_steps"),
-        (("pipeline", "--set", "teacher.processes=0"), "greater than or equal to 1"),
+        (("pipeline", "--set", "teacher.processes=-1"), "greater than or equal to 0"),
         (("pipeline", "--set", "nonsense"), "expected KEY=VALUE"),
         (
             ("pipeline", "--config", "absent.toml"),
