@@ -2,11 +2,12 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from test_wrong_use import hdtui
 
 from db.models import RunRow
 from db.queries.artifacts import NewFile, insert_artifact
@@ -91,7 +92,7 @@ def test_returns_are_printed_by_policy_and_by_what_training_knew(
 
 @pytest.mark.slow
 def test_a_student_is_deployed_by_its_command_and_the_copy_runs_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hdtui: Callable[..., Any]
 ) -> None:
     monkeypatch.syspath_prepend(str(STUDENTS))
     from students import save_student

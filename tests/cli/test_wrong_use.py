@@ -1,44 +1,15 @@
 """Wrong use: exit code 2, one clear sentence, no traceback, nothing created."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.errors import UsageError
 from engine.workers.policy_files import find_policy_file
-from hdtui.cli.main import run
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command line ended, and what it wrote."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Hdtui = Callable[..., Ended]
-
-
-@pytest.fixture
-def hdtui(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Hdtui:
-    """Runs a command line as a user would, in this process and without a terminal."""
-    monkeypatch.delenv("HDTUI_UNIMAL_DIR", raising=False)
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setattr("sys.stdin", StringIO())
-
-    def run_words(*words: str, home: Path) -> Ended:
-        monkeypatch.setenv("HDTUI_HOME", str(home))
-        code = run(words)
-        return Ended(code, *capfd.readouterr())
-
-    return run_words
 
 
 @pytest.mark.parametrize(
@@ -72,7 +43,7 @@ def hdtui(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) ->
     ],
 )
 def test_wrong_use_exits_2_with_one_sentence_and_creates_nothing(
-    tmp_path: Path, hdtui: Hdtui, words: tuple[str, ...], part: str
+    tmp_path: Path, hdtui: Callable[..., Any], words: tuple[str, ...], part: str
 ) -> None:
     home = tmp_path / "home"
     result = hdtui(*words, home=home)
@@ -83,7 +54,9 @@ def test_wrong_use_exits_2_with_one_sentence_and_creates_nothing(
     assert not home.exists()
 
 
-def test_a_workspace_that_cannot_be_written_is_refused(tmp_path: Path, hdtui: Hdtui) -> None:
+def test_a_workspace_that_cannot_be_written_is_refused(
+    tmp_path: Path, hdtui: Callable[..., Any]
+) -> None:
     (tmp_path / "file").write_text("in the way")
     result = hdtui("pipeline", "--preset", "smoke", home=tmp_path / "file" / "home")
     assert result.returncode == 2
@@ -91,7 +64,7 @@ def test_a_workspace_that_cannot_be_written_is_refused(tmp_path: Path, hdtui: Hd
     assert "Traceback" not in result.stderr
 
 
-def test_home_before_a_command_is_pointed_out(tmp_path: Path, hdtui: Hdtui) -> None:
+def test_home_before_a_command_is_pointed_out(tmp_path: Path, hdtui: Callable[..., Any]) -> None:
     for home in (["--home", "/w s"], ["--home=/w s"]):
         result = hdtui(*home, "runs", "show", "7", "--json", home=tmp_path / "home")
         assert result.returncode == 2
@@ -110,7 +83,7 @@ def test_home_before_a_command_is_pointed_out(tmp_path: Path, hdtui: Hdtui) -> N
     ],
 )
 def test_what_does_not_exist_fails_and_creates_nothing(
-    tmp_path: Path, hdtui: Hdtui, words: tuple[str, ...], part: str
+    tmp_path: Path, hdtui: Callable[..., Any], words: tuple[str, ...], part: str
 ) -> None:
     result = hdtui(*words, home=tmp_path / "home")
     assert result.returncode == 1
@@ -125,7 +98,7 @@ def test_a_policy_file_that_is_not_there_is_named_as_it_was_asked_for(tmp_path: 
 
 @pytest.mark.parametrize(("kind", "key"), [("runs", "runs"), ("robots", "sets")])
 def test_an_empty_workspace_lists_nothing_and_is_not_created(
-    tmp_path: Path, hdtui: Hdtui, kind: str, key: str
+    tmp_path: Path, hdtui: Callable[..., Any], kind: str, key: str
 ) -> None:
     result = hdtui(kind, "list", "--json", home=tmp_path / "home")
     assert result.returncode == 0
