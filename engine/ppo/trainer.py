@@ -306,7 +306,7 @@ def _mean_and_variance(values: Tensor, exchange: Exchange) -> tuple[float, float
 
 
 def _explained_variance(values: Tensor, targets: Tensor, exchange: Exchange) -> float:
-    """Trainer of the targets' variance that the values explain: 1 is perfect, 0 is the mean."""
+    """Part of the targets' variance that the values explain: 1 is perfect, 0 is the mean."""
     _, variance = _mean_and_variance(targets, exchange)
     _, unexplained = _mean_and_variance(targets - values, exchange)
     return 0.0 if variance == 0.0 else 1.0 - unexplained / variance  # NaN stays NaN
