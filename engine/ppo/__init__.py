@@ -1,4 +1,4 @@
-"""Proximal policy optimisation, read in order: processes, placement, loop, trainer, objective, learner."""
+"""Proximal policy optimisation: read processes, placement, loop, trainer, objective, learner."""
 
 from engine.ppo.processes import train_teacher
 
