@@ -62,9 +62,14 @@ def complete_file(path: Path) -> Iterator[BinaryIO]:
     _sync_folder(path.parent)
 
 
-def never_make(folder: Path) -> None:
-    """Where this folder is gone, as its owner moved it, nothing is written below its name."""
-    _NEVER_MADE.add(folder.absolute())
+def never_make(*folders: Path) -> None:
+    """Where a folder is gone, as its owner moved it, nothing is written below its name."""
+    _NEVER_MADE.update(folder.absolute() for folder in folders)
+
+
+def never_made() -> tuple[Path, ...]:
+    """What ``never_make`` was told, for processes that write on behalf of this one."""
+    return tuple(_NEVER_MADE)
 
 
 def make_folder(folder: Path) -> None:

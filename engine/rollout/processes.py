@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import TypeVar, cast
 
 import torch
 
 from engine.errors import HdtuiError, StopRequestedError
+from engine.files import never_made, never_make
 from engine.rollout.children import prepare_child, use_one_thread
 
 Item = TypeVar("Item")
@@ -86,7 +88,8 @@ class _Child:
 def _start(work: Work[Item, Output]) -> tuple[BaseProcess, Connection]:
     spawning = multiprocessing.get_context("spawn")
     here, there = spawning.Pipe()
-    process = spawning.Process(target=_serve, args=(work, there, os.getpid()), daemon=True)
+    arguments = (work, there, os.getpid(), never_made())
+    process = spawning.Process(target=_serve, args=arguments, daemon=True)
     process.start()
     there.close()
     return process, here
@@ -134,9 +137,12 @@ def _died() -> HdtuiError:
     )
 
 
-def _serve(work: Work[Item, Output], connection: Connection, parent: int) -> None:
+def _serve(
+    work: Work[Item, Output], connection: Connection, parent: int, kept: Sequence[Path]
+) -> None:
     """A child's life: an item comes, its result goes, until the parent is no longer there."""
     prepare_child(parent)
+    never_make(*kept)
     answer: tuple[bool, object]
     while True:
         try:
