@@ -28,7 +28,7 @@ test: $(READY)
 	$(BIN)/pytest -m "not slow" -n 3 --dist worksteal $(RERUNS)
 
 test-slow: $(READY)
-	$(BIN)/pytest -m slow --timeout 900 $(RERUNS)
+	$(BIN)/pytest -m slow -n 2 --dist worksteal --timeout 900 $(RERUNS)
 
 # The tests that docs/reliability.md names, the slow ones too. None is tried again: what fails once
 # in a while is broken.
