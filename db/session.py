@@ -362,7 +362,8 @@ def _unreadable(path: Path, reason: str) -> str:
             "what was written last; `hdtui db check` says whether it is sound."
         )
     return (
-        f"{reason}. The disk or what lies on it is damaged: the system's log says more, "
+        f"{reason}. Where a part of it was removed and made anew just now, it answers again in a "
+        "moment; else the disk or what lies on it is damaged: the system's log says more, "
         "`hdtui db check` whether the database is sound."
     )
 

@@ -12,7 +12,7 @@ from hdtui.cli.main import run as hdtui
 Captured = pytest.CaptureFixture[str]
 FAST = [
     *("--set", "evaluation.episodes=1", "--set", "evaluation.task.episode_steps=50"),
-    *("--set", "evaluation.record_poses=0", "--set", "student.epochs=4"),
+    *("--set", "evaluation.record_poses=0", "--set", "student.epochs=10"),
     *("--set", "teacher.total_env_steps=1024", "--set", "collection.samples_per_robot=128"),
 ]
 

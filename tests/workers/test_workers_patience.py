@@ -181,7 +181,7 @@ def answers(database: Database, run_id: int) -> bool:
     try:
         return get_run(database, run_id).id == run_id
     except DatabaseAwayError as error:
-        if not re.search("removed while|locked", str(error)):
+        if not re.search("removed while|removed and made anew|locked", str(error)):
             raise
         return False
 
