@@ -14,6 +14,7 @@ from db.queries.runs import get_run, list_runs
 from db.queries.supervisors import get_supervisor
 from db.records import NewRun, Run, RunKind, RunState
 from db.session import Database
+from engine.errors import RunError
 from engine.workers.commands import queue, resume
 from engine.workers.machines import Machines
 from engine.workers.process import ProcessIdentity
@@ -61,7 +62,12 @@ def release_queue(database: Database) -> list[Run]:
     """Let every run go on that waits for a word since the machine restarted."""
     queued = list_runs(database, states=[RunState.QUEUED], newest_first=False)
     machines = Machines.of(database, queued)
-    return [resume(database, run.id) for run in queued if machines.restarted(run)]
+    released = []
+    for run in queued:
+        # One whose input has stopped is refused, and goes on with that input.
+        with contextlib.suppress(RunError):
+            released += [resume(database, run.id)] if machines.restarted(run) else []
+    return released
 
 
 def generation(train_count: int, *inputs: int, name: str = "robots") -> NewRun:
