@@ -21,17 +21,6 @@ from db.migrations import upgrade as migrations
 from engine.morphology.family import UNIMAL
 from engine.morphology.tree import Joint, Limb, Morphology
 
-TESTS = Path(__file__).parent
-OF_PROMISES = ("db", "soak", "workers")
-"""Folders of tests of what a run may rely on: what fails there once in a while is broken."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of promises are never tried again, whoever asks for that."""
-    for item in items:
-        if item.path.is_relative_to(TESTS) and item.path.relative_to(TESTS).parts[0] in OF_PROMISES:
-            item.add_marker(pytest.mark.flaky(reruns=0))
-
 
 @pytest.fixture(scope="session")
 def unimal_dir() -> Path:
