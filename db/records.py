@@ -54,6 +54,11 @@ class RunKind(StrEnum):
     EVALUATION = "evaluation"
     DEPLOYMENT = "deployment"
 
+    @property
+    def fills_sets(self) -> bool:
+        """Whether its runs make robots: they are read by those, not as inputs."""
+        return self in (RunKind.GENERATION, RunKind.MUTATION)
+
 
 @dataclass(frozen=True)
 class Run:

@@ -13,7 +13,7 @@ from db.records import Robot, RunKind, RunState
 from db.session import Database
 from engine.errors import RunError, UnknownRobotSetError
 
-_FILL_SETS = (str(RunKind.GENERATION), str(RunKind.MUTATION))
+_FILL_SETS = [str(kind) for kind in RunKind if kind.fills_sets]
 
 
 @dataclass(frozen=True)

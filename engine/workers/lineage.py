@@ -18,7 +18,6 @@ from engine.workers.policy_files import TRAINED_ON, training_robots
 from engine.workers.robot_library import learning_robots, set_names
 from engine.workers.workspace import Workspace
 
-_FILLS_SETS = (RunKind.GENERATION, RunKind.MUTATION)
 _READS_ROBOTS = (RunKind.TEACHER, RunKind.COLLECTION)
 
 
@@ -32,7 +31,7 @@ class Ancestry:
         self._roles = {
             made: role
             for run in self.runs.values()
-            if run.kind in _FILLS_SETS
+            if run.kind.fills_sets
             for role, made in run.extra.items()
             if isinstance(made, str)
         }

@@ -20,8 +20,6 @@ from engine.config.base import Config
 from engine.workers.robot_library import FILLED_SETS
 from engine.workers.stages import STAGES
 
-FILLS_SETS = (RunKind.GENERATION, RunKind.MUTATION)
-"""Kinds whose runs are read by the robots they made, not as inputs."""
 _ALONE = ("file", "files", CHECKPOINTS)
 """In ``extra`` of runs that read what no recipe tells: files, and policies not yet finished."""
 
@@ -76,7 +74,7 @@ class KnownRecipes:
         self._makers = {
             name: (run, role)
             for run in reversed(runs)
-            if run.kind in FILLS_SETS
+            if run.kind.fills_sets
             for role, name in filled_by(run).items()
         }
         self._recipes: dict[int, str | None] = {}
@@ -115,7 +113,7 @@ class KnownRecipes:
             return None
         stage = STAGES[run.kind]
         inputs = [self._runs.get(number) for number in run.inputs]
-        read = [each for each in inputs if each is None or each.kind not in FILLS_SETS]
+        read = [each for each in inputs if each is None or not each.kind.fills_sets]
         reads = [None if each is None else self.of(each) for each in read]
         robots = [self.robots(name) for name in run.robot_sets]
         try:
