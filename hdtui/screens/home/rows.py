@@ -81,7 +81,9 @@ def _stage_column(
         _stage_detail(stage, lead, progress_width),
     ]
     if roomy:
-        shown = run_cells.result_words(lead.run) if lead.run.result is not None else ""
+        # What has ended tells its result in the row above, where work in progress has its bar.
+        tells = lead.run.state.active and lead.run.result is not None
+        shown = run_cells.result_words(lead.run) if tells else ""
         lines.append((Span(shown, "text"),))
     ids = " ".join(str(each.run.id) for each in stage.runs[:3])
     more = "…" if len(stage.runs) > 3 else ""
