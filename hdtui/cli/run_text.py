@@ -46,7 +46,14 @@ def run_document(database: Database, run: Run) -> dict[str, Any]:
     return described
 
 
-def print_run(run: Run, sentence: str, home: Path, readers: Iterable[int], now: datetime) -> None:
+def print_run(
+    run: Run,
+    sentence: str,
+    home: Path,
+    readers: Iterable[int],
+    studies: Iterable[str],
+    now: datetime,
+) -> None:
     """Print the facts of a run that lies in ``home``, in the time zone of ``now``."""
     from engine.workers.run_policies import input_words
 
@@ -65,6 +72,7 @@ def print_run(run: Run, sentence: str, home: Path, readers: Iterable[int], now: 
         "folder": str(home / run.folder),
         "inputs": " ".join(input_words(run)) or "none",
         "used by": " ".join(map(str, readers)) or "none",
+        "answers for": " ".join(studies),
     }
     for name, words in facts.items():
         if words:

@@ -113,11 +113,13 @@ def show_command(call: Call, run: RunId) -> None:
     from db.queries.runs import dependants, get_run
     from engine.morphology.poses import ARTIFACT_KIND
     from engine.workers.observed import observed
+    from engine.workers.studies.running import studies_of
     from hdtui.data.run_states import SHELL_COMMANDS, view
     from hdtui.data.runs import surroundings
 
     workspace, database = call.existing()
     record = observed(database, [get_run(database, run)])[0]
+    studies = studies_of(database, run)
     now = _now()
     around = replace(surroundings(database, now), orders=SHELL_COMMANDS)
     sentence = view(record, around).sentence
@@ -134,12 +136,13 @@ def show_command(call: Call, run: RunId) -> None:
                 "config": dict(record.config),
                 "versions": dict(record.versions),
                 "dependants": readers,
+                "studies": studies,
                 "checkpoints": checkpoints,
                 "artifacts": artifacts,
             }
         )
         return
-    print_run(record, sentence, workspace.home, readers, now)
+    print_run(record, sentence, workspace.home, readers, studies, now)
     recordings = [item for item in artifacts if item.kind == ARTIFACT_KIND]
     files = [(item.path, item.size_bytes, item.sha256) for item in checkpoints]
     files += [

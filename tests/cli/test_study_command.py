@@ -79,6 +79,7 @@ def test_a_study_runs_from_an_empty_workspace_and_its_runs_are_never_made_twice(
     assert (first["runs_made"], first["runs_reused"], first["finished"]) == (34, 0, True)
     assert not first["answered"]
     assert {each["outcome"] for each in first["answers"]} == {"too small to judge"}
+    assert asked(capsys, "runs", "show", "1")["studies"] == ["distillation-robots"]
     again = asked(capsys, *words)
     assert (again["runs_made"], again["runs_reused"]) == (0, 34)
     assert again["cells"] == first["cells"]
