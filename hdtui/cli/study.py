@@ -16,7 +16,7 @@ from engine.text import counted
 from hdtui.cli import completion
 from hdtui.cli.follow import follow
 from hdtui.cli.launch import check_robot_set
-from hdtui.cli.options import Call, Detach, NoHome, grouped_options
+from hdtui.cli.options import Call, Detach, NoHome, Settings, grouped_options
 from hdtui.cli.output import print_json, print_table, say
 from hdtui.formatting import duration, measure, size
 
@@ -70,15 +70,6 @@ UnseenSet = Annotated[
         metavar="SET",
         help="Robot set that nobody trains on, with --robots.",
         autocompletion=completion.robot_sets,
-    ),
-]
-BaseSettings = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Change a setting of the base pipeline; `hdtui settings pipeline` lists them.",
-        autocompletion=completion.settings,
     ),
 ]
 StudyName = Annotated[
@@ -150,7 +141,7 @@ def run_command(
     seeds: Seeds = None,
     robots: RobotSet = None,
     unseen: UnseenSet = None,
-    settings: BaseSettings = None,
+    settings: Settings = None,
     name: StudyName = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Compute anew what finished runs have already.")
