@@ -31,8 +31,14 @@ async def curves_of(
 
 def drawn(tab: CurvesTab) -> list[tuple[str, int]]:
     """Titles of the charts that are on the screen and show an axis, with their heights."""
-    charts = [chart for chart in tab.query(Chart) if chart.region.height and chart.spec is not None]
-    assert all(any("┤" in span.text for line in c.lines for span in line) for c in charts)
+    charts = [
+        chart
+        for chart in tab.query(Chart)
+        if chart.region.height
+        and chart.spec is not None
+        # Between a new size and the next drawing a chart has no axis: it is not drawn yet.
+        and any("┤" in span.text for line in chart.lines for span in line)
+    ]
     return [(chart.parent.rule.title, chart.size.height) for chart in charts]  # type: ignore[union-attr]
 
 
