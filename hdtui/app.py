@@ -47,7 +47,7 @@ from hdtui.messages import (
 from hdtui.screens.shell import CockpitScreen
 from hdtui.screens.splash import SplashScreen
 from hdtui.terminal.cached_stylesheet import CachedStylesheet
-from hdtui.terminal.driver import MeteredDriver
+from hdtui.terminal.driver import MeteredDriver, forget_exported_size
 from hdtui.terminal.key_gate import KeyGate
 from hdtui.terminal.meter import ByteMeter
 from hdtui.terminal.outliving import outlive_errors
@@ -157,6 +157,7 @@ class CockpitApp(App[str]):
 
     def __init__(self, home: Path, readonly: bool = False, theme: str | None = None) -> None:
         outlive_errors()
+        forget_exported_size()
         self.meter = ByteMeter()
         encoding = getattr(sys.__stderr__, "encoding", None) or "utf-8"
         self._drawn_text = DrawnText(encoding)

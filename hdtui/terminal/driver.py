@@ -4,6 +4,7 @@ import contextlib
 import os
 import selectors
 import shutil
+import sys
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any
 
@@ -21,6 +22,18 @@ UNKNOWN_SIZE = (80, 25)
 _LOOK_EVERY_S = 0.1
 _READ_BYTES = 4096
 _KITTY_KEYS_OFF = "\x1b[<u"
+
+
+def forget_exported_size() -> None:
+    """Where the terminal knows its size, what was exported of an older one is not believed.
+
+    Some shells, and every program that uses readline, export COLUMNS and LINES. Textual and Rich
+    take those before the terminal's own, and so would never follow a window that changes.
+    """
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        if all(os.get_terminal_size(sys.__stdout__.fileno())):  # type: ignore[union-attr]
+            for name in ("COLUMNS", "LINES"):
+                os.environ.pop(name, None)
 
 
 class MeteredDriver(LinuxDriver):
