@@ -67,9 +67,12 @@ class Soak:
             place.launch(place.chance.choice(SEEDS))
             return
         answer = place.hdtui("runs", "clone", str(finished.id), "--detach", "--json")
-        if answer:
-            self.clones[int(json.loads(answer)["run"]["id"])] = finished.id
+        queued = json.loads(answer or "{}")
+        if "run" in queued:
+            self.clones[int(queued["run"]["id"])] = finished.id
             place.done["runs repeated"] += 1
+        else:
+            place.mistakes.append(f"run {finished.id} was not queued again: {answer}")
 
     def stop(self) -> None:
         """Ask a run to leave."""

@@ -51,6 +51,8 @@ class Cockpit:
             variables = environment(HDTUI_HOME=str(home), **{MARK: mark})
             os.execve(sys.executable, [sys.executable, "-m", "hdtui"], variables)  # noqa: S606
         os.set_blocking(self._terminal, False)
+        # A cockpit that is opened later would hold this terminal open, and it could not hang up.
+        os.set_inheritable(self._terminal, False)
 
     def press(self, keys: bytes) -> None:
         """Press keys; one that is full of them takes none."""
@@ -165,15 +167,19 @@ class Workplace:
     def elsewhere(self, home: Path, *words: str, machine: Machine | None = None) -> str:
         """The same in another workspace."""
         where = machine or self.chance.choice(self.machines)
-        answer = subprocess.run(
-            where.command(*words, "--home", str(home)),
-            env={**self._environment(), **where.variables},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_S,
-            check=False,
-        )
+        try:
+            answer = subprocess.run(
+                where.command(*words, "--home", str(home)),
+                env={**self._environment(), **where.variables},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=COMMAND_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            self.mistakes.append(f"hdtui {' '.join(words)} did not end within {COMMAND_S:.0f} s")
+            return ""
         if answer.returncode:
             self.done["commands refused"] += 1
         if "Traceback" in answer.stderr:
@@ -181,11 +187,15 @@ class Workplace:
         return answer.stdout
 
     def launch(self, seed: int, machine: Machine | None = None) -> int:
-        """Queue a whole pipeline; its number."""
+        """Queue a whole pipeline; its number, 0 where it was refused."""
         words = ("pipeline", "--preset", "smoke", "--seed", str(seed), "--detach", "--json")
-        number = int(json.loads(self.hdtui(*words, machine=machine))["pipeline"])
+        answer = self.hdtui(*words, machine=machine)
+        queued = json.loads(answer or "{}")
+        if "pipeline" not in queued:
+            self.mistakes.append(f"a pipeline was refused: {answer}")
+            return 0
         self.done["pipelines"] += 1
-        return number
+        return int(queued["pipeline"])
 
     def resume_all(self) -> None:
         """Queue everything again that ended unfinished, earlier stages first."""
@@ -353,7 +363,8 @@ class Workplace:
         for cockpit in list(self.cockpits):
             self.close_cockpit(cockpit)
         if self._tool is not None:
-            self._tool.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._tool.wait(COMMAND_S)
         deadline = time.monotonic() + LEAVE_S
         while (left := self.processes()) and time.monotonic() < deadline:
             time.sleep(0.5)
