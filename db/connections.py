@@ -22,8 +22,15 @@ BUSY_TIMEOUT_S = 60
 CHECKPOINT_PAGES = 1000
 LOG_PARTS = ("-wal", "-shm")
 """What SQLite puts beside the file: the write-ahead log, and the memory that finds pages in it."""
-CONNECT_TIMEOUT_S = 10
-"""A server that is up answers at once; one behind a dead link never does."""
+PATIENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""A server that is up answers at once; one behind a dead link never does, and is given up after
+half a minute: libpq's own two hours (seconds; the last one in milliseconds)."""
 
 
 def connect(address: Address, *, readonly: bool, checkpointing: bool, wait_s: float) -> Engine:
@@ -47,9 +54,9 @@ def connect(address: Address, *, readonly: bool, checkpointing: bool, wait_s: fl
 def _server(url: URL, wait_s: float) -> Engine:
     """A server that does not answer, or whose row somebody holds, is an error after a while."""
     engine = create_engine(
-        url.difference_update_query(["connect_timeout"]),
+        url.difference_update_query(list(PATIENCE)),
         pool_pre_ping=True,
-        connect_args={"connect_timeout": url.query.get("connect_timeout", CONNECT_TIMEOUT_S)},
+        connect_args={name: url.query.get(name, usual) for name, usual in PATIENCE.items()},
     )
     engine.dialect.create_connect_args(engine.url)  # it reads parts that nobody looked at
 

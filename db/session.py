@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
@@ -30,6 +30,8 @@ from db.filesystem import (
 from db.migrations import SCHEMA
 from engine.errors import DatabaseAwayError, DatabaseError, NewerDatabaseError
 
+_VERSION = "SELECT version_num FROM alembic_version"
+_UNKNOWN = re.compile("no such (column|table)|(column|relation) .* does not exist")
 _KNOWN_REASONS = (
     (
         re.compile("database is locked|lock timeout"),
@@ -42,7 +44,7 @@ _KNOWN_REASONS = (
     ),
     (re.compile("disk is full"), "{reason}. Free some space on the disk and go on."),
     (
-        re.compile("no such (column|table)|(column|relation) .* does not exist"),
+        _UNKNOWN,
         "it is not the database this hdtui knows ({reason}). `hdtui db upgrade` brings an older "
         "one up; otherwise open another with --home DIR.",
     ),
@@ -148,13 +150,21 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """One transaction, committed at the end or not at all."""
+        """One transaction, committed at the end or not at all.
+
+        Raises:
+            NewerDatabaseError: A newer program has upgraded the database since it was opened;
+                nobody can while the transaction lasts.
+        """
         if self.readonly:
             reason = "it is open for reading only"
             if self.dialect == "sqlite" and not writable(Path(self._location)):
                 reason = NO_WRITING
             raise DatabaseError(f"Cannot write {self._location}: {reason}.")
         with self._named_errors("write"), Session(self._writer) as session, session.begin():
+            schema = _hold_schema(session.connection())
+            if schema != SCHEMA:
+                self._refuse_other(schema)
             yield session
 
     def revision(self) -> int:
@@ -244,6 +254,8 @@ class Database:
         except DBAPIError as error:
             reason = (str(error.orig) or str(error)).splitlines()[0]
             reason = self._address.without_secrets(reason)
+            if _UNKNOWN.search(reason):
+                self.check_schema()
             away = isinstance(error, OperationalError | InterfaceError) and (
                 self.dialect != "sqlite" or bool(_AWAY.search(reason))
             )
@@ -256,21 +268,34 @@ class Database:
             reason = "malformed text"
             raise DatabaseError(_sentence(verb, self._location, reason)) from error
 
-    def _check_schema(self) -> None:
+    def check_schema(self) -> None:
+        """See that no newer program has upgraded the database.
+
+        Raises:
+            NewerDatabaseError: One has.
+        """
         schema = self.schema()
+        if schema is not None and schema > SCHEMA:
+            self._refuse_other(schema)
+
+    def _refuse_other(self, schema: int | None, why: str = "") -> NoReturn:
         if schema is not None and schema > SCHEMA:
             raise NewerDatabaseError(
                 f"This workspace was written by a newer hdtui (schema {schema}, this one reads "
                 f"{SCHEMA}). Nothing was changed. Update hdtui, or open another: hdtui --home DIR."
             )
+        raise DatabaseError(
+            f"{self._location} has schema {schema or 0}, this hdtui reads {SCHEMA}{why}. Nothing "
+            "was changed. `hdtui db upgrade` brings it up (a copy is kept); where it cannot be "
+            "written, copy the workspace first."
+        )
+
+    def _check_schema(self) -> None:
+        schema = self.schema()
         if schema == SCHEMA:
             return
-        if self.readonly:
-            raise DatabaseError(
-                f"{self._location} has schema {schema or 0}, this hdtui reads {SCHEMA}, and it was "
-                "opened for reading only. Nothing was changed. `hdtui db upgrade` brings it up "
-                "(a copy is kept); where it cannot be written, copy the workspace first."
-            )
+        if self.readonly or (schema or 0) > SCHEMA:
+            self._refuse_other(schema, ", and it was opened for reading only")
         with _upgrade_lock(self.file), self._named_errors("write"):
             self._upgrade()
 
@@ -305,6 +330,9 @@ class Database:
                 connection.execute(text("SELECT pg_advisory_xact_lock(7341987)"))
                 if _schema(connection) == SCHEMA:
                     return
+                if schema is not None:
+                    # Who writes ends first; who comes later waits here, not for another table.
+                    _hold_schema(connection, "UPDATE")
             upgrade(connection)
         self.upgrade = None if schema is None else Upgrade(schema, SCHEMA, copy)
 
@@ -312,7 +340,14 @@ class Database:
 def _schema(connection: Connection) -> int | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
-    version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    version = connection.execute(text(_VERSION)).scalar()
+    return None if version is None else int(version)
+
+
+def _hold_schema(connection: Connection, lock: str = "KEY SHARE") -> int | None:
+    """The schema, which stays until the transaction ends; SQLite's writer is alone anyway."""
+    held = f"{_VERSION} FOR {lock}" if connection.dialect.name == "postgresql" else _VERSION
+    version = connection.execute(text(held)).scalar()
     return None if version is None else int(version)
 
 

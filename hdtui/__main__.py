@@ -25,7 +25,21 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         code = run(sys.argv[1:])
     signal.signal(signal.SIGINT, _leave)
+    _wait_for_no_thread(code)
     sys.exit(code)
+
+
+def _wait_for_no_thread(code: int) -> None:
+    """Leave at once where a cockpit's threads still wait for a database; Python waits for them."""
+    import contextlib
+    import threading
+
+    others = set(threading.enumerate()) - {threading.main_thread()}
+    if any(not thread.daemon for thread in others):
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):
+                stream.flush()
+        os._exit(code)
 
 
 def _leave(*_: object) -> None:

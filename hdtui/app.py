@@ -15,6 +15,7 @@ import time
 import traceback
 from codecs import lookup
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -82,6 +83,13 @@ OVERLAYS = (
 LEAVING_KEYS = ("q", "ctrl+c", "ctrl+q")
 """They are heard also while the workspace is read, however long that takes."""
 PULSE_S = 0.5
+LEAVE_S = 2.0
+"""How long who leaves waits to hear which runs keep running."""
+RUNS_GO_ON = "Runs go on."
+NOT_DONE = (
+    "hdtui: what was asked last is not done, the database did not answer; `hdtui runs list` shows "
+    "what is."
+)
 SCREENS_AFTER_S = 0.3
 SWITCH_S = 0.0005
 """How long a thread that reads may keep a key waiting; Python's own 5 ms add up over a key's many
@@ -182,6 +190,16 @@ class CockpitApp(App[str]):
             self.register_theme(candidate)
         self.theme = "mono" if self.no_color else theme or "terminal"
 
+    def show(self) -> str | None:
+        """Be shown until the user leaves; what to say then. Nobody is waited for for ever."""
+        threads = self.cockpit.threads
+        with asyncio.Runner() as runner:
+            runner.get_loop().set_default_executor(threads)
+            sentence = runner.run(self.run_async())
+        if not threads.at_work:  # else one of them may hold what is to be closed
+            self.cockpit.store.close()
+        return sentence
+
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), self._drawn_text]
 
@@ -259,7 +277,13 @@ class CockpitApp(App[str]):
         loop.add_signal_handler(signal.SIGTERM, self.exit)
         loop.add_signal_handler(signal.SIGHUP, self.exit, None, 1)
         loop.set_exception_handler(self._outlive_in_loop)
+        self.set_interval(PULSE_S, self._leave_without_terminal)
         self.call_after_refresh(self.open_workspace)
+
+    def _leave_without_terminal(self) -> None:
+        """In the event loop: every thread may be waiting for the database."""
+        if terminal_is_gone() and not self._exit:
+            self.exit(None, 1)
 
     def _outlive_in_loop(self, _: asyncio.AbstractEventLoop, facts: dict[str, Any]) -> None:
         error = facts.get("exception")
@@ -332,9 +356,6 @@ class CockpitApp(App[str]):
     @work(thread=True, exclusive=True, group="pulse")
     def pulse(self) -> None:
         """Look whether anybody wrote, every half second; unchanged means no query."""
-        if terminal_is_gone():
-            self.call_later(self.exit, None, 1)
-            return
         if not self._pulsing.acquire(blocking=False):
             return  # the one before still waits for the database
         try:
@@ -481,9 +502,13 @@ class CockpitApp(App[str]):
             widget.refresh()
         self.screen.refresh(repaint=True, layout=True)
 
-    @work(thread=True, group="leave")
     def action_leave(self) -> None:
-        """Leave at once and say which runs keep running."""
+        """Leave at once and say which runs keep running, unless the database keeps that back."""
+        self.set_timer(LEAVE_S, partial(self._leave, RUNS_GO_ON))
+        self._ask_and_leave()
+
+    @work(thread=True, group="leave")
+    def _ask_and_leave(self) -> None:
         sentence = ""
         try:
             from hdtui.data.runs import leaving_sentence
@@ -492,8 +517,12 @@ class CockpitApp(App[str]):
                 self.cockpit.save_preferences()
                 sentence = self.cockpit.store.ask(leaving_sentence)
         except HdtuiError:
-            sentence = "Runs go on."
-        self.call_later(self.exit, sentence)
+            sentence = RUNS_GO_ON
+        self.call_later(self._leave, sentence)
+
+    def _leave(self, sentence: str) -> None:
+        if not self._exit:
+            self.exit(sentence)
 
 
 def terminal_is_gone() -> bool:
@@ -524,8 +553,11 @@ def run(home: Path, readonly: bool = False, theme: str | None = None) -> int:
     sys.setswitchinterval(SWITCH_S)
     gc.set_threshold(*COLLECT_AFTER)
     app = CockpitApp(home, readonly, theme)
-    sentence = app.run()
-    app.cockpit.store.close()
+    sentence = app.show()
     if sentence:
         print(sentence)  # noqa: T201
+    if app.cockpit.threads.acts:
+        with contextlib.suppress(OSError):  # there may be no terminal any more
+            print(NOT_DONE, file=sys.stderr)  # noqa: T201
+        return 1
     return app.return_code or 0

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from postgresql_server import Server, server_tools
+from promises import promised_files
 from sqlalchemy import Connection, create_engine, inspect, text
 
 # Before torch is imported anywhere: two cores are shared by pytest's own processes.
@@ -20,6 +21,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from db.migrations import upgrade as migrations
 from engine.morphology.family import UNIMAL
 from engine.morphology.tree import Joint, Limb, Morphology
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a promise are known by their mark, and a failure of theirs is never tried again."""
+    promised = promised_files()
+    for item in items:
+        if item.path in promised:
+            item.add_marker(pytest.mark.promise)
+            item.add_marker(pytest.mark.flaky(reruns=0))
 
 
 @pytest.fixture(scope="session")

@@ -30,9 +30,11 @@ def ensure_supervisor(database: Database) -> bool:
 
     Raises:
         RunError: It cannot be started; runs that work go on without it.
+        NewerDatabaseError: A newer program has upgraded the workspace: its supervisor is wanted.
     """
     if supervisor_alive(database):
         return False
+    database.check_schema()
     start_supervisor(Workspace(database.home))
     return True
 

@@ -19,7 +19,7 @@ from db.machine import boot_id, host_name, installation
 from db.queries import attempts, runs, supervisors
 from db.records import Run, RunState, Supervisor
 from db.session import Database
-from engine.errors import DatabaseAwayError, DatabaseError, WorkspaceError
+from engine.errors import DatabaseAwayError, DatabaseError, NewerDatabaseError, WorkspaceError
 from engine.workers.child_process import NEUTRAL_FOLDER, child_command, child_environment
 from engine.workers.machines import Machines, is_here
 from engine.workers.patience import WAIT_S
@@ -105,6 +105,9 @@ def _try_tick(loop: SupervisorLoop) -> bool:
         if loop.tick():
             return True
         loop.sign_off()
+    except NewerDatabaseError as error:
+        # The lock goes with this process, to a supervisor of that program.
+        logger.info("leaves: %s", error)
     except DatabaseError as error:
         # Workers go on; whoever reads judges liveness meanwhile.
         logger.warning("the database does not answer: %s", error)

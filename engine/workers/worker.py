@@ -6,6 +6,7 @@ import logging
 import re
 import signal
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -18,6 +19,7 @@ from engine.errors import (
     DatabaseError,
     DivergenceError,
     HdtuiError,
+    NewerDatabaseError,
     StaleAttemptError,
     StopRequestedError,
     WorkspaceMovedError,
@@ -101,32 +103,38 @@ class Desk:
 def work(workspace: Workspace, run_id: int, token: str) -> int:
     """Do the run's job as the attempt that ``token`` names; the exit code.
 
-    A token that does not own the run writes nothing and leaves. Where the workspace takes no
-    record of the end, the exit code says so.
+    A token that does not own the run writes nothing and leaves, and so does whoever finds that a
+    newer program has upgraded the workspace. Where it takes no record of the end, the exit code
+    says so.
     """
     stop = StopFlag()
     place = Place(workspace.home)
     never_make(workspace.home)
-    database = patiently(lambda: Database.open(workspace.home, create=False, wait_s=WAIT_S))
     try:
-        run = patiently(lambda: _begin(database, run_id, token))
-        recorder = Recorder(database, workspace, run, token)
-        desk = Desk(recorder, Supervision(database, workspace), stop, place)
-        outcome = _outcome(lambda: _job(database, workspace, run, desk), run, stop)
-        if place.still_there():
-            _leave(database, run, recorder, outcome)
-            desk.supervision.look(at_once=True)
-        else:
-            outcome = _leave_moved(workspace, run, token, place)
+        with closing(patiently(lambda: _open(workspace))) as database:
+            run = patiently(lambda: _begin(database, run_id, token))
+            recorder = Recorder(database, workspace, run, token)
+            desk = Desk(recorder, Supervision(database, workspace), stop, place)
+            outcome = _outcome(lambda: _job(database, workspace, run, desk), run, stop)
+            if place.still_there():
+                _leave(database, run, recorder, outcome)
+                desk.supervision.look(at_once=True)
+            else:
+                outcome = _leave_moved(workspace, run, token, place)
     except StaleAttemptError as error:
         logger.error("%s", error)
+        return EXIT_STALE
+    except NewerDatabaseError as error:
+        logger.error("a newer hdtui has upgraded the workspace, resume the run: %s", error)
         return EXIT_STALE
     except DatabaseError as error:
         logger.error("the end of this attempt is not recorded: %s", error)
         return EXIT_UNWRITTEN
-    finally:
-        database.close()
     return outcome.exit_code
+
+
+def _open(workspace: Workspace) -> Database:
+    return Database.open(workspace.home, create=False, wait_s=WAIT_S)
 
 
 def _begin(database: Database, run_id: int, token: str) -> Run:
@@ -218,7 +226,7 @@ def _outcome(prepare: Callable[[], Job], run: Run, stop: StopFlag) -> Outcome:
     except StopRequestedError as error:
         logger.info("%s", error)
         return Outcome(RunState.STOPPED, str(error), EXIT_STOPPED)
-    except StaleAttemptError:
+    except (StaleAttemptError, NewerDatabaseError):
         raise
     except WorkspaceMovedError as error:
         logger.error("%s", error)

@@ -33,8 +33,7 @@ def open_demo() -> int:
         feed.start()
         try:
             app = DemoApp(home, readonly=True)
-            app.run()
-            app.cockpit.store.close()
+            app.show()
         finally:
             feed.stop()
     say("The demo is gone; nothing of it was kept. `hdtui` opens your own workspace.")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hdtui.data.error_log import Mistakes
 from hdtui.data.store import Store
+from hdtui.data.threads import Threads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,6 +77,7 @@ class Cockpit:
         self.num_cores = os.cpu_count() or 1
         self.store = Store(home, readonly)
         self.mistakes = Mistakes(home, readonly)
+        self.threads = Threads()
         self.preferences = Preferences()
         self.marked_runs: Marks[int] = Marks()
         self.marked_robots: Marks[str] = Marks()

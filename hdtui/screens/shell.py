@@ -322,7 +322,8 @@ class CockpitScreen(LeavesOnce[None]):
 
     def _act(self, app: App[Any], act: Callable[[], Answer], refused: Refused) -> None:
         try:
-            answer = act()
+            with self.cockpit.threads.acting():
+                answer = act()
         except HdtuiError as error:
             app.call_later(self._refuse, error, refused)
             return

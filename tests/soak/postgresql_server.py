@@ -2,11 +2,14 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import psutil
 
 
 def server_tools() -> Path | None:
@@ -50,6 +53,19 @@ class Server:
     def stop(self, how: str = "immediate") -> None:
         """End it: ``immediate`` is as if it were killed."""
         self._control("-m", how, "stop")
+
+    def halt(self) -> None:
+        """Have it say nothing from now on, as a machine that hangs: nobody is refused either."""
+        self._signal_all(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it answer again."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        first = psutil.Process(int(Path(self._data, "postmaster.pid").read_text().split()[0]))
+        for process in (first, *first.children()):
+            process.send_signal(number)
 
     def __enter__(self) -> Self:
         return self

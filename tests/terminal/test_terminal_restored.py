@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from postgresql_server import Server
 
 from db.queries.runs import queue_run
 from db.queries.settings import get_setting
@@ -216,6 +217,39 @@ def test_a_cockpit_whose_terminal_vanished_leaves_however_much_it_has_to_say(
         terminal.wait_for(b"waits")
         terminal.vanish()
         terminal.process.wait(PATIENCE_S)
+
+
+@pytest.mark.parametrize("way", ["key", "hangup", "vanished"])
+def test_a_cockpit_whose_database_says_nothing_leaves(
+    way: str,
+    tmp_path: Path,
+    empty_postgresql: str,
+    postgresql_server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HDTUI_DATABASE_URL", empty_postgresql)
+    with closing(Database.open(tmp_path / "home")) as database:
+        queue_run(database, NewRun(RunKind.TEACHER, "waits", {}, seed=1), boot_id="before")
+    with closing(Terminal(OPEN, tmp_path / "home")) as terminal:
+        terminal.wait_for(b"waits")
+        postgresql_server.halt()
+        try:
+            # Every thread that reads waits for an answer by then.
+            for screen in b"234561":
+                terminal.press(bytes([screen]))
+                terminal.read(0.5)
+            if way == "vanished":
+                terminal.vanish()
+                terminal.process.wait(PATIENCE_S)
+                return
+            if way == "hangup":
+                terminal.process.send_signal(signal.SIGHUP)
+            else:
+                terminal.press(QUIT)
+            assert terminal.wait_for_end() == (1 if way == "hangup" else 0)
+            assert_restored(terminal)
+        finally:
+            postgresql_server.go_on()
 
 
 def test_a_suspending_key_neither_stops_the_cockpit_nor_spoils_the_terminal(

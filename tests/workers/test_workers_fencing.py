@@ -5,20 +5,33 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from database_rows import list_attempts
-from waiting import on_every_database
+from sqlalchemy import text
+from waiting import (
+    generation,
+    is_zombie,
+    on_every_database,
+    start_long_run,
+    supervisor_pid,
+    until,
+)
 
 from db.machine import boot_id, host_name
+from db.migrations import SCHEMA
 from db.queries import attempts, runs
 from db.queries.artifacts import latest_checkpoint, list_checkpoints
-from db.queries.metrics import list_series, read_points
+from db.queries.metrics import count_points, list_series, read_points
 from db.records import NewRun, Run, RunKind, RunState
 from db.session import Database
-from engine.errors import StaleAttemptError
+from engine.errors import NewerDatabaseError, StaleAttemptError
 from engine.events import CheckpointWritten, Event, Metrics, Progress, Result
+from engine.workers.commands import queue, resume
+from engine.workers.observed import observed
 from engine.workers.recorder import CONFIRM_EVERY_S, Recorder
 from engine.workers.states import sources
+from engine.workers.supervision import ensure_supervisor
 from engine.workers.workspace import Workspace
 
 
@@ -207,6 +220,32 @@ def test_reports_wait_while_the_database_is_away(
     clock.now += 10
     writer.report(metrics(2))
     assert curve(database, run) == {1: 1.0, 2: 1.0}
+
+
+@pytest.mark.slow
+@on_every_database
+def test_a_newer_program_takes_the_workspace_from_those_that_work_in_it(
+    database: Database, workspace: Workspace
+) -> None:
+    run = start_long_run(database)
+    assert run.pid is not None
+    programs = [psutil.Process(pid) for pid in (run.pid, supervisor_pid(database))]
+    with database.write() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '0099'"))
+    kept = [runs.get_run(database, run.id), count_points(database, run.id)]
+    until(lambda: all(not each.is_running() or is_zombie(each) for each in programs))
+    assert [runs.get_run(database, run.id), count_points(database, run.id)] == kept
+    for refused in (lambda: queue(database, generation(1)), lambda: ensure_supervisor(database)):
+        with pytest.raises(NewerDatabaseError, match="written by a newer hdtui"):
+            refused()
+    with database._writer.begin() as connection:
+        back = text("UPDATE alembic_version SET version_num = :schema")
+        connection.execute(back, {"schema": f"{SCHEMA:04}"})
+    (seen,) = observed(database, [run])
+    assert seen.state is RunState.LOST
+    assert "a newer hdtui has upgraded the workspace" in (seen.reason or "")
+    resume(database, run.id)
+    until(lambda: (runs.get_run(database, run.id).done or 0) > (run.done or 0))
 
 
 def test_names_and_texts_from_outside_carry_no_control_characters(

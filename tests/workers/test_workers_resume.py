@@ -64,9 +64,13 @@ def test_a_stopped_and_killed_teacher_ends_where_an_undisturbed_one_ends(
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     until_state(database, disturbed.id, RunState.LOST)
+    # Begun by the attempt before, which did not live to say so.
+    unnamed = workspace.run_folder(disturbed.id) / f"checkpoint-a2-{kept + 1}.safetensors"
+    unnamed.write_bytes(b"half")
     resume(database, disturbed.id)
     ended = until_state(database, disturbed.id, RunState.FINISHED, RunState.FAILED)
     assert (ended.state, ended.attempt) == (RunState.FINISHED, 3), ended.reason
+    assert not unnamed.exists()
     assert ended.result_text == f"mean return {ended.result:.0f} on 2 robots"
     calm = queue(database, teacher("calm"))
     until_state(database, calm.id, RunState.FINISHED)
