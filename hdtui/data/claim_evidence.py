@@ -1,11 +1,12 @@
-"""What evaluations in the database say about the claims of the paper, over seeds.
+"""What studies and evaluations in the database say about the claims of the paper, over seeds.
 
-Only runs of the declared published setting speak (``hdtui.data.published``), at equal budgets.
+A study's verdict comes first (``hdtui.data.claim_studies``). Else evaluations speak, of which only
+runs of the declared published setting speak (``hdtui.data.published``), at equal budgets.
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from db.queries.evaluations import summaries
 from db.records import EpisodeSummary, Run, RunKind
@@ -13,24 +14,25 @@ from db.session import Database
 from engine.evaluation.robot_groups import robot_groups
 from engine.evaluation.statistics import RobotReturn, kept_ratio
 from engine.workers.lineage import Ancestry
+from hdtui.data.claim_studies import NO_STUDIES, StudyClaims, read_study_claims
 from hdtui.data.claims import (
+    NO_RUN,
     Claim,
     KeptReturn,
     Reason,
+    Verdict,
     behind_claim,
     difference_claim,
     kept_claim,
     size_claim,
 )
 from hdtui.data.measured import returns_by_policy, task_of
-from hdtui.data.published import DECLARED, budget, chain_departure, control_steps, departure
+from hdtui.data.published import REINFORCED, budget, chain_departure, control_steps, departure
 from hdtui.data.run_list import without_seeds
 
 Ratios = Mapping[str, float | None]
 Returns = Mapping[int, Mapping[str, RobotReturn]]
 """What an evaluation found, by policy run and robot."""
-_REINFORCED = {**DECLARED[RunKind.TEACHER], "network.kind": "hypernetwork"}
-_REINFORCED["network.context"] = DECLARED[RunKind.STUDENT]["network.context"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Evidence:
     why_not_kept: Reason | None = None
     why_not_mutants: Reason | None = None
     why_not_reinforced: Reason | None = None
+    studies: StudyClaims = NO_STUDIES
 
 
 @dataclass
@@ -65,7 +68,7 @@ def claims(evidence: Evidence, parameters: Ratios, macs: Ratios) -> list[Claim]:
     """The claims as rows; ``parameters`` and ``macs`` are transformer over base MLP by task."""
     kept, why = evidence.with_mutants or evidence.weak, evidence.why_not_kept
     with_mutants, without = evidence.with_mutants, evidence.without_mutants
-    return [
+    found = [
         size_claim("parameters: flat var. obst.", (6, 14), parameters),
         size_claim("MACs: flat var. obst.", (67, 160), macs),
         kept_claim("student = teacher, trained", "train", kept, why),
@@ -77,6 +80,16 @@ def claims(evidence: Evidence, parameters: Ratios, macs: Ratios) -> list[Claim]:
             "HN by RL behind distilled", "train", evidence.reinforced, evidence.why_not_reinforced
         ),
     ]
+    return [_with_studies(claim, evidence.studies) for claim in found]
+
+
+def _with_studies(claim: Claim, studies: StudyClaims) -> Claim:
+    """A claim as a study judges it; else as runs do, with why no study does where none can."""
+    judged, why = studies.judged.get(claim.name), studies.why_not.get(claim.name)
+    if judged is not None or why is None or claim.verdict is not Verdict.NOT_MEASURED:
+        return judged or claim
+    here = why.here if claim.here == NO_RUN.here else claim.here
+    return replace(claim, here=here, reason=why.sentence)
 
 
 def read_evidence(database: Database) -> Evidence:
@@ -128,6 +141,7 @@ def read_evidence(database: Database) -> Evidence:
         _last(not_kept),
         why_not_mutants or _why_one_is_missing(ancestry, found, with_mutants, not_kept),
         _last(not_reinforced),
+        read_study_claims(database, ancestry),
     )
 
 
@@ -192,7 +206,7 @@ def _take(found: _Found, ancestry: Ancestry, evaluation: Run, returns: Returns) 
 
 def _unequal(ancestry: Ancestry, student: Run, reinforced: Run) -> tuple[str, str] | None:
     """Why a hypernetwork trained by RL cannot be compared with a distilled one, in two lengths."""
-    departs = departure(reinforced, _REINFORCED)
+    departs = departure(reinforced, REINFORCED)
     if departs:
         return _NOT_PUBLISHED, departs
     teachers = ancestry.teachers(student)

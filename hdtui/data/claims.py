@@ -33,7 +33,9 @@ class Claim:
     figures: tuple[float, ...] = ()
     over_seeds: Interval | None = None
     reason: str = ""
-    """Why it could not be judged, as a sentence; empty where it could."""
+    """Why it could not be judged, or what the study says that judges it, as a sentence."""
+    study: str = ""
+    """The study whose verdict this is; empty where runs of the declared setting speak."""
 
 
 class Reason(NamedTuple):
@@ -198,5 +200,6 @@ def claim_document(claim: Claim) -> dict[str, Any]:
         "seeds": found.count if found else None,
         "runs": claim.runs,
         "verdict": str(claim.verdict),
+        "study": claim.study or None,
         "reason": claim.reason or None,
     }

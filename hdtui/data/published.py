@@ -45,6 +45,12 @@ DECLARED: Mapping[RunKind, Mapping[str, Any]] = {
     },
 }
 """The paper's choices by kind of run; its students also learn from mutants."""
+REINFORCED: Mapping[str, Any] = {
+    **DECLARED[RunKind.TEACHER],
+    "network.kind": "hypernetwork",
+    "network.context": DECLARED[RunKind.STUDENT]["network.context"],
+}
+"""The student's network trained by reinforcement learning instead (HN-RL)."""
 _CONFIGS: Mapping[RunKind, type[Config]] = {
     RunKind.TEACHER: TeacherConfig,
     RunKind.COLLECTION: CollectionConfig,

@@ -149,7 +149,7 @@ def claims_table(documents: Sequence[Mapping[str, Any]]) -> DataTable:
 
 _CLAIM_NAMES = (
     *("claim", "target", "here", "figure", "low", "high"),
-    *("seeds", "runs", "verdict", "reason"),
+    *("seeds", "runs", "verdict", "study", "reason"),
 )
 
 
