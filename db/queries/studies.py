@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from db.models import SettingRow
 from db.records import StoredStudy
 from db.session import Database
-from engine.errors import UsageError
+from engine.errors import RunError, UsageError
 
 _KEY = "study:"
 
@@ -37,9 +37,19 @@ def get_study(database: Database, name: str) -> StoredStudy:
     return found
 
 
-def put_study(session: Session, study: StoredStudy) -> None:
-    """Write a study down inside a transaction, in place of what was known of it."""
+def put_study(session: Session, study: StoredStudy, *, instead_of: StoredStudy | None) -> None:
+    """Write a study down inside a transaction, in place of what was known of it.
+
+    Raises:
+        RunError: Somebody else has written it down since.
+    """
     key = f"{_KEY}{study.name}"
+    row = session.scalar(select(SettingRow).where(SettingRow.key == key).with_for_update())
+    if (None if row is None else _record(row)) != instead_of:
+        raise RunError(
+            f"study {study.name} was changed by somebody else at the same time; nothing was"
+            " queued, ask again"
+        )
     session.execute(delete(SettingRow).where(SettingRow.key == key))
     value = {
         "document": dict(study.document),

@@ -19,19 +19,34 @@ from engine.config.base import Config
 from engine.config.distillation import student_of
 from engine.config.overrides import flat, flattened, read_toml, validated, with_settings
 from engine.config.presets import PipelineConfig, PresetName, preset
+from engine.config.search import RANGE_KINDS, Range, Search
 from engine.errors import ConfigError, UsageError
 
-Route = Literal["distil", "teach"]
-"""Whose policy is judged: the student's, or the teacher's itself."""
-MeasureName = Literal["return", "ratio", "steps_to_reach", "parameters", "multiply_adds"]
+Route = Literal["distil", "teach", "write"]
+"""Whose policy is judged: the student's, or the teacher's itself.
+
+``write`` is a hypernetwork writing a base MLP, which costs but earns nothing.
+"""
+MeasureName = Literal[
+    "return",
+    "ratio",
+    "steps_to_reach",
+    "parameters",
+    "multiply_adds",
+    "latency",
+    "steps_to_earn_back",
+]
 Group = Literal["trained", "unseen"]
 BudgetName = Literal["control_steps", "samples", "gradient_steps", "parameters"]
 Expectation = Literal["lower", "higher", "equal"]
 
+TRIAL = "trial"
+"""The factor whose levels are the trials of a search."""
 BUILT_IN_FOLDER = Path(__file__).parent / "studies"
 MOST_CELLS = 1000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,39}")
 _SINGLE = "single_mlp"
+_OF_FRESH_NETWORKS = ("parameters", "multiply_adds", "latency", "steps_to_earn_back")
 
 
 class StudyRobots(Config):
@@ -61,7 +76,12 @@ class Level(Config):
     """One setting of a factor: what it changes of the base pipeline."""
 
     value: float | None = Field(None, description="Its place on the factor's axis.")
-    route: Route | None = Field(None, description="Whose policy is judged: distil or teach.")
+    route: Route | None = Field(
+        None, description="Whose policy is judged: distil or teach; write: what writes it."
+    )
+    limbs: int | None = Field(
+        None, ge=1, le=1000, description="Limbs of the robot that a fresh network is counted on."
+    )
     settings: Mapping[str, Any] = Field({}, description="Settings of stages, as --set takes them.")
     scale: Mapping[str, float] = Field(
         {}, description="Factors by which numbers of the base pipeline are multiplied."
@@ -91,7 +111,16 @@ class Measure(Config):
         if self.name in ("return", "ratio"):
             what = "return" if self.name == "return" else "student/teacher"
             return f"{what} on {self.on} robots"
+        if self.name == "latency":
+            return "latency (us)"
+        if self.name == "steps_to_earn_back":
+            return "control steps to earn writing back"
         return self.name.replace("_", "-")
+
+    @property
+    def smaller_is_better(self) -> bool:
+        """Whether less of it is more: costs and times are, returns are not."""
+        return self.name not in ("return", "ratio")
 
     @property
     def counted(self) -> bool:
@@ -126,6 +155,7 @@ class Combination:
     route: Route
     settings: Mapping[str, Any]
     scale: Mapping[str, float]
+    limbs: int | None = None
 
     @property
     def label(self) -> str:
@@ -140,12 +170,19 @@ class StudyConfig(Config):
     question: str = Field(description="What it asks, as a sentence.", max_length=500)
     preset: PresetName = Field("quick", description="The pipeline that levels change.")
     route: Route = Field("distil", description="Whose policy is judged: distil or teach.")
+    trained: bool = Field(
+        True, description="Train and judge policies; else networks are counted and timed as made."
+    )
     settings: Mapping[str, Any] = Field({}, description="Settings of the base pipeline.")
     seeds: tuple[int, ...] = Field((1, 2, 3), description="Seeds, or how many, from 1.")
     robots: StudyRobots = Field(StudyRobots(), description="Robots to train on and to judge with.")
     factors: Mapping[str, Mapping[str, Level]] = Field(
         {}, description="What is varied: named levels of each factor."
     )
+    ranges: Mapping[str, Range] = Field(
+        {}, description="What is searched: factors whose settings lie in ranges, by name."
+    )
+    search: Search = Field(Search(), description="How ranges are searched.")
     measures: tuple[Measure, ...] = Field((), description="What is told of every combination.")
     compare: tuple[Comparison, ...] = Field((), description="What answers the question.")
     equal: tuple[BudgetName, ...] = Field(
@@ -153,6 +190,24 @@ class StudyConfig(Config):
         description="Costs that must be alike, within 5 %, for a verdict.",
     )
     rule: Rule = Field(Rule(), description="How sure a verdict has to be.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ranges_apart(cls, document: Any) -> Any:
+        """Factors that are ranges, which stand among the others in a file, as ranges."""
+        factors = document.get("factors") if isinstance(document, Mapping) else None
+        if not isinstance(factors, Mapping):
+            return document
+        found = {
+            name: each
+            for name, each in factors.items()
+            if isinstance(each, Mapping)
+            and any(not isinstance(each.get(kind, {}), Mapping) for kind in RANGE_KINDS)
+        }
+        if not found:
+            return document
+        others = {name: each for name, each in factors.items() if name not in found}
+        return {**document, "factors": others, "ranges": {**document.get("ranges", {}), **found}}
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -204,8 +259,47 @@ class StudyConfig(Config):
                     )
         return self
 
+    @model_validator(mode="after")
+    def _searches_ranges_alone(self) -> Self:
+        if not self.ranges:
+            return self
+        if others := [name for name in self.factors if name != TRIAL]:
+            raise ValueError(
+                f"factors.{others[0]} has levels beside ranges; vary one or search the other"
+            )
+        if self.compare:
+            raise ValueError("compare: a search compares nothing; it tells which trial is best")
+        if not self.trained:
+            raise ValueError("trained=false: ranges are searched by what trained policies earn")
+        if self.search.halving and self.searched == "student":
+            every = self.settings.get("student.return_every_steps")
+            if every is None:
+                raise ValueError(
+                    "search.halving compares students' returns while they train; set"
+                    " student.return_every_steps"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _asks_what_can_be_measured(self) -> Self:
+        levels = [level for levels in self.factors.values() for level in levels.values()]
+        if not self.trained:
+            asked = next((x.name for x in self.measured() if x.name not in _OF_FRESH_NETWORKS), "")
+            if asked:
+                known = ", ".join(_OF_FRESH_NETWORKS)
+                raise ValueError(f"trained=false: nothing measures {asked}; expected {known}")
+            if self.robots != StudyRobots():
+                raise ValueError("trained=false: no robots are read; leave them out")
+        elif any(level.limbs for level in levels):
+            raise ValueError("limbs of a level are read where trained is false")
+        elif "write" in (self.route, *(level.route for level in levels)):
+            raise ValueError("route=write earns nothing; it is read where trained is false")
+        return self
+
     def combinations(self) -> list[Combination]:
         """Every combination of levels, the last factor varying fastest."""
+        if self.ranges and not self.factors:
+            return []  # no trial was asked for yet
         named = [
             [(factor, name, level) for name, level in levels.items()]
             for factor, levels in self.factors.items()
@@ -232,11 +326,23 @@ class StudyConfig(Config):
 
     def comparisons(self) -> tuple[Comparison, ...]:
         """What is compared: as declared, else every combination with the first."""
-        if self.compare:
+        if self.compare or self.ranges:
             return self.compare
         first, *others = [combination.label for combination in self.combinations()]
         measure = self.measures[0] if self.measures else Measure()
         return tuple(Comparison(cell=cell, against=first, measure=measure) for cell in others)
+
+    @property
+    def trials(self) -> Mapping[str, Level]:
+        """The trials of a search that were asked for so far."""
+        return self.factors.get(TRIAL, {}) if self.ranges else {}
+
+    @property
+    def searched(self) -> Literal["teacher", "student"]:
+        """Whose returns while it trains tell trials apart: of the first whose settings vary."""
+        settings = [each.setting or name for name, each in self.ranges.items()]
+        taught = self.route == "teach" or any(key.startswith("teacher.") for key in settings)
+        return "teacher" if taught else "student"
 
     def measured(self) -> tuple[Measure, ...]:
         """All that is told of a combination: what is declared and what is compared."""
@@ -252,6 +358,7 @@ def _combined(route: Route, chosen: Sequence[tuple[str, str, Level]]) -> Combina
         routes[-1] if routes else route,
         {key: value for level in levels for key, value in level.settings.items()},
         {key: value for level in levels for key, value in level.scale.items()},
+        next((level.limbs for level in reversed(levels) if level.limbs), None),
     )
 
 
@@ -314,6 +421,14 @@ def checked_study(document: Mapping[str, Any], source: str) -> StudyConfig:
         study = validated(StudyConfig, document, source)
     except RecursionError:
         raise ConfigError(f"{source}: is no study: it is nested too deep") from None
-    for combination in study.combinations():
+    for combination in (*study.combinations(), *_ends(study)):
         study.pipeline(combination, study.seeds[0])
     return study
+
+
+def _ends(study: StudyConfig) -> Iterator[Combination]:
+    """A combination for each end of a search's ranges."""
+    for name, each in study.ranges.items():
+        for value in each.ends():
+            levels = ((name, str(value)),)
+            yield Combination(levels, study.route, {each.setting or name: value}, {})

@@ -9,7 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from engine.config.base import TaskName
 from engine.config.network import NetworkConfig
-from engine.evaluation.latency import Step, measure_latencies
+from engine.config.network_cost import NetworkQuestion
+from engine.evaluation.latency import Step, measure_latencies, median_latencies
 from engine.evaluation.subjects import (
     BASE,
     POLICIES,
@@ -17,6 +18,7 @@ from engine.evaluation.subjects import (
     limb_slots,
     published,
     subject,
+    writer,
 )
 from engine.policies.base_mlp import BaseMLP
 
@@ -25,6 +27,8 @@ CONVENTION = (
     " once, biases and activations are no work; everything recomputed each step"
 )
 _MULTIPLY_ADD_FLOPS = 2
+_ROUNDS_A_TIMING = 60
+"""A study times again with each seed, so that one timing need not be long."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,56 @@ def scaling(
         for count in limbs
         for name, network in networks.items()
     ]
+
+
+def network_costs(
+    questions: Sequence[NetworkQuestion], runtimes: Runtimes | None = None
+) -> list[dict[str, Any]]:
+    """``parameters``, ``macs`` and, of what is timed, ``latency_us`` (wall p50) of each question.
+
+    All of one timing are timed in turns, so that they share the machine's luck. A step recomputes
+    what depends on the robot alone for ``macs``, and not for ``latency_us``; a base MLP is timed in
+    the first of ``runtimes`` (numpy).
+
+    Raises:
+        UsageError: a network that is to write base MLPs and cannot.
+    """
+    subjects: dict[NetworkQuestion, Subject] = {}
+    costs: dict[NetworkQuestion, Cost] = {}
+    for question in questions:
+        untimed = question.model_copy(update={"timing": None})
+        if untimed not in subjects:
+            make = writer if question.part == "writing" else subject
+            words = f"{question.network.kind}, {question.part}"
+            slots = limb_slots(question.limbs)
+            subjects[untimed] = make(words, question.network, question.task, slots)
+            costs[untimed] = count(subjects[untimed])
+    steps = {each: _deployed_step(own, runtimes) for each, own in subjects.items()}
+    latencies: dict[NetworkQuestion, float] = {}
+    for timing in sorted({each.timing for each in questions if each.timing is not None}):
+        timed = [each for each in questions if each.timing == timing]
+        named = {
+            str(place): steps[each.model_copy(update={"timing": None})]
+            for place, each in enumerate(timed)
+        }
+        medians = median_latencies(named, rounds=_ROUNDS_A_TIMING).values()
+        latencies |= dict(zip(timed, medians, strict=True))
+    return [
+        {
+            "parameters": costs[untimed].parameters,
+            "macs": costs[untimed].macs,
+            "latency_us": latencies.get(question),
+        }
+        for question in questions
+        for untimed in [question.model_copy(update={"timing": None})]
+    ]
+
+
+def _deployed_step(timed: Subject, runtimes: Runtimes | None) -> Step:
+    """A step as it is deployed: of a base MLP in the first of the runtimes, else in torch."""
+    if runtimes and isinstance(timed.module, BaseMLP):
+        return next(iter(runtimes(timed.module).values()))
+    return timed.repeated
 
 
 def count(counted: Subject) -> Cost:

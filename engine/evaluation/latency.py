@@ -47,6 +47,18 @@ def measure_latencies(
     }
 
 
+def median_latencies(steps: Mapping[str, Step], *, rounds: int) -> dict[str, float]:
+    """Microseconds of wall time of each step, by name: the median over ``rounds`` single steps."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            durations = wall_durations(steps, rounds)
+    finally:
+        torch.set_num_threads(threads)
+    return {name: float(np.median(own)) / 1000.0 for name, own in durations.items()}
+
+
 def wall_durations(steps: Mapping[str, Step], rounds: int) -> dict[str, list[int]]:
     """Nanoseconds of every round; a step runs twice a turn and its warm second run counts."""
     for step in steps.values():

@@ -18,6 +18,7 @@ from engine.environments.terrain_observation import TERRAIN_POINTS
 from engine.errors import UsageError
 from engine.morphology.packing import Packing
 from engine.policies.base_mlp import BaseMLP
+from engine.policies.build import build_policy
 from engine.policies.controller import BucketContext, RobotBatch
 from engine.policies.limb_network import LimbNetwork
 from engine.policies.mlp import LimbMlps
@@ -81,6 +82,24 @@ def subject(name: str, network: NetworkConfig, task: TaskName, limbs: int) -> Su
         if network.kind == "hypernetwork":
             return _base_subject(name, network, widths)
         return _network_subject(name, network, task, widths)
+
+
+def writer(name: str, network: NetworkConfig, task: TaskName, limbs: int) -> Subject:
+    """A fresh hypernetwork: a step reads a robot of ``limbs`` limbs and writes its base MLP.
+
+    Raises:
+        UsageError: a network of this kind writes none.
+    """
+    if network.kind != "hypernetwork":
+        raise UsageError(f"{name}: a {network.kind} writes no base MLP; expected a hypernetwork")
+    points = TERRAIN_POINTS if task in TERRAIN_TASKS else 0
+    policy = build_policy(network, task, points, (), _SEED).eval()
+    robots = _stand_in(replace(network_widths(points), limb_limit=limbs))
+
+    def step() -> object:
+        return policy.encode(robots)
+
+    return Subject(name, policy, step, step)
 
 
 def _base_subject(name: str, network: NetworkConfig, widths: NetworkWidths) -> Subject:

@@ -15,7 +15,8 @@ def main() -> int:
     supervisor = roles.add_parser("supervisor", help="start and watch the workers of a workspace")
     worker = roles.add_parser("run", help="do a claimed run's work (HDTUI_TOKEN owns it)")
     worker.add_argument("run", type=int)
-    for role in (supervisor, worker):
+    search = roles.add_parser("search", help="let searches go on; the supervisor starts it")
+    for role in (supervisor, worker, search):
         role.add_argument("--home", type=Path, required=True)
     chosen = parser.parse_args()
     logging.basicConfig(
@@ -26,6 +27,8 @@ def main() -> int:
     logging.captureWarnings(True)
     if chosen.role == "supervisor":
         return _supervise(chosen.home)
+    if chosen.role == "search":
+        return _search(chosen.home)
     return _work(chosen.home, chosen.run)
 
 
@@ -41,6 +44,19 @@ def _supervise(home: Path) -> int:
         supervise(Workspace(home))
     except Exception:
         logging.getLogger("hdtui.supervisor").exception("the supervisor cannot go on")
+        return 1
+    return 0
+
+
+def _search(home: Path) -> int:
+    from engine.errors import HdtuiError
+    from engine.workers.searching import let_searches_go_on
+    from engine.workers.workspace import Workspace
+
+    try:
+        let_searches_go_on(Workspace(home))
+    except HdtuiError as error:
+        logging.getLogger("hdtui.supervisor").warning("%s", error)
         return 1
     return 0
 

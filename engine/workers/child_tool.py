@@ -19,6 +19,7 @@ TOOLS = {
     "bench-distillation": "engine.workers.tools.bench_distillation",
     "bench-database": "engine.workers.tools.bench_database",
     "efficiency": "engine.workers.tools.efficiency",
+    "network-costs": "engine.workers.tools.network_costs",
     "device": "engine.workers.tools.device",
 }
 

@@ -37,6 +37,7 @@ from engine.workers.process import (
     worker_of,
 )
 from engine.workers.schedule import Candidate, plan
+from engine.workers.searching import Searches
 from engine.workers.slots import read_slots
 from engine.workers.states import end_as
 from engine.workers.supervisor_lock import supervisor_alive, take_lock
@@ -151,6 +152,7 @@ class SupervisorLoop:
         self._told: set[Attempt] = set()
         self._memory = MemoryWatch()
         self._place = Place(workspace.home)
+        self._searches = Searches(database, workspace)
         self._revision: int | None = None
         self._watched = self._beaten = 0.0
         self._refused = float("-inf")
@@ -177,7 +179,7 @@ class SupervisorLoop:
             active = self._watch()
             self._follow_slots()
             started = self._schedule(active)
-            if active or started:
+            if self._searches.look() or active or started:
                 self._busy = now
         if now - self._beaten >= BEAT_EVERY_S:
             self._beaten = now

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from db.records import RunState
-from engine.config.overrides import parse_assignment
+from engine.config.overrides import parse_assignment, plain
 from engine.config.study import StudyConfig, built_in_studies, load_study
 from engine.errors import UsageError
 from engine.text import counted
 from hdtui.cli import completion
-from hdtui.cli.follow import follow
+from hdtui.cli.follow import POLL_S, follow
 from hdtui.cli.launch import check_robot_set
 from hdtui.cli.options import Call, Detach, NoHome, Settings, grouped_options
 from hdtui.cli.output import print_json, print_table, say
-from hdtui.formatting import duration, measure, size
+from hdtui.formatting import UNKNOWN, duration, measure, size
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -237,14 +237,18 @@ def status_command(call: Call, study: BegunStudy) -> None:
 def verdict_command(call: Call, study: BegunStudy) -> None:
     """What a study says so far, or why it says nothing yet."""
     from engine.workers.studies.running import begun_study
-    from hdtui.data.studies import measured, verdict_document, verdict_of
+    from hdtui.data.studies import measured, search_document, verdict_document, verdict_of
 
     _, database = call.existing("are no studies")
     plan = begun_study(database, study)
-    verdict = verdict_of(plan, measured(database, plan))
+    results = measured(database, plan)
+    verdict = verdict_of(plan, results)
     if call.json:
-        print_json({"study": study, **verdict_document(verdict)})
+        search = {"search": search_document(plan, results)} if plan.study.ranges else {}
+        print_json({"study": study, **verdict_document(verdict), **search})
         return
+    if plan.study.ranges:
+        print(search_document(plan, results)["sentence"])
     for answer in verdict.answers:
         print(answer.sentence)
 
@@ -312,13 +316,10 @@ def _end(
     call: Call, database: Database, plan: Plan, counts: dict[str, int], *, detach: bool
 ) -> None:
     """Wait for a study's runs, write its report and print its verdict; exit 1 where runs failed."""
-    from engine.workers.studies.running import begun_study
     from hdtui.data.studies import measured, status_document, verdict_document, verdict_of
 
-    unfinished = [run.id for run in plan.unfinished]
-    if unfinished and not detach:
-        follow(database, unfinished)
-        plan = begun_study(database, plan.study.name)
+    if not detach:
+        plan = _followed(database, plan)
     results = measured(database, plan)
     document: dict[str, Any] = {**status_document(plan, results), **counts}
     if not detach:
@@ -332,8 +333,30 @@ def _end(
         for answer in verdict.answers:
             print(answer.sentence)
         print(document["report"])
-    if not detach and any(run.state is not RunState.FINISHED for run in plan.runs.values()):
+    if not detach and plan.unfinished:
         raise typer.Exit(1)
+
+
+def _followed(database: Database, plan: Plan) -> Plan:
+    """A study whose runs have all ended; of a search no trial is left to ask for then."""
+    from engine.errors import RunError
+    from engine.workers.studies.running import begun_study
+    from engine.workers.studies.search import advance
+
+    more = True
+    while more:
+        more = bool(plan.study.ranges)
+        if more:
+            try:
+                more = advance(database, plan.study.name)
+            except RunError:  # the supervisor's child let it go on
+                time.sleep(POLL_S)
+            plan = begun_study(database, plan.study.name)
+        unfinished = [run.id for run in plan.unfinished]
+        if unfinished:
+            follow(database, unfinished)
+            plan = begun_study(database, plan.study.name)
+    return plan
 
 
 def _write_report(database: Database, plan: Plan, out: Path | None) -> Path:
@@ -384,6 +407,9 @@ def print_matrix(plan: Plan, results: Any) -> None:
     """Combinations by seeds: the first measure where a cell has it, else its state."""
     from hdtui.data.studies import value_of
 
+    if plan.study.ranges:
+        _print_search(plan, results)
+        return
     first = plan.study.comparisons()[0].measure if plan.study.comparisons() else None
     chosen = first or plan.study.measured()[0]
     print(chosen.label)
@@ -397,3 +423,26 @@ def print_matrix(plan: Plan, results: Any) -> None:
             cells.append(state if value is None else measure(value))
         rows.append([label, *cells])
     print_table(["setting", *(f"s{each}" for each in plan.study.seeds)], rows)
+
+
+def _print_search(plan: Plan, results: Any) -> None:
+    """Trials as they were tried, then the best and how much each setting matters."""
+    from hdtui.data.studies import search_document
+
+    found = search_document(plan, results)
+    settings = list(dict.fromkeys(key for each in found["trials"] for key in each["settings"]))
+    rows = [
+        [
+            each["name"],
+            *(plain(each["settings"].get(key)) for key in settings),
+            UNKNOWN if each["value"] is None else measure(each["value"]),
+            each["state"],
+            " ".join(map(str, each["runs"])),
+        ]
+        for each in found["trials"]
+    ]
+    print_table(["trial", *settings, found["measure"], "state", "runs"], rows)
+    print(found["sentence"])
+    if found["importance"]:
+        shares = "  ".join(f"{key} {share:.0%}" for key, share in found["importance"].items())
+        print(f"what matters: {shares}")

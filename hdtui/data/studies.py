@@ -1,17 +1,23 @@
 """Studies as documents: what is asked, how far it is, what it says, and what it will take."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from db.queries.runs import list_runs
+from db.queries.settings import get_setting, set_setting
 from db.records import Run, RunKind, RunState
+from engine.config.network_cost import NetworkQuestion
 from engine.config.study import Measure, StudyConfig
 from engine.workers.slots import read_slots
 from engine.workers.studies.graph import Node
-from engine.workers.studies.results import Result, read_results
+from engine.workers.studies.recipes import current_version
+from engine.workers.studies.results import NetworkCost, Result, read_results
 from engine.workers.studies.running import Plan
+from engine.workers.studies.search import best, best_so_far, importances, trials
 from engine.workers.studies.verdict import Answer, Verdict, judge
 from engine.workers.workspace import Workspace
 from hdtui.data.child_tool import run_tool
@@ -19,6 +25,8 @@ from hdtui.data.child_tool import run_tool
 if TYPE_CHECKING:
     from db.session import Database
 
+COSTS = "network costs"
+"""The setting under which a workspace remembers what was counted for its studies."""
 Results = Mapping[tuple[str, int], Result]
 _LENGTHS: Mapping[RunKind, tuple[str, ...]] = {
     RunKind.GENERATION: ("train_count",),
@@ -30,20 +38,39 @@ _LENGTHS: Mapping[RunKind, tuple[str, ...]] = {
 """Settings that a run's time grows with, by kind."""
 
 
-def count_networks(task: str, networks: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Parameters and multiply-adds of networks by name, counted by a child that loads torch."""
-    arguments = {"task": task, "policies": [], "own": networks}
-    rows: list[dict[str, Any]] = run_tool("efficiency", arguments)["rows"]
-    return rows
+def counted_networks(
+    database: "Database", questions: Sequence[NetworkQuestion]
+) -> dict[NetworkQuestion, NetworkCost]:
+    """What networks cost: as the workspace remembers, else counted by a child that loads torch.
+
+    Raises:
+        HdtuiError: The child failed; its last line says why.
+    """
+    known = dict(get_setting(database, COSTS) or {})
+    keys = {question: _key(question) for question in questions}
+    missing = [question for question, key in keys.items() if key not in known]
+    if missing:
+        asked = [question.model_dump(mode="json") for question in missing]
+        told = run_tool("network-costs", {"questions": asked})
+        for question, row in zip(missing, told["rows"], strict=True):
+            known[keys[question]] = {**row, "machine": told["machine"]}
+        if not database.readonly:
+            set_setting(database, COSTS, known)
+    return {question: NetworkCost(**known[key]) for question, key in keys.items()}
+
+
+def _key(question: NetworkQuestion) -> str:
+    """A network's name among what was counted; another version may build it otherwise."""
+    text = f"{current_version()} {question.model_dump_json()}"
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def measured(database: "Database", plan: Plan) -> Results:
     """What the study's finished runs measured, with the sizes of its networks where they count."""
     names = {measure.name for measure in plan.study.measured()}
-    sized = names & {"parameters", "multiply_adds"} or (
-        "parameters" in plan.study.equal and _networks_differ(plan.study)
-    )
-    return read_results(database, plan, count_networks if sized else None)
+    costs = {"parameters", "multiply_adds", "latency", "steps_to_earn_back"}
+    sized = names & costs or ("parameters" in plan.study.equal and _networks_differ(plan.study))
+    return read_results(database, plan, partial(counted_networks, database) if sized else None)
 
 
 def _networks_differ(study: StudyConfig) -> bool:
@@ -91,6 +118,25 @@ def status_document(plan: Plan, results: Results) -> dict[str, Any]:
         "seeds": plan.study.seeds,
         "finished": not plan.missing and not plan.unfinished,
         "cells": [_cell_document(plan.study, result) for result in results.values()],
+        **({"search": search_document(plan, results)} if plan.study.ranges else {}),
+    }
+
+
+def search_document(plan: Plan, results: Results) -> dict[str, Any]:
+    """A search for scripts: its best settings so far, how much each matters, and every trial."""
+    study = plan.study
+    tried = trials(plan, results)
+    found = best(study, tried)
+    return {
+        "measure": study.measured()[0].label,
+        "trials_wanted": study.search.trials,
+        "best": None if found is None else {"trial": found.name, "settings": found.settings},
+        "sentence": best_so_far(study, tried),
+        "importance": importances(study, tried),
+        "trials": [
+            {**asdict(each), "state": "left out" if each.left_out else str(each.state)}
+            for each in tried
+        ],
     }
 
 

@@ -1,4 +1,7 @@
-"""A study as a Markdown page with figures and tables beside it; each number names its runs."""
+"""A study as a Markdown page with figures and tables beside it; each number names its runs.
+
+Figures are SVG and, with the extra ``figures``, PDF; tables are Markdown, CSV and LaTeX.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,17 +14,19 @@ import numpy as np
 from db.records import Run
 from engine.config.study import Measure, StudyConfig
 from engine.evaluation.seeds_and_robots import performance_profile
-from engine.files import write_text
+from engine.files import write_bytes, write_text
 from engine.workers.provenance import source_revision
 from engine.workers.studies.running import Plan
 from engine.workers.studies.verdict import Answer, Verdict, scores_of, summary
-from hdtui.data.studies import Results, measured, verdict_of
+from hdtui.data.studies import Results, measured, search_document, verdict_of
 from hdtui.exports.formats import DataTable, as_csv, as_latex, as_markdown
-from hdtui.exports.svg import Line, Measured, interval_plot, line_plot
+from hdtui.exports.pdf import as_pdf
+from hdtui.exports.svg import Line, Measured, interval_plot, line_plot, scatter_plot
 from hdtui.formatting import duration, measure
 
 if TYPE_CHECKING:
     from db.session import Database
+    from engine.evaluation.statistics import Estimate
 
 REPORT_NAME, DECLARATION_NAME = "report.md", "study.toml"
 _THRESHOLDS = 101
@@ -35,51 +40,113 @@ def write_study_report(database: "Database", plan: Plan, folder: Path) -> Path:
     verdict = verdict_of(plan, results)
     study = plan.study
     tables = {
-        "results": _results_table(study, results),
         "comparisons": _comparisons_table(verdict),
+        "results": _results_table(study, results),
         "cells": _cells_table(study, results),
         "runs": _runs_table(plan),
     }
-    figures = {
-        f"{_file_name(each)}.svg": _figure(study, results, each) for each in study.measured()
-    }
-    figures |= _profiles(study, results)
+    if study.ranges:
+        found = search_document(plan, results)
+        tables = {"trials": _trials_table(found), "cells": tables["cells"], "runs": tables["runs"]}
+        figures = _searched(study, found)
+        said = [found["sentence"], *_importance(found)]
+    else:
+        figures = {_file_name(each): _figure(study, results, each) for each in study.measured()}
+        figures |= _profiles(study, results)
+        said = [answer.sentence for answer in verdict.answers]
     figures = {name: text for name, text in figures.items() if text}
     for name, table in tables.items():
         write_text(folder / f"{name}.csv", as_csv(table))
         write_text(folder / f"{name}.tex", as_latex(table))
     for name, text in figures.items():
-        write_text(folder / name, text)
+        write_text(folder / f"{name}.svg", text)
+        page = as_pdf(text)
+        if page is not None:
+            write_bytes(folder / f"{name}.pdf", page)
     write_text(folder / DECLARATION_NAME, as_toml(study.model_dump(mode="json")))
     path = folder / REPORT_NAME
-    write_text(path, _page(plan, verdict, tables, list(figures)))
+    timed = sorted({result.timed_on for result in results.values() if result.timed_on})
+    write_text(path, _page(plan, said, tables, list(figures), timed))
     return path
 
 
 def _page(
-    plan: Plan, verdict: Verdict, tables: Mapping[str, DataTable], figures: Sequence[str]
+    plan: Plan,
+    said: Sequence[str],
+    tables: Mapping[str, DataTable],
+    figures: Sequence[str],
+    timed: Sequence[str],
 ) -> str:
     study = plan.study
-    shown = "\n".join(f"![{name.removesuffix('.svg')}]({name})\n" for name in figures)
-    answers = "\n".join(f"- {answer.sentence}" for answer in verdict.answers)
-    equal = ", ".join(name.replace("_", " ") for name in study.equal) or "nothing"
+    answers = "\n".join(f"- {sentence}" for sentence in said)
+    whole = "".join(
+        f"## {name.capitalize()}\n\n{_NOTES.get(name, '')}{as_markdown(table)}\n"
+        for name, table in tables.items()
+        if table.rows
+    )
+    shown = "\n".join(f"![{name}]({name}.svg)\n" for name in figures)
+    machines = f"Latencies are of {'; '.join(timed)}.\n" if timed else ""
+    rule = "" if study.ranges else _rule(study)
     parts = [
         f"# Study {study.name}\n",
         f"{study.question}\n",
         f"## Verdict\n\n{answers}\n",
-        f"Means are over seeds and robots; brackets are {study.rule.confidence:.0%} intervals over"
-        " both (a hierarchical bootstrap, as wide as the analysis of variance says). P values are"
-        " adjusted for all comparisons (Holm). Compared at equal"
-        f" {equal}, within 5 %; below {study.rule.minimum_seeds} seeds there is no verdict.\n",
-        "## Comparisons\n\n" + as_markdown(tables["comparisons"]),
-        "## Results\n\n" + as_markdown(tables["results"]),
+        rule,
+        machines,
         shown,
-        "## Cells\n\nMeasures by seed, what a cell cost, and the runs behind it.\n\n"
-        + as_markdown(tables["cells"]),
-        "## Runs\n\n" + as_markdown(tables["runs"]),
+        whole,
         _repeat(plan),
     ]
     return "\n".join(part for part in parts if part)
+
+
+_NOTES = {"cells": "Measures by seed, what a cell cost, and the runs behind it.\n\n"}
+
+
+def _rule(study: StudyConfig) -> str:
+    equal = ", ".join(name.replace("_", " ") for name in study.equal) or "nothing"
+    return (
+        f"Means are over seeds and robots; brackets are {study.rule.confidence:.0%} intervals over"
+        " both (a hierarchical bootstrap, as wide as the analysis of variance says). P values are"
+        " adjusted for all comparisons (Holm). Compared at equal"
+        f" {equal}, within 5 %; below {study.rule.minimum_seeds} seeds there is no verdict.\n"
+    )
+
+
+def _trials_table(found: Mapping[str, Any]) -> DataTable:
+    settings = list(dict.fromkeys(key for each in found["trials"] for key in each["settings"]))
+    rows = [
+        (
+            each["name"],
+            *(each["settings"].get(key) for key in settings),
+            each["value"],
+            each["state"],
+            " ".join(map(str, each["runs"])),
+        )
+        for each in found["trials"]
+    ]
+    return DataTable(("trial", *settings, found["measure"], "state", "runs"), tuple(rows))
+
+
+def _importance(found: Mapping[str, Any]) -> list[str]:
+    shares = ", ".join(f"{key} {share:.0%}" for key, share in found["importance"].items())
+    return [f"What matters (PED-ANOVA): {shares}."] if shares else []
+
+
+def _searched(study: StudyConfig, found: Mapping[str, Any]) -> dict[str, str]:
+    """The measure of all trials against each setting that has numbers."""
+    figures = {}
+    for name, each in study.ranges.items():
+        setting = each.setting or name
+        points = [
+            (float(trial["settings"][setting]), trial["value"])
+            for trial in found["trials"]
+            if trial["value"] is not None and each.categorical is None
+        ]
+        if points:
+            log_x = each.log_uniform is not None
+            figures[setting] = scatter_plot(found["measure"], setting, points, log_x=log_x)
+    return figures
 
 
 def _repeat(plan: Plan) -> str:
@@ -99,13 +166,18 @@ def _results_table(study: StudyConfig, results: Results) -> DataTable:
         for each in study.measured():
             found = summary(study, results, combination.label, each)
             if found is None:
-                rows.append((combination.label, each.label, None, "", None, 0))
+                rows.append((combination.label, each.label, None, "", None, 0, ""))
                 continue
+            runs = {
+                run.id
+                for seed in study.seeds
+                for run in results[combination.label, seed].runs.values()
+            }
             mean, middle = found.mean, found.interquartile_mean
             interval = _interval(mean.low, mean.high)
             row = (combination.label, each.label, mean.value, interval, middle.value)
-            rows.append((*row, len(found.by_seed)))
-    headings = ("setting", "measure", "mean", "interval", "interquartile mean", "seeds")
+            rows.append((*row, len(found.by_seed), " ".join(map(str, sorted(runs)))))
+    headings = ("setting", "measure", "mean", "interval", "interquartile mean", "seeds", "runs")
     return DataTable(headings, tuple(rows))
 
 
@@ -123,6 +195,7 @@ def _comparisons_table(verdict: Verdict) -> DataTable:
         "robots won",
         "seeds",
         "why",
+        "runs",
     )
     return DataTable(headings, tuple(_comparison_row(answer) for answer in verdict.answers))
 
@@ -142,6 +215,7 @@ def _comparison_row(answer: Answer) -> tuple[Any, ...]:
         "" if answer.wins is None else f"{answer.wins[0]} of {answer.wins[1]}",
         len(answer.seeds),
         answer.decision.reason,
+        " ".join(map(str, answer.runs)),
     )
 
 
@@ -192,7 +266,10 @@ def _run_row(run: Run, made: bool) -> tuple[Any, ...]:
 
 
 def _figure(study: StudyConfig, results: Results, of: Measure) -> str:
-    """A measure against the levels; on their own axis where a single factor has numbers."""
+    """A measure against the levels; on their own axis where one factor has numbers."""
+    numbered = _numbered(study)
+    if numbered and len(study.factors) > 1:
+        return _curves(study, results, of, numbered)
     combinations = study.combinations()
     places = _places(study)
     drawn = []
@@ -205,24 +282,53 @@ def _figure(study: StudyConfig, results: Results, of: Measure) -> str:
             drawn.append(Measured(name, x, mean.value, mean.low, mean.high, found.by_seed))
     if not drawn:
         return ""
-    numbers = [each.x for each in drawn]
-    wide = min(numbers) > 0 and max(numbers) >= _GEOMETRIC * min(numbers)
-    log_x = wide and places != _ranks(study)
+    log_x = bool(numbered) and _geometric([each.x for each in drawn])
     return interval_plot(of.label, ", ".join(study.factors), drawn, log_x=log_x)
+
+
+def _curves(study: StudyConfig, results: Results, of: Measure, factor: str) -> str:
+    """A measure against a factor's numbers: a curve with its band for each other level."""
+    points: dict[str, list[tuple[float, Estimate]]] = {}
+    for combination in study.combinations():
+        found = summary(study, results, combination.label, of)
+        if found is not None:
+            levels = dict(combination.levels)
+            x = study.factors[factor][levels.pop(factor)].value or 0.0
+            name = " ".join(f"{key}={level}" for key, level in levels.items())
+            points.setdefault(name, []).append((x, found.mean))
+    lines = []
+    for name, own in points.items():
+        own.sort(key=lambda point: point[0])
+        means = [mean for _, mean in own]
+        low = [mean.value if mean.low is None else mean.low for mean in means]
+        high = [mean.value if mean.high is None else mean.high for mean in means]
+        lines.append(Line(name, [x for x, _ in own], [mean.value for mean in means], low, high))
+    if not lines:
+        return ""
+    places = sorted({x for line in lines for x in line.x})
+    log_y = _geometric([value for line in lines for value in (*line.y, *line.low)])
+    return line_plot(of.label, factor, lines, x_ticks=places, log_x=_geometric(places), log_y=log_y)
+
+
+def _geometric(numbers: Sequence[float]) -> bool:
+    """Whether numbers lie so far apart that they stand on a logarithmic axis."""
+    return min(numbers) > 0 and max(numbers) >= _GEOMETRIC * min(numbers)
+
+
+def _numbered(study: StudyConfig) -> str:
+    """The only factor whose levels all have numbers; empty where there is none, or several."""
+    found = [
+        factor
+        for factor, levels in study.factors.items()
+        if all(level.value is not None for level in levels.values())
+    ]
+    return found[0] if len(found) == 1 else ""
 
 
 def _places(study: StudyConfig) -> list[float]:
     """Where combinations stand: at the numbers of the only factor, else one after the other."""
-    if len(study.factors) == 1:
-        [levels] = study.factors.values()
-        values = [level.value for level in levels.values()]
-        numbers = [value for value in values if value is not None]
-        if len(numbers) == len(values):
-            return numbers
-    return _ranks(study)
-
-
-def _ranks(study: StudyConfig) -> list[float]:
+    if len(study.factors) == 1 and (factor := _numbered(study)):
+        return [level.value or 0.0 for level in study.factors[factor].values()]
     return [float(place) for place in range(1, len(study.combinations()) + 1)]
 
 
@@ -244,7 +350,7 @@ def _profiles(study: StudyConfig, results: Results) -> dict[str, str]:
             share = performance_profile(each, thresholds).tolist()
             lines.append(Line(label, thresholds.tolist(), share, share, share))
         title = f"share of seeds and robots above a {of.label}"
-        found[f"profile-{_file_name(of)}.svg"] = line_plot(title, of.label, lines)
+        found[f"profile-{_file_name(of)}"] = line_plot(title, of.label, lines)
     return found
 
 

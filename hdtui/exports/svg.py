@@ -96,14 +96,36 @@ def interval_plot(title: str, x_label: str, measured: Sequence[Measured], *, log
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def line_plot(title: str, x_label: str, lines: Sequence[Line], *, log_y: bool = False) -> str:
-    """The curves in one plot; an empty frame where there is nothing finite to draw."""
+def scatter_plot(
+    title: str, x_label: str, points: Sequence[tuple[float, float]], *, log_x: bool
+) -> str:
+    """Points, each a dot."""
+    x_axis = _scale([x for x, _ in points], _LEFT + 8, _WIDTH - _RIGHT - 8, log_x)
+    y_axis = _scale([y for _, y in points], _HEIGHT - _BOTTOM - 8, _TOP + 8)
+    dots = [_dot(x_axis.place(x), y_axis.place(y), _COLOURS[0], 3.5) for x, y in points]
+    parts = [*_frame(title, x_label), *_grid(x_axis, y_axis, ()), *dots]
+    return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def line_plot(
+    title: str,
+    x_label: str,
+    lines: Sequence[Line],
+    *,
+    x_ticks: Sequence[float] = (),
+    log_x: bool = False,
+    log_y: bool = False,
+) -> str:
+    """The curves in one plot; an empty frame where there is nothing finite to draw.
+
+    ``x_ticks`` are where numbers stand below, else round ones do.
+    """
     values = [v for line in lines for v in (*line.low, *line.high) if math.isfinite(v)]
     values = [value for value in values if value >= _SMALLEST or not log_y]
     places = [v for line in lines for v in (*line.x, *(x for x, _ in line.breaks))]
-    x_axis = _scale(places, _LEFT, _WIDTH - _RIGHT)
+    x_axis = _scale(places, _LEFT, _WIDTH - _RIGHT, log_x)
     y_axis = _scale(values, _HEIGHT - _BOTTOM, _TOP, log_y)
-    parts = [*_frame(title, x_label), *_grid(x_axis, y_axis)]
+    parts = [*_frame(title, x_label), *_grid(x_axis, y_axis, x_ticks)]
     for place, line in enumerate(lines):
         parts += _curve(line, x_axis, y_axis, _COLOURS[place % len(_COLOURS)])
         parts += _breaks(line, x_axis, _COLOURS[place % len(_COLOURS)])
@@ -139,9 +161,9 @@ def _y_ticks(y_axis: _Scale) -> list[str]:
     return parts
 
 
-def _grid(x_axis: _Scale, y_axis: _Scale) -> list[str]:
+def _grid(x_axis: _Scale, y_axis: _Scale, x_ticks: Sequence[float]) -> list[str]:
     parts = _y_ticks(y_axis)
-    for tick in x_axis.ticks():
+    for tick in x_ticks or x_axis.ticks():
         x = x_axis.place(tick)
         parts.append(_stroke(f"M{x:.1f} {_HEIGHT - _BOTTOM:g}v5", "#000000", 1))
         parts.append(_text(x, _HEIGHT - _BOTTOM + 18, "middle", amount(tick)))

@@ -69,6 +69,55 @@ def test_what_cannot_be_run_is_refused_and_nothing_is_queued(
     assert told in error["message"]
 
 
+COSTS = """
+question = "What does a limb more cost?"
+preset = "quick"
+trained = false
+seeds = 2
+equal = []
+[factors.limbs]
+2 = { value = 2, limbs = 2 }
+20 = { value = 20, limbs = 20 }
+[factors.policy]
+teacher = { route = "teach" }
+hypernetwork = { route = "write" }
+written = { route = "distil" }
+[[compare]]
+cell = "limbs=20 policy=written"
+against = "limbs=20 policy=teacher"
+measure = { name = "multiply_adds" }
+expected = "lower"
+[[compare]]
+cell = "limbs=20 policy=hypernetwork"
+against = "limbs=2 policy=hypernetwork"
+measure = { name = "steps_to_earn_back" }
+"""
+
+
+def test_costs_of_fresh_networks_are_a_study_without_runs_that_is_counted_once(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "costs.toml"
+    file.write_text(COSTS)
+    told = asked(capsys, "study", "run", str(file))
+    assert (told["runs_made"], told["runs_reused"], told["finished"]) == (0, 0, True)
+    macs, earned = told["answers"]
+    assert macs["outcome"] == "lower"
+    assert earned["first"]["mean"]["value"] > 0
+    cells = {(cell["cell"], cell["seed"]): cell["values"] for cell in told["cells"]}
+    written, more = (cells[f"limbs={n} policy=written", 1]["multiply-adds"] for n in (2, 20))
+    assert written < more
+    page = Path(told["report"])
+    assert "Latencies are of" in page.read_text()
+    for name in ("multiply-adds", "control-steps-to-earn-writing-back"):
+        assert page.with_name(f"{name}.svg").is_file()
+        assert page.with_name(f"{name}.pdf").read_bytes().startswith(b"%PDF")
+    # What was counted is remembered: no child is started for it again.
+    monkeypatch.setattr("hdtui.data.studies.run_tool", None)
+    assert asked(capsys, "study", "verdict", "costs")["answers"] == told["answers"]
+    assert asked(capsys, "study", "run", str(file))["cells"] == told["cells"]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_study_runs_from_an_empty_workspace_and_its_runs_are_never_made_twice(
@@ -101,3 +150,29 @@ def test_a_study_runs_from_an_empty_workspace_and_its_runs_are_never_made_twice(
         str(tmp_path / "elsewhere"),
     )
     assert told["runs_made"] == 51
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_every_built_in_study_ends_at_smoke_in_a_report_without_a_verdict(
+    capsys: Captured,
+) -> None:
+    made = asked(capsys, "robots", "generate", "--into", "four", "--count", "4", "--unseen", "2")
+    assert made["run"]["state"] == "finished"
+    words = {
+        name: (
+            *("study", "run", name, "--preset", "smoke", "--seeds", "1", *FAST),
+            *(() if name == "limbs" else ("--robots", "four")),
+            *(() if name in ("limbs", "held-out") else ("--unseen", "four-unseen")),
+        )
+        for name in built_in_studies()
+    }
+    for each in words.values():  # all at once, so that no slot is ever empty
+        asked(capsys, *each, "--detach")
+    for name, each in words.items():
+        told = asked(capsys, *each)
+        assert told["runs_made"] == 0, name
+        assert told["finished"], name
+        assert {answer["outcome"] for answer in told["answers"]} == {"too small to judge"}, name
+        page = Path(told["report"]).read_text()
+        assert page.count("too small to judge") >= len(told["answers"]), name

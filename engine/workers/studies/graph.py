@@ -52,14 +52,15 @@ class Cell:
     """A combination of levels with a seed, and the recipes of what answers for it.
 
     ``judged`` is the policy, ``evaluation`` judges it; ``teacher`` taught it (or is it),
-    ``beside`` judges that one. ``collection`` is empty where nothing was distilled.
+    ``beside`` judges that one. ``collection`` is empty where nothing was distilled. All are where
+    networks are counted as they are made.
     """
 
     combination: Combination
     seed: int
-    teacher: str
-    judged: str
-    evaluation: str
+    teacher: str = ""
+    judged: str = ""
+    evaluation: str = ""
     beside: str = ""
     collection: str = ""
 
@@ -85,7 +86,7 @@ class Graph:
         """What each run is called: the levels that tell it from others, and its seed."""
         users: dict[str, list[Cell]] = {}
         for cell in self.cells:
-            for each in self._behind(cell):
+            for each in self.behind(cell):
                 users.setdefault(each, []).append(cell)
         every: dict[str, set[str]] = {}
         for cell in self.cells:
@@ -93,7 +94,8 @@ class Graph:
                 every.setdefault(factor, set()).add(level)
         return {each: _name(cells, every, study) for each, cells in users.items()}
 
-    def _behind(self, cell: Cell) -> list[str]:
+    def behind(self, cell: Cell) -> list[str]:
+        """The recipes of all that a cell rests on, its own among them."""
         found: dict[str, None] = {}
         pending = list(cell.recipes)
         while pending:
@@ -117,6 +119,9 @@ def expand(study: StudyConfig, known_sets: Mapping[str, str]) -> Graph:
     wants_ratio = any(measure.name == "ratio" for measure in study.measured())
     for combination in study.combinations():
         for seed in study.seeds:
+            if not study.trained:
+                graph.cells.append(Cell(combination, seed))
+                continue
             config = study.pipeline(combination, seed)
             expansion = _Expansion(graph, study, known_sets, config, combination, seed)
             graph.cells.append(expansion.cell(wants_ratio))

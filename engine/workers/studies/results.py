@@ -9,7 +9,9 @@ from db.queries.evaluations import summaries
 from db.queries.metrics import list_series, read_points
 from db.records import Run, RunKind, RunState
 from db.session import Database
-from engine.config.study import Combination, Group, Measure
+from engine.config.network import NetworkConfig
+from engine.config.network_cost import NetworkPart, NetworkQuestion
+from engine.config.study import Combination, Group, Measure, StudyConfig
 from engine.evaluation.statistics import RobotReturn, earns
 from engine.workers.lineage import Ancestry
 from engine.workers.studies.graph import Cell
@@ -17,11 +19,21 @@ from engine.workers.studies.running import Plan
 
 Returns = Mapping[str, RobotReturn]
 """By digest of the robot."""
-Count = Callable[[str, Mapping[str, Mapping[str, Any]]], Sequence[Mapping[str, Any]]]
-"""Gives a row of ``policy``, ``parameters`` and ``macs`` for each of some networks on a task."""
+Count = Callable[[Sequence[NetworkQuestion]], "Mapping[NetworkQuestion, NetworkCost]"]
+"""Counts networks, and times those that are to be timed."""
 SCALAR = ""
 """Stands for all robots where a measure has one number for a seed."""
 _CURVE_POINTS = 4000
+
+
+@dataclass(frozen=True)
+class NetworkCost:
+    """What a network costs; ``latency_us`` is None where it was not timed, else ``machine`` did."""
+
+    parameters: int
+    macs: int
+    latency_us: float | None
+    machine: str
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,9 @@ class Result:
     beside: Mapping[Group, Returns] = field(default_factory=dict)
     budget: Mapping[str, float | None] = field(default_factory=dict)
     multiply_adds: float | None = None
+    latency_us: float | None = None
+    steps_to_earn_back: float | None = None
+    timed_on: str = ""
     curves: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
     episodes: str = ""
 
@@ -66,7 +81,7 @@ class Result:
             1.0 if run.state is RunState.FINISHED else run.progress or 0.0
             for run in self.runs.values()
         )
-        return done / len(self.cell.recipes)
+        return done / len(self.cell.recipes) if self.cell.recipes else 1.0
 
     def values(self, measure: Measure) -> dict[str, float]:
         """The measure by robot, or under ``SCALAR``; empty where it is not measured.
@@ -81,9 +96,13 @@ class Result:
         if measure.name == "steps_to_reach":
             steps = steps_to_reach(self.curves.get(measure.curve, ()), measure.fraction)
             return {} if steps is None else {SCALAR: float(steps)}
-        counted = self.budget.get("parameters")
-        if measure.name == "multiply_adds":
-            counted = self.multiply_adds
+        known = {
+            "parameters": self.budget.get("parameters"),
+            "multiply_adds": self.multiply_adds,
+            "latency": self.latency_us,
+            "steps_to_earn_back": self.steps_to_earn_back,
+        }
+        counted = known[measure.name]
         return {} if counted is None else {SCALAR: counted}
 
     def _ratios(self, on: Group) -> dict[str, float]:
@@ -117,7 +136,7 @@ def read_results(
 ) -> dict[tuple[str, int], Result]:
     """Every cell by its label and seed, with what its finished runs measured.
 
-    ``count`` counts networks; without it no parameters and multiply-adds are known.
+    ``count`` counts networks; without it no parameters, multiply-adds and latencies are known.
     """
     ancestry = Ancestry(database)
     costs = _costs(plan, count) if count is not None else {}
@@ -126,7 +145,7 @@ def read_results(
     }
     return {
         (cell.combination.label, cell.seed): _result(
-            database, plan, cell, ancestry, costs.get(cell.combination.label, {}), wanted
+            database, plan, cell, ancestry, costs.get((cell.combination.label, cell.seed)), wanted
         )
         for cell in plan.graph.cells
     }
@@ -137,7 +156,7 @@ def _result(
     plan: Plan,
     cell: Cell,
     ancestry: Ancestry,
-    cost: Mapping[str, float],
+    cost: "_CellCost | None",
     curves: Iterable[str],
 ) -> Result:
     runs = {each: plan.runs[each] for each in cell.recipes if each in plan.runs}
@@ -151,14 +170,13 @@ def _result(
         teacher = done[cell.teacher]
         found["beside"] = _returns(database, ancestry, done[cell.beside], teacher, judged)
     if judged is not None:
-        found["curves"] = {name: _curve(database, judged, name) for name in curves}
-    return Result(
-        cell,
-        runs,
-        budget=_budget(cell, done, cost.get("parameters")),
-        multiply_adds=cost.get("macs"),
-        **found,
-    )
+        found["curves"] = {name: read_curve(database, judged, name) for name in curves}
+    if cost is not None:
+        found["multiply_adds"] = float(cost.own.macs)
+        found["latency_us"], found["timed_on"] = cost.own.latency_us, cost.own.machine
+        found["steps_to_earn_back"] = cost.steps_to_earn_back
+    parameters = None if cost is None else float(cost.own.parameters)
+    return Result(cell, runs, budget=_budget(cell, done, parameters), **found)
 
 
 def _returns(
@@ -182,7 +200,8 @@ def _episodes(evaluation: Run) -> str:
     return json.dumps({key: evaluation.config.get(key) for key in keys}, sort_keys=True)
 
 
-def _curve(database: Database, run: Run, name: str) -> list[tuple[int, float]]:
+def read_curve(database: Database, run: Run, name: str) -> list[tuple[int, float]]:
+    """A run's own curve of this name as steps and values; empty where it has none."""
     for series in list_series(database, run.id):
         if series.name == name and series.robot_digest is None:
             points = read_points(database, series.id, max_points=_CURVE_POINTS)
@@ -205,21 +224,67 @@ def _budget(
     }
 
 
-def _costs(plan: Plan, count: Count) -> dict[str, dict[str, float]]:
-    """Parameters and multiply-adds of the network that acts, by combination."""
-    by_task: dict[str, dict[str, Mapping[str, Any]]] = {}
-    for combination in plan.study.combinations():
-        task, network = acting_network(plan, combination)
-        by_task.setdefault(task, {})[combination.label] = network
-    rows = [row for task, networks in by_task.items() for row in count(task, networks)]
+@dataclass(frozen=True)
+class _CellCost:
+    """What the network of a cell costs, and after how many steps writing a base MLP is earned back.
+
+    That is the time of writing over what a step of the teacher takes longer than one of the MLP;
+    None where it takes none longer, or nothing was timed.
+    """
+
+    own: NetworkCost
+    writing: NetworkCost | None = None
+    taught: NetworkCost | None = None
+    written: NetworkCost | None = None
+
+    @property
+    def steps_to_earn_back(self) -> float | None:
+        if self.writing is None or self.taught is None or self.written is None:
+            return None
+        times = self.writing.latency_us, self.taught.latency_us, self.written.latency_us
+        writing, taught, written = times
+        if writing is None or taught is None or written is None or taught <= written:
+            return None
+        return writing / (taught - written)
+
+
+def _costs(plan: Plan, count: Count) -> dict[tuple[str, int], _CellCost]:
+    """What acts in each cell costs, all counted at once; equal questions are asked once."""
+    asked = {
+        (cell.combination.label, cell.seed): cost_questions(plan.study, cell.combination, cell.seed)
+        for cell in plan.graph.cells
+    }
+    every = dict.fromkeys(question for own in asked.values() for question in own.values())
+    answers = count(list(every))
     return {
-        str(row["policy"]): {"parameters": float(row["parameters"]), "macs": float(row["macs"])}
-        for row in rows
+        key: _CellCost(**{name: answers[question] for name, question in own.items()})
+        for key, own in asked.items()
     }
 
 
-def acting_network(plan: Plan, combination: Combination) -> tuple[str, Mapping[str, Any]]:
-    """The task and the network of the policy that a combination judges."""
-    config = plan.study.pipeline(combination, plan.study.seeds[0])
-    stage = config.teacher if combination.route == "teach" else config.student
-    return config.teacher.task.name, stage.network.model_dump(mode="json")
+def cost_questions(
+    study: StudyConfig, combination: Combination, seed: int
+) -> dict[str, NetworkQuestion]:
+    """What is asked of the networks of a cell: its ``own``, and what earning back is made of."""
+    names = {measure.name for measure in study.measured()}
+    config = study.pipeline(combination, seed)
+    timed = names & {"latency", "steps_to_earn_back"}
+
+    def question(network: NetworkConfig, part: NetworkPart = "acting") -> NetworkQuestion:
+        return NetworkQuestion(
+            task=config.teacher.task.name,
+            network=network,
+            limbs=combination.limbs,
+            part=part,
+            timing=seed if timed else None,
+        )
+
+    taught, written = question(config.teacher.network), question(config.student.network)
+    if combination.route == "teach":
+        return {"own": taught}
+    if combination.route == "distil":
+        return {"own": written}
+    writing = question(config.student.network, "writing")
+    if "steps_to_earn_back" not in names:
+        return {"own": writing}
+    return {"own": writing, "writing": writing, "taught": taught, "written": written}

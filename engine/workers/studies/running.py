@@ -5,8 +5,9 @@ supervisor starts what can start, and whatever dies is resumed run by run.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from typing import Any
 
 from db.machine import boot_id
@@ -15,7 +16,7 @@ from db.queries.runs import get_run, insert_event, insert_run, list_runs
 from db.queries.studies import find_study, get_study, list_studies, put_study
 from db.records import NewRun, Run, RunKind, RunState, StoredStudy
 from db.session import Database
-from engine.config.study import StudyConfig, checked_study, merged
+from engine.config.study import TRIAL, StudyConfig, checked_study, merged
 from engine.errors import RunError, UsageError
 from engine.workers.commands import request_stop, resume
 from engine.workers.devices import check_devices
@@ -39,7 +40,7 @@ from engine.workers.workspace import Workspace
 
 _LETTERS = 8
 """Of a recipe in the name of a set that its run fills."""
-_FIXED = ("preset", "route", "settings", "robots")
+_FIXED = ("preset", "route", "trained", "settings", "robots", "ranges")
 """What a study that goes on may not change: its runs would answer two questions."""
 
 
@@ -57,6 +58,8 @@ class Plan:
     made: frozenset[int]
     version: str
     created_at: str
+    before: StoredStudy | None = None
+    """The study as it was stored when this was planned."""
 
     @property
     def reused(self) -> list[Run]:
@@ -66,8 +69,21 @@ class Plan:
 
     @property
     def unfinished(self) -> list[Run]:
-        """Its runs that have not finished, in the order they were queued."""
-        found = {run.id: run for run in self.runs.values()}
+        """Its runs that are to finish and have not, in the order they were queued."""
+        return self._unfinished(wanted=True)
+
+    @property
+    def given_up(self) -> list[Run]:
+        """Its unfinished runs that only trials need which halving left out."""
+        return self._unfinished(wanted=False)
+
+    def _unfinished(self, *, wanted: bool) -> list[Run]:
+        left_out = {f"{TRIAL}={name}" for name in self.study.search.left_out}
+        kept = [cell for cell in self.graph.cells if cell.combination.label not in left_out]
+        needed = set(self.graph.nodes)
+        if left_out:
+            needed = {each for cell in kept for each in self.graph.behind(cell)}
+        found = {run.id: run for each, run in self.runs.items() if (each in needed) == wanted}
         return [found[key] for key in sorted(found) if found[key].state is not RunState.FINISHED]
 
 
@@ -80,7 +96,8 @@ def plan_study(database: Database, study: StudyConfig, *, fresh: bool = False) -
         UsageError: A robot set is unknown or not to be learnt from, a setting cannot be used here,
             or a study of this name asks something else.
     """
-    before = None if fresh else find_study(database, study.name)
+    stored = find_study(database, study.name)
+    before = None if fresh else stored
     if before is not None:
         study = _continued(before, study)
     _check(database, study)
@@ -93,7 +110,7 @@ def plan_study(database: Database, study: StudyConfig, *, fresh: bool = False) -
     missing = tuple(node for each, node in graph.nodes.items() if each not in runs)
     made = before.made if before else frozenset()
     version = before.version if before else current_version()
-    return Plan(study, graph, runs, missing, made, version, created_at)
+    return Plan(study, graph, runs, missing, made, version, created_at, stored)
 
 
 def planned_in_empty_workspace(study: StudyConfig) -> Plan:
@@ -119,19 +136,24 @@ def begun_study(database: Database, name: str) -> Plan:
     graph = expand(study, _known_sets(database, study, recipes))
     runs = _runs_of(database, stored, graph)
     missing = tuple(node for each, node in graph.nodes.items() if each not in runs)
-    return Plan(study, graph, runs, missing, stored.made, stored.version, stored.created_at)
+    made, version = stored.made, stored.version
+    return Plan(study, graph, runs, missing, made, version, stored.created_at, stored)
 
 
-def run_study(database: Database, study: StudyConfig, *, fresh: bool = False) -> tuple[Plan, int]:
+def run_study(
+    database: Database, study: StudyConfig, *, fresh: bool = False, resuming: bool = True
+) -> tuple[Plan, int]:
     """Queue what a study lacks and let go on what had stopped; its plan, and how many were queued.
+
+    Without ``resuming`` what has stopped or failed is left as it is.
 
     Raises:
         UsageError: As ``plan_study``; nothing is queued then.
+        RunError: The study was changed while it was planned; nothing is queued.
     """
     plan = plan_study(database, study, fresh=fresh)
     _create_folds(database, plan.study)
-    before = find_study(database, study.name)
-    told = set(before.runs.values()) if before else set()
+    told = set(plan.before.runs.values()) if plan.before else set()
     writer = _Writer(plan, _taken_names(database))
     names = plan.graph.names(plan.study.name)
     with database.write() as session:
@@ -147,16 +169,18 @@ def run_study(database: Database, study: StudyConfig, *, fresh: bool = False) ->
             plan.version,
             plan.created_at,
         )
-        put_study(session, stored)
+        put_study(session, stored, instead_of=plan.before)
         for run in plan.reused:
             if run.id not in told:
                 text = f"reused by study {plan.study.name}"
                 insert_event(session, run.id, "info", "study", text)
-    ensure_supervisor(database)
-    for run in list_runs(database, ids=queued):
+    if queued or plan.study.ranges:
+        ensure_supervisor(database)
+    for run in list_runs(database, ids=queued) if queued else ():
         if run.kind is RunKind.TEACHER and plan.study.robots.training:
             warn(database, run)
-    resume_study(database, plan.study.name)
+    if resuming:
+        resume_study(database, plan.study.name)
     return begun_study(database, plan.study.name), len(queued)
 
 
@@ -182,6 +206,7 @@ def stop_study(database: Database, name: str) -> list[Run]:
     Raises:
         UsageError: There is none of this name.
     """
+    _pause(database, name, paused=True)
     plan = begun_study(database, name)
     others = {
         number
@@ -206,6 +231,7 @@ def resume_study(database: Database, name: str) -> list[Run]:
         UsageError: There is none of this name.
         RunError: A run cannot go on.
     """
+    _pause(database, name, paused=False)
     plan = begun_study(database, name)
     resumed = []
     for run in plan.unfinished:
@@ -215,6 +241,18 @@ def resume_study(database: Database, name: str) -> list[Run]:
         if now.state is not RunState.FINISHED and (waits or (ended and not _queued(now))):
             resumed.append(resume(database, run.id))
     return resumed
+
+
+def _pause(database: Database, name: str, *, paused: bool) -> None:
+    """Let a search ask for no further trials, or for some again."""
+    stored = get_study(database, name)
+    if not stored.document.get("ranges") or stored.document["search"]["paused"] is paused:
+        return
+    document = merged(stored.document, {"search": {"paused": paused}})
+    with database.write() as session:
+        put_study(session, replace(stored, document=document), instead_of=stored)
+    if not paused:
+        ensure_supervisor(database)
 
 
 def studies_of(database: Database, run_id: int) -> list[str]:
@@ -291,16 +329,21 @@ def _continued(before: StoredStudy, study: StudyConfig) -> StudyConfig:
         was, now = getattr(earlier, key), getattr(study, key)
         if was != now:
             raise _another(study.name, key, was, now)
-    if earlier.factors.keys() != study.factors.keys():
+    if not study.ranges and earlier.factors.keys() != study.factors.keys():
         raise _another(study.name, "factors", list(earlier.factors), list(study.factors))
     for factor, levels in earlier.factors.items():
         for name, level in levels.items():
-            now = study.factors[factor].get(name, level)
+            now = study.factors.get(factor, {}).get(name, level)
             if now != level:
                 raise _another(study.name, f"factors.{factor}.{name}", level, now)
-    factors = {name: {**levels, **study.factors[name]} for name, levels in earlier.factors.items()}
+    factors = {
+        name: {**earlier.factors.get(name, {}), **study.factors.get(name, {})}
+        for name in dict.fromkeys([*earlier.factors, *study.factors])
+    }
     seeds = tuple(dict.fromkeys([*earlier.seeds, *study.seeds]))
-    changed = {"factors": factors, "seeds": seeds}
+    left_out = tuple(dict.fromkeys([*earlier.search.left_out, *study.search.left_out]))
+    search = study.search.model_copy(update={"left_out": left_out})
+    changed = {"factors": factors, "seeds": seeds, "search": search}
     return checked_study({**study.model_dump(), **changed}, f"study {study.name}")
 
 
@@ -323,6 +366,10 @@ def _check(database: Database, study: StudyConfig) -> None:
     Raises:
         UsageError: It cannot be run.
     """
+    if study.ranges and find_spec("optuna") is None:
+        raise UsageError(
+            f"study {study.name} is a search and needs Optuna: pip install 'hdtui[search]'"
+        )
     workspace = Workspace(database.home)
     training = study.robots.training
     for name in (training, study.robots.unseen):

@@ -92,7 +92,8 @@ class Verdict:
     @property
     def answered(self) -> bool:
         """Whether every comparison has a verdict."""
-        return all(answer.decision.outcome in VERDICTS for answer in self.answers)
+        outcomes = [answer.decision.outcome for answer in self.answers]
+        return bool(outcomes) and all(each in VERDICTS for each in outcomes)
 
     @property
     def sentence(self) -> str:

@@ -1,0 +1,111 @@
+"""Who lets searches go on: a process that lives while one is open, and who sees that it lives.
+
+Trials follow from earlier ones, so they cannot be queued at once as other runs of studies are. The
+supervisor starts this process and stays while it is needed; it knows nothing that is not in the
+database, so both may die at any moment. Optuna is loaded here and not by the supervisor.
+"""
+
+import logging
+import os
+import subprocess
+import time
+from typing import Any
+
+from db.queries.runs import list_runs
+from db.queries.studies import list_studies
+from db.records import StoredStudy
+from db.session import Database
+from engine.errors import HdtuiError, RunError
+from engine.workers.child_process import NEUTRAL_FOLDER, child_command, child_environment
+from engine.workers.patience import WAIT_S
+from engine.workers.workspace import Workspace
+
+LOOK_EVERY_S = 1.0
+ASK_EVERY_S = 3.0
+AGAIN_AFTER_S = 30.0
+logger = logging.getLogger("hdtui.supervisor")
+
+
+def open_searches(database: Database) -> list[str]:
+    """The studies of this workspace that have trials to ask for, or some that may be left out."""
+    return [study.name for study in list_studies(database) if _is_open(database, study)]
+
+
+def _is_open(database: Database, study: StoredStudy) -> bool:
+    document: Any = study.document
+    if not document.get("ranges") or document["search"]["paused"]:
+        return False
+    if len(document["factors"].get("trial", {})) < document["search"]["trials"]:
+        return True
+    runs = list_runs(database, ids=set(study.runs.values()))
+    return bool(document["search"]["halving"]) and any(not run.state.ended for run in runs)
+
+
+class Searches:
+    """A supervisor's look at the process that lets searches go on."""
+
+    def __init__(self, database: Database, workspace: Workspace) -> None:
+        self._database, self._workspace = database, workspace
+        self._child: subprocess.Popen[bytes] | None = None
+        self._next = time.monotonic()
+
+    def look(self) -> bool:
+        """Start the process where a search is open and none lives; True while one does."""
+        if self._child is not None:
+            code = self._child.poll()
+            if code is None:
+                return True
+            self._child = None
+            if code:
+                self._next = time.monotonic() + AGAIN_AFTER_S
+        if time.monotonic() < self._next:
+            return False
+        self._next = time.monotonic() + ASK_EVERY_S
+        if not open_searches(self._database):
+            return False
+        home = str(self._workspace.home.absolute())
+        try:
+            with self._workspace.open_log(self._workspace.supervisor_log) as log:
+                self._child = subprocess.Popen(
+                    child_command("engine.workers", "search", "--home", home),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    cwd=NEUTRAL_FOLDER,
+                    env=child_environment(),
+                )
+        except OSError as error:
+            logger.warning("searches do not go on: their process did not start: %s", error)
+        return self._child is not None
+
+
+def let_searches_go_on(workspace: Workspace) -> None:
+    """Let every open search go on until none is, or until the supervisor that started this is gone.
+
+    Raises:
+        UsageError: Optuna is not installed.
+    """
+    from engine.workers.studies.search import advance
+
+    parent = os.getppid()
+    database = Database.open(workspace.home, create=False, wait_s=WAIT_S)
+    try:
+        revision, asked = None, float("-inf")
+        while os.getppid() == parent and (names := open_searches(database)):
+            if time.monotonic() - asked >= ASK_EVERY_S and revision != database.revision():
+                revision, asked = database.revision(), time.monotonic()
+                for name in names:
+                    _go_on(database, name, advance)
+            time.sleep(LOOK_EVERY_S)
+    finally:
+        database.close()
+
+
+def _go_on(database: Database, name: str, advance: Any) -> None:
+    try:
+        advance(database, name)
+    except RunError as error:
+        logger.info("%s", error)
+    except HdtuiError:
+        logger.warning("study %s does not go on", name)
+        raise
