@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 from engine.config.base import TaskName
 from engine.config.network import NetworkConfig
 from engine.config.network_cost import NetworkQuestion
-from engine.evaluation.latency import Step, measure_latencies, median_latencies
+from engine.evaluation.latency import Step, cpu_latencies, measure_latencies
 from engine.evaluation.subjects import (
     BASE,
     POLICIES,
@@ -27,8 +27,6 @@ CONVENTION = (
     " once, biases and activations are no work; everything recomputed each step"
 )
 _MULTIPLY_ADD_FLOPS = 2
-_ROUNDS_A_TIMING = 60
-"""A study times again with each seed, so that one timing need not be long."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +97,12 @@ def scaling(
 def network_costs(
     questions: Sequence[NetworkQuestion], runtimes: Runtimes | None = None
 ) -> list[dict[str, Any]]:
-    """``parameters``, ``macs`` and, of what is timed, ``latency_us`` (wall p50) of each question.
+    """``parameters``, ``macs`` and, of what is timed, ``latency_us`` of each question.
 
-    All of one timing are timed in turns, so that they share the machine's luck. A step recomputes
-    what depends on the robot alone for ``macs``, and not for ``latency_us``; a base MLP is timed in
-    the first of ``runtimes`` (numpy).
+    Latency is CPU time on one thread: the same however busy the machine is. All of one timing are
+    timed in turns, so that they share its luck. A step recomputes what depends on the robot alone
+    for ``macs``, and not for ``latency_us``; a base MLP is timed in the first of ``runtimes``
+    (numpy).
 
     Raises:
         UsageError: a network that is to write base MLPs and cannot.
@@ -126,8 +125,7 @@ def network_costs(
             str(place): steps[each.model_copy(update={"timing": None})]
             for place, each in enumerate(timed)
         }
-        medians = median_latencies(named, rounds=_ROUNDS_A_TIMING).values()
-        latencies |= dict(zip(timed, medians, strict=True))
+        latencies |= dict(zip(timed, cpu_latencies(named).values(), strict=True))
     return [
         {
             "parameters": costs[untimed].parameters,

@@ -15,6 +15,8 @@ Step = Callable[[], object]
 
 WARM_UP_STEPS = 20
 ROUNDS = 200
+_ROUNDS_FOR_SIZE = 3
+"""Enough to see how many steps a block of CPU time holds."""
 CPU_BLOCKS = 5
 CPU_BLOCK_S = 0.02
 """A block is long against a tick of the CPU clock (10 ms where it is coarsest, else below 1 us)."""
@@ -47,16 +49,17 @@ def measure_latencies(
     }
 
 
-def median_latencies(steps: Mapping[str, Step], *, rounds: int) -> dict[str, float]:
-    """Microseconds of wall time of each step, by name: the median over ``rounds`` single steps."""
+def cpu_latencies(steps: Mapping[str, Step]) -> dict[str, float]:
+    """Microseconds of CPU time of each step, by name: its wall time on a core of its own."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with torch.inference_mode():
-            durations = wall_durations(steps, rounds)
+            durations = wall_durations(steps, _ROUNDS_FOR_SIZE)
+            cpu = _cpu_times(steps, {name: float(min(own)) for name, own in durations.items()})
     finally:
         torch.set_num_threads(threads)
-    return {name: float(np.median(own)) / 1000.0 for name, own in durations.items()}
+    return {name: own / 1000.0 for name, own in cpu.items()}
 
 
 def wall_durations(steps: Mapping[str, Step], rounds: int) -> dict[str, list[int]]:

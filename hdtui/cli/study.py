@@ -123,6 +123,13 @@ def show_command(call: Call, study: StudyWord) -> None:
     print(f"preset {declared.preset}, seeds {' '.join(map(str, declared.seeds))}")
     for factor, levels in declared.factors.items():
         print(f"{factor}: {' '.join(levels)}")
+    for factor, each in declared.ranges.items():
+        kinds = each.model_dump(exclude_none=True, exclude={"setting"}).items()
+        words = " ".join(f"{kind} {plain(value)}" for kind, value in kinds)
+        print(f"{each.setting or factor}: {words}")
+    if declared.ranges:
+        search = declared.search
+        print(f"searched by {search.sampler}, {search.trials} trials, {search.together} at once")
     for comparison in declared.comparisons():
         expected = f", {comparison.expected} is expected" if comparison.expected else ""
         print(
@@ -263,7 +270,7 @@ def report_command(
         typer.Option("--out", metavar="DIR", help="Where to write it; else in the workspace."),
     ] = None,
 ) -> None:
-    """Write a study's report: a Markdown page, figures (SVG), tables (CSV, LaTeX)."""
+    """Write a study's report: a Markdown page, figures (SVG, PDF), tables (CSV, LaTeX)."""
     from engine.files import expanded
     from engine.workers.studies.running import begun_study
 
@@ -396,6 +403,8 @@ def _print_plan(call: Call, declared: StudyConfig, fresh: bool) -> None:
     ]
     print_table(["kind", "name", "run"], rows)
     print(f"{document['runs_made']} runs to be made, {document['runs_reused']} reused")
+    if plan.study.ranges:
+        print(f"up to {plan.study.search.trials} trials follow, each from what those before were")
     if left is not None and left.seconds:
         slots = counted(left.slots, "slot")
         print(f"about {duration(left.seconds)} on {slots}, {size(left.num_bytes)}")

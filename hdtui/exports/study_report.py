@@ -85,7 +85,11 @@ def _page(
         if table.rows
     )
     shown = "\n".join(f"![{name}]({name}.svg)\n" for name in figures)
-    machines = f"Latencies are of {'; '.join(timed)}.\n" if timed else ""
+    machines = (
+        f"Latencies are CPU time of a step (batch 1, one thread) on {'; '.join(timed)}.\n"
+        if timed
+        else ""
+    )
     rule = "" if study.ranges else _rule(study)
     parts = [
         f"# Study {study.name}\n",
@@ -166,7 +170,8 @@ def _results_table(study: StudyConfig, results: Results) -> DataTable:
         for each in study.measured():
             found = summary(study, results, combination.label, each)
             if found is None:
-                rows.append((combination.label, each.label, None, "", None, 0, ""))
+                if study.trained:  # else it is no measure of this network
+                    rows.append((combination.label, each.label, None, "", None, 0, ""))
                 continue
             runs = {
                 run.id

@@ -108,7 +108,7 @@ def test_costs_of_fresh_networks_are_a_study_without_runs_that_is_counted_once(
     written, more = (cells[f"limbs={n} policy=written", 1]["multiply-adds"] for n in (2, 20))
     assert written < more
     page = Path(told["report"])
-    assert "Latencies are of" in page.read_text()
+    assert "Latencies are CPU time" in page.read_text()
     for name in ("multiply-adds", "control-steps-to-earn-writing-back"):
         assert page.with_name(f"{name}.svg").is_file()
         assert page.with_name(f"{name}.pdf").read_bytes().startswith(b"%PDF")
