@@ -274,6 +274,7 @@ _SIZES: dict[StudentSize, dict[str, object]] = {
         "validation_robots": 1,
         "robots_per_minibatch": 8,
         "samples_per_minibatch_robot": 32,
+        "correction_samples_per_robot": 256,
     },
     "quick": {"epochs": 10, "validation_robots": 2, "robots_per_minibatch": 32},
     "laptop": {"epochs": 16, "validation_robots": 4},

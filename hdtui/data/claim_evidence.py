@@ -16,7 +16,6 @@ from engine.evaluation.statistics import RobotReturn, kept_ratio
 from engine.workers.lineage import Ancestry
 from hdtui.data.claim_studies import NO_STUDIES, StudyClaims, read_study_claims
 from hdtui.data.claims import (
-    NO_RUN,
     Claim,
     KeptReturn,
     Reason,
@@ -88,7 +87,7 @@ def _with_studies(claim: Claim, studies: StudyClaims) -> Claim:
     judged, why = studies.judged.get(claim.name), studies.why_not.get(claim.name)
     if judged is not None or why is None or claim.verdict is not Verdict.NOT_MEASURED:
         return judged or claim
-    here = why.here if claim.here == NO_RUN.here else claim.here
+    here = claim.here if claim.runs else why.here
     return replace(claim, here=here, reason=why.sentence)
 
 

@@ -14,6 +14,7 @@ FAST = [
     *("--set", "evaluation.episodes=1", "--set", "evaluation.task.episode_steps=50"),
     *("--set", "evaluation.record_poses=0", "--set", "student.epochs=10"),
     *("--set", "teacher.total_env_steps=1024", "--set", "collection.samples_per_robot=128"),
+    *("--set", "student.correction_samples_per_robot=64"),
 ]
 
 

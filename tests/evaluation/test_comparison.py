@@ -12,15 +12,20 @@ from db.queries.evaluations import set_policies
 from db.queries.runs import archive, get_run, queue_run
 from db.records import NewEpisode, NewRun, RunKind
 from db.session import Database
+from engine.config.study import load_study
 from engine.errors import RunError, UsageError
 from engine.evaluation.statistics import bootstrap, bootstrap_draws, mean
 from engine.events import StageContext
 from engine.morphology.generation import generate
 from engine.morphology.mutation import mutate
 from engine.morphology.tree import Morphology
+from engine.workers import commands
 from engine.workers.jobs.evaluation import _groups, _headline
 from engine.workers.jobs.job import Job
 from engine.workers.robot_library import make_set
+from engine.workers.studies import running
+from engine.workers.studies.recipes import current_version
+from engine.workers.studies.running import Plan
 from engine.workers.workspace import Workspace
 from hdtui.data.claim_evidence import claims, read_evidence
 from hdtui.data.claims import Claim, Verdict, claim_document
@@ -353,6 +358,57 @@ def test_an_ablation_judged_last_takes_no_claim_over_and_is_told_where_it_is_alo
         story.pipeline(seed, 0.77, 0.7, **settings)
     assert story.claim(KEPT).runs == tuple(published)
     assert story.claim(KEPT).figures == (pytest.approx(0.88),) * 3
+
+
+STUDY_RETURNS = {
+    "network=reinforced": 500.0,
+    "network=distilled": 950.0,
+    "network=transformer": 951.0,
+}
+
+
+def studied(story: Story, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Plan:
+    """``rl-against-distilled`` with made-up returns on the training robots, as if it had run."""
+    for module in (running, commands):
+        monkeypatch.setattr(module, "ensure_supervisor", lambda database: None)
+    sets = {"training": "training", "unseen": "unseen"}
+    study = load_study("rl-against-distilled", {"robots": sets, "seeds": 5, **changes})
+    plan, _ = running.run_study(story.database, study)
+    for run in plan.runs.values():
+        steps = {"done": 1e6, "total": 1e6} if run.kind is RunKind.TEACHER else {}
+        story.change(run.id, state="finished", versions={"hdtui": current_version()}, **steps)
+    for cell in plan.graph.cells:
+        evaluation, policy = plan.runs[cell.evaluation], plan.runs[cell.judged]
+        sign = (-1) ** cell.seed if cell.combination.label == "network=distilled" else 1
+        mean = STUDY_RETURNS[cell.combination.label] + sign * cell.seed
+        episodes = [
+            NewEpisode("policy", robot.digest, "flat", 1, 0, mean, 1000, False, 1.0, 1.0, 1.0)
+            for robot in story.robots
+        ]
+        record_episodes(story.database, evaluation.id, episodes)
+        with story.database.write() as session:
+            set_policies(session, evaluation.id, {"policy": policy.id})
+    return plan
+
+
+def test_a_studys_verdict_is_the_claims_and_an_ablation_never_is(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = {"settings": {"student.network.context": "raw"}, "name": "raw"}
+    studied(story, monkeypatch, **raw)
+    alone = story.claim("HN by RL behind distilled")
+    assert (alone.verdict, alone.here) == (Verdict.NOT_MEASURED, "not as published")
+    assert alone.reason.startswith("study raw asks this, but its student ")
+    plan = studied(story, monkeypatch)
+    behind = story.claim("HN by RL behind distilled")
+    assert (behind.verdict, behind.study) == (Verdict.REPRODUCED, "rl-against-distilled")
+    assert behind.figures == (pytest.approx(503.0 / 949.4),)
+    assert set(behind.runs) <= {run.id for run in plan.runs.values()}
+    kept = story.claim(KEPT)
+    assert (kept.verdict, kept.study) == (Verdict.REPRODUCED, "rl-against-distilled")
+    assert kept.here.endswith(" n 5")
+    assert claim_document(kept)["study"] == "rl-against-distilled"
+    assert story.claim("student = teacher, unseen").study == ""
 
 
 def test_what_was_not_evaluated_or_not_finished_is_told(story: Story) -> None:
