@@ -83,20 +83,25 @@ def _configure(
     def open_present(*arguments: Any) -> sqlite3.Connection:
         return _connect_readonly(path, wait_s) if readonly else _connect(path, "rw", wait_s)
 
+    settings = ["foreign_keys=ON"]
+    if readonly:
+        settings += ["query_only=ON"]
+    else:
+        settings += [f"journal_mode={journal}"]
+        settings += [f"synchronous={'NORMAL' if journal == 'WAL' else 'FULL'}"]
+        settings += [f"wal_autocheckpoint={CHECKPOINT_PAGES if checkpointing else 0}"]
+
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
         connection.isolation_level = None  # transactions begin where we say so
-        connection.execute("PRAGMA foreign_keys=ON")
-        if readonly:
-            connection.execute("PRAGMA query_only=ON")
+        try:
+            for setting in settings:
+                connection.execute(f"PRAGMA {setting}")
             record.info["files"] = _opened(connection, path)
-            return
-        connection.execute(f"PRAGMA journal_mode={journal}")
-        synchronous = "NORMAL" if journal == "WAL" else "FULL"
-        connection.execute(f"PRAGMA synchronous={synchronous}")
-        pages = CHECKPOINT_PAGES if checkpointing else 0
-        connection.execute(f"PRAGMA wal_autocheckpoint={pages}")
-        record.info["files"] = _opened(connection, path)
+        except sqlite3.Error:
+            # Else whoever tells of the error keeps the file open, and its log with it.
+            connection.close()
+            raise
 
     @event.listens_for(engine, "checkout")
     def same_files(connection: object, record: ConnectionPoolEntry, proxy: object) -> None:
@@ -104,7 +109,8 @@ def _configure(
         # A connection outlives its files: what it wrote would go where nobody looks any more,
         # and whoever opens them anew beside it would write over what it wrote.
         if record.info["files"] != database_files(path):
-            engine.dispose()
+            # The pool stays: a new one would leave this connection, made anew, open in the old one.
+            engine.pool.dispose()
             raise DisconnectionError(f"{path} is another file now")
 
     @event.listens_for(engine, "begin")

@@ -89,7 +89,7 @@ class Database:
         self._writer = self._engine.execution_options(hdtui_begin="BEGIN IMMEDIATE")
         self._watcher: Connection | None = None
         self._watcher_number = 0
-        self._watcher_lock = threading.Lock()
+        self._watcher_lock = threading.RLock()
 
     @classmethod
     def open(
@@ -256,6 +256,10 @@ class Database:
             reason = self._address.without_secrets(reason)
             if _UNKNOWN.search(reason):
                 self.check_schema()
+            if "disk I/O" in reason and self.dialect == "sqlite":
+                # A log that was removed is made anew, empty, and the index beside it, which all
+                # that have it open share, names pages that it lacks: they fail until nobody has.
+                self.close()
             away = isinstance(error, OperationalError | InterfaceError) and (
                 self.dialect != "sqlite" or bool(_AWAY.search(reason))
             )

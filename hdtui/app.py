@@ -61,7 +61,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import RenderableType
-    from textual.await_complete import AwaitComplete
     from textual.filter import LineFilter
 
     from hdtui.data.supervisors import SupervisorWatch
@@ -398,10 +397,6 @@ class CockpitApp(App[str]):
 
         return self.cockpit.store.ask(count_runs)
 
-    def pop_screen(self) -> AwaitComplete:
-        self._num_left_screens += 1
-        return super().pop_screen()
-
     def _tidy(self) -> None:
         """Give back what screens that were left have used, between two keys."""
         quiet = time.monotonic() - self._key_at >= QUIET_S
@@ -409,6 +404,9 @@ class CockpitApp(App[str]):
             self._num_left_screens = 0
             StylesCache.get_inner_outer.cache_clear()  # it keeps the pictures of a thousand widgets
             gc.collect()
+
+    def on_screen_gone(self) -> None:
+        self._num_left_screens += 1
 
     def on_cockpit_app_pulsed(self, message: Pulsed) -> None:
         self._tidy()

@@ -73,3 +73,7 @@ class OpenForm(Message):
 
     stage: str = "teacher"
     clone: int | None = None
+
+
+class ScreenGone(Message):
+    """A screen was left and nothing of it is in use: its memory can be given back."""

@@ -5,6 +5,8 @@ from typing import TypeVar
 from textual.await_complete import AwaitComplete
 from textual.screen import Screen
 
+from hdtui.messages import ScreenGone
+
 Result = TypeVar("Result")
 
 
@@ -13,6 +15,10 @@ class LeavesOnce(Screen[Result]):
 
     Textual's takes what is on top, which may be another one by the time that a thread has acted.
     """
+
+    def on_unmount(self) -> None:
+        """Only now nothing of it is in use any more."""
+        self.app.post_message(ScreenGone())
 
     def dismiss(self, result: Result | None = None) -> AwaitComplete:
         """Leave with a result; nothing where the screen is no longer, or not yet again, on top."""

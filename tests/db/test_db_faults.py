@@ -127,6 +127,31 @@ def test_a_database_that_vanishes_is_missed_by_readers_and_writers_and_never_mad
         assert database.problems() == []
 
 
+def test_a_log_that_is_removed_under_two_that_look_all_the_time_is_let_go_of_by_both(
+    tmp_path: Path,
+) -> None:
+    with closing(Database.open(tmp_path)) as one, closing(Database.open(tmp_path)) as other:
+        set_setting(one, "kept", "moved")
+        one.checkpoint_log(truncate=True)
+        for number in range(5):
+            set_setting(one, "lost", number)
+            assert other.revision() != one.revision()
+        (tmp_path / "hdtui.db-wal").unlink()
+        refused: list[str] = []
+        for number in range(20):
+            for each in (one, other):
+                try:
+                    each.revision()
+                    set_setting(each, "after", number)
+                except DatabaseError as error:
+                    refused.append(str(error))
+        assert len(refused) < 10
+        assert all("removed while" in said or "made anew" in said for said in refused)
+        assert get_setting(other, "after") == 19
+        assert get_setting(one, "kept") == "moved"
+        assert one.problems() == []
+
+
 def test_an_empty_file_is_no_workspace_and_stays_empty(tmp_path: Path) -> None:
     (tmp_path / "hdtui.db").touch()
     for readonly in (False, True):
