@@ -42,6 +42,7 @@ from hdtui.messages import (
     OpenMode,
     OpenRobot,
     OpenRun,
+    OpenStudy,
     WatchRobot,
     WorldChanged,
 )
@@ -72,11 +73,12 @@ MODE_SCREENS = {
     "watch": "hdtui.screens.watch.screen:WatchScreen",
     "compare": "hdtui.screens.compare.screen:CompareScreen",
     "efficiency": "hdtui.screens.efficiency.screen:EfficiencyScreen",
+    "studies": "hdtui.screens.studies.screen:StudiesScreen",
 }
 OVERLAYS = (
     *("hdtui.screens.help", "hdtui.screens.palette", "hdtui.screens.menu", "hdtui.screens.dialogs"),
     *("hdtui.screens.new_run.screen", "hdtui.screens.new_run.evaluate"),
-    *("hdtui.screens.run.screen", "plotext"),
+    *("hdtui.screens.run.screen", "hdtui.screens.studies.study", "plotext"),
 )
 """What keys open over a screen, and what draws there."""
 LEAVING_KEYS = ("q", "ctrl+c", "ctrl+q")
@@ -102,7 +104,7 @@ MOST_LEFT_SCREENS = 8
 of them: they are looked for when no key comes, or at the latest after so many."""
 
 
-_SCREENS = Binding.Group("1 to 6")
+_SCREENS = Binding.Group("1 to 7")
 
 
 class CockpitApp(App[str]):
@@ -130,7 +132,7 @@ class CockpitApp(App[str]):
             Binding(
                 number, f"mode('{mode}')", key_display=number, tooltip=mode.title(), group=_SCREENS
             )
-            for number, mode in zip("123456", MODE_SCREENS, strict=True)
+            for number, mode in zip("1234567", MODE_SCREENS, strict=True)
         ],
         Binding("slash", "filter", tooltip="filter or search, where there is one"),
         Binding("n", "new_run", "new", tooltip="new run"),
@@ -428,7 +430,7 @@ class CockpitApp(App[str]):
             self.cockpit.messages.append(answer.text)
 
     def action_mode(self, mode: str) -> None:
-        """Go to one of the six screens as it was left; Home and the current one to their top.
+        """Go to one of the seven screens as it was left; Home and the current one to their top.
 
         The top of Home is the Welcome screen while the workspace has no run.
         """
@@ -453,6 +455,11 @@ class CockpitApp(App[str]):
         from hdtui.screens.run.screen import RunScreen
 
         self.push_screen(RunScreen(self.cockpit, message.run_id))
+
+    def on_open_study(self, message: OpenStudy) -> None:
+        from hdtui.screens.studies.study import StudyScreen
+
+        self.push_screen(StudyScreen(self.cockpit, message.name))
 
     def on_open_robot(self, message: OpenRobot) -> None:
         from hdtui.screens.robots.robot import RobotScreen

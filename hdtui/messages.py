@@ -39,7 +39,7 @@ class Answer(Message):
 
 @dataclass(eq=False)
 class OpenMode(Message):
-    """The user goes to one of the six screens."""
+    """The user goes to one of the seven screens."""
 
     mode: str
 
@@ -65,6 +65,13 @@ class WatchRobot(Message):
 
     digest: str
     robot_name: str
+
+
+@dataclass(eq=False)
+class OpenStudy(Message):
+    """The user goes into a study that was begun."""
+
+    name: str
 
 
 @dataclass(eq=False)

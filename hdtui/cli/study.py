@@ -18,7 +18,7 @@ from hdtui.cli.follow import POLL_S, follow
 from hdtui.cli.launch import check_robot_set
 from hdtui.cli.options import Call, Detach, NoHome, Settings, grouped_options
 from hdtui.cli.output import print_json, print_table, say
-from hdtui.formatting import UNKNOWN, duration, measure, size
+from hdtui.formatting import UNKNOWN, measure
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -164,20 +164,16 @@ def run_command(
     queues nothing; with more seeds or levels it queues those alone.
     """
     from engine.workers.studies.running import plan_study, run_study
+    from hdtui.actions.studies import study_changes
 
-    changes: dict[str, Any] = {
-        key: value
-        for key, value in (("preset", preset), ("seeds", seeds), ("name", name))
-        if value is not None
-    }
-    if robots is not None or unseen is not None:
-        changes["robots"] = {
-            key: value
-            for key, value in (("training", robots), ("unseen", unseen))
-            if value is not None
-        }
-    if settings:
-        changes["settings"] = dict(map(parse_assignment, settings))
+    changes = study_changes(
+        preset=preset,
+        seeds=seeds,
+        name=name,
+        robots=robots,
+        unseen=unseen,
+        settings=dict(map(parse_assignment, settings or ())),
+    )
     declared = load_study(study, changes)
     if dry_run:
         _print_plan(call, declared, fresh)
@@ -273,11 +269,12 @@ def report_command(
     """Write a study's report: a Markdown page, figures (SVG, PDF), tables (CSV, LaTeX)."""
     from engine.files import expanded
     from engine.workers.studies.running import begun_study
+    from hdtui.exports.study_report import write_study_report
 
     _, database = call.existing("are no studies")
     plan = begun_study(database, study)
     folder = None if out is None else expanded(out, "--out")
-    path = _write_report(database, plan, folder)
+    path = write_study_report(database, plan, folder)
     if call.json:
         print_json({"study": study, "report": path})
     else:
@@ -289,10 +286,11 @@ def report_command(
 def stop_command(call: Call, study: BegunStudy) -> None:
     """Stop the runs of a study that no other study reads; `resume` lets them go on."""
     from engine.workers.studies.running import stop_study
+    from hdtui.actions.studies import stopped_sentence
 
     _, database = call.existing("are no studies")
     stopped = stop_study(database, study)
-    say(f"study {study}: {counted(len(stopped), 'run')} stopped or asked to stop")
+    say(stopped_sentence(study, len(stopped)))
     if call.json:
         print_json({"study": study, "stopped": sorted(run.id for run in stopped)})
 
@@ -324,6 +322,7 @@ def _end(
 ) -> None:
     """Wait for a study's runs, write its report and print its verdict; exit 1 where runs failed."""
     from hdtui.data.studies import measured, status_document, verdict_document, verdict_of
+    from hdtui.exports.study_report import write_study_report
 
     if not detach:
         plan = _followed(database, plan)
@@ -332,7 +331,7 @@ def _end(
     if not detach:
         verdict = verdict_of(plan, results)
         document |= verdict_document(verdict)
-        document["report"] = _write_report(database, plan, None)
+        document["report"] = write_study_report(database, plan)
     if call.json:
         print_json(document)
     elif not detach:
@@ -366,17 +365,10 @@ def _followed(database: Database, plan: Plan) -> Plan:
     return plan
 
 
-def _write_report(database: Database, plan: Plan, out: Path | None) -> Path:
-    from hdtui.exports.study_report import write_study_report
-
-    folder = out or database.home / "studies" / plan.study.name
-    return write_study_report(database, plan, folder)
-
-
 def _print_plan(call: Call, declared: StudyConfig, fresh: bool) -> None:
     """What running a study would do, of a workspace that need not be there."""
     from engine.workers.studies.running import plan_study, planned_in_empty_workspace
-    from hdtui.data.studies import estimate, plan_document
+    from hdtui.data.studies import estimate, estimate_words, plan_document
 
     _, database = call.look()
     if database is None:
@@ -405,11 +397,8 @@ def _print_plan(call: Call, declared: StudyConfig, fresh: bool) -> None:
     print(f"{document['runs_made']} runs to be made, {document['runs_reused']} reused")
     if plan.study.ranges:
         print(f"up to {plan.study.search.trials} trials follow, each from what those before were")
-    if left is not None and left.seconds:
-        slots = counted(left.slots, "slot")
-        print(f"about {duration(left.seconds)} on {slots}, {size(left.num_bytes)}")
-    if left is None or left.unknown:
-        print("no estimate for kinds of runs that this workspace has not finished yet")
+    if plan.missing:
+        print(estimate_words(left))
 
 
 def print_matrix(plan: Plan, results: Any) -> None:

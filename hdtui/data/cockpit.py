@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from db.session import Database
     from hdtui.data.run_list import RunsReader
+    from hdtui.data.study_views import StudyReader
     from hdtui.messages import Counts
 
 PREFERENCES_KEY = "cockpit"
@@ -93,6 +94,13 @@ class Cockpit:
         from hdtui.data.run_list import RunsReader
 
         return RunsReader()
+
+    @cached_property
+    def studies_reader(self) -> StudyReader:
+        """Reads studies; what it keeps serves every screen."""
+        from hdtui.data.study_views import StudyReader
+
+        return StudyReader()
 
     def read_ahead(self, database: Database) -> None:
         """Read once what the long lists show, in a thread, so that a key need not wait for it."""

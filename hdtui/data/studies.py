@@ -1,9 +1,8 @@
 """Studies as documents: what is asked, how far it is, what it says, and what it will take."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -12,21 +11,32 @@ from db.queries.settings import get_setting, set_setting
 from db.records import Run, RunKind, RunState
 from engine.config.network_cost import NetworkQuestion
 from engine.config.study import Measure, StudyConfig
+from engine.text import counted
 from engine.workers.slots import read_slots
-from engine.workers.studies.graph import Node
+from engine.workers.studies.graph import Graph, Node
 from engine.workers.studies.recipes import current_version
-from engine.workers.studies.results import NetworkCost, Result, read_results
+from engine.workers.studies.results import (
+    CellQuestions,
+    NetworkCost,
+    Result,
+    asked_of_cells,
+    cell_costs,
+    read_results,
+)
 from engine.workers.studies.running import Plan
 from engine.workers.studies.search import best, best_so_far, importances, trials
 from engine.workers.studies.verdict import Answer, Verdict, judge
 from engine.workers.workspace import Workspace
 from hdtui.data.child_tool import run_tool
+from hdtui.formatting import duration, size
 
 if TYPE_CHECKING:
     from db.session import Database
 
 COSTS = "network costs"
 """The setting under which a workspace remembers what was counted for its studies."""
+GEOMETRIC = 8.0
+"""Numbers whose largest is so many times the smallest stand on a logarithmic axis."""
 Results = Mapping[tuple[str, int], Result]
 _LENGTHS: Mapping[RunKind, tuple[str, ...]] = {
     RunKind.GENERATION: ("train_count",),
@@ -39,24 +49,35 @@ _LENGTHS: Mapping[RunKind, tuple[str, ...]] = {
 
 
 def counted_networks(
-    database: "Database", questions: Sequence[NetworkQuestion]
+    database: "Database",
+    questions: Collection[NetworkQuestion],
+    given_up: Callable[[], bool] | None = None,
 ) -> dict[NetworkQuestion, NetworkCost]:
     """What networks cost: as the workspace remembers, else counted by a child that loads torch.
 
     Raises:
-        HdtuiError: The child failed; its last line says why.
+        HdtuiError: The child failed; its last line says why. Or it was given up and is killed.
     """
-    known = dict(get_setting(database, COSTS) or {})
-    keys = {question: _key(question) for question in questions}
-    missing = [question for question, key in keys.items() if key not in known]
+    found = known_networks(database, questions)
+    missing = [question for question in questions if question not in found]
     if missing:
         asked = [question.model_dump(mode="json") for question in missing]
-        told = run_tool("network-costs", {"questions": asked})
-        for question, row in zip(missing, told["rows"], strict=True):
-            known[keys[question]] = {**row, "machine": told["machine"]}
+        told = run_tool("network-costs", {"questions": asked}, given_up)
+        rows = [{**row, "machine": told["machine"]} for row in told["rows"]]
+        found |= {each: NetworkCost(**row) for each, row in zip(missing, rows, strict=True)}
         if not database.readonly:
-            set_setting(database, COSTS, known)
-    return {question: NetworkCost(**known[key]) for question, key in keys.items()}
+            fresh = {_key(each): row for each, row in zip(missing, rows, strict=True)}
+            set_setting(database, COSTS, {**(get_setting(database, COSTS) or {}), **fresh})
+    return found
+
+
+def known_networks(
+    database: "Database", questions: Iterable[NetworkQuestion]
+) -> dict[NetworkQuestion, NetworkCost]:
+    """What the workspace remembers that networks cost."""
+    known = get_setting(database, COSTS) or {}
+    keys = {question: _key(question) for question in questions}
+    return {question: NetworkCost(**known[key]) for question, key in keys.items() if key in known}
 
 
 def _key(question: NetworkQuestion) -> str:
@@ -67,10 +88,22 @@ def _key(question: NetworkQuestion) -> str:
 
 def measured(database: "Database", plan: Plan) -> Results:
     """What the study's finished runs measured, with the sizes of its networks where they count."""
-    names = {measure.name for measure in plan.study.measured()}
+    asked = asked_networks(plan.study, plan.graph)
+    answers = counted_networks(database, questions_of(asked)) if asked else {}
+    return read_results(database, plan, cell_costs(asked, answers))
+
+
+def asked_networks(study: StudyConfig, graph: Graph) -> CellQuestions:
+    """What is asked of the networks of a study; nothing where their costs say nothing."""
+    names = {measure.name for measure in study.measured()}
     costs = {"parameters", "multiply_adds", "latency", "steps_to_earn_back"}
-    sized = names & costs or ("parameters" in plan.study.equal and _networks_differ(plan.study))
-    return read_results(database, plan, partial(counted_networks, database) if sized else None)
+    sized = names & costs or ("parameters" in study.equal and _networks_differ(study))
+    return asked_of_cells(study, graph.cells) if sized else {}
+
+
+def questions_of(asked: CellQuestions) -> list[NetworkQuestion]:
+    """All that is asked, equal questions once."""
+    return list(dict.fromkeys(question for own in asked.values() for question in own.values()))
 
 
 def _networks_differ(study: StudyConfig) -> bool:
@@ -82,6 +115,11 @@ def _networks_differ(study: StudyConfig) -> bool:
         if network not in found:
             found.append(network)
     return len(found) > 1
+
+
+def is_geometric(numbers: Sequence[float]) -> bool:
+    """Whether numbers lie so far apart that they stand on a logarithmic axis."""
+    return min(numbers) > 0 and max(numbers) >= GEOMETRIC * min(numbers)
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
@@ -204,6 +242,20 @@ class Estimate:
     num_bytes: float
     slots: int
     unknown: tuple[str, ...]
+
+
+def estimate_words(found: Estimate | None) -> str:
+    """Time and space in a sentence, or why there is none; of a workspace that is not there, too."""
+    if found is None:
+        return "no run here yet tells how long it takes"
+    slots = counted(found.slots, "slot")
+    room = f"about {duration(found.seconds)} on {slots}, {size(found.num_bytes)}"
+    if not found.unknown:
+        return room
+    kinds = ", ".join(found.unknown)
+    if not found.seconds:
+        return f"no {kinds} has finished here yet to tell how long it takes"
+    return f"{room}, not counting {kinds}, of which none has finished here yet"
 
 
 def estimate(database: "Database", missing: Sequence[Node]) -> Estimate:

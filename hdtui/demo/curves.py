@@ -55,11 +55,13 @@ def teacher_values(seed: int, iterations: int, final_return: float) -> dict[str,
     return {name: np.asarray(value, float).tolist() for name, value in series.items()}
 
 
-def student_curves(run_id: int, points: int = 80, every_steps: int = 10) -> Iterator[WholeCurve]:
-    """All curves of a student that has seen its data."""
+def student_curves(
+    run_id: int, points: int = 80, every_steps: int = 10, speed: float = 5.0
+) -> Iterator[WholeCurve]:
+    """All curves of a student that has seen its data; it learns ``speed`` times in its epochs."""
     random = generator(run_id, "demo student")
     share = np.linspace(0, 1, points)
-    loss = 0.3 * np.exp(-5 * share) + 0.008 + 0.002 * np.abs(random.normal(0, 1, points))
+    loss = 0.3 * np.exp(-speed * share) + 0.008 + 0.002 * np.abs(random.normal(0, 1, points))
     series = {
         "loss": loss,
         "held_out_sample_loss": 1.1 * loss + 0.001,

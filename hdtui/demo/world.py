@@ -32,11 +32,13 @@ from hdtui.demo.runs import (
     working,
     working_pipeline,
 )
+from hdtui.demo.studies import demo_studies, learning_speed, write_studies
 
 SENTENCE = "Demo: real robots, made-up runs and walks. Nothing was trained, nothing starts."
 LIVE_ITERATIONS = 122
 _ROBOT_SEEDS = ((11, 0), (11, 1), (11, 2), (11, 6), (11, 4))
 _NUM_UNSEEN = 1
+_SLOTS = 3
 _LEVELS = (2_310.0, 2_240.0, 2_190.0)
 _EPISODES = 16
 _FILM_STEPS = 600
@@ -49,7 +51,11 @@ def build(home: Path, now: datetime | None = None) -> None:
     database = Database.open(home, checkpointing=True)
     try:
         robots = _write_robots(database)
-        runs = _runs(now)
+        studies = demo_studies(now, between=len(_runs(now, 1)))
+        in_studies = [run for each in studies for run in each.runs.values()]
+        ended = [run for run in in_studies if run.state is RunState.FINISHED]
+        runs = [*ended, *_runs(now, len(ended) + 1)]
+        runs += [run for run in in_studies if run.state is not RunState.FINISHED]
         with database.write() as session:
             write_pipelines(session, _pipelines(now))
             write_runs(session, runs)
@@ -63,14 +69,17 @@ def build(home: Path, now: datetime | None = None) -> None:
                         teacher_curves(run.id, digests[:4], iterations, run.result or 0.0),
                     )
                 if run.kind is RunKind.STUDENT and run.state is RunState.FINISHED:
-                    write_curves(session, student_curves(run.id))
+                    write_curves(session, student_curves(run.id, speed=learning_speed(run)))
         for run in runs:
-            if run.kind is RunKind.EVALUATION and run.state is RunState.FINISHED:
+            if run.kind is RunKind.EVALUATION and run.state is RunState.FINISHED and run.pipeline:
                 _write_evaluation(database, run, robots)
+        write_studies(database, studies, robots[: len(_ROBOT_SEEDS)])
         _write_films(database, runs, robots)
         _write_logs(home, runs)
         write_costs(database)
-        stand_in(database)  # for the supervisor: the screen need not warn that none is there
+        stand_in(
+            database, slots=_SLOTS
+        )  # for the supervisor: the screen need not warn that none is there
     finally:
         database.close()
 
@@ -108,15 +117,16 @@ def _pipelines(now: datetime) -> list[Pipeline]:
     return [*done, working]
 
 
-def _runs(now: datetime) -> list[Run]:
+def _runs(now: datetime, first: int) -> list[Run]:
+    """The runs of pipelines, and those that stand alone, numbered from ``first``."""
     *done, at_work = _pipelines(now)
     runs: list[Run] = []
     for pipeline, level in zip(done, _LEVELS, strict=True):
-        runs += finished_pipeline(pipeline, len(runs) + 1, level)
-    runs += lone_teachers(len(runs) + 1, now)
-    archived = finished_pipeline(done[0], len(runs), 1_900.0)[1]  # its teacher, the second run
+        runs += finished_pipeline(pipeline, first + len(runs), level)
+    runs += lone_teachers(first + len(runs), now)
+    archived = finished_pipeline(done[0], first + len(runs) - 1, 1_900.0)[1]  # its teacher
     runs.append(replace(archived, name="demo-archived", archived=True, inputs=(), pipeline=None))
-    quick = working_pipeline(at_work, len(runs) + 1, now)
+    quick = working_pipeline(at_work, first + len(runs), now)
     quick[1] = replace(
         quick[1],
         done=8_192.0 * LIVE_ITERATIONS,
@@ -126,7 +136,7 @@ def _runs(now: datetime) -> list[Run]:
         checkpoint_step=8_192 * 120,
     )
     runs += quick
-    stalled = blank(len(runs) + 1, RunKind.EVALUATION, "demo-stalled", now, "quick")
+    stalled = blank(first + len(runs), RunKind.EVALUATION, "demo-stalled", now, "quick")
     runs.append(
         replace(
             working(stalled, now - timedelta(minutes=9)),
@@ -134,7 +144,7 @@ def _runs(now: datetime) -> list[Run]:
             done=312.0,
             total=800.0,
             unit="episodes",
-            inputs=(2, 5),
+            inputs=(first + 1, first + 4),
         )
     )
     return runs

@@ -16,9 +16,15 @@ from engine.config.study import Measure, StudyConfig
 from engine.evaluation.seeds_and_robots import performance_profile
 from engine.files import write_bytes, write_text
 from engine.workers.provenance import source_revision
-from engine.workers.studies.running import Plan
+from engine.workers.studies.running import Plan, begun_study
 from engine.workers.studies.verdict import Answer, Verdict, scores_of, summary
-from hdtui.data.studies import Results, measured, search_document, verdict_of
+from hdtui.data.studies import (
+    Results,
+    is_geometric,
+    measured,
+    search_document,
+    verdict_of,
+)
 from hdtui.exports.formats import DataTable, as_csv, as_latex, as_markdown
 from hdtui.exports.pdf import as_pdf
 from hdtui.exports.svg import Line, Measured, interval_plot, line_plot, scatter_plot
@@ -30,12 +36,24 @@ if TYPE_CHECKING:
 
 REPORT_NAME, DECLARATION_NAME = "report.md", "study.toml"
 _THRESHOLDS = 101
-_GEOMETRIC = 8.0
-"""Numbers whose largest is so many times the smallest stand on a logarithmic axis."""
 
 
-def write_study_report(database: "Database", plan: Plan, folder: Path) -> Path:
-    """Write the report, its figures and tables, and the declaration to repeat it; the page."""
+def report_path(home: Path, name: str) -> Path:
+    """Where the report of a study stands in a workspace."""
+    return home / "studies" / name / REPORT_NAME
+
+
+def report(database: "Database", name: str) -> Path:
+    """Write the report of a study that was begun into the workspace; the page."""
+    return write_study_report(database, begun_study(database, name))
+
+
+def write_study_report(database: "Database", plan: Plan, folder: Path | None = None) -> Path:
+    """Write the report, its figures and tables, and the declaration to repeat it; the page.
+
+    It stands in the workspace where no folder is named.
+    """
+    folder = folder or report_path(database.home, plan.study.name).parent
     results = measured(database, plan)
     verdict = verdict_of(plan, results)
     study = plan.study
@@ -287,7 +305,7 @@ def _figure(study: StudyConfig, results: Results, of: Measure) -> str:
             drawn.append(Measured(name, x, mean.value, mean.low, mean.high, found.by_seed))
     if not drawn:
         return ""
-    log_x = bool(numbered) and _geometric([each.x for each in drawn])
+    log_x = bool(numbered) and is_geometric([each.x for each in drawn])
     return interval_plot(of.label, ", ".join(study.factors), drawn, log_x=log_x)
 
 
@@ -311,13 +329,10 @@ def _curves(study: StudyConfig, results: Results, of: Measure, factor: str) -> s
     if not lines:
         return ""
     places = sorted({x for line in lines for x in line.x})
-    log_y = _geometric([value for line in lines for value in (*line.y, *line.low)])
-    return line_plot(of.label, factor, lines, x_ticks=places, log_x=_geometric(places), log_y=log_y)
-
-
-def _geometric(numbers: Sequence[float]) -> bool:
-    """Whether numbers lie so far apart that they stand on a logarithmic axis."""
-    return min(numbers) > 0 and max(numbers) >= _GEOMETRIC * min(numbers)
+    log_y = is_geometric([value for line in lines for value in (*line.y, *line.low)])
+    return line_plot(
+        of.label, factor, lines, x_ticks=places, log_x=is_geometric(places), log_y=log_y
+    )
 
 
 def _numbered(study: StudyConfig) -> str:

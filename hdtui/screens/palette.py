@@ -32,9 +32,9 @@ from hdtui.widgets.lines import Span
 from hdtui.widgets.roles import PALETTES
 from hdtui.widgets.table import Column, Table, TableRow
 
-REFRESH = {"as usual": 1.0, "every 5s": 2.5, "by hand, 1 to 6": 0.0}
+REFRESH = {"as usual": 1.0, "every 5s": 2.5, "by hand, 1 to 7": 0.0}
 DRAWINGS = ("braille", "blocks", "ascii")
-MODES = ("home", "runs", "robots", "watch", "compare", "efficiency")
+MODES = ("home", "runs", "robots", "watch", "compare", "efficiency", "studies")
 
 
 class Entry(NamedTuple):

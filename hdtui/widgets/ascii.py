@@ -13,7 +13,7 @@ _ONE = str.maketrans(
     {
         **dict(zip("∙◦►◄✓▪✗†◊", ".o><+=x!/", strict=True)),
         **dict(zip("│─━┬┴├┤┼┌┐└┘", "|-=+++++++++", strict=True)),
-        **dict(zip("▌▏·×↓↑", ">:.xv^", strict=True)),
+        **dict(zip("▌▏·×↓↑−", ">:.xv^-", strict=True)),
         **dict(zip("█▉▊▋▍▎▐", "#######", strict=True)),
         **dict(zip("▁▂▃▄▅▆▇", "__.-==*", strict=True)),
     }

@@ -54,6 +54,8 @@ class Curve:
     band: bool = False
     letter_role: str = ""
     """The letter's own look; the curve's colour in bold where there is none."""
+    points: str = ""
+    """What each point is drawn as, where they are not joined by a line."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class ChartSpec:
     x_end: float | None = None
     x_window: tuple[float, float] | None = None
     x_seconds: bool = False
+    x_ticks: tuple[tuple[float, str], ...] = ()
+    """Places on the x axis and their names, instead of round numbers."""
     y_limits: tuple[float, float] | None = None
 
 
@@ -192,6 +196,9 @@ def _plot(width: int, height: int) -> Plot:
 
 def _add(plot: Plot, curve: Curve, raw: Path, line: Path, columns: int) -> None:
     """Band and raw points as dots, then the line: two points a column, lowest and highest."""
+    if curve.points:
+        plot.scatter(list(raw.x), list(raw.y), marker=curve.points, color=CODES[curve.role])
+        return
     dots = bucketed(raw, columns)
     if curve.band or dots.low != dots.y or raw.y != line.y:
         xs = [x for x in dots.x for _ in (0, 1)]
@@ -213,7 +220,10 @@ def _set_axes(
 ) -> None:
     low, high = x_limits
     most = max(1, columns // 10)
-    if spec.log_x:
+    if spec.x_ticks:
+        ticks_here = [(math.log10(x) if spec.log_x else x, word) for x, word in spec.x_ticks]
+        plot.xticks([x for x, _ in ticks_here], [word for _, word in ticks_here])
+    elif spec.log_x:
         places = log_ticks_in_columns(low, high, columns)
         plot.xticks(places, [_log_label(place) for place in places])
     else:

@@ -11,8 +11,8 @@ from hdtui.messages import Counts
 from hdtui.widgets.lines import Line, Lines, Span, left_and_right, wrapped
 
 SHORTEST_WORD = 16
-NAMED_TABS_WIDTH = 78
-TABS = ("Home", "Runs", "Robots", "Watch", "Compare", "Efficiency")
+NAMED_TABS_WIDTH, SPACED_TABS_WIDTH = 78, 92
+TABS = ("Home", "Runs", "Robots", "Watch", "Compare", "Efficiency", "Studies")
 
 
 READING = "reading"
@@ -28,7 +28,7 @@ class Key(NamedTuple):
 
 
 class TabRow(Lines):
-    """Row 1: the six screens, the current one in brackets, and how many runs do what."""
+    """Row 1: the seven screens, the current one in brackets, and how many runs do what."""
 
     class Chosen(Message):
         """A tab was clicked."""
@@ -59,21 +59,26 @@ class TabRow(Lines):
         self.show([left_and_right(self._tabs(), self._facts(), self.size.width)])
 
     def _tabs(self) -> Line:
-        spans = [Span("hdtui ", "text bold")]
-        for index, label in enumerate(self._labels()):
-            if index == self.current:
-                spans.append(Span(f"[{label}]", "accent bold"))
-            else:
-                spans.append(Span(f" {label} "))
-        return tuple(spans)
+        return (Span("hdtui ", "text bold") if self._spaced else Span(""), *self._labels())
 
-    def _labels(self) -> list[str]:
+    @property
+    def _spaced(self) -> bool:
+        """There is room for the program's name, and for two spaces between tabs."""
+        return not NAMED_TABS_WIDTH <= self.size.width < SPACED_TABS_WIDTH
+
+    def _labels(self) -> list[Span]:
         """Number and name; where there is no room, the number alone for the others."""
-        roomy = self.size.width >= NAMED_TABS_WIDTH
-        return [
-            f"{index + 1} {name}" if roomy or index == self.current else str(index + 1)
-            for index, name in enumerate(TABS)
-        ]
+        roomy, before = self.size.width >= NAMED_TABS_WIDTH, " " if self._spaced else ""
+        spans = []
+        for index, name in enumerate(TABS):
+            current = index == self.current
+            label = f"{index + 1} {name}" if roomy or current else str(index + 1)
+            if current:
+                after = "" if self._spaced else " "
+                spans.append(Span(f"[{label}]{after}", "accent bold"))
+            else:
+                spans.append(Span(f"{before}{label} "))
+        return spans
 
     def _facts(self) -> Line:
         counts = self.counts
@@ -95,9 +100,9 @@ class TabRow(Lines):
         return tuple(spans)
 
     def on_click(self, event: Click) -> None:
-        column = len("hdtui ")
+        column = len("hdtui ") if self._spaced else 0
         for index, label in enumerate(self._labels()):
-            column += len(label) + 2
+            column += len(label.text)
             if event.x < column:
                 self.post_message(self.Chosen(index))
                 return

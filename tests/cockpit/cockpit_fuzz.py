@@ -51,24 +51,43 @@ from engine.workers import commands
 from engine.workers.supervisor import stand_in
 from engine.workers.workspace import Workspace
 from hdtui.app import CockpitApp
+from hdtui.demo.world import build
 from hdtui.screens.home.screen import HomeScreen
 from hdtui.screens.shell import CockpitScreen
 
 Step = tuple[Any, ...]
-KINDS = ("story", "hostile", "empty")
+KINDS = ("story", "hostile", "demo", "empty")
 EPISODE_STEPS = 100
 LOOK_EVERY = 10
 PATIENCE_S = 20.0
 """Far more than anything takes: longer is frozen."""
 LEAVING = ("q", "ctrl+c", "ctrl+q")
 COMMON_KEYS = (
-    *("1", "2", "3", "4", "5", "6", "j", "k", "down", "up", "enter", "escape", "space", "tab"),
+    *("1", "2", "3", "4", "5", "6", "7", "j", "k", "down", "up", "enter", "escape", "space", "tab"),
     *("left_square_bracket", "right_square_bracket", "slash", "c", "n", "question_mark"),
 )
 OTHER_KEYS = (
     *("shift+tab", "left", "right", "home", "end", "pageup", "pagedown", "plus", "minus", "0"),
     *("a", "b", "d", "e", "f", "g", "h", "i", "l", "m", "o", "p", "r", "s", "t", "u", "v", "w"),
-    *("x", "y", "z", "A", "C", "D", "K", "L", "R", "S", "X", "Z", "7", "9", "asterisk", "ctrl+a"),
+    *(
+        "x",
+        "y",
+        "z",
+        "A",
+        "C",
+        "D",
+        "E",
+        "K",
+        "L",
+        "R",
+        "S",
+        "W",
+        "X",
+        "Z",
+        "9",
+        "asterisk",
+        "ctrl+a",
+    ),
     *("ctrl+p", "colon", "ctrl+l", "comma", "full_stop", "backspace", "delete", "ctrl+u", "f1"),
 )
 TEXTS = (
@@ -259,6 +278,8 @@ def _template(kind: str) -> Path:
         home = Path(tempfile.mkdtemp(prefix=f"hdtui-fuzz-{kind}-"))
         if kind == "hostile":
             hostile_workspace.fill(home)
+        elif kind == "demo":
+            build(home)
         else:
             ids = cockpit_story.fill(home)
             database, robots = Database.open(home), generate(3, 3)
@@ -575,7 +596,7 @@ async def fuzz(seed: int, num_steps: int, say: Callable[[str], object]) -> int:
     for episode in range(-(-num_steps // EPISODE_STEPS)):
         if episode % 20 == 19:
             say(f"seed {seed}: {episode * EPISODE_STEPS} steps, {broken} broken")
-        kind, key = draw.choices(KINDS, (6, 3, 1))[0], draw.choice((LEAVING[0], *LEAVING))
+        kind, key = draw.choices(KINDS, (6, 3, 2, 1))[0], draw.choice((LEAVING[0], *LEAVING))
         steps = some_steps(draw)
         try:
             await play(kind, steps, key)

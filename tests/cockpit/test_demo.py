@@ -70,7 +70,8 @@ def test_the_running_teacher_of_the_demo_goes_on_reporting(tmp_path: Path) -> No
     home = tmp_path / "demo"
     build(home)
     database = Database.open(home)
-    live = next(run for run in list_runs(database, states=[RunState.RUNNING]) if run.rate)
+    active = list_runs(database, states=[RunState.RUNNING])
+    live = next(run for run in active if run.kind is RunKind.TEACHER)
     series = next(each for each in list_series(database, live.id) if each.name == "return")
     feed = Feed(home)
     feed.start()
@@ -91,7 +92,7 @@ async def test_the_demo_says_what_it_is_and_only_reads(demo: Path) -> None:
     app = DemoApp(demo, readonly=True)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: app._opened)
-        await shows(pilot, "made-up runs and walks", "demo", "►2 ∙4")
+        await shows(pilot, "made-up runs and walks", "demo", "►3 ∙9")
         await pilot.press("X")
         await shows(pilot, "read-only")
 

@@ -15,6 +15,8 @@ SCREENS = (
     ("4",),
     ("5",),
     ("6",),
+    ("7",),
+    ("7", "n"),
     ("1", "enter"),
     ("1", "enter", "right_square_bracket"),
     ("1", "enter", *["right_square_bracket"] * 3),

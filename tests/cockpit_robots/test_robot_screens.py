@@ -361,7 +361,7 @@ async def test_efficiency_shows_what_was_counted_and_the_claims(workspace: Path)
 @pytest.mark.slow
 async def test_no_size_of_the_terminal_breaks_a_screen(workspace: Path) -> None:
     async with cockpit(workspace, "3") as (app, pilot):
-        for mode in ("3", "4", "5", "6"):
+        for mode in ("3", "4", "5", "6", "7"):
             await pilot.press(mode)
             for size in SIZES:
                 await pilot.resize_terminal(*size)

@@ -31,7 +31,7 @@ from engine.workers.workspace import Workspace
 COMMAND_S = 600.0
 LEAVE_S = 60.0
 """How long a supervisor without work, or a cockpit without a terminal, may take to leave."""
-KEYS = (b"1", b"2", b"3", b"4", b"5", b"6", b"j", b"k", b"?", b"\x1b", b"2\r", b"]")
+KEYS = (b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"j", b"k", b"?", b"\x1b", b"2\r", b"]")
 """What only looks."""
 STUCK_S = 1800.0
 """A busy machine is slow, not stuck: only so long without any progress is a fault."""

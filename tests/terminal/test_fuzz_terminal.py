@@ -14,7 +14,7 @@ ODD = (
     *(b"\x1b[1;", b"\x1b[", b"\x1bO", b"\x1b]11;rgb:00/11/22\x1b\\", b"\x1bP>|x\x1b\\"),
     *(b"\x1b[200~1q\x1b[3~", b"\x1b[<0;5;5M", b"\x1b[O", b"\x1b[I", b"\x1b[?62;1c"),
 )
-LETTERS = "1234561234jkjkcbxgmopsSvnewty/?[]+-0fdru:.,*XRDACZ "
+LETTERS = "12345671234jkjkcbxgmopsSvnewty/?[]+-0fdru:.,*XRDACEWZ "
 
 
 def _alive(cockpit: Cockpit) -> None:

@@ -17,7 +17,14 @@ from hdtui.app import CockpitApp
 from hdtui.terminal.sanitizer import DrawnText
 
 TABS = ("[Curves]", "[Robots]", "[Config]", "[Log]", "[Files]", "[Lineage]")
-SCREENS = {"2": "[2 Runs]", "3": "[3 Robots]", "4": "[4 Watch]", "5": "[5 Compare]", "6": "[6 "}
+SCREENS = {
+    "2": "[2 Runs]",
+    "3": "[3 Robots]",
+    "4": "[4 Watch]",
+    "5": "[5 Compare]",
+    "6": "[6 ",
+    "7": "[7 ",
+}
 HIDDEN = {"Cc", "Cf", "Cs"}
 
 

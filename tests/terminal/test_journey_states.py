@@ -25,6 +25,7 @@ EMPTY = {
     "4": ("[4 Watch]", "Nothing to watch yet."),
     "5": ("[5 Compare]", "Nothing is marked. Mark runs with space on Runs (2), then c."),
     "6": ("[6 Efficiency]", "No policy is counted"),
+    "7": ("[7 Studies]", "11 to begin", "alignment"),
 }
 FILLED = {
     "2": ("[2 Runs]", "Runs · 203", "laptop-s3"),

@@ -1,7 +1,7 @@
 """What the runs of a study measured: returns robot by robot, costs, how fast students learned."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +19,10 @@ from engine.workers.studies.running import Plan
 
 Returns = Mapping[str, RobotReturn]
 """By digest of the robot."""
-Count = Callable[[Sequence[NetworkQuestion]], "Mapping[NetworkQuestion, NetworkCost]"]
-"""Counts networks, and times those that are to be timed."""
+CellQuestions = Mapping[tuple[str, int], Mapping[str, NetworkQuestion]]
+"""By cell, what is asked of its networks."""
+Kept = dict[tuple[str, int], tuple[tuple[tuple[str, int, int], ...], dict[str, Any]]]
+"""By cell, the finished runs that it was read from, and what they measured."""
 SCALAR = ""
 """Stands for all robots where a measure has one number for a seed."""
 _CURVE_POINTS = 4000
@@ -132,35 +134,64 @@ def steps_to_reach(points: Sequence[tuple[int, float]], fraction: float) -> int 
 
 
 def read_results(
-    database: Database, plan: Plan, count: Count | None = None
+    database: Database,
+    plan: Plan,
+    costs: "Mapping[tuple[str, int], CellCost] | None" = None,
+    kept: Kept | None = None,
 ) -> dict[tuple[str, int], Result]:
     """Every cell by its label and seed, with what its finished runs measured.
 
-    ``count`` counts networks; without it no parameters, multiply-adds and latencies are known.
+    Cells without ``costs`` have no parameters, multiply-adds and latencies. ``kept`` holds, from
+    one reading to the next, what cells measured whose finished runs are the same: only the others
+    are read.
     """
-    ancestry = Ancestry(database)
-    costs = _costs(plan, count) if count is not None else {}
-    wanted = {
+    kept = {} if kept is None else kept
+    curves = {
         measure.curve for measure in plan.study.measured() if measure.name == "steps_to_reach"
     }
-    return {
-        (cell.combination.label, cell.seed): _result(
-            database, plan, cell, ancestry, costs.get((cell.combination.label, cell.seed)), wanted
-        )
-        for cell in plan.graph.cells
-    }
+    ancestry: Ancestry | None = None
+    results = {}
+    for cell in plan.graph.cells:
+        key = cell.combination.label, cell.seed
+        runs = {each: plan.runs[each] for each in cell.recipes if each in plan.runs}
+        done = {each: run for each, run in runs.items() if run.state is RunState.FINISHED}
+        known_by = tuple((each, run.id, run.attempt) for each, run in sorted(done.items()))
+        if key not in kept or kept[key][0] != known_by:
+            ancestry = ancestry or Ancestry(database)
+            kept[key] = known_by, _measured(database, cell, done, ancestry, curves)
+        results[key] = _result(cell, runs, done, kept[key][1], (costs or {}).get(key))
+    return results
 
 
 def _result(
-    database: Database,
-    plan: Plan,
     cell: Cell,
-    ancestry: Ancestry,
-    cost: "_CellCost | None",
-    curves: Iterable[str],
+    runs: Mapping[str, Run],
+    done: Mapping[str, Run],
+    measured: Mapping[str, Any],
+    cost: "CellCost | None",
 ) -> Result:
-    runs = {each: plan.runs[each] for each in cell.recipes if each in plan.runs}
-    done = {each: run for each, run in runs.items() if run.state is RunState.FINISHED}
+    if cost is None:
+        return Result(cell, runs, budget=_budget(cell, done, None), **measured)
+    return Result(
+        cell,
+        runs,
+        budget=_budget(cell, done, float(cost.own.parameters)),
+        multiply_adds=float(cost.own.macs),
+        latency_us=cost.own.latency_us,
+        timed_on=cost.own.machine,
+        steps_to_earn_back=cost.steps_to_earn_back,
+        **measured,
+    )
+
+
+def _measured(
+    database: Database,
+    cell: Cell,
+    done: Mapping[str, Run],
+    ancestry: Ancestry,
+    curves: Iterable[str],
+) -> dict[str, Any]:
+    """What finished runs of a cell say, as fields of its result."""
     judged = done.get(cell.judged)
     found: dict[str, Any] = {}
     if judged is not None and cell.evaluation in done:
@@ -171,12 +202,7 @@ def _result(
         found["beside"] = _returns(database, ancestry, done[cell.beside], teacher, judged)
     if judged is not None:
         found["curves"] = {name: read_curve(database, judged, name) for name in curves}
-    if cost is not None:
-        found["multiply_adds"] = float(cost.own.macs)
-        found["latency_us"], found["timed_on"] = cost.own.latency_us, cost.own.machine
-        found["steps_to_earn_back"] = cost.steps_to_earn_back
-    parameters = None if cost is None else float(cost.own.parameters)
-    return Result(cell, runs, budget=_budget(cell, done, parameters), **found)
+    return found
 
 
 def _returns(
@@ -225,7 +251,7 @@ def _budget(
 
 
 @dataclass(frozen=True)
-class _CellCost:
+class CellCost:
     """What the network of a cell costs, and after how many steps writing a base MLP is earned back.
 
     That is the time of writing over what a step of the teacher takes longer than one of the MLP;
@@ -248,17 +274,22 @@ class _CellCost:
         return writing / (taught - written)
 
 
-def _costs(plan: Plan, count: Count) -> dict[tuple[str, int], _CellCost]:
-    """What acts in each cell costs, all counted at once; equal questions are asked once."""
-    asked = {
-        (cell.combination.label, cell.seed): cost_questions(plan.study, cell.combination, cell.seed)
-        for cell in plan.graph.cells
-    }
-    every = dict.fromkeys(question for own in asked.values() for question in own.values())
-    answers = count(list(every))
+def asked_of_cells(study: StudyConfig, cells: Sequence[Cell]) -> CellQuestions:
+    """What is asked of the networks of cells, by label and seed."""
     return {
-        key: _CellCost(**{name: answers[question] for name, question in own.items()})
+        (cell.combination.label, cell.seed): cost_questions(study, cell.combination, cell.seed)
+        for cell in cells
+    }
+
+
+def cell_costs(
+    asked: CellQuestions, answers: Mapping[NetworkQuestion, NetworkCost]
+) -> dict[tuple[str, int], CellCost]:
+    """What acts in each cell costs, of those whose every question has an answer."""
+    return {
+        key: CellCost(**{name: answers[question] for name, question in own.items()})
         for key, own in asked.items()
+        if all(question in answers for question in own.values())
     }
 
 

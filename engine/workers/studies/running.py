@@ -131,9 +131,21 @@ def begun_study(database: Database, name: str) -> Plan:
         UsageError: There is none of this name.
     """
     stored = get_study(database, name)
-    study = checked_study(stored.document, f"study {name}")
-    recipes = KnownRecipes(database)
-    graph = expand(study, _known_sets(database, study, recipes))
+    return plan_of(database, stored, *declared(database, stored))
+
+
+def declared(database: Database, stored: StoredStudy) -> tuple[StudyConfig, Graph]:
+    """What a study that was begun asks, and its graph; both stay until it is extended.
+
+    Raises:
+        ConfigError: This version cannot run it any more.
+    """
+    study = checked_study(stored.document, f"study {stored.name}")
+    return study, expand(study, _known_sets(database, study, KnownRecipes(database)))
+
+
+def plan_of(database: Database, stored: StoredStudy, study: StudyConfig, graph: Graph) -> Plan:
+    """What ``declared`` gave beside the runs as they really are."""
     runs = _runs_of(database, stored, graph)
     missing = tuple(node for each, node in graph.nodes.items() if each not in runs)
     made, version = stored.made, stored.version

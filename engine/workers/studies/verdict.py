@@ -56,8 +56,9 @@ class Answer:
             return f"{compared.measure.label}: {outcome} for {both}{_because(self.decision)}."
         numbers = f"{_number(self.first.mean.value)} against {_number(self.second.mean.value)}"
         if outcome not in VERDICTS:
+            basis = self._basis() if outcome is Outcome.OPEN else ""
             return (
-                f"{compared.measure.label}: {outcome} for {both}, {numbers}"
+                f"{compared.measure.label}: {outcome} for {both}, {numbers}{basis}"
                 f"{_because(self.decision)}."
             )
         words = f"{compared.cell} is {outcome} than {compared.against}"

@@ -34,7 +34,7 @@ WIDE = 110
 
 
 class HomeScreen(CockpitScreen):
-    """The first of the six screens."""
+    """The first of the seven screens."""
 
     TAB = 0
     TITLE_WORD = "Home"
