@@ -119,6 +119,13 @@ class Run:
     result_kind: str | None = None
 
     @property
+    def took_s(self) -> float | None:
+        """Seconds from start to end, of the last attempt; None where it has not ended."""
+        if self.started_at is None or self.ended_at is None:
+            return None
+        return (self.ended_at - self.started_at).total_seconds()
+
+    @property
     def waits_for(self) -> tuple[int, ...]:
         """The inputs that must finish first: those of which it reads no checkpoint."""
         read = self.extra.get(CHECKPOINTS, {})
@@ -381,20 +388,3 @@ class NewRobot:
     parent_digest: str | None = None
     operations: tuple[str, ...] = ()
     seed: int | None = None
-
-
-@dataclass(frozen=True)
-class NewEpisode:
-    """One evaluated episode to record; ``policy`` labels whose it was."""
-
-    policy: str
-    robot_digest: str
-    task: str
-    seed: int
-    episode: int
-    episode_return: float
-    length: int
-    terminated: bool
-    distance_m: float
-    mean_speed_m_s: float
-    energy_j: float

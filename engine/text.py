@@ -19,9 +19,9 @@ def clause(sentence: str) -> str:
     return sentence[:1].lower() + sentence[1:] if sentence.startswith(_OPENINGS) else sentence
 
 
-def counted(number: int, noun: str) -> str:
-    """A number of things: 1 robot, 2 robots."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number of things: 1 robot, 2 robots; 2 policies where the plural is told."""
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def amount(number: float) -> str:

@@ -395,7 +395,7 @@ class CockpitApp(App[str]):
         return counts, answer
 
     def _count(self) -> Counts:
-        from hdtui.data.runs import count_runs
+        from hdtui.data.run_views import count_runs
 
         return self.cockpit.store.ask(count_runs)
 
@@ -516,7 +516,7 @@ class CockpitApp(App[str]):
     def _ask_and_leave(self) -> None:
         sentence = ""
         try:
-            from hdtui.data.runs import leaving_sentence
+            from hdtui.data.run_views import leaving_sentence
 
             if self._opened:
                 self.cockpit.save_preferences()

@@ -7,8 +7,9 @@ from sqlalchemy import select
 from db.models import AttemptRow
 from db.queries.evaluations import insert_episodes
 from db.queries.runs import insert_pipeline
-from db.records import NewEpisode, Pipeline
+from db.records import Pipeline
 from db.session import Database
+from engine.events import Episode
 
 
 def create_pipeline(
@@ -19,7 +20,7 @@ def create_pipeline(
         return insert_pipeline(session, name, preset, robot_set, seed)
 
 
-def record_episodes(database: Database, run_id: int, episodes: Iterable[NewEpisode]) -> None:
+def record_episodes(database: Database, run_id: int, episodes: Iterable[Episode]) -> None:
     """Evaluated episodes; one that is known already stays as it is."""
     with database.write() as session:
         insert_episodes(session, run_id, episodes)

@@ -1,16 +1,23 @@
 """Evaluated episodes, and what they say about a policy on a robot."""
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Integer, Select, cast, delete, func, select
-from sqlalchemy.orm import Session
 
 from db.models import EpisodeRow, EvaluatedPolicyRow, RunRow
 from db.queries.run_records import MANY
 from db.queries.upsert import upsert
-from db.records import EpisodeSummary, EvaluatedEpisode, NewEpisode
-from db.session import Database
+from db.records import EpisodeSummary, EvaluatedEpisode
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from sqlalchemy.orm import Session
+
+    from db.session import Database
+    from engine.events import Episode
 
 Stamp = tuple[int, int, tuple[tuple[str, int | None], ...]]
 Kept = dict[int, tuple[Stamp, tuple[EpisodeSummary, ...]]]
@@ -161,7 +168,7 @@ def list_episodes(
         return [EvaluatedEpisode(**row) for row in session.execute(query).mappings()]
 
 
-def insert_episodes(session: Session, run_id: int, episodes: Iterable[NewEpisode]) -> None:
+def insert_episodes(session: Session, run_id: int, episodes: Iterable[Episode]) -> None:
     """Write episodes down inside a transaction."""
     rows = [{"run_id": run_id, **vars(episode)} for episode in episodes]
     if rows:

@@ -26,6 +26,7 @@ from engine.policies.robots import robot_batch
 from engine.random import generator
 from engine.rollout.saved_policy import load_policy
 from engine.simulation.scene import scene_xml
+from engine.text import counted
 
 FOLDER_NAME = "deployed"
 RUNNER = Path(runtime.__file__)
@@ -85,7 +86,7 @@ def deploy_student(
     context.report(
         Result(
             float(len(paths)),
-            f"{len(paths)} {'policy' if len(paths) == 1 else 'policies'},"
+            f"{counted(len(paths), 'policy', 'policies')},"
             f" {max(sizes, default=0) / 1000:.0f} kB at most",
             "policies",
         )

@@ -17,12 +17,9 @@ from engine.workers.new_runs import built_run, warn
 from engine.workers.robot_library import TRAINING, UNSEEN, resolve_set
 from engine.workers.robot_roles import check_roles
 from engine.workers.stage_checks import check_grounds_of_pipeline
-from engine.workers.stages import MUTANTS, StageRequest
+from engine.workers.stages import GENERATED, MUTANTS, StageRequest
 from engine.workers.supervision import ensure_supervisor
 from engine.workers.workspace import Workspace
-
-GENERATED = "generated"
-"""What a pipeline says of its robots where no set was named."""
 
 
 @dataclass(frozen=True)

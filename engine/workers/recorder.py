@@ -14,12 +14,13 @@ from pathlib import Path
 
 from db.queries import artifacts, attempts, evaluations, metrics
 from db.queries.runs import insert_event
-from db.records import NewEpisode, Run
+from db.records import Run
 from db.session import Database, Session
 from engine.errors import DatabaseAwayError
 from engine.events import (
     ArtifactWritten,
     CheckpointWritten,
+    Episode,
     EpisodesFinished,
     Event,
     Metrics,
@@ -49,7 +50,7 @@ class _Pending:
     """Reports that no transaction has carried yet, in order."""
 
     points: list[metrics.NewPoint] = field(default_factory=list)
-    episodes: list[NewEpisode] = field(default_factory=list)
+    episodes: list[Episode] = field(default_factory=list)
     files: list[CheckpointWritten | ArtifactWritten] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     facts: dict[str, object] = field(default_factory=dict)
@@ -171,7 +172,7 @@ class Recorder:
                     "result_text": printable(event.text),
                 }
             case EpisodesFinished():
-                pending.episodes += [NewEpisode(**vars(episode)) for episode in event.episodes]
+                pending.episodes += event.episodes
             case Note():
                 level = {"info": logging.INFO, "warning": logging.WARNING}
                 logger.log(level.get(event.level, logging.ERROR), "%s", printable(event.text))

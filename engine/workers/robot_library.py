@@ -202,17 +202,20 @@ def import_files(
 def select_into_set(
     database: Database,
     name: str,
-    robots: Sequence[str],
+    robots: Sequence[str | Robot],
     role: str | None = None,
     *,
     from_set: str | None = None,
 ) -> RobotSet:
-    """A set of robots of the library, by names or digests; ``from_set`` is where they are from.
+    """A set of robots of the library, by names or digests too; ``from_set`` is where they are from.
 
     Without ``role`` they keep theirs: robots that were set apart stay so in the new set.
     """
     check_set_name(name)
-    chosen = [queries.get_robot(database, robot) for robot in robots]
+    chosen = [
+        robot if isinstance(robot, Robot) else queries.get_robot(database, robot)
+        for robot in robots
+    ]
     roles = kept_roles(database, [robot.digest for robot in chosen], from_set)
     members = [(robot.id, role or roles[robot.digest]) for robot in chosen]
     return queries.create_set(database, name, members)

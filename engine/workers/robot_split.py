@@ -10,6 +10,7 @@ from db.records import Robot, RobotSet
 from db.session import Database
 from engine.errors import UsageError
 from engine.random import generator
+from engine.text import counted
 from engine.workers.robot_library import TRAINING, UNSEEN, check_set_name, resolve_set
 from engine.workers.workspace import Workspace
 
@@ -39,10 +40,11 @@ def split_set(
     resolve_set(database, workspace, name)
     robots = list_robots(database, name)
     bodies = shuffled_bodies(robots, seed)
+    num_bodies = counted(len(bodies), "body", "bodies")
     count = round(fraction * len(bodies))
     if not 0 < count < len(bodies):
         raise UsageError(
-            f"{fraction:g} of the {_bodies(bodies)} of {name} leaves one side empty;"
+            f"{fraction:g} of the {num_bodies} of {name} leaves one side empty;"
             " expected a fraction with robots on both"
         )
     kept = set(bodies[:count])
@@ -60,7 +62,8 @@ def fold_sides(robots: Sequence[Robot], folds: int, fold: int) -> tuple[Members,
     """
     bodies = shuffled_bodies(robots, 0)
     if len(bodies) < folds:
-        raise UsageError(f"{_bodies(bodies)} cannot be held out in {folds} parts; take fewer folds")
+        found = counted(len(bodies), "body", "bodies")
+        raise UsageError(f"{found} cannot be held out in {folds} parts; take fewer folds")
     held_out = set(bodies[fold::folds])
     kept = set(bodies) - held_out
     return side(robots, kept, TRAINING), side(robots, held_out, UNSEEN)
@@ -80,7 +83,3 @@ def side(robots: Sequence[Robot], bodies: set[str], role: str) -> Members:
 
 def _made(database: Database, name: str, members: Members) -> RobotSet:
     return create_set(database, name, [(robot.id, role) for robot, role in members])
-
-
-def _bodies(bodies: Sequence[str]) -> str:
-    return f"{len(bodies)} {'body' if len(bodies) == 1 else 'bodies'}"

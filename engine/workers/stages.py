@@ -19,6 +19,8 @@ from engine.workers.robot_library import TRAINING, UNSEEN
 from engine.workers.run_policies import run_of_folder
 
 PIPELINE = "pipeline"
+GENERATED = "generated"
+"""What a pipeline says of its robots where no set was named."""
 MUTANTS = "mutant"
 XML = ".xml"
 

@@ -7,13 +7,13 @@ from typing import Any
 from db.queries.settings import get_setting, set_setting
 from db.session import Database
 from hdtui.data.cockpit import Cockpit
-from hdtui.data.efficiency import CHARTED_LIMBS, SETTING, EfficiencyFacts, count_rows, limb_rows
+from hdtui.data.efficiency import CHARTED_LIMBS, SETTING, EfficiencyFigures, count_rows, limb_rows
 from hdtui.data.store import NoWorkspaceError
 
 
 def count(
     cockpit: Cockpit,
-    facts: EfficiencyFacts,
+    facts: EfficiencyFigures,
     task: str,
     latency: bool = False,
     given_up: Callable[[], bool] | None = None,

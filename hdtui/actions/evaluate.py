@@ -18,11 +18,10 @@ from engine.errors import RobotError, UsageError
 from engine.text import counted
 from engine.workers.inherited import found_in, starting_config
 from engine.workers.lineage import Ancestry
-from engine.workers.new_runs import queue_stage
 from engine.workers.robot_library import BUILT_IN_SETS
 from engine.workers.run_policies import acts
 from engine.workers.stages import STAGES, StageRequest
-from hdtui.actions.runs import queued_answer, warnings_of
+from hdtui.actions.queueing import queue
 from hdtui.formatting import duration
 from hdtui.messages import Answer
 
@@ -89,7 +88,7 @@ def can_be_watched(run: Run) -> bool:
     return run.kind in (*POLICY_KINDS, RunKind.EVALUATION)
 
 
-def policy_words(run: Run) -> str:
+def policy_text(run: Run) -> str:
     """A policy in a list, with the checkpoint that is read where it has not finished."""
     at = "" if run.state is RunState.FINISHED else f" at {run.checkpoint_step or 0:,} steps"
     return f"{run.id} {run.kind}{at}"
@@ -106,13 +105,12 @@ def read_choices(
     # A deployment acts on its own robots alone: what acts on any stands before it.
     policies.sort(key=lambda run: (run.id not in first, run.kind is RunKind.DEPLOYMENT, -run.id))
     costs = [
-        (run.ended_at - run.started_at).total_seconds() / run.total
+        run.took_s / run.total
         for run in runs
         if run.kind is RunKind.EVALUATION
         and run.state is RunState.FINISHED
         and not run.archived
-        and run.started_at
-        and run.ended_at
+        and run.took_s is not None
         and run.total
     ]
     return Choices(
@@ -162,23 +160,23 @@ def _robot_word(database: Database, digest: str, name: str) -> str:
     return name if plain else digest[:_DIGEST_LETTERS]
 
 
-def estimate_words(wanted: EvaluationRequest, choices: Choices) -> str:
+def estimate_text(wanted: EvaluationRequest, choices: Choices) -> str:
     """How many episodes, and how long they took in past runs."""
-    words = f"{wanted.num_episodes} episodes"
+    words = counted(wanted.num_episodes, "episode")
     if choices.seconds_per_episode is None:
         return f"{words}; no past evaluation tells how long they take"
     took = duration(choices.seconds_per_episode * wanted.num_episodes)
-    return f"{words}, about {took}, from {choices.num_like_runs} past runs"
+    return f"{words}, about {took}, from {counted(choices.num_like_runs, 'past run')}"
 
 
-def missing_words(wanted: EvaluationRequest) -> str:
+def missing_text(wanted: EvaluationRequest) -> str:
     """What has to be chosen first, empty where everything is."""
     if not wanted.policies:
         return "space ticks a policy first"
     return "" if wanted.robots else "space marks robots in Robots (3) first"
 
 
-def command_words(wanted: EvaluationRequest) -> str:
+def command_text(wanted: EvaluationRequest) -> str:
     """The command that does the same."""
     policies = [word for policy in wanted.policies for word in ("--policy", str(policy))]
     rest = f"--task {wanted.task} --episodes {wanted.episodes} --seed {wanted.seed} --detach"
@@ -207,9 +205,8 @@ def queue_evaluation(database: Database, wanted: EvaluationRequest, of: str = ""
     """
     if not wanted.policies or not wanted.robots:
         raise UsageError("Nothing to evaluate: choose at least one policy and one robot.")
-    run = queue_stage(database, evaluation_request(database, wanted))
-    what = f"{wanted.num_episodes} episodes on {counted(len(wanted.robots), 'robot')}"
-    return queued_answer(run, f": {what}{warnings_of(database, run)}{of}")
+    what = f"{counted(wanted.num_episodes, 'episode')} on {counted(len(wanted.robots), 'robot')}"
+    return queue(database, evaluation_request(database, wanted), f": {what}{of}")
 
 
 def record_robot(

@@ -47,9 +47,8 @@ class Imported:
             yield f"{count} had a name that no robot can have, such as {old!r}, now {new}"
         if self.outside:
             name, numbers = next(iter(self.outside.items()))
-            count = counted(len(self.outside), "robot")
-            verb = "lies" if len(self.outside) == 1 else "lie"
-            yield f"{count} {verb} outside the design space, such as {name} ({numbers[0]})"
+            count = counted(len(self.outside), "robot lies", "robots lie")
+            yield f"{count} outside the design space, such as {name} ({numbers[0]})"
         if self.without_classes:
             name, reason = next(iter(self.without_classes.items()))
             yield (
@@ -67,7 +66,7 @@ def refusal_sentences(error: InvalidRobotsError) -> list[str]:
     """What a dialog says of refused files: how many, which, and why the first one is."""
     names = [printable(refusal.path.name) for refusal in error.refused]
     more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-    what = "1 file is no valid robot" if len(names) == 1 else f"{len(names)} files are no robots"
+    what = counted(len(names), "file is no valid robot", "files are no robots")
     reason = error.refused[0].reason.removeprefix(f"{error.refused[0].path}: ")
     return [
         f"{what}: {', '.join(names[:_NAMES_SHOWN])}{more}.",

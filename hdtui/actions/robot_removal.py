@@ -37,7 +37,7 @@ def remove(database: Database, name: str) -> RemovedSet:
     return robot_library.remove_set(database, Workspace(database.home), name, _dead(database))
 
 
-def removed_words(removed: RemovedSet) -> str:
+def removed_text(removed: RemovedSet) -> str:
     """What became of a set and its robots, in one sentence."""
     return f"set {removed.name} is removed; {_words(removed)}"
 

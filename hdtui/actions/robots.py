@@ -3,19 +3,18 @@
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from db.records import RunKind
+from db.records import Robot, RunKind
 from db.session import Database
 from engine.config.overrides import validated
 from engine.config.robots import GenerationConfig, MutationConfig
 from engine.errors import UsageError
 from engine.files import expanded
 from engine.text import counted
-from engine.workers.new_runs import queue_stage
 from engine.workers.robot_library import TRAINING, UNSEEN, select_into_set
 from engine.workers.stages import MUTANTS, StageRequest, filled_sets
 from engine.workers.workspace import Workspace
+from hdtui.actions.queueing import queue
 from hdtui.actions.robot_imports import import_read, read_robots_of
-from hdtui.actions.runs import queued_answer, warnings_of
 from hdtui.data.store import Store
 from hdtui.messages import Answer
 
@@ -40,8 +39,8 @@ def generate(database: Database, count: str, unseen: str, seed: str, set_name: s
     counts = {"train_count": int(count), "unseen_count": int(unseen), "seed": int(seed)}
     config = validated(GenerationConfig, counts, "generate")
     sets = filled_sets((TRAINING, UNSEEN), set_name)
-    run = queue_stage(database, StageRequest(RunKind.GENERATION, config, fills=sets))
-    return queued_answer(run, f": {count} robots into the set {set_name}")
+    request = StageRequest(RunKind.GENERATION, config, fills=sets)
+    return queue(database, request, f": {count} robots into the set {set_name}")
 
 
 def mutate(
@@ -68,9 +67,7 @@ def mutate(
         fills={MUTANTS: set_name},
         allowed_roles=allowed_roles,
     )
-    run = queue_stage(database, request)
-    warnings = warnings_of(database, run)
-    return queued_answer(run, f": {per_robot} mutants of each robot of {source}{warnings}")
+    return queue(database, request, f": {per_robot} mutants of each robot of {source}")
 
 
 def import_robots(
@@ -93,11 +90,17 @@ def import_robots(
     return Answer("; ".join(sentences))
 
 
-def select(database: Database, digests: Sequence[str], set_name: str) -> Answer:
-    """Make a set of robots.
+def select(
+    database: Database,
+    robots: Sequence[str | Robot],
+    set_name: str,
+    role: str | None = None,
+    from_set: str | None = None,
+) -> Answer:
+    """Make a set of robots; ``select_into_set`` says which roles they have in it.
 
     Raises:
         UsageError: The name cannot be used.
     """
-    made = select_into_set(database, set_name, list(digests))
+    made = select_into_set(database, set_name, robots, role, from_set=from_set)
     return Answer(f"{counted(made.size, 'robot')} in the set {made.name}")

@@ -1,29 +1,23 @@
 """What can be done to runs, by a key or a command; each returns the sentence that answers."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from db.queries import runs as run_queries
 from db.records import Run, RunState
 from db.session import Database
-from engine.config.presets import PipelineConfig, preset
-from engine.errors import UsageError
 from engine.workers import commands as worker_commands
-from engine.workers.new_runs import queue_stage
 from engine.workers.observed import observed
 from engine.workers.post_mortem import BY_ROBOT, has_diverged
-from engine.workers.run_policies import checkpoints_read
-from engine.workers.slots import Slots, check_slots, set_slots, slots_here
-from engine.workers.stages import PIPELINE
 from engine.workers.workspace import Workspace
-from hdtui.actions.launch import GENERATED, LaunchForm
 from hdtui.data.cockpit import now
 from hdtui.data.machine import folder_sizes
 from hdtui.data.run_states import COCKPIT_KEYS, Orders, elapsed_s, view
-from hdtui.data.runs import surroundings
+from hdtui.data.run_views import surroundings
 from hdtui.formatting import duration, size, steps
 from hdtui.messages import Answer
+
+_NAMED = 3
 
 
 def resume(database: Database, run_id: int) -> Answer:
@@ -47,15 +41,19 @@ def go_on(database: Database, run_id: int) -> Answer:
     before = run_queries.get_run(database, run_id)
     run = worker_commands.resume(database, run_id)
     if before.state is RunState.QUEUED:
-        return queued_answer(run, " and may start")
+        return _queued_again(run, " and may start")
     if run.kind in BY_ROBOT:
         keeps = "it keeps the robots that are finished and goes on with the others"
-        return queued_answer(run, f", {keeps}")
+        return _queued_again(run, f", {keeps}")
     where = "it has no checkpoint and starts from the beginning"
     if run.checkpoint_step:
         where = f"it resumes at {steps(run.checkpoint_step)}"
     again = "; it diverged, and does so again with the same settings" * has_diverged(before)
-    return queued_answer(run, f", {where}{again}")
+    return _queued_again(run, f", {where}{again}")
+
+
+def _queued_again(run: Run, rest: str) -> Answer:
+    return Answer(f"{run.id} {run.kind} is queued{rest}", run_id=run.id, state=RunState.QUEUED)
 
 
 def stop(database: Database, run_id: int, orders: Orders = COCKPIT_KEYS) -> Answer:
@@ -85,14 +83,40 @@ def _leaving(database: Database, run: Run, orders: Orders) -> Answer:
     return Answer(f"{run.id} {words}")
 
 
-def archive(database: Database, run_ids: Sequence[int]) -> Answer:
-    """Hide runs from lists, or bring them back where all are archived."""
+def archive(database: Database, run_ids: Sequence[int], back: bool | None = None) -> Answer:
+    """Hide runs from lists, or bring them ``back``: where nothing is said, if all are archived."""
     runs = run_queries.list_runs(database, ids=run_ids)
-    back = all(run.archived for run in runs)
+    back = all(run.archived for run in runs) if back is None else back
     for run in runs:
         run_queries.archive(database, run.id, archived=not back)
     hidden = "archived; archived:yes in the filter of Runs shows them"
     return Answer(f"{' '.join(map(str, run_ids))} {'back in the lists' if back else hidden}")
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """What deleting runs would take away, and the sentences of the question whether to."""
+
+    run_ids: tuple[int, ...]
+    size_bytes: int
+    sentences: tuple[str, ...]
+
+
+def deletion(database: Database, run_ids: Sequence[int]) -> Deletion:
+    """What deleting these runs would take away: their folders; and what depends on them."""
+    runs = run_queries.list_runs(database, ids=run_ids, newest_first=False)
+    size_bytes = sum(folder_sizes(database.home / run.folder)[0] for run in runs)
+    dependants = {
+        other.id
+        for run_id in run_ids
+        for other in run_queries.dependants(database, run_id)
+        if other.id not in run_ids
+    }
+    sentences = [f"Delete {_named(runs)}?", f"{size(size_bytes)} on disk go with it."]
+    if dependants:
+        ids = " ".join(map(str, sorted(dependants)))
+        sentences.append(f"{ids} were made from it; delete those first.")
+    return Deletion(tuple(run_ids), size_bytes, tuple(sentences))
 
 
 def delete(database: Database, run_ids: Sequence[int]) -> Answer:
@@ -101,52 +125,10 @@ def delete(database: Database, run_ids: Sequence[int]) -> Answer:
     return Answer(f"deleted {' '.join(map(str, run_ids))}")
 
 
-def delete_warning(
-    database: Database, run_ids: Sequence[int]
-) -> tuple[Sequence[int], tuple[str, ...]]:
-    """The runs, and the sentences of the delete dialog: size on disk, what depends on them."""
-    runs = run_queries.list_runs(database, ids=run_ids)
-    num_bytes = sum(folder_sizes(database.home / run.folder)[0] for run in runs)
-    dependants = {
-        other.id
-        for run_id in run_ids
-        for other in run_queries.dependants(database, run_id)
-        if other.id not in run_ids
-    }
-    names = ", ".join(f"{run.id} {run.kind} {run.name}" for run in runs[:3])
-    more = f" and {len(runs) - 3} more" if len(runs) > 3 else ""
-    sentences = [f"Delete {names}{more}?", f"{size(num_bytes)} on disk go with it."]
-    if dependants:
-        ids = " ".join(map(str, sorted(dependants)))
-        sentences.append(f"{ids} were made from it; delete those first.")
-    return run_ids, tuple(sentences)
-
-
-def change_slots(database: Database, text: str) -> Answer:
-    """Let so many runs work at once.
-
-    Raises:
-        UsageError: It is no such number.
-    """
-    number = check_slots(text)
-    set_slots(database, number=number)
-    return Answer(slots_sentence(slots_here(database), number))
-
-
-def slots_problem(text: str) -> str:
-    """Why a text is no number of slots; empty where it is one."""
-    try:
-        check_slots(text)
-    except UsageError as error:
-        return str(error)
-    return ""
-
-
-def slots_sentence(here: Slots, wanted: int) -> str:
-    """What becomes of a number that was asked for."""
-    if here.number != wanted:
-        return f"slots {wanted} in this workspace; here {here.number}: {here.sentence}"
-    return f"slots {wanted}: so many runs work at once"
+def _named(runs: Sequence[Run]) -> str:
+    names = ", ".join(f"{run.id} {run.kind} {run.name}" for run in runs[:_NAMED])
+    more = len(runs) - _NAMED
+    return f"{names} and {more} more" if more > 0 else names
 
 
 def stop_warning(database: Database, run_id: int) -> tuple[Run, tuple[str, ...]]:
@@ -182,63 +164,3 @@ def annotate(
     words += [f"study {run.group}"] if run.group else []
     words += [f"note {run.note}"] if run.note else []
     return Answer(f"{run_id}: {' · '.join(words)}")
-
-
-def queued_answer(run: Run, rest: str) -> Answer:
-    """``12 teacher is queued...``: true until the run starts."""
-    return Answer(f"{run.id} {run.kind} is queued{rest}", run_id=run.id, state=RunState.QUEUED)
-
-
-def warnings_of(database: Database, run: Run) -> str:
-    """What a queued run reads of unfinished ones and is warned of, to stand behind the sentence."""
-    reads = f"; {checkpoints_read(run)}" if checkpoints_read(run) else ""
-    events = run_queries.list_events(database, run_id=run.id)
-    return reads + "".join(f"; ⚠ {event.text}" for event in events if event.level == "warning")
-
-
-def queue_form(database: Database, form: LaunchForm) -> Answer:
-    """Queue what a form asks for.
-
-    Raises:
-        RoleNotAllowedError: Its robots are not for training; the form may allow them.
-        HdtuiError: A set, an input or a value cannot be used; nothing was queued.
-    """
-    if form.stage == PIPELINE:
-        return _queue_pipeline_form(database, form)
-    run = queue_stage(database, form.request())
-    words = f"{run.id} {run.kind} {run.name} is queued{warnings_of(database, run)}"
-    return Answer(words, run_id=run.id, state=RunState.QUEUED)
-
-
-def _queue_pipeline_form(database: Database, form: LaunchForm) -> Answer:
-    config = form.config()
-    if not isinstance(config, PipelineConfig):
-        raise TypeError("the pipeline form holds another stage's settings")
-    robots = form.robots.strip()
-    return start_pipeline(
-        database,
-        config,
-        preset=form.preset,
-        robots=None if robots in {"", GENERATED} else robots,
-        study=form.study.strip() or None,
-        allowed_roles=form.allowed_roles,
-    )
-
-
-def start_preset(database: Database, name: str) -> Answer:
-    """Queue all stages of a preset, its robots generated.
-
-    Raises:
-        HdtuiError: The workspace cannot be written, or the supervisor not started.
-    """
-    return start_pipeline(database, preset(name), preset=name)
-
-
-def start_pipeline(database: Database, config: PipelineConfig, **choices: Any) -> Answer:
-    """Queue a pipeline and see to it that a supervisor starts it; as ``queue_pipeline`` does."""
-    from engine.workers.pipeline import queue_pipeline
-
-    pipeline, runs = queue_pipeline(database, config=config, **choices)
-    warnings = "".join(warnings_of(database, run) for run in runs)
-    words = f"pipeline {pipeline.id} is queued: runs {runs[0].id} to {runs[-1].id}{warnings}"
-    return Answer(words, run_id=runs[0].id, state=RunState.QUEUED)

@@ -24,9 +24,10 @@ from db.queries.evaluations import insert_episodes, set_policies
 from db.queries.metrics import NewPoint, append_points, delete_points_after
 from db.queries.runs import get_run
 from db.queries.settings import get_setting, set_setting
-from db.records import NewEpisode, Pipeline, Run, RunEvent, RunKind, RunState
+from db.records import Pipeline, Run, RunEvent, RunKind, RunState
 from db.session import Database
 from engine.errors import DatabaseError, UsageError
+from engine.events import Episode
 from engine.morphology.generation import candidate
 from engine.morphology.tree import Morphology
 from engine.random import generator
@@ -166,7 +167,7 @@ def _write_evaluation(database: Database, run_id: int, robots: list[Morphology])
     run = get_run(database, run_id)
     values = generator(run_id, "bench episodes").normal(2_000, 300, (len(robots), 2, _EPISODES))
     episodes = [
-        NewEpisode(policy, robot.digest, "flat", 7, episode, value, 1_000, False, 40.0, 2.0, 9.0)
+        Episode(policy, robot.digest, "flat", 7, episode, value, 1_000, False, 40.0, 2.0, 9.0)
         for robot, of_robot in zip(robots, values.tolist(), strict=True)
         for policy, of_policy in zip(("teacher", "student"), of_robot, strict=True)
         for episode, value in enumerate(of_policy)

@@ -23,6 +23,7 @@ from engine.config.base import TaskName
 from engine.config.evaluation import DeploymentFormat
 from engine.config.presets import PRESET_SENTENCES
 from engine.errors import HdtuiError
+from engine.text import counted
 
 if TYPE_CHECKING:
     from db.session import Database
@@ -223,9 +224,11 @@ def robot_sets(ctx: typer.Context, incomplete: str) -> list[Offer]:
     from db.queries.robots import list_sets
     from engine.workers.robot_library import BUILT_IN_SETS
 
-    found = {name: f"{len(robots)} robots, built in" for name, robots in BUILT_IN_SETS.items()}
+    found = {
+        name: f"{counted(len(robots), 'robot')}, built in" for name, robots in BUILT_IN_SETS.items()
+    }
     for one in _rows(ctx, list_sets):
-        found[one.name] = f"{one.size} robots" + (f", {one.role}" if one.role else "")
+        found[one.name] = counted(one.size, "robot") + (f", {one.role}" if one.role else "")
     return _matching(found.items(), incomplete)
 
 
@@ -233,7 +236,7 @@ def robots(ctx: typer.Context, incomplete: str) -> list[Offer]:
     from db.queries.robots import list_robots
 
     found = _rows(ctx, list_robots)
-    return _matching(((each.name, f"{each.num_limbs} limbs") for each in found), incomplete)
+    return _matching(((each.name, counted(each.num_limbs, "limb")) for each in found), incomplete)
 
 
 def robots_of_set(ctx: typer.Context, incomplete: str) -> list[Offer]:
@@ -242,7 +245,7 @@ def robots_of_set(ctx: typer.Context, incomplete: str) -> list[Offer]:
 
     name = ctx.params.get("from_set")
     found = _rows(ctx, lambda database: list_robots(database, name))
-    return _matching(((each.name, f"{each.num_limbs} limbs") for each in found), incomplete)
+    return _matching(((each.name, counted(each.num_limbs, "limb")) for each in found), incomplete)
 
 
 def robots_and_sets(ctx: typer.Context, incomplete: str) -> list[Offer]:
@@ -305,7 +308,7 @@ def settings(ctx: typer.Context, incomplete: str) -> list[Offer]:
         return _matching(((f"{each.key}=", each.sentence) for each in found), incomplete)
     only = found[0]
     # Two answers at least where no value was begun: behind the only one a shell puts a space.
-    values = only.words or (*([] if equals else [""]), only.default_words(preset))
+    values = only.words or (*([] if equals else [""]), only.default_text(preset))
     return _matching(((f"{only.key}={value}", only.sentence) for value in values), incomplete)
 
 
@@ -336,13 +339,16 @@ def _stage(ctx: typer.Context) -> str | None:
 
 def run_filter(ctx: typer.Context, incomplete: str) -> list[Offer]:
     """The last condition of a filter: its field, behind ``:`` the words that the field may be."""
-    from hdtui.data.run_list import FIELDS, VALUES
+    from hdtui.data.columns import RUNS_ON_SCREEN
+    from hdtui.data.run_list import VALUES
 
     del ctx
     before, space, last = incomplete.rpartition(" ")
     minus = "-" if last.startswith("-") else ""
     field, colon, _ = last.removeprefix("-").partition(":")
-    found = [name for name in FIELDS if name == field or (not colon and name.startswith(field))]
+    found = [
+        name for name in RUNS_ON_SCREEN if name == field or (not colon and name.startswith(field))
+    ]
     if len(found) == 1:
         found = [f"{found[0]}:{value}" for value in VALUES.get(found[0], ("",))]
     else:

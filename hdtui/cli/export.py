@@ -12,10 +12,10 @@ import typer
 from engine.errors import HdtuiError, UsageError
 from engine.text import counted
 from hdtui.cli import completion
+from hdtui.cli.analysis import CostOptions, counted_claims
 from hdtui.cli.options import Call, grouped_options, known_name
 from hdtui.cli.output import print_json, say
 from hdtui.cli.runs import RunId, RunIds, check_metric_names
-from hdtui.cli.tables import CostOptions, counted_claims
 from hdtui.exports.formats import WRITERS, DataTable
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from db.records import Run, RunState
 from hdtui.cli.output import say
+from hdtui.data.run_states import left_s
 from hdtui.formatting import duration, rate
 
 if TYPE_CHECKING:
@@ -65,9 +66,7 @@ def _blocked(runs: Sequence[Run]) -> bool:
 
 
 def _tell_state(run: Run) -> None:
-    took = ""
-    if run.state.ended and run.started_at and run.ended_at:
-        took = f" in {(run.ended_at - run.started_at).total_seconds():.1f} s"
+    took = f" in {run.took_s:.1f} s" if run.state.ended and run.took_s is not None else ""
     detail = run.reason or run.result_text or ""
     say(
         f"{run.id:>5} {run.kind.value:<11} {run.state.value}{took}{': ' + detail if detail else ''}"
@@ -78,7 +77,6 @@ def _tell_progress(runs: Sequence[Run]) -> None:
     for run in runs:
         if run.state is RunState.RUNNING and run.progress is not None:
             speed = f", {rate(run.rate, f' {run.unit}')}" if run.rate else ""
-            left = ""
-            if run.rate and run.total is not None and run.done is not None:
-                left = f", {duration((run.total - run.done) / run.rate)} left"
+            seconds = left_s(run)
+            left = "" if seconds is None else f", {duration(seconds)} left"
             say(f"{run.id:>5} {run.kind.value:<11} {run.progress:.0%}{speed}{left}")

@@ -161,13 +161,12 @@ def queue_and_follow(
     ``finished`` does what is left to do with a finished run; what it gives is told with the run.
     Leaves with exit code 1 where the run did not finish.
     """
-    from engine.workers.new_runs import queue_stage
-    from engine.workers.run_policies import checkpoints_read
+    from db.queries.runs import get_run
+    from hdtui.actions.queueing import queue
 
-    run = queue_stage(database, request)
-    reads = f"; {checkpoints_read(run)}" if checkpoints_read(run) else ""
-    say(f"run {run.id}: {run.kind.value} {run.name} queued{reads}")
-    say_warnings(database, run)
+    answer = queue(database, request)
+    say(answer.text)
+    run = get_run(database, answer.run_id or 0)
     if not detach:
         run = follow(database, [run.id])[-1]
     done = not detach and run.state is RunState.FINISHED
@@ -177,12 +176,3 @@ def queue_and_follow(
     if not detach and run.state is not RunState.FINISHED:
         raise typer.Exit(1)
     return run
-
-
-def say_warnings(database: Database, run: Run) -> None:
-    """Say what was written down as worth a warning when the run was queued."""
-    from db.queries.runs import list_events
-
-    for event in list_events(database, run_id=run.id):
-        if event.level == "warning":
-            say(f"warning: {event.text}")

@@ -13,22 +13,23 @@ import typer
 from engine.errors import HdtuiError, UsageError
 from hdtui.cli import (
     adopt,
+    analysis,
     bench,
-    clone,
     completion,
     database,
     disk,
     doctor,
     export,
     pipeline,
+    robot,
     robots,
+    run_acts,
     runs,
     screenshots,
     settings,
     slots,
     stages,
     study,
-    tables,
 )
 from hdtui.cli.cockpit import open_cockpit
 from hdtui.cli.deploy import deploy_command
@@ -43,6 +44,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("pipeline")(pipeline.pipeline_command)
+robot.register(robots.app)
+run_acts.register(runs.app)
 app.add_typer(robots.app, name="robots")
 app.add_typer(runs.app, name="runs")
 app.add_typer(study.app, name="study")
@@ -52,9 +55,8 @@ app.add_typer(database.app, name="db")
 stages.register(app)
 app.command("deploy")(deploy_command)
 app.command("adopt")(adopt.adopt_command)
-tables.register(app)
-runs.app.command("compare")(tables.compare_command)
-runs.app.command("clone")(clone.clone_command)
+analysis.register(app)
+runs.app.command("compare")(analysis.compare_command)
 runs.app.command("du")(disk.disk_command)
 app.command("settings")(settings.settings_command)
 app.command("slots")(slots.slots_command)

@@ -11,7 +11,7 @@ from engine.config.presets import preset as named_preset
 from hdtui.cli import completion
 from hdtui.cli.deploy import deployed_files
 from hdtui.cli.follow import follow
-from hdtui.cli.launch import StageOptions, allowed, check_robot_set, say_warnings
+from hdtui.cli.launch import StageOptions, allowed, check_robot_set
 from hdtui.cli.options import Call, Seed, grouped_options
 from hdtui.cli.output import print_json, print_table, safe, say
 
@@ -40,12 +40,13 @@ def pipeline_command(
     ] = None,
 ) -> None:
     """Teacher, mutation, collection, student, evaluation, deployment, each a run."""
-    from engine.workers.pipeline import queue_pipeline
+    from db.queries.runs import get_run, list_runs
+    from hdtui.actions.queueing import start_pipeline
 
     config = stage.applied(named_preset(stage.preset), call.seed)
     check_robot_set(call, robots)
     _, database = call.create()
-    pipeline, runs = queue_pipeline(
+    answer = start_pipeline(
         database,
         config,
         preset=stage.preset,
@@ -54,12 +55,12 @@ def pipeline_command(
         study=stage.study,
         allowed_roles=allowed(stage.allow_role),
     )
-    say(f"pipeline {pipeline.id}: {len(runs)} runs queued in {database.home}")
-    for run in runs:
-        say_warnings(database, run)
+    say(f"{answer.text}; in {database.home}")
+    pipeline = get_run(database, answer.run_id or 0).pipeline
+    runs = list_runs(database, pipeline=pipeline, newest_first=False)
     if not stage.detach:
         runs = follow(database, [run.id for run in runs])
-    document = pipeline_document(database, pipeline.id, runs)
+    document = pipeline_document(database, pipeline, runs)
     if call.json:
         print_json(document)
     elif not stage.detach:
@@ -68,7 +69,9 @@ def pipeline_command(
         raise typer.Exit(1)
 
 
-def pipeline_document(database: Database, pipeline: int, runs: Sequence[Run]) -> dict[str, Any]:
+def pipeline_document(
+    database: Database, pipeline: int | None, runs: Sequence[Run]
+) -> dict[str, Any]:
     """A pipeline for scripts: its runs, mean returns, student over teacher, deployed files."""
     document: dict[str, Any] = {
         "pipeline": pipeline,

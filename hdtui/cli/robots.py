@@ -9,7 +9,7 @@ import typer
 
 from db.records import Robot, RunKind
 from engine.config.robots import GenerationConfig, MutationConfig
-from engine.errors import InvalidRobotsError, RobotError, RunError, UsageError
+from engine.errors import InvalidRobotsError, RunError, UsageError
 from engine.text import counted
 from hdtui.cli import completion
 from hdtui.cli.launch import allowed, check_robot_set, configured, queue_and_follow
@@ -30,21 +30,11 @@ from hdtui.data.columns import DIGEST_LETTERS, ROBOT_COLUMNS, document_of, listi
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.morphology.tree import Morphology
 
 app = typer.Typer(no_args_is_help=True, help="Robots: generate, import, mutate, look at, group.")
-TASKS = ("flat", "variable", "obstacles", "incline")
 ROLES = ("training", "unseen")
 NO_SETS = "are no robot sets"
 Into = Annotated[str, typer.Option("--into", metavar="SET", help="Name of the new set.")]
-RobotName = Annotated[
-    str,
-    typer.Argument(
-        metavar="ROBOT|FILE.xml",
-        help="Name, digest, or a robot's XML file.",
-        autocompletion=completion.robots,
-    ),
-]
 Role = Annotated[
     str,
     typer.Option("--role", help="training or unseen.", autocompletion=completion.words(*ROLES)),
@@ -127,7 +117,7 @@ def import_command(
         raise typer.Exit(1) from error
     workspace, database = call.create()
     imported = import_read(database, workspace, found, into, role)
-    say(f"{counted(imported.set.size, 'robot')} in set {imported.set.name}")
+    say(f"{counted(imported.set.size, 'robot')} in the set {imported.set.name}")
     for note in imported.notes():
         say(note)
     if call.json:
@@ -186,8 +176,9 @@ def select_command(
     role: KeptRole = None,
 ) -> None:
     """A set of some robots of another."""
-    from db.queries.robots import create_set, list_robots
-    from engine.workers.robot_library import check_set_name, kept_roles, resolve_set
+    from db.queries.robots import get_set, list_robots
+    from engine.workers.robot_library import check_set_name, resolve_set
+    from hdtui.actions.robots import select
 
     check_set_name(into)
     if role is not None:
@@ -196,11 +187,9 @@ def select_command(
     resolve_set(database, workspace, from_set)
     members = list_robots(database, from_set)
     chosen = [_member(members, from_set, name) for name in names]
-    roles = kept_roles(database, [robot.digest for robot in chosen], from_set)
-    made = create_set(database, into, [(robot.id, role or roles[robot.digest]) for robot in chosen])
-    say(f"{counted(made.size, 'robot')} in set {made.name}")
+    say(select(database, chosen, into, role, from_set).text)
     if call.json:
-        print_json({"set": made})
+        print_json({"set": get_set(database, into)})
 
 
 @app.command("split")
@@ -259,14 +248,14 @@ def remove_command(
     Runs that have ended keep the robots that they read. A set that a waiting or working run reads
     or fills is not removed.
     """
-    from hdtui.actions.robot_removal import removal_warning, remove, removed_words
+    from hdtui.actions.robot_removal import removal_warning, remove, removed_text
 
     _, database = call.existing(NO_SETS)
     warning = removal_warning(database, name)
     if not yes:
         raise RunError(f"{' '.join(warning)} Say --yes to do it")
     removed = remove(database, name)
-    say(removed_words(removed))
+    say(removed_text(removed))
     if call.json:
         names = [robot.name for robot in removed.robots]
         print_json({"removed": name, "kept_for_runs": removed.kept_for, "robots": names})
@@ -310,92 +299,6 @@ def list_command(
     print_table(headings, listing(robots, ROBOT_COLUMNS, headings))
 
 
-def find_robot(call: Call, name: str) -> Morphology:
-    """A robot of the library by name or digest, or that of an XML file.
-
-    Raises:
-        RobotError: There is no such robot, or the file is not valid.
-    """
-    from db.queries.robots import get_robot
-    from engine.morphology.mjcf import load_robot
-    from engine.workers.robot_library import load
-
-    path = Path(name)
-    if name.endswith(".xml"):
-        if not path.is_file():
-            raise RobotError(f"{name}: there is no such file")
-        return load_robot(path)
-    workspace, database = call.look()
-    if database is None:
-        raise RobotError(f'there is no robot "{name}": the workspace {workspace.home} is empty')
-    return load(workspace, get_robot(database, name))
-
-
-@app.command("show")
-@grouped_options()
-def show_command(call: Call, robot: RobotName) -> None:
-    """One robot: limbs, joints, mass, lineage."""
-    morphology = find_robot(call, robot)
-    if call.json:
-        print_json(
-            {
-                "name": morphology.name,
-                "digest": morphology.digest,
-                "family": morphology.family,
-                "num_limbs": morphology.num_limbs_without_head,
-                "num_joints": morphology.num_joints,
-                "lineage": morphology.lineage,
-                "symmetric_pairs": morphology.symmetric_pairs,
-                "limb_names": morphology.limb_names,
-                "limbs": morphology.limbs,
-            }
-        )
-        return
-    num_limbs = counted(morphology.num_limbs_without_head, "limb")
-    num_joints = counted(morphology.num_joints, "joint")
-    print(f"{morphology.name}  {num_limbs}, {num_joints}, digest {morphology.digest[:7]}")
-    rows = []
-    for limb, name in zip(morphology.limbs, morphology.limb_names, strict=True):
-        joints = [
-            f"{joint.range_deg[0]:g}..{joint.range_deg[1]:g} gear {joint.gear:g}"
-            for joint in limb.joints
-            if joint is not None
-        ]
-        parent = "·" if limb.parent < 0 else morphology.limb_names[limb.parent]
-        rows.append([name, parent, "  ".join(joints)])
-    print_table(["limb", "parent", "joints"], rows)
-
-
-@app.command("draw")
-@grouped_options()
-def draw_command(
-    call: Call,
-    robot: RobotName,
-    width: Annotated[int, typer.Option("--width", min=8, max=300, help="Columns.")] = 60,
-    height: Annotated[int, typer.Option("--height", min=4, max=100, help="Rows.")] = 20,
-    mode: Annotated[
-        str,
-        typer.Option(
-            "--mode",
-            help="braille, blocks or ascii.",
-            autocompletion=completion.words("braille", "blocks", "ascii"),
-        ),
-    ] = "braille",
-    yaw_deg: Annotated[
-        float, typer.Option("--yaw", min=-360, max=360, help="Camera's turn, degrees.")
-    ] = -20.0,
-) -> None:
-    """Draw a robot as it stands."""
-    from hdtui.canvas.picture import Drawing, draw
-
-    known_name(mode, [drawing.value for drawing in Drawing], "drawing mode")
-    lines = draw(find_robot(call, robot), width, height, Drawing(mode), yaw_deg)
-    if call.json:
-        print_json({"robot": robot, "lines": lines})
-    else:
-        print("\n".join(lines))
-
-
 @app.command("export")
 @grouped_options()
 def export_command(
@@ -416,44 +319,3 @@ def export_command(
     say(f"{counted(len(paths), 'robot')} written to {folder}")
     if call.json:
         print_json({"files": paths})
-
-
-@app.command("rollout")
-@grouped_options(seed=Seed)
-def rollout_command(
-    call: Call,
-    robot: RobotName,
-    actions: Annotated[Path, typer.Option("--actions", help="FILE.npy of (T, L, 2).")],
-    out: Annotated[Path, typer.Option("--out", help="FILE.npz to write.")],
-    task: Annotated[
-        str,
-        typer.Option(
-            "--task",
-            help="flat, variable, obstacles, incline.",
-            autocompletion=completion.tasks,
-        ),
-    ] = "flat",
-    noise: Annotated[bool, typer.Option("--noise/--no-noise", help="Reset noise.")] = True,
-) -> None:
-    """Play recorded actions and write what the robot saw, earned and did."""
-    from engine.morphology.mjcf_writing import write_robot
-    from hdtui.data.child_tool import run_tool
-
-    known_name(task, TASKS, "task")
-    morphology = find_robot(call, robot)
-    result = run_tool(
-        "rollout",
-        {
-            "name": morphology.name,
-            "xml": write_robot(morphology),
-            "task": task,
-            "actions": str(actions.absolute()),
-            "out": str(out.absolute()),
-            "seed": call.usual_seed,
-            "noise": noise,
-        },
-    )
-    if call.json:
-        print_json(result)
-    else:
-        say(f"{out}: {counted(result['steps'], 'step')}, return {result['return']:.3f}")

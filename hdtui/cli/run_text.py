@@ -68,7 +68,7 @@ def print_run(
         "device": run.device,
         "seed": str(run.seed),
         "robots": " ".join(run.robot_sets),
-        "settings": settings_words(run),
+        "settings": settings_text(run),
         "folder": str(home / run.folder),
         "inputs": " ".join(input_words(run)) or "none",
         "used by": " ".join(map(str, readers)) or "none",
@@ -79,7 +79,7 @@ def print_run(
             print(safe(f"{name} {words}"))
 
 
-def settings_words(run: Run) -> str:
+def settings_text(run: Run) -> str:
     """The nearest preset and what differs from it, as ``--set`` takes it."""
     stage = str(run.kind)
     try:

@@ -9,19 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from db.records import Run, RunState
-from engine.errors import RunError, UsageError
-from engine.text import counted
+from db.records import RunState
+from engine.errors import RunError
 from hdtui.cli import completion
-from hdtui.cli.options import Call, Detach, grouped_options, known_name, no_workspace
+from hdtui.cli.options import Call, grouped_options, known_name, no_workspace
 from hdtui.cli.output import print_json, print_table, safe, say, terminal_width
 from hdtui.cli.run_text import print_run, run_summary
-from hdtui.formatting import size
+from hdtui.data.columns import RUN_COLUMNS, listing
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable
 
-    from db.session import Database
 
 app = typer.Typer(no_args_is_help=True, help="Past and present runs.")
 RunId = Annotated[
@@ -65,7 +63,7 @@ def list_command(
     """Runs, newest first."""
     from engine.workers.machines import SILENT_AFTER_S
     from hdtui.data.run_list import filtered_runs
-    from hdtui.data.runs import surroundings
+    from hdtui.data.run_views import surroundings
 
     if state is not None:
         known_name(state, [one.value for one in RunState], "state")
@@ -88,21 +86,8 @@ def list_command(
     silent = {run.host for run in chosen if elsewhere.get(run.id, 0.0) >= SILENT_AFTER_S}
     for host in sorted(silent):
         say(f"{host} is not heard of any more; `hdtui runs lost {host}` writes its runs off")
-    print_table(
-        ["id", "kind", "name", "state", "progress", "result"],
-        [
-            [
-                str(run.id),
-                run.kind.value,
-                run.name,
-                run.state.value,
-                "·" if run.progress is None else f"{run.progress:.0%}",
-                _outcome(run),
-            ]
-            for run in chosen
-        ],
-        terminal_width(),
-    )
+    names = ("id", "kind", "name", "state", "progress", "outcome")
+    print_table([*names[:-1], "result"], listing(chosen, RUN_COLUMNS, names), terminal_width())
 
 
 @app.command("show")
@@ -115,7 +100,7 @@ def show_command(call: Call, run: RunId) -> None:
     from engine.workers.observed import observed
     from engine.workers.studies.running import studies_of
     from hdtui.data.run_states import SHELL_COMMANDS, view
-    from hdtui.data.runs import surroundings
+    from hdtui.data.run_views import surroundings
 
     workspace, database = call.existing()
     record = observed(database, [get_run(database, run)])[0]
@@ -236,160 +221,6 @@ def check_metric_names(run: int, names: Iterable[str], known: Collection[str]) -
         raise RunError(f"run {run}: no metric {', '.join(missing)}; it has {there_are}")
 
 
-@app.command("stop")
-@grouped_options()
-def stop_command(
-    call: Call,
-    runs: RunIds,
-    kill: Annotated[bool, typer.Option("--kill", help="Kill now, without a checkpoint.")] = False,
-) -> None:
-    """Ask workers to write a checkpoint and leave."""
-    from db.queries.runs import list_runs
-    from hdtui.actions import runs as actions
-    from hdtui.data.run_states import SHELL_COMMANDS
-
-    _, database = call.existing()
-    for run in runs:
-        say((actions.kill if kill else actions.stop)(database, run, SHELL_COMMANDS).text)
-    if call.json:
-        print_json({"runs": [run_summary(run) for run in list_runs(database, ids=runs)]})
-
-
-@app.command("resume")
-@grouped_options()
-def resume_command(call: Call, runs: RunIds, detach: Detach = True) -> None:
-    """Continue stopped, failed, lost or interrupted runs; repair a finished collection's data."""
-    from db.queries.runs import list_runs
-    from hdtui.actions.runs import go_on
-    from hdtui.cli.follow import follow
-
-    _, database = call.existing()
-    for run in runs:
-        say(go_on(database, run).text)
-    followed = [] if detach else follow(database, runs)
-    if call.json:
-        print_json({"runs": [run_summary(run) for run in list_runs(database, ids=runs)]})
-    if any(run.state is not RunState.FINISHED for run in followed):
-        raise typer.Exit(1)
-
-
-@app.command("lost")
-@grouped_options()
-def lost_command(
-    call: Call,
-    host: Annotated[
-        str,
-        typer.Argument(
-            metavar="HOST",
-            help="Name of a machine that is gone.",
-            autocompletion=completion.hosts,
-        ),
-    ],
-) -> None:
-    """Write another machine off: what worked there is lost, what waited for it is queued here."""
-    from engine.workers.commands import write_off
-    from engine.workers.machines import SILENT_AFTER_S
-
-    _, database = call.existing()
-    say(f"listening for a sign of life of {host} for {SILENT_AFTER_S:.0f} s ...")
-    runs = write_off(database, host)
-    for run in runs:
-        lost = run.state is RunState.LOST
-        said = f"lost, `hdtui runs resume {run.id}` goes on here" if lost else "waits here now"
-        say(f"{run.id}: {said}")
-    if call.json:
-        print_json({"runs": [run_summary(run) for run in runs]})
-
-
-@app.command("note")
-@grouped_options()
-def note_command(
-    call: Call,
-    run: RunId,
-    note: Annotated[str | None, typer.Option("--note", help="Replace the note.")] = None,
-    tag: Annotated[list[str] | None, typer.Option("--tag", help="Replace the tags.")] = None,
-    study: Annotated[
-        str | None, typer.Option("--study", help="Study it belongs to; empty: none.")
-    ] = None,
-    archive: Annotated[
-        bool | None,
-        typer.Option("--archive/--unarchive", help="Hide it from lists, or bring it back."),
-    ] = None,
-) -> None:
-    """Describe a run: note, tags, study, archived or not."""
-    from db.queries.runs import archive as set_archived
-    from db.queries.runs import get_run
-    from hdtui.actions.runs import annotate
-
-    _, database = call.existing()
-    get_run(database, run)
-    answer = annotate(database, run, tag, study, note)
-    if archive is not None:
-        set_archived(database, run, archive)
-    record = get_run(database, run)
-    say(f"{answer.text}{' · archived' if record.archived else ''}")
-    if call.json:
-        print_json(run_summary(record))
-
-
-@app.command("delete")
-@grouped_options()
-def delete_command(
-    call: Call,
-    runs: Annotated[
-        list[int] | None,
-        typer.Argument(
-            metavar="[RUN...]", min=1, help="Numbers of runs.", autocompletion=completion.runs()
-        ),
-    ] = None,
-    pipeline: Annotated[
-        list[int] | None,
-        typer.Option(
-            "--pipeline",
-            metavar="PIPELINE",
-            help="All runs of a pipeline; may be repeated.",
-            autocompletion=completion.pipelines,
-        ),
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Really delete them and their files.")] = False,
-) -> None:
-    """Delete runs that have ended, with their folders: all that are named, or none."""
-    from engine.workers.commands import delete
-    from hdtui.data.machine import folder_sizes
-
-    workspace, database = call.existing()
-    chosen = _named_runs(database, runs or [], pipeline or [])
-    names = ", ".join(f"{run.id} {run.kind.value} {run.name}" for run in chosen)
-    size_bytes = sum(folder_sizes(workspace.home / run.folder)[0] for run in chosen)
-    if not yes:
-        raise RunError(
-            f"{counted(len(chosen), 'run')} would be deleted for good, and {size(size_bytes)} in"
-            f" {workspace.home / 'runs'}: {names}; say --yes to do it"
-        )
-    delete(database, workspace, [run.id for run in chosen])
-    say(f"{names}: deleted with everything written, {size(size_bytes)}")
-    if call.json:
-        print_json({"deleted": [run.id for run in chosen], "size_bytes": size_bytes})
-
-
-def _named_runs(database: Database, numbers: Sequence[int], pipelines: Sequence[int]) -> list[Run]:
-    """The runs with these numbers and those of these pipelines, oldest first.
-
-    Raises:
-        UsageError: None is named.
-        RunError: There is no such run or pipeline.
-    """
-    from db.queries.runs import get_pipeline, get_run, list_runs
-
-    if not numbers and not pipelines:
-        raise UsageError("no runs are named; name their numbers, or --pipeline PIPELINE")
-    found = {number: get_run(database, number) for number in numbers}
-    for each in pipelines:
-        pipeline = get_pipeline(database, each).id
-        found |= {run.id: run for run in list_runs(database, pipeline=pipeline, archived=True)}
-    return [found[number] for number in sorted(found)]
-
-
 def _now() -> datetime:
     return datetime.now().astimezone()
 
@@ -397,10 +228,3 @@ def _now() -> datetime:
 def _heard(silent_s: float | None) -> dict[str, float | None]:
     """For how long nothing was heard of a run's machine; nothing to say of this one's."""
     return {"silent_s": None if silent_s is None or isinf(silent_s) else silent_s}
-
-
-def _outcome(run: Run) -> str:
-    """What a run gave, or why it did not."""
-    failed = run.state in (RunState.FAILED, RunState.LOST, RunState.INTERRUPTED)
-    told = (run.reason, run.result_text) if failed else (run.result_text, run.reason)
-    return next((words for words in told if words), "·")

@@ -63,11 +63,11 @@ def _document(each: Setting) -> dict[str, Any]:
 
 def _defaults(each: Setting) -> str:
     """The value of the presets: one, or that of quick and those that have another."""
-    usual = each.default_words("quick")
+    usual = each.default_text("quick")
     others = [
-        f"{preset} {each.default_words(preset)}"
+        f"{preset} {each.default_text(preset)}"
         for preset in each.defaults
-        if each.default_words(preset) != usual
+        if each.default_text(preset) != usual
     ]
     return f"{usual} ({', '.join(others)})" if others else usual
 

@@ -24,18 +24,16 @@ def slots_command(
     from db.queries.runs import list_runs
     from engine.workers.machines import is_here
     from engine.workers.observed import observed
-    from engine.workers.slots import set_slots, slots_here
-    from hdtui.actions.runs import slots_sentence
-    from hdtui.data.runs import ACTIVE
+    from engine.workers.slots import slots_here
+    from hdtui.actions.slots import change_slots
+    from hdtui.data.run_views import ACTIVE
 
     _, database = call.existing("is nothing at work") if number is None else call.create()
     if number is not None:
-        set_slots(database, number)
+        say(change_slots(database, str(number)).text)
     here = slots_here(database)
     active = observed(database, list_runs(database, states=ACTIVE, archived=True))
     in_use = sum(1 for run in active if run.state in ACTIVE and is_here(run))
-    if number is not None:
-        say(slots_sentence(here, number))
     if call.json:
         print_json(
             {

@@ -138,7 +138,7 @@ def _ratio_claim(
     ratios = tuple(each.ratios[group] for each in measured)
     runs = tuple(each.source(group) for each in measured)
     over_seeds = interval(ratios)
-    here, verdict = interval_words(over_seeds), Verdict.NOT_REPRODUCED
+    here, verdict = interval_text(over_seeds), Verdict.NOT_REPRODUCED
     if over_seeds.count < NEEDED_SEEDS:
         here, verdict = f"{here}, needs {NEEDED_SEEDS}", Verdict.NOT_MEASURED
     elif holds(over_seeds):
@@ -146,7 +146,7 @@ def _ratio_claim(
     return Claim(name, target, here, verdict, runs, ratios, over_seeds)
 
 
-def interval_words(found: Interval) -> str:
+def interval_text(found: Interval) -> str:
     """A ratio with its interval and the number of seeds: 0.99 [0.97, 1.00] n 3."""
     if found.bounds is None:
         return f"{found.mean:.2f}  n {found.count}"

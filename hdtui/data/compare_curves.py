@@ -25,7 +25,7 @@ _FIRST_CHOICES = ("return", "episode_return", "held_out_sample_loss", "loss")
 
 
 @dataclass(frozen=True)
-class CompareFacts:
+class ComparedRuns:
     """The marked runs, the metrics any of them reported, and the curves of the chosen one."""
 
     runs: tuple[Run, ...]
@@ -81,7 +81,7 @@ class CompareTable:
 
 def read_comparison(
     database: Database, reader: CurveReader, run_ids: Sequence[int], metric: str
-) -> CompareFacts:
+) -> ComparedRuns:
     """The marked runs that still exist with the curves of a metric (the first where unknown)."""
     found = {run.id: run for run in list_runs(database, ids=run_ids)} if run_ids else {}
     runs = tuple(found[run_id] for run_id in run_ids if run_id in found)
@@ -94,12 +94,12 @@ def read_comparison(
         metric = next((name for name in _FIRST_CHOICES if name in names), "")
         metric = metric or next(iter(metrics), "")
     if not metric:
-        return CompareFacts(runs, metrics, "", ())
+        return ComparedRuns(runs, metrics, "", ())
     curves = reader.read(database, [run.id for run in runs], [metric]).curves[metric]
-    return CompareFacts(runs, metrics, metric, curves)
+    return ComparedRuns(runs, metrics, metric, curves)
 
 
-def grouped(facts: CompareFacts, by: str) -> list[CurveGroup]:
+def grouped(facts: ComparedRuns, by: str) -> list[CurveGroup]:
     """The runs in groups, lettered in the order of their first marks."""
     curves = {curve.run.id: curve for curve in facts.curves if curve.points.last_step >= 0}
     groups: dict[str, list[Run]] = {}

@@ -41,7 +41,7 @@ def _place(point: Point, x_axis: XAxis) -> float:
 
 
 @dataclass(frozen=True)
-class CurvesFacts:
+class RunCurves:
     """Metrics of a run, and the curves of the shown ones: this run, the pinned, the marked."""
 
     series: tuple[Series, ...]
@@ -55,9 +55,7 @@ class CurveReader:
         self._kept: dict[int, tuple[int, Points]] = {}
         self._series: dict[int, tuple[int, tuple[Series, ...]]] = {}
 
-    def read(
-        self, database: Database, run_ids: Sequence[int], metrics: Sequence[str]
-    ) -> CurvesFacts:
+    def read(self, database: Database, run_ids: Sequence[int], metrics: Sequence[str]) -> RunCurves:
         """Metrics of the first run, and the curves of ``metrics`` of all runs that have them.
 
         Raises:
@@ -76,9 +74,9 @@ class CurveReader:
                 for series in self._run_series(database, run)
                 if series.name == name and series.robot_digest is None
             )
-        return CurvesFacts(tuple(names), curves)
+        return RunCurves(tuple(names), curves)
 
-    def read_headline(self, database: Database, run_ids: Sequence[int]) -> CurvesFacts:
+    def read_headline(self, database: Database, run_ids: Sequence[int]) -> RunCurves:
         """The curve that says most of the first run, and the same of the others."""
         found = self.read(database, run_ids[:1], [])
         if not found.series:
@@ -122,7 +120,7 @@ def joined(first: Points, second: Points) -> Points:
     )
 
 
-def breaks_words(points: Points) -> str:
+def breaks_text(points: Points) -> str:
     """The points that have no height, in words: NaN at 96k and 2 more; empty where all have one."""
     if not points.extremes:
         return ""

@@ -107,7 +107,7 @@ class Reached:
 
 
 @dataclass(frozen=True)
-class EfficiencyFacts:
+class EfficiencyFigures:
     """Costs by task and, on flat ground, by limbs; returns of runs; the claims."""
 
     costs: Mapping[str, tuple[PolicyCost, ...]]
@@ -131,7 +131,7 @@ class EfficiencyFacts:
 
 def read_efficiency(
     database: Database, counted: Mapping[str, Any] | None = None
-) -> EfficiencyFacts:
+) -> EfficiencyFigures:
     """What was counted and measured so far, with returns and claims from the database.
 
     ``counted`` are documents that the cockpit keeps to itself where it cannot write them.
@@ -144,17 +144,17 @@ def read_efficiency(
     return _facts(documents, _reached(database), read_evidence(database))
 
 
-def efficiency_of_nothing(counted: Mapping[str, Any]) -> EfficiencyFacts:
+def efficiency_of_nothing(counted: Mapping[str, Any]) -> EfficiencyFigures:
     """What a workspace in which nothing was ever run knows: what this cockpit counted."""
     return _facts(counted, (), Evidence((), (), ()))
 
 
 def _facts(
     documents: Mapping[str, Any], reached: Sequence[Reached], evidence: Evidence
-) -> EfficiencyFacts:
+) -> EfficiencyFigures:
     costs = {task: _costs(documents[task]["rows"]) for task in TASKS if task in documents}
     by_limbs = _costs(documents["limbs"]["rows"]) if "limbs" in documents else ()
-    facts = EfficiencyFacts(costs, by_limbs, tuple(reached), ())
+    facts = EfficiencyFigures(costs, by_limbs, tuple(reached), ())
     parameters = {task: facts.ratio(task, TEACHER, "parameters") for task in TASKS}
     macs = {task: facts.ratio(task, TEACHER, "macs") for task in TASKS}
     return replace(facts, claims=tuple(claims(evidence, parameters, macs)))
@@ -305,7 +305,7 @@ def own_networks(reached: Sequence[Reached], task: str) -> dict[str, dict[str, A
     return found
 
 
-def uncounted(facts: EfficiencyFacts, tasks: Sequence[str]) -> list[str]:
+def uncounted(facts: EfficiencyFigures, tasks: Sequence[str]) -> list[str]:
     """Tasks on which the published policies or a network of ours are not counted yet."""
     return [
         task
@@ -316,7 +316,7 @@ def uncounted(facts: EfficiencyFacts, tasks: Sequence[str]) -> list[str]:
 
 
 def count_rows(
-    facts: EfficiencyFacts,
+    facts: EfficiencyFigures,
     task: str,
     latency: bool = False,
     given_up: Callable[[], bool] | None = None,

@@ -39,9 +39,8 @@ def past_seconds(database: Database, preset: str | None) -> dict[RunKind, float]
     like = {each.id for each in list_pipelines(database) if each.preset == preset}
     took: dict[RunKind, list[float]] = {}
     for run in list_runs(database, states=[RunState.FINISHED], limit=NUM_PAST_RUNS):
-        if run.pipeline in like and run.started_at and run.ended_at:
-            seconds = max((run.ended_at - run.started_at).total_seconds(), run.worked_s)
-            took.setdefault(run.kind, []).append(seconds)
+        if run.pipeline in like and run.took_s is not None:
+            took.setdefault(run.kind, []).append(max(run.took_s, run.worked_s))
     return {kind: median(seconds) for kind, seconds in took.items()}
 
 
@@ -153,7 +152,6 @@ def _estimate(times: list[float], weights: list[int]) -> TimeEstimate | None:
 
 def _seconds(run: Run, wanted: float | None) -> float | None:
     """Seconds that a run took, scaled to another length where both are known."""
-    if run.started_at is None or run.ended_at is None:
-        return None
-    seconds = (run.ended_at - run.started_at).total_seconds()
-    return seconds * wanted / run.total if wanted and run.total else seconds
+    if run.took_s is None or not (wanted and run.total):
+        return run.took_s
+    return run.took_s * wanted / run.total

@@ -10,7 +10,7 @@ from db.session import Database
 from engine.workers.observed import observed
 from hdtui.data.forecast import Forecast, forecast, past_seconds
 from hdtui.data.run_states import RunView, view
-from hdtui.data.runs import ACTIVE, surroundings
+from hdtui.data.run_views import ACTIVE, surroundings
 
 NUM_EVENTS = 40
 HALTED = ("stopped", "failed", "lost", "interrupted")
@@ -29,7 +29,7 @@ class PipelineStage:
 
 
 @dataclass(frozen=True)
-class HomeFacts:
+class HomeSnapshot:
     """A snapshot for Home."""
 
     pipeline: Pipeline | None
@@ -55,7 +55,7 @@ class TimeSplit:
     shares: tuple[tuple[str, float], ...]
 
 
-def read_home(database: Database, now: datetime, older: int = 0) -> HomeFacts:
+def read_home(database: Database, now: datetime, older: int = 0) -> HomeSnapshot:
     """The snapshot; ``older`` chooses a pipeline before the newest one."""
     pipelines = list_pipelines(database, limit=older + 2)
     pipeline = pipelines[min(older, len(pipelines) - 1)] if pipelines else None
@@ -69,7 +69,7 @@ def read_home(database: Database, now: datetime, older: int = 0) -> HomeFacts:
     ]
     events = tuple(reversed(list_events(database, limit=NUM_EVENTS)))
     named = list_runs(database, ids={event.run_id for event in events if event.run_id})
-    return HomeFacts(
+    return HomeSnapshot(
         pipeline=pipeline,
         previous=previous,
         stages=stages,

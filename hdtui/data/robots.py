@@ -1,13 +1,12 @@
 """Robots of the library with what teachers and students reached on them."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from db.queries import lineage
 from db.queries.evaluations import summaries
@@ -25,16 +24,13 @@ from engine.workers.lineage import trainers
 from engine.workers.observed import observed
 from engine.workers.robot_library import load
 from engine.workers.workspace import Workspace
-from hdtui.data.columns import ROBOT_COLUMNS, sorted_by
+from hdtui.data.columns import ROBOTS_ON_SCREEN, sorted_by
 from hdtui.data.measured import task_of
 from hdtui.data.run_filters import Filter, Value
 from hdtui.data.run_states import left_s, shown_state
 from hdtui.formatting import duration
 
-FIELDS = (
-    *("name", "limbs", "joints", "mass", "head", "teacher", "student", "student/teacher"),
-    *("falls", "parent", "op", "digest", "set", "seed"),
-)
+FIELDS = (*ROBOTS_ON_SCREEN, "set")
 _WORKING = (RunState.STARTING, RunState.RUNNING)
 
 
@@ -89,7 +85,7 @@ class AtWork:
 
 
 @dataclass(frozen=True)
-class RobotListFacts:
+class RobotList:
     """A set of robots, the policies its columns are about, and who is filling them."""
 
     entries: tuple[ScoredRobot, ...]
@@ -107,7 +103,7 @@ class RobotListFacts:
 
 def read_robots(
     database: Database, set_name: str | None, pinned: int | None, chosen: Sequence[int] = ()
-) -> RobotListFacts:
+) -> RobotList:
     """The robots of a set (or all) with the returns of one teacher and one student."""
     sets = list_sets(database)
     if set_name not in [each.name for each in sets]:
@@ -130,7 +126,7 @@ def read_robots(
         )
         for robot in list_robots(database, set_name)
     ]
-    return RobotListFacts(
+    return RobotList(
         tuple(entries),
         tuple(sets),
         set_name,
@@ -282,28 +278,16 @@ def _task_of(run: Run) -> str:
     return str(task.get("name", "flat")) if isinstance(task, Mapping) else "flat"
 
 
-_VALUES: Mapping[str, Callable[[ScoredRobot], Any]] = {
-    **{
-        column.heading or column.name: lambda entry, of=column.of: of(entry.robot)  # type: ignore[misc]
-        for column in ROBOT_COLUMNS
-    },
-    "teacher": lambda entry: entry.teacher.mean if entry.teacher else None,
-    "student": lambda entry: entry.student.mean if entry.student else None,
-    "student/teacher": lambda entry: entry.ratio,
-    "falls": lambda entry: entry.student.falls if entry.student else None,
-    "": lambda entry: entry.robot.name,
-}
-
-
 def field_value(entry: ScoredRobot, name: str, set_name: str | None = None) -> Value:
     """The value of a column for filters and sorting; None where unknown."""
     if name == "set":
         return set_name
-    value: Value = _VALUES[name](entry)
+    column = ROBOTS_ON_SCREEN[name or "name"]
+    value: Value = column.listed(entry) if column.listed else column.of(entry.robot)
     return value
 
 
-def passing(facts: RobotListFacts, wanted: Filter) -> list[ScoredRobot]:
+def passing(facts: RobotList, wanted: Filter) -> list[ScoredRobot]:
     return [
         entry
         for entry in facts.entries

@@ -13,7 +13,7 @@ Lookup = Callable[[str], Value]
 Vocabulary = Mapping[str, Sequence[str]]
 """Fields with few values, and these."""
 
-_NO_WORDS: Vocabulary = {}
+NO_WORDS: Vocabulary = {}
 
 _TERM = re.compile(r"^(-?)([A-Za-z_/][\w ./]*?)(!=|>=|<=|=|>|<|:)(.*)$", re.DOTALL)
 _TOKEN = re.compile(r'(?:[^\s"|]|"[^"]*")+|\|')
@@ -81,7 +81,7 @@ class Filter:
         return frozenset(term.field for group in self.groups for term in group)
 
 
-def parse_filter(text: str, fields: Sequence[str], vocabulary: Vocabulary = _NO_WORDS) -> Filter:
+def parse_filter(text: str, fields: Sequence[str], vocabulary: Vocabulary = NO_WORDS) -> Filter:
     """Read a filter.
 
     Raises:
@@ -222,7 +222,7 @@ class EditedFilter:
     """
 
     def __init__(
-        self, fields: Callable[[], Sequence[str]], vocabulary: Vocabulary = _NO_WORDS
+        self, fields: Callable[[], Sequence[str]], vocabulary: Vocabulary = NO_WORDS
     ) -> None:
         self._fields = fields
         self._vocabulary = vocabulary

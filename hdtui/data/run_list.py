@@ -3,11 +3,11 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, NamedTuple
 
 from db.queries.evaluations import summaries
 from db.queries.metrics import last_values
@@ -15,8 +15,9 @@ from db.queries.runs import list_pipelines, list_runs
 from db.records import Pipeline, Run, RunKind, RunState
 from db.session import Database
 from engine.statistics import Interval, interval
+from engine.text import counted
 from engine.workers.lineage import Ancestry
-from hdtui.data.columns import sorted_by
+from hdtui.data.columns import RUNS_ON_SCREEN, RecordColumn, sorted_by
 from hdtui.data.measured import (
     COMPARED,
     Basis,
@@ -27,17 +28,12 @@ from hdtui.data.measured import (
     result_basis,
     trained,
 )
+from hdtui.data.metric_names import metric_value
 from hdtui.data.run_filters import Filter, Value, parse_filter
 from hdtui.data.run_states import RunView, elapsed_s
-from hdtui.data.runs import views
-from hdtui.formatting import episode_return, printable
+from hdtui.data.run_views import views
+from hdtui.formatting import episode_return, printable, setting
 
-FIELDS = (
-    *("id", "kind", "name", "state", "return", "ratio", "unseen", "training", "result", "took"),
-    *("steps",),
-    *("progress", "started", "created", "seed", "tag", "note", "pipeline", "preset", "study"),
-    *("robots", "host", "device", "attempt", "archived"),
-)
 VALUES = {
     "kind": tuple(str(kind) for kind in RunKind),
     "state": (
@@ -66,7 +62,7 @@ class PolicyScores:
 
 
 @dataclass(frozen=True)
-class RunsFacts:
+class RunList:
     """All runs, newest first, with what their rows and filters need."""
 
     views: tuple[RunView, ...]
@@ -85,7 +81,7 @@ class RunsFacts:
         """Columns, metrics and configuration keys that filters, sorting and columns know, once."""
         names = {name: None for values in self.metrics.values() for name in values}
         settings = (key for each in self.views[:200] for key in flat_config(each.run.config))
-        return tuple(dict.fromkeys((*FIELDS, *names, *settings)))
+        return tuple(dict.fromkeys((*RUNS_ON_SCREEN, *names, *settings)))
 
 
 class RunsReader:
@@ -101,7 +97,7 @@ class RunsReader:
         now: datetime,
         archived: bool,
         pinned: int | None = None,
-    ) -> RunsFacts:
+    ) -> RunList:
         """The runs of the workspace with the last values of their metrics.
 
         Columns of returns are on the basis of the ``pinned`` run where it has one.
@@ -111,7 +107,7 @@ class RunsReader:
         metrics = self._last_values(database, runs)
         measured = [*self._evaluated(database, runs), *trained(runs)]
         bases = {name: chosen_basis(measured, name, pinned) for name in COMPARED}
-        return RunsFacts(
+        return RunList(
             tuple(views(database, runs, now)),
             pipelines,
             now,
@@ -179,65 +175,63 @@ def flat_config(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def field_value(facts: RunsFacts, each: RunView, name: str) -> Value:
+def column_of(name: str) -> RecordColumn:
+    """How the list shows a column, a metric or a setting."""
+    return RUNS_ON_SCREEN.get(name) or RecordColumn(name, text=partial(_metric_or_setting, name))
+
+
+def _metric_or_setting(name: str, value: Value) -> str:
+    return metric_value(name, value) if isinstance(value, float) else setting(value)
+
+
+class ListedRun(NamedTuple):
+    """A run of the list and the list, which knows more of it than its record: for columns."""
+
+    view: RunView
+    facts: RunList
+
+    @property
+    def scores(self) -> PolicyScores:
+        return self.facts.judged.get(self.view.run.id, PolicyScores())
+
+    @property
+    def took_s(self) -> float | None:
+        return elapsed_s(self.view.run, self.facts.now)
+
+    @property
+    def pipeline(self) -> Pipeline | None:
+        """The pipeline that it belongs to."""
+        number = self.view.run.pipeline
+        return None if number is None else self.facts.pipelines.get(number)
+
+    @property
+    def preset(self) -> str | None:
+        return self.pipeline.preset if self.pipeline else None
+
+
+def field_value(facts: RunList, each: RunView, name: str) -> Value:
     """The value of a column, metric or setting of a run; None where unknown."""
     run = each.run
-    simple = _SIMPLE.get(name)
-    if simple is not None:
-        return simple(facts, each)
+    if not name:
+        return run.name, run.note or "", *run.tags
+    if name in RUNS_ON_SCREEN:
+        column = RUNS_ON_SCREEN[name]
+        value: Value = column.listed(ListedRun(each, facts)) if column.listed else column.of(run)
+        return value
     metric = facts.metrics.get(run.id, {}).get(name)
     if metric is not None:
         return metric
-    setting: Any = run.config
+    found: Any = run.config
     for part in name.split("."):
-        setting = setting.get(part) if isinstance(setting, Mapping) else None
-    if isinstance(setting, bool):
-        return "yes" if setting else "no"
-    if setting is None or isinstance(setting, str | int | float):
-        return setting
-    return str(setting)
+        found = found.get(part) if isinstance(found, Mapping) else None
+    if isinstance(found, bool):
+        return "yes" if found else "no"
+    if found is None or isinstance(found, str | int | float):
+        return found
+    return str(found)
 
 
-def _pipeline(facts: RunsFacts, each: RunView) -> Pipeline | None:
-    return facts.pipelines.get(each.run.pipeline) if each.run.pipeline is not None else None
-
-
-def _preset(facts: RunsFacts, each: RunView) -> Value:
-    pipeline = _pipeline(facts, each)
-    return pipeline.preset if pipeline else None
-
-
-_SIMPLE: Mapping[str, Callable[[RunsFacts, RunView], Value]] = {
-    "": lambda facts, each: (each.run.name, each.run.note or "", *each.run.tags),
-    "id": lambda facts, each: each.run.id,
-    "kind": lambda facts, each: str(each.run.kind),
-    "name": lambda facts, each: each.run.name,
-    "state": lambda facts, each: each.shown,
-    "return": lambda facts, each: facts.judged.get(each.run.id, PolicyScores()).on_trained,
-    "ratio": lambda facts, each: facts.judged.get(each.run.id, PolicyScores()).ratio,
-    "unseen": lambda facts, each: facts.judged.get(each.run.id, PolicyScores()).unseen,
-    "training": lambda facts, each: facts.judged.get(each.run.id, PolicyScores()).training,
-    "result": lambda facts, each: each.run.result,
-    "took": lambda facts, each: elapsed_s(each.run, facts.now),
-    "steps": lambda facts, each: each.run.done,
-    "progress": lambda facts, each: each.run.progress,
-    "started": lambda facts, each: each.run.started_at,
-    "created": lambda facts, each: each.run.created_at,
-    "seed": lambda facts, each: each.run.seed,
-    "tag": lambda facts, each: each.run.tags,
-    "note": lambda facts, each: each.run.note,
-    "pipeline": lambda facts, each: each.run.pipeline,
-    "preset": _preset,
-    "study": lambda facts, each: each.run.group,
-    "robots": lambda facts, each: each.run.robot_sets,
-    "host": lambda facts, each: each.run.host,
-    "device": lambda facts, each: each.run.device,
-    "attempt": lambda facts, each: each.run.attempt,
-    "archived": lambda facts, each: "yes" if each.run.archived else "no",
-}
-
-
-def passing(facts: RunsFacts, wanted: Filter) -> list[RunView]:
+def passing(facts: RunList, wanted: Filter) -> list[RunView]:
     """The runs that pass a filter; each is compared with the filter's number, not with others."""
     own = replace(facts, judged=facts.apart)
     return [
@@ -247,7 +241,7 @@ def passing(facts: RunsFacts, wanted: Filter) -> list[RunView]:
     ]
 
 
-def _filter_value(facts: RunsFacts, each: RunView, name: str) -> Value:
+def _filter_value(facts: RunList, each: RunView, name: str) -> Value:
     """A run's own value; a return that no evaluation measured is that of its training."""
     value = field_value(facts, each, name)
     return field_value(facts, each, "training") if name == "return" and value is None else value
@@ -260,7 +254,7 @@ def filtered_runs(database: Database | None, words: str, *, archived: bool) -> l
     cannot be read.
     """
     at = datetime.now().astimezone()
-    facts = RunsFacts((), {}, at)
+    facts = RunList((), {}, at)
     if database is not None:
         facts = RunsReader().read(database, at, archived=True)
     asked = parse_filter(words, facts.fields, VALUES)
@@ -269,7 +263,7 @@ def filtered_runs(database: Database | None, words: str, *, archived: bool) -> l
 
 
 def sorted_runs(
-    facts: RunsFacts, shown: Sequence[RunView], key: str, descending: bool
+    facts: RunList, shown: Sequence[RunView], key: str, descending: bool
 ) -> list[RunView]:
     """Sorted by a field's number or text; unknown values come last either way."""
 
@@ -307,9 +301,9 @@ def first_queued(database: Database) -> int | None:
     return list_runs(database, pipeline=newest.pipeline, newest_first=False, limit=1)[0].id
 
 
-def best_sentence(facts: RunsFacts, shown: int) -> str:
+def best_sentence(facts: RunList, shown: int) -> str:
     """Why a filter leaves nothing: how many there are and the best return among those alike."""
-    words = f"{len(facts.views) - shown} runs do not pass"
+    words = counted(len(facts.views) - shown, "run does not pass", "runs do not pass")
     judged = facts.judged.values()
     for name, returns in (
         ("evaluated", [each.on_trained for each in judged]),
@@ -358,7 +352,7 @@ class RunGroup:
         return interval([run.result or 0.0 for run in runs]) if len(alike) == 2 else None
 
 
-def grouped_runs(facts: RunsFacts, shown: Sequence[RunView], by: str) -> list[RunGroup]:
+def grouped_runs(facts: RunList, shown: Sequence[RunView], by: str) -> list[RunGroup]:
     """Runs in groups, in the order of their first ones; equal titles are told apart."""
     groups: dict[str, list[RunView]] = {}
     for each in shown:
@@ -374,9 +368,9 @@ def grouped_runs(facts: RunsFacts, shown: Sequence[RunView], by: str) -> list[Ru
     return found
 
 
-def _group_key(facts: RunsFacts, each: RunView, by: str) -> str:
+def _group_key(facts: RunList, each: RunView, by: str) -> str:
     if by == "pipeline":
-        pipeline = _pipeline(facts, each)
+        pipeline = ListedRun(each, facts).pipeline
         if pipeline is None:
             return "no pipeline"
         words = (f"pipeline {pipeline.id}", pipeline.preset, pipeline.robot_set)

@@ -55,7 +55,7 @@ class Setting:
     limits: Mapping[str, float] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
-    def default_words(self, preset: str) -> str:
+    def default_text(self, preset: str) -> str:
         """A preset's value as ``--set`` takes it."""
         return plain(self.defaults[preset]) if preset in self.defaults else ""
 
@@ -69,11 +69,11 @@ def list_settings(stage: str) -> list[Setting]:
         info = fields_of(config, key)
         defaults = {str(name): values[key] for name, values in presets.items()}
         words = choices_of(info)
-        kind, sentence = _type_words(info.annotation), info.description or ""
+        kind, sentence = _type_text(info.annotation), info.description or ""
         found.append(Setting(key, kind, sentence, words, limits(info), defaults))
     known = {each.key for each in found}
     sizes = get_args(NetworkSize)
-    kind = _type_words(NetworkSize)
+    kind = _type_text(NetworkSize)
     named = [key for key in config.NAMING if key not in known]
     return found + [Setting(key, kind, SIZE_SENTENCE, sizes) for key in named]
 
@@ -113,19 +113,19 @@ def limits(info: FieldInfo) -> dict[str, float]:
     return found
 
 
-def limits_words(info: FieldInfo) -> str:
+def limits_text(info: FieldInfo) -> str:
     """What a setting must be: ``number, above 0, at most 0.1``."""
     bounds = [f"{word} {setting(limit)}" for word, limit in limits(info).items()]
-    return ", ".join([_type_words(info.annotation), *bounds])
+    return ", ".join([_type_text(info.annotation), *bounds])
 
 
-def _type_words(annotation: Any) -> str:
+def _type_text(annotation: Any) -> str:
     if annotation in _TYPE_WORDS:
         return _TYPE_WORDS[annotation]
     if get_origin(annotation) is Literal:
         return "one of " + " ".join(str(choice) for choice in get_args(annotation))
     if get_origin(annotation) in {typing.Union, types.UnionType}:
-        return " or ".join(_type_words(each) for each in get_args(annotation))
+        return " or ".join(_type_text(each) for each in get_args(annotation))
     return "list" if get_origin(annotation) in {tuple, list} else "text"
 
 
@@ -141,7 +141,7 @@ def parsed(base: Config, key: str, text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError:
         number = quantity(text)
-        kinds = _type_words(info.annotation)
+        kinds = _type_text(info.annotation)
         if number is not None and "number" in kinds:
             return int(number) if number == int(number) else number
         if kinds == "list":

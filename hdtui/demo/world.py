@@ -8,8 +8,9 @@ from pathlib import Path
 from db.queries.artifacts import NewFile, insert_artifact
 from db.queries.bulk import write_curves, write_events, write_pipelines, write_runs
 from db.queries.evaluations import insert_episodes, set_policies
-from db.records import NewEpisode, Pipeline, Run, RunEvent, RunKind, RunState
+from db.records import Pipeline, Run, RunEvent, RunKind, RunState
 from db.session import Database
+from engine.events import Episode
 from engine.files import write_bytes
 from engine.morphology.generation import candidate
 from engine.morphology.mutation import mutants
@@ -179,7 +180,7 @@ def _write_evaluation(database: Database, run: Run, robots: Sequence[Morphology]
                 fell = bool(random.random() < 0.12)
                 distance_m = value / 50
                 episodes.append(
-                    NewEpisode(
+                    Episode(
                         policy=policy,
                         robot_digest=robot.digest,
                         task="flat",

@@ -1,16 +1,19 @@
-"""Tables as text that other programs read: CSV, Markdown, LaTeX."""
+"""Text that other programs read: tables as CSV, Markdown, LaTeX; settings as TOML."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Sequence
 
 _UNITS = {"m_s": "m/s", "kg": "kg", "us": "µs", "s": "s", "m": "m", "j": "J"}
 """How the end of a name is written behind its words; longer ends first."""
@@ -85,6 +88,31 @@ WRITERS: Mapping[str, Callable[[DataTable], str]] = {
     "markdown": as_markdown,
     "latex": as_latex,
 }
+
+
+def as_toml(document: Mapping[str, Any], section: Sequence[str] = ()) -> str:
+    """A document as TOML, its mappings as sections; what is None is left out."""
+    known = {_toml_key(key): value for key, value in document.items() if value is not None}
+    plain = {key: value for key, value in known.items() if not isinstance(value, Mapping)}
+    nested = {key: value for key, value in known.items() if key not in plain}
+    lines = [f"[{'.'.join(section)}]"] if section and (plain or not nested) else []
+    lines += [f"{key} = {_toml(value)}" for key, value in plain.items()]
+    for key, value in nested.items():
+        lines += ["", as_toml(value, (*section, key)).rstrip("\n")]
+    return "\n".join(lines).strip("\n") + "\n"
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[\w-]+", key, re.ASCII) else json.dumps(key, ensure_ascii=False)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        items = (f"{_toml_key(key)} = {_toml(each)}" for key, each in value.items())
+        return f"{{ {', '.join(items)} }}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def heading(name: str) -> str:

@@ -15,7 +15,7 @@ from engine.errors import UsageError
 from engine.workers.lineage import Ancestry
 from hdtui.data.columns import RecordColumn
 from hdtui.data.compare_returns import Returns, compare
-from hdtui.data.curves import breaks_words
+from hdtui.data.curves import breaks_text
 from hdtui.data.metric_names import metric_label, metric_order
 from hdtui.data.run_list import flat_config
 from hdtui.exports.formats import DataTable, as_markdown
@@ -80,7 +80,7 @@ def _facts(run: Run) -> str:
         "reason": run.reason,
         "seed": run.seed,
         "started": _time(run.started_at),
-        "took": _took(run),
+        "took": None if run.took_s is None else duration(run.took_s),
         "host": f"{run.host}, {run.device}",
         "attempts": run.attempt,
         "versions": ", ".join(f"{name} {value}" for name, value in run.versions.items()),
@@ -89,12 +89,6 @@ def _facts(run: Run) -> str:
     }
     lines = [f"- {name}: {_text(str(value))}" for name, value in facts.items() if value]
     return "\n".join(lines) + "\n"
-
-
-def _took(run: Run) -> str | None:
-    if run.ended_at is None or run.started_at is None:
-        return None
-    return duration((run.ended_at - run.started_at).total_seconds())
 
 
 def _time(moment: datetime | None) -> str | None:
@@ -143,7 +137,7 @@ def _curves(database: Database, curves: Sequence[Series]) -> str:
     shown = []
     for each in curves:
         shown.append(f"![{metric_label(each.name)}]({_file_name(each)})")
-        broken = breaks_words(read_points(database, each.id, max_points=_MAX_POINTS))
+        broken = breaks_text(read_points(database, each.id, max_points=_MAX_POINTS))
         if broken:
             shown.append(f"{metric_label(each.name)} has points without a height: {broken}.")
     return "## Curves\n\n" + "\n\n".join(shown) + "\n" if shown else ""

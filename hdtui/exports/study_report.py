@@ -3,7 +3,6 @@
 Figures are SVG and, with the extra ``figures``, PDF; tables are Markdown, CSV and LaTeX.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +24,7 @@ from hdtui.data.studies import (
     search_document,
     verdict_of,
 )
-from hdtui.exports.formats import DataTable, as_csv, as_latex, as_markdown
+from hdtui.exports.formats import DataTable, as_csv, as_latex, as_markdown, as_toml
 from hdtui.exports.pdf import as_pdf
 from hdtui.exports.svg import Line, Measured, interval_plot, line_plot, scatter_plot
 from hdtui.formatting import duration, measure
@@ -279,9 +278,7 @@ def _runs_table(plan: Plan) -> DataTable:
 
 
 def _run_row(run: Run, made: bool) -> tuple[Any, ...]:
-    took = None
-    if run.started_at is not None and run.ended_at is not None:
-        took = duration((run.ended_at - run.started_at).total_seconds())
+    took = None if run.took_s is None else duration(run.took_s)
     versions = [run.versions.get(name, "") for name in ("hdtui", "revision", "torch", "mujoco")]
     machine = f"{run.host}, {run.versions.get('cores', '?')} cores, {run.device}"
     by = "this study" if made else "reused"
@@ -380,23 +377,3 @@ def _file_name(of: Measure) -> str:
 
 def _interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"[{measure(low)}, {measure(high)}]"
-
-
-def as_toml(document: Mapping[str, Any]) -> str:
-    """A document of plain values as TOML, one line a key; what is None is left out."""
-    known = {key: value for key, value in document.items() if value is not None}
-    return "".join(f"{_quoted(key)} = {_toml(value)}\n" for key, value in known.items())
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, Mapping):
-        known = {key: each for key, each in value.items() if each is not None}
-        items = (f"{_quoted(key)} = {_toml(each)}" for key, each in known.items())
-        return f"{{ {', '.join(items)} }}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_toml, value))}]"
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _quoted(key: str) -> str:
-    return json.dumps(key, ensure_ascii=False)

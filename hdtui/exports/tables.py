@@ -11,6 +11,7 @@ from db.records import Run
 from db.session import Database
 from engine.errors import WorkspaceError
 from engine.files import write_bytes
+from engine.text import counted
 from hdtui.data.cockpit import Cockpit, now
 from hdtui.data.columns import ROBOT_COLUMNS, RUN_COLUMNS, RecordColumn
 from hdtui.data.efficiency import BASE
@@ -167,4 +168,4 @@ def write_shown(cockpit: Cockpit, name: str, form: str, table: DataTable) -> str
         write_bytes(file, WRITERS[form](table).encode())
     except OSError as error:
         raise WorkspaceError(f"Cannot write {file}: {error.strerror or error}.") from error
-    return f"{len(table.rows)} rows written to {file}"
+    return f"{counted(len(table.rows), 'row')} written to {file}"

@@ -7,12 +7,12 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
+from textual.events import Key
 from textual.widgets import Input
 
 from engine.errors import RoleNotAllowedError
 from hdtui.formatting import printable
-from hdtui.screens.leaving import LeavesOnce
+from hdtui.screens.leaving import Dialog
 from hdtui.widgets.lines import Line, Lines, Span, wrapped
 
 WIDTH = 62
@@ -28,12 +28,10 @@ def title_text(words: str) -> Text:
     return Text(printable(words))
 
 
-class ConfirmScreen(LeavesOnce[str], ModalScreen[str]):
-    """Asks before something changes; the result is the key pressed, empty for no."""
+class ConfirmScreen(Dialog[str]):
+    """Asks before something changes; the result is the key pressed, none for no."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n,escape", "answer('')", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("n", "leave", show=False)]
 
     def __init__(
         self, title: str, sentences: Sequence[str], choices: Sequence[tuple[str, str]], no: str
@@ -54,17 +52,10 @@ class ConfirmScreen(LeavesOnce[str], ModalScreen[str]):
             box.border_title = title_text(self.title_words)
             yield Lines([*body, (), tuple(spans)])
 
-    def on_key(self, event: object) -> None:
-        key = getattr(event, "key", "")
-        character = getattr(event, "character", "") or ""
-        if character in [choice for choice, _ in self.choices]:
-            self.dismiss(character)
-        elif key in {"n", "escape"}:
-            self.dismiss("")
-        event.stop()  # type: ignore[attr-defined]
-
-    def action_answer(self, key: str) -> None:
-        self.dismiss(key)
+    def on_key(self, event: Key) -> None:
+        if event.character in [choice for choice, _ in self.choices]:
+            event.stop()
+            self.dismiss(event.character)
 
 
 def role_question(error: RoleNotAllowedError) -> ConfirmScreen:
@@ -74,10 +65,8 @@ def role_question(error: RoleNotAllowedError) -> ConfirmScreen:
     return ConfirmScreen("Not for training", [why], choices, "leave them")
 
 
-class TypeToConfirmScreen(LeavesOnce[bool], ModalScreen[bool]):
+class TypeToConfirmScreen(Dialog[bool]):
     """Deletes only when the asked word was typed."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
 
     def __init__(self, title: str, sentences: Sequence[str], word: str, what: str) -> None:
         super().__init__()
@@ -105,14 +94,9 @@ class TypeToConfirmScreen(LeavesOnce[bool], ModalScreen[bool]):
             found = event.value.strip() or "nothing"
             self.hint.show([(Span(f" found {found}, needs {self.word}", "bad"),)])
 
-    def action_leave(self) -> None:
-        self.dismiss(False)
 
-
-class FieldsScreen(LeavesOnce[tuple[str, ...] | None], ModalScreen[tuple[str, ...] | None]):
+class FieldsScreen(Dialog[tuple[str, ...] | None]):
     """One or more lines of text to edit: tags and note, a name, a path."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
 
     def __init__(
         self,
@@ -149,6 +133,3 @@ class FieldsScreen(LeavesOnce[tuple[str, ...] | None], ModalScreen[tuple[str, ..
             self.hint.show([(Span(f" {problem}", "bad"),)])
         else:
             self.dismiss(values)
-
-    def action_leave(self) -> None:
-        self.dismiss(None)

@@ -6,11 +6,10 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 
 from hdtui.screens.dialogs import title_text
 from hdtui.screens.keys import help_rows
-from hdtui.screens.leaving import LeavesOnce
+from hdtui.screens.leaving import Dialog
 from hdtui.widgets.chrome import Paragraph
 from hdtui.widgets.lines import BLANK, Line, Lines, Span, fit, wrapped
 
@@ -18,11 +17,11 @@ LEFT_WIDTH = 40
 KEY_WIDTH = 9
 
 
-class HelpScreen(LeavesOnce[None], ModalScreen[None]):
+class HelpScreen(Dialog[None]):
     """The keys of a screen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,q,enter", "leave", show=False),
+        Binding("question_mark,q,enter", "leave", show=False),
         Binding("down,j", "scroll(1)", show=False),
         Binding("up,k", "scroll(-1)", show=False),
     ]
@@ -71,9 +70,6 @@ class HelpScreen(LeavesOnce[None], ModalScreen[None]):
                 )
             )
         return [*lines, BLANK]
-
-    def action_leave(self) -> None:
-        self.dismiss()
 
     def action_scroll(self, rows: int) -> None:
         self.query_one(VerticalScroll).scroll_relative(y=rows, animate=False)

@@ -6,11 +6,13 @@ too unless it has a ``key_display``.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from textual.binding import ActiveBinding, Binding, BindingType
 
 from hdtui.widgets.chrome import Key
 
+Choice = TypeVar("Choice")
 LABELS = {
     "asterisk": "*",
     "comma": ",",
@@ -63,3 +65,9 @@ def help_rows(bindings: Iterable[BindingType]) -> list[tuple[str, str]]:
         written = group.description if group is not None else label(binding)
         rows.setdefault(group or binding.action, (written, []))[1].append(binding.tooltip)
     return [(written, ", ".join(texts)) for written, texts in rows.values()]
+
+
+def next_of(choices: Sequence[Choice], current: Choice, step: int = 1) -> Choice:
+    """The choice behind the current one, in a circle; what is none stands for the first."""
+    place = choices.index(current) if current in choices else 0
+    return choices[(place + step) % len(choices)]

@@ -1,9 +1,10 @@
 """Screens that leave once: a key typed twice, or an answer that comes late, closes nothing else."""
 
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from textual.await_complete import AwaitComplete
-from textual.screen import Screen
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen, Screen
 
 from hdtui.messages import ScreenGone
 
@@ -25,3 +26,12 @@ class LeavesOnce(Screen[Result]):
         if not self.is_active or len(self.app.screen_stack) < 2:
             return AwaitComplete()
         return super().dismiss(result)
+
+
+class Dialog(LeavesOnce[Result], ModalScreen[Result]):
+    """A box over a screen; esc leaves it without a result."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
+
+    def action_leave(self) -> None:
+        self.dismiss(None)

@@ -8,17 +8,16 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.events import Key
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from hdtui.formatting import words_of
 from hdtui.screens.dialogs import title_text
-from hdtui.screens.leaving import LeavesOnce
+from hdtui.screens.leaving import Dialog
 from hdtui.widgets.lines import Lines, Span
 from hdtui.widgets.table import Column, Table, TableRow
 
 
-class MenuScreen(LeavesOnce[str | None], ModalScreen[str | None]):
+class MenuScreen(Dialog[str | None]):
     """The result is the chosen word, None when the user went out.
 
     With ``typed`` a word that is not offered may be typed. With ``many``, ``current`` and the
@@ -26,7 +25,6 @@ class MenuScreen(LeavesOnce[str | None], ModalScreen[str | None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", show=False),
         Binding("enter", "choose", show=False),
         Binding("space", "tick", show=False, priority=True),
     ]
@@ -139,6 +137,3 @@ class MenuScreen(LeavesOnce[str | None], ModalScreen[str | None]):
             self.dismiss(shlex.join([*self.ticked, *more]))
         elif words:
             self.dismiss(shlex.join(words) if self.typed else words[0])
-
-    def action_leave(self) -> None:
-        self.dismiss(None)

@@ -9,7 +9,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.events import Key
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from db.records import Robot, Run
@@ -19,13 +18,13 @@ from hdtui import messages
 from hdtui.data.cockpit import Cockpit
 from hdtui.data.disk_use import weighed
 from hdtui.data.doctor import checked
-from hdtui.data.runs import read_names
+from hdtui.data.run_views import read_names
 from hdtui.exports.formats import DataTable
 from hdtui.exports.tables import write_shown
 from hdtui.formatting import printable, size
 from hdtui.screens.dialogs import ConfirmScreen
 from hdtui.screens.keys import label
-from hdtui.screens.leaving import LeavesOnce
+from hdtui.screens.leaving import Dialog
 from hdtui.screens.runs.actions import RunAction, RunActions
 from hdtui.terminal.meter import meter_of
 from hdtui.widgets.lines import Span
@@ -45,13 +44,10 @@ class Entry(NamedTuple):
     act: Callable[[], Any]
 
 
-class PaletteScreen(LeavesOnce[None], ModalScreen[None]):
+class PaletteScreen(Dialog[None]):
     """Type to narrow, enter acts."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", show=False),
-        Binding("enter", "act", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "act", show=False)]
 
     def __init__(self, cockpit: Cockpit) -> None:
         super().__init__()
@@ -197,7 +193,7 @@ class PaletteScreen(LeavesOnce[None], ModalScreen[None]):
         if self.cockpit.readonly:
             screen.say("read-only")
             return
-        from hdtui.actions.runs import start_preset
+        from hdtui.actions.queueing import start_preset
 
         screen.command(partial(start_preset, name=name))
 
@@ -278,9 +274,6 @@ class PaletteScreen(LeavesOnce[None], ModalScreen[None]):
             entry = self.shown[self.table.cursor]
             self.dismiss()
             self.app.call_later(entry.act)
-
-    def action_leave(self) -> None:
-        self.dismiss()
 
 
 def _row(entry: Entry) -> TableRow:

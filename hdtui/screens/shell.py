@@ -194,7 +194,7 @@ class CockpitScreen(LeavesOnce[None]):
         if said is None or said.run_id is None or said.state is None:
             return
         if time.monotonic() - self._said_at >= CLAIM_STANDS_S:
-            from hdtui.data.run import is_in_state
+            from hdtui.data.run_details import is_in_state
 
             run_id, state = said.run_id, said.state
             self.ask(lambda database: (said, is_in_state(database, run_id, state)), self._take_back)

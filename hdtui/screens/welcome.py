@@ -120,7 +120,7 @@ class WelcomeScreen(CockpitScreen):
                 lambda: messages.Answer(f"{self._machine_sentence()}. hdtui doctor says more.")
             )
         elif self.may_act():
-            from hdtui.actions.runs import start_preset
+            from hdtui.actions.queueing import start_preset
 
             self.say(f"starting the {choice} pipeline")
             app = self.app

@@ -2,12 +2,14 @@
 
 import time
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.app import App
 from textual.events import Key
-from textual.screen import Screen
 from textual.widget import Widget
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
 
 PATIENCE_S = 0.5
 LOOK_EVERY_S = 0.02
@@ -56,11 +58,9 @@ class KeyGate:
     @property
     def _ready(self) -> bool:
         screen = self._app.screen
-        ready = not self.closed and screen.is_mounted and time.monotonic() >= self._busy_until
-        return ready and self._is_filled(screen)
-
-    def _is_filled(self, screen: Screen[Any]) -> bool:
-        """Whether the screen shows what it first read, or a key has waited for that long enough."""
+        if self.closed or not screen.is_mounted or time.monotonic() < self._busy_until:
+            return False
+        # A screen is to show what it first read, unless a key has waited for that long enough.
         if getattr(screen, "filled", True):
             return True
         if self._unfilled is not screen:

@@ -38,29 +38,29 @@ def progress_cell(run: Run, width: int) -> Line:
     return (Span(heavy, "accent"), Span(bar[len(heavy) :], "muted"), Span(words))
 
 
-def done_words(run: Run) -> str:
+def done_text(run: Run) -> str:
     """``1.0M of 2.0M``, or what is known of it."""
     if run.done is None:
         return UNKNOWN
     return f"{steps(run.done)} of {steps(run.total)}" if run.total else steps(run.done)
 
 
-def rate_words(run: Run) -> str:
+def rate_text(run: Run) -> str:
     """Units a second while the run works."""
     return rate(run.rate) if run.state.active else UNKNOWN
 
 
-def left_words(run: Run) -> str:
+def left_text(run: Run) -> str:
     """Time left while the run works."""
     return duration(left_s(run))
 
 
-def took_words(run: Run, now: datetime) -> str:
+def took_text(run: Run, now: datetime) -> str:
     """How long the run works or worked."""
     return duration(elapsed_s(run, now))
 
 
-def result_words(run: Run) -> str:
+def headline_text(run: Run) -> str:
     """The headline: its number as what it is, or the words for it where there is none."""
     if run.result is not None:
         return result_number(run.result_kind, run.result)

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from db.models import RunRow
 from db.queries.metrics import NewPoint, append_points
 from db.queries.runs import queue_run
-from db.records import NewEpisode, NewRun, Run, RunKind
+from db.records import NewRun, Run, RunKind
 from db.session import Database
 from engine.errors import UsageError
+from engine.events import Episode
 from engine.morphology.generation import generate
 from engine.workers.robot_library import make_set
 from engine.workers.workspace import Workspace
@@ -155,7 +156,7 @@ def test_a_robot_is_called_what_the_set_of_its_evaluation_calls_it(tmp_path: Pat
     (robot,) = generate(1, seed=3)
     make_set(database, workspace, "old", [(robot, None)])
     run = queue_run(database, NewRun(RunKind.EVALUATION, "e", {}, 1, robot_sets=("old",)))
-    episode = NewEpisode("zero", robot.digest, "flat", 1, 0, 9.0, 10, False, 1.0, 1.0, 1.0)
+    episode = Episode("zero", robot.digest, "flat", 1, 0, 9.0, 10, False, 1.0, 1.0, 1.0)
     record_episodes(database, run.id, [episode])
     make_set(database, workspace, "copies", [(replace(robot, name="mine"), None)])
     (row,) = episodes_table(database, [run.id]).records()

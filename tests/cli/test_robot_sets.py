@@ -20,7 +20,7 @@ from engine.workers.jobs import generation, mutation
 from engine.workers.jobs.job import Job
 from engine.workers.robot_library import make_set
 from engine.workers.workspace import Workspace
-from hdtui.actions.launch import LaunchForm
+from hdtui.actions.run_form import RunForm
 from hdtui.cli.main import run as hdtui
 from hdtui.data.form_choices import read_known
 
@@ -122,10 +122,10 @@ def test_a_later_attempt_may_replace_what_its_earlier_one_made(database: Databas
 
 def test_the_form_says_beside_the_field_that_a_set_exists(database: Database) -> None:
     known = read_known(database)
-    form = LaunchForm(stage="mutation", robots="parents", into="parents")
+    form = RunForm(stage="mutation", robots="parents", into="parents")
     assert "parents exists already" in form.problems(known)["into"]
     make_set(database, Workspace(database.home), "parents-mutants", [(ROBOTS[0], None)])
-    form = LaunchForm(stage="mutation", robots="parents")
+    form = RunForm(stage="mutation", robots="parents")
     form.take_defaults(read_known(database))
     assert form.into == "parents-mutants-2"
     assert "into" not in form.problems(known)
@@ -137,9 +137,9 @@ def test_a_single_robot_is_counted_as_one(
     names = [robot.name for robot in list_robots(database, "parents")]
     assert hdtui(["robots", "select", "parents", names[0], "--into", "one", "--json"]) == 0
     told = capsys.readouterr()
-    assert told.err == "1 robot in set one\n"
+    assert told.err == "1 robot in the set one\n"
     assert json.loads(told.out)["set"]["size"] == 1
     assert hdtui(["robots", "export", "one", str(tmp_path / "out")]) == 0
     assert capsys.readouterr().err.startswith("1 robot written")
     assert hdtui(["robots", "import", str(tmp_path / "out"), "--into", "again"]) == 0
-    assert capsys.readouterr().err == "1 robot in set again\n"
+    assert capsys.readouterr().err == "1 robot in the set again\n"

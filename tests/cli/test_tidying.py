@@ -74,7 +74,7 @@ def test_runs_are_deleted_all_or_none_and_a_pipeline_goes_with_its_last_run(
     assert "run 1 is the input of 2; delete those first" in capsys.readouterr().err
     assert hdtui(["runs", "delete", "5", "--pipeline", "1"]) == 1
     told = capsys.readouterr().err
-    assert "3 runs would be deleted for good, and 2.9 KiB" in told.replace("3 KiB", "2.9 KiB")
+    assert "3 KiB on disk go with it" in told.replace("2.9 KiB", "3 KiB")
     assert len(list_runs(database)) == len(list(runs.iterdir())) == 5
     assert hdtui(["runs", "delete", "5", "1", "2", "--yes", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"deleted": [1, 2, 5], "size_bytes": 3000}

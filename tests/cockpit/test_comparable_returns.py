@@ -9,12 +9,13 @@ from database_rows import record_episodes
 from db.queries.evaluations import set_policies
 from db.queries.robots import add_robots, create_set
 from db.queries.runs import archive, queue_run
-from db.records import NewEpisode, NewRobot, RunKind
+from db.records import NewRobot, RunKind
 from db.session import Database
+from engine.events import Episode
 from hdtui.data.efficiency import EvaluatedRobots, chosen_bases, read_efficiency
 from hdtui.data.robots import read_robots
-from hdtui.data.run import read_robot_returns
-from hdtui.screens.run.robot_rows import GROUP_WORDS, columns_of, means_words
+from hdtui.data.run_details import read_robot_returns
+from hdtui.screens.run.robot_rows import GROUP_WORDS, columns_of, means_text
 
 MANY = frozenset({"a", "b", "c"})
 
@@ -56,7 +57,7 @@ def test_a_return_of_another_evaluation_says_of_which(tmp_path: Path) -> None:
         with database.write() as session:
             set_policies(session, evaluation, judged)
         episodes = [
-            NewEpisode(policy, digest * 64, "flat", 1, 0, 900.0, 100, False, 1.0, 1.0, 1.0)
+            Episode(policy, digest * 64, "flat", 1, 0, 900.0, 100, False, 1.0, 1.0, 1.0)
             for policy in judged
             for digest in "ab"
         ]
@@ -104,7 +105,7 @@ def evaluate(
     with database.write() as session:
         set_policies(session, number, {f"policy {run_id}": run_id for run_id in returns})
     written = [
-        NewEpisode(f"policy {run_id}", digest, "flat", 7, episode, mean + 2 * episode - 1,
+        Episode(f"policy {run_id}", digest, "flat", 7, episode, mean + 2 * episode - 1,
                    9, False, 1.0, 1.0, 1.0)
         for run_id, means in returns.items()
         for digest, mean in zip((*TRAINED, *UNSEEN), means, strict=True)
@@ -130,7 +131,7 @@ def test_trained_and_unseen_robots_are_never_pooled(judged: tuple[Database, int,
     facts = read_robot_returns(database, number)
     assert facts.groups == ("train", "unseen")
     assert facts.judged == f"policy {student}"
-    assert means_words(facts) == (
+    assert means_text(facts) == (
         f"trained policy {teacher} 1 050 policy {student} 850 · "
         f"unseen policy {teacher} 15 policy {student} 35"
     )

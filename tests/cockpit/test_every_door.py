@@ -33,13 +33,13 @@ from engine.workers.workspace import Workspace
 from hdtui.actions import robots
 from hdtui.actions.evaluate import (
     EvaluationRequest,
-    command_words,
+    command_text,
     evaluation_request,
     queue_evaluation,
     read_choices,
 )
-from hdtui.actions.launch import STAGE_NAMES, LaunchForm, read_clone
-from hdtui.actions.runs import queue_form
+from hdtui.actions.queueing import queue_form
+from hdtui.actions.run_form import STAGE_NAMES, RunForm, read_clone
 from hdtui.cli.main import app
 from hdtui.data.form_choices import read_known
 
@@ -83,9 +83,9 @@ class Door:
             row.state = "finished"
         return run.id
 
-    def form(self, stage: str, **words: str) -> LaunchForm:
+    def form(self, stage: str, **words: str) -> RunForm:
         """A form that knows the workspace."""
-        found = LaunchForm(stage=stage, **words)  # type: ignore[arg-type]
+        found = RunForm(stage=stage, **words)  # type: ignore[arg-type]
         found.take_defaults(read_known(self.database))
         return found
 
@@ -146,14 +146,14 @@ WORDS = st.sampled_from(["", "mine", "a b", "it's"])
 
 
 @st.composite
-def forms(draw: st.DrawFn, door: Door, stage: str) -> LaunchForm:
+def forms(draw: st.DrawFn, door: Door, stage: str) -> RunForm:
     """A form of a stage with sets, robots and runs of the workspace, right ones and wrong ones."""
     kind = STAGES[stage]
     robots = ["two", "one two", "apart", "mixed", "marked-0000000", "generated"]
     robots += [ROBOTS[0].name, f"{ROBOTS[3].name} {ROBOTS[1].digest[:9]}", f"two {ROBOTS[2].name}"]
     runs = [str(run.id) for run in list_runs(door.database) if run.kind in kind.reads] or [""]
     inputs = st.lists(st.sampled_from([*runs, *kind.baselines]), min_size=1, max_size=3)
-    form = LaunchForm(stage=stage, preset=draw(st.sampled_from(list(PRESETS))))
+    form = RunForm(stage=stage, preset=draw(st.sampled_from(list(PRESETS))))
     form.runs = {run.id: run for run in list_runs(door.database)}
     form.robots = draw(st.sampled_from(robots)) if "robots" in form.top_keys else ""
     form.inputs = " ".join(draw(inputs)) if "from" in form.top_keys else ""
@@ -275,7 +275,7 @@ def test_the_dialog_offers_what_form_and_command_take(door: Door) -> None:
     wanted = EvaluationRequest((door.deployment, "random"), (ROBOTS[0].name,), "flat", 2, 5)
     queue_evaluation(door.database, wanted)
     from_dialog = door.newest
-    door.command(*shlex.split(command_words(wanted).removesuffix(" --detach"))[1:])
+    door.command(*shlex.split(command_text(wanted).removesuffix(" --detach"))[1:])
     assert door.newest.extra == from_dialog.extra == {"baselines": ["random"]}
     assert door.newest.inputs == from_dialog.inputs == (door.deployment,)
 
@@ -433,12 +433,11 @@ def test_a_form_that_trains_is_offered_sets_for_training_alone(door: Door) -> No
 
 def test_training_on_robots_that_an_evaluation_took_for_unseen_is_warned_of(door: Door) -> None:
     make_set(door.database, Workspace(door.home), "leak", [(ROBOTS[2], TRAINING)])
-    assert "warning" not in door.command("teach", "--robots", "leak", "--preset", "smoke")
+    assert "⚠" not in door.command("teach", "--robots", "leak", "--preset", "smoke")
     judged = door.finished(RunKind.EVALUATION, inputs=(door.teacher,), sets=("apart",))
     said = f"{ROBOTS[2].name} of leak is also in apart, which evaluation {judged} judged as unseen"
     output = door.command("teach", "--robots", "leak", "--robots", "two", "--preset", "smoke")
-    assert f"warning: {said}" in output
-    assert output.count("warning") == 1
+    assert output.count(f"⚠ {said}") == output.count("⚠") == 1
     form = door.form("teacher", preset="smoke", robots="leak")
     assert f"⚠ {said}" in queue_form(door.database, form).text
     events = list_events(door.database, run_id=door.newest.id)
@@ -496,7 +495,7 @@ def test_single_robots_are_deployed_and_evaluated_from_the_form(door: Door) -> N
     assert robot.digest == ROBOTS[2].digest
     form.set_top("robots", "nobody")
     assert "no robot set or robot nobody" in form.problems(known)["robots"]
-    assert "no robot set nobody" in LaunchForm(robots="nobody").problems(known)["robots"]
+    assert "no robot set nobody" in RunForm(robots="nobody").problems(known)["robots"]
 
 
 def test_a_robot_whose_name_means_another_is_named_by_its_digest(door: Door) -> None:
@@ -508,7 +507,7 @@ def test_a_robot_whose_name_means_another_is_named_by_its_digest(door: Door) -> 
     assert wanted.robots == (ROBOTS[0].digest[:12],)
     queue_evaluation(door.database, wanted)
     from_dialog = door.newest
-    door.command(*shlex.split(command_words(wanted).removesuffix(" --detach"))[1:])
+    door.command(*shlex.split(command_text(wanted).removesuffix(" --detach"))[1:])
     assert door.newest.robot_sets == from_dialog.robot_sets
     (robot,) = list_robots(door.database, from_dialog.robot_sets[0])
     assert robot.digest == ROBOTS[0].digest

@@ -24,7 +24,7 @@ from engine.workers.new_runs import request_of
 from engine.workers.robot_library import TRAINING, make_set
 from engine.workers.stages import STAGES
 from engine.workers.workspace import Workspace
-from hdtui.actions.launch import STAGE_NAMES, LaunchForm, form_of_clone, read_clone
+from hdtui.actions.run_form import STAGE_NAMES, RunForm, form_of_clone, read_clone
 from hdtui.cli.launch import configured
 from hdtui.cli.main import app
 from hdtui.data.settings import (
@@ -39,18 +39,18 @@ NUMBERS = ("1", "2", "0.5", "3e-4", "none", "64", "128", "2.0M")
 NAMES = ("kind", "name")
 
 
-def given_to(form: LaunchForm) -> Config:
+def given_to(form: RunForm) -> Config:
     """The settings that the commands make of the words that the form prints."""
     words = shlex.split(form.command())
-    settings_words = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
+    settings_text = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
     if form.stage == "generation":
         options = {"--count": "train_count", "--unseen": "unseen_count", "--seed": "seed"}
         counts = {options[w]: int(words[i + 1]) for i, w in enumerate(words) if w in options}
         return GenerationConfig.model_validate(counts)
     if form.stage == "mutation":
-        return configured(MutationConfig(), None, settings_words, None)
+        return configured(MutationConfig(), None, settings_text, None)
     preset = words[words.index("--preset") + 1] if "--preset" in words else "quick"
-    return configured(start_of(form.stage, preset), None, settings_words, None)
+    return configured(start_of(form.stage, preset), None, settings_text, None)
 
 
 def cloned(stage: str, config: Config, **facts: Any) -> Run:
@@ -68,7 +68,7 @@ def cloned(stage: str, config: Config, **facts: Any) -> Run:
     return Run(**{**known, **facts})
 
 
-def clone_of(run: Run) -> LaunchForm:
+def clone_of(run: Run) -> RunForm:
     """The form that clones a run, whose inputs are all it may read."""
     inputs = [
         cloned(STAGES[run.kind].reads[0], start_of(STAGES[run.kind].reads[0], "quick"), id=number)
@@ -95,7 +95,7 @@ def changes(draw: st.DrawFn, stage: str) -> dict[str, str]:
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(st.data())
 def test_the_command_of_a_form_gives_its_settings(stage: str, data: st.DataObject) -> None:
-    form = LaunchForm(stage=stage, preset=data.draw(st.sampled_from(list(PRESETS))), into="new")
+    form = RunForm(stage=stage, preset=data.draw(st.sampled_from(list(PRESETS))), into="new")
     for key, text in data.draw(changes(stage)).items():
         form.set_value(key, text)
     assume(not set(form.problems()) & set(setting_names(type(form.start()))))
@@ -106,7 +106,7 @@ def test_the_command_of_a_form_gives_its_settings(stage: str, data: st.DataObjec
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(st.data())
 def test_the_command_of_a_clone_gives_its_settings(stage: str, data: st.DataObject) -> None:
-    before = LaunchForm(stage=stage, preset=data.draw(st.sampled_from(list(PRESETS))))
+    before = RunForm(stage=stage, preset=data.draw(st.sampled_from(list(PRESETS))))
     before.raw = data.draw(changes(stage))
     known = set(setting_names(type(before.start())))
     assume(not set(before.problems()) & known)
@@ -119,7 +119,7 @@ def test_the_command_of_a_clone_gives_its_settings(stage: str, data: st.DataObje
 
 
 def test_what_stands_beside_the_settings_follows_the_names_that_are_chosen() -> None:
-    form = LaunchForm(stage="teacher", preset="paper", robots="unimal8")
+    form = RunForm(stage="teacher", preset="paper", robots="unimal8")
     form.set_value("network.kind", "hypernetwork")
     form.set_value("task.name", "obstacles")
     rows = {row.key: row for row in form.rows({"network", "task", "ppo"}) if not row.section}
@@ -138,13 +138,13 @@ def test_what_stands_beside_the_settings_follows_the_names_that_are_chosen() -> 
 
 
 def test_a_clone_names_the_networks_that_differ_and_nothing_that_follows() -> None:
-    before = LaunchForm(stage="teacher", preset="paper", robots="unimal8")
+    before = RunForm(stage="teacher", preset="paper", robots="unimal8")
     before.raw = {"network.kind": "modumorph", "task.name": "variable", "seed": "4"}
     form = clone_of(cloned("teacher", before.config(), robot_sets=("unimal8",), seed=4))
     words = shlex.split(form.command())
     assert words[words.index("--preset") + 1] == "paper"
-    settings_words = {word for word in words if "=" in word}
-    assert settings_words == {"network.kind=modumorph", "task.name=variable", "seed=4"}
+    settings_text = {word for word in words if "=" in word}
+    assert settings_text == {"network.kind=modumorph", "task.name=variable", "seed=4"}
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -220,7 +220,7 @@ def test_every_printed_command_is_one_that_hdtui_takes(home: Path) -> None:
     for stage in STAGE_NAMES:
         if stage == "deployment":  # it waits for its files
             continue
-        form = LaunchForm(
+        form = RunForm(
             stage=stage,
             preset="smoke",
             robots="" if stage in ("generation", "student") else "two",

@@ -13,7 +13,7 @@ from db.session import Database
 from engine.config.presets import PRESETS
 from engine.workers.new_runs import built_run
 from hdtui.actions.evaluate import Choices, EvaluationRequest
-from hdtui.actions.launch import STAGE_NAMES, LaunchForm
+from hdtui.actions.run_form import STAGE_NAMES, RunForm
 from hdtui.data.form_choices import read_known
 from hdtui.screens.new_run.evaluate import EvaluateScreen
 from hdtui.screens.new_run.rows import command_rows, setting_row
@@ -24,11 +24,11 @@ Filled = tuple[Path, dict[str, int]]
 def test_every_stage_of_a_pipeline_has_a_form() -> None:
     assert set(STAGE_NAMES) == {"pipeline", *(str(kind) for kind in RunKind)}
     for stage in STAGE_NAMES:
-        assert LaunchForm(stage=stage).command().startswith("hdtui ")
+        assert RunForm(stage=stage).command().startswith("hdtui ")
 
 
 def test_a_generation_is_the_command_that_fills_two_sets() -> None:
-    form = LaunchForm(stage="generation", into="mine")
+    form = RunForm(stage="generation", into="mine")
     form.set_value("train_count", "12")
     unseen = PRESETS["quick"].generation.unseen_count
     expected = f"hdtui robots generate --into mine --seed 1 --count 12 --unseen {unseen} --detach"
@@ -39,7 +39,7 @@ def test_a_generation_is_the_command_that_fills_two_sets() -> None:
 
 
 def test_a_mutation_reads_one_set_and_fills_another() -> None:
-    form = LaunchForm(stage="mutation", robots="mine", into="mine-mutants")
+    form = RunForm(stage="mutation", robots="mine", into="mine-mutants")
     count = PRESETS["quick"].mutation.mutants_per_robot
     expected = f"hdtui robots mutate mine --into mine-mutants --set mutants_per_robot={count}"
     assert form.command() == f"{expected} --detach"
@@ -48,7 +48,7 @@ def test_a_mutation_reads_one_set_and_fills_another() -> None:
 
 @pytest.mark.parametrize(("into", "problem"), [("", "needs the name"), ("a b", "letters, digits")])
 def test_a_new_set_needs_a_name_that_a_command_line_takes(into: str, problem: str) -> None:
-    form = LaunchForm(stage="generation", into=into)
+    form = RunForm(stage="generation", into=into)
     assert problem in form.problems()["into"]
 
 
@@ -74,7 +74,7 @@ def test_sets_and_runs_are_looked_up_before_a_run_starts(filled: Filled) -> None
     known = read_known(database)
 
     def problem(stage: str, key: str, **words: str) -> str:
-        return LaunchForm(stage=stage, **words).problems(known).get(key, "")  # type: ignore[arg-type]
+        return RunForm(stage=stage, **words).problems(known).get(key, "")  # type: ignore[arg-type]
 
     assert problem("teacher", "robots", robots="unimal8") == ""
     assert problem("teacher", "robots", robots="unimal9").endswith("did you mean unimal8?")
@@ -110,19 +110,19 @@ def test_sets_and_runs_are_looked_up_before_a_run_starts(filled: Filled) -> None
 def test_what_is_wrong_between_settings_stands_beside_the_first_that_is_named(
     stage: str, settings: dict[str, str], key: str
 ) -> None:
-    form = LaunchForm(stage=stage, robots="unimal8", inputs="1", into="x", raw=settings)
+    form = RunForm(stage=stage, robots="unimal8", inputs="1", into="x", raw=settings)
     problems = form.problems()
     assert set(problems) == {key}
     assert "{" not in problems[key]
 
 
 def test_settings_that_are_right_together_are_right() -> None:
-    form = LaunchForm(robots="unimal8", raw={"ppo.minibatches": "2000", "ppo.horizon": "128"})
+    form = RunForm(robots="unimal8", raw={"ppo.minibatches": "2000", "ppo.horizon": "128"})
     assert form.problems() == {}
 
 
 def test_undo_takes_every_upper_row_back() -> None:
-    form = LaunchForm(stage="evaluation", robots="unimal8", inputs="4")
+    form = RunForm(stage="evaluation", robots="unimal8", inputs="4")
     for key in form.top_keys:
         assert not form.undo(key)
         form.set_top(key, "smoke")
@@ -131,7 +131,7 @@ def test_undo_takes_every_upper_row_back() -> None:
 
 
 def test_cut_texts_end_with_an_ellipsis() -> None:
-    form = LaunchForm(stage="student", inputs="1", raw={"epochs": "9" * 60})
+    form = RunForm(stage="student", inputs="1", raw={"epochs": "9" * 60})
     rows = {row.key: row for row in form.rows(set())}
     drawn = setting_row(rows["correction_samples_per_robot"], form, {}, set(), 48)
     assert drawn.cells[1][0].text == "correction_samples_per_ro"

@@ -10,10 +10,10 @@ from cockpit_story import NOW, add_curves, change, finish, new_run
 from db.queries.runs import archive, get_run, queue_run
 from db.records import Run, RunKind
 from db.session import Database
-from hdtui.data.run import read_lineage
-from hdtui.data.run_list import RunsFacts, grouped_runs
+from hdtui.data.run_details import read_lineage
+from hdtui.data.run_list import RunList, grouped_runs
 from hdtui.data.run_states import RunView
-from hdtui.data.runs import views
+from hdtui.data.run_views import views
 from hdtui.screens.run.lineage import lineage_tree
 
 Filled = tuple[Path, dict[str, int]]
@@ -52,7 +52,7 @@ def test_runs_are_grouped_by_their_settings_not_by_their_names(
 ) -> None:
     database, runs = seeds
     shown = as_views(database, runs)
-    groups = grouped_runs(RunsFacts(tuple(shown), {}, NOW), shown, "config")
+    groups = grouped_runs(RunList(tuple(shown), {}, NOW), shown, "config")
     assert [len(group.views) for group in groups] == [3, 2]
     assert [group.title for group in groups] == ["teacher rate", "teacher rate, other settings 2"]
     over = groups[0].over_runs
@@ -66,7 +66,7 @@ def test_runs_of_several_kinds_have_no_mean(filled: Filled) -> None:
     database = Database.open(home)
     runs = [get_run(database, ids[role]) for role in ("old teacher", "student")]
     shown = as_views(database, runs)
-    (group,) = grouped_runs(RunsFacts(tuple(shown), {}, NOW), shown, "study")
+    (group,) = grouped_runs(RunList(tuple(shown), {}, NOW), shown, "study")
     assert group.over_runs is None
 
 

@@ -11,11 +11,12 @@ from db.queries.evaluations import set_policies
 from db.queries.metrics import NewPoint, append_points
 from db.queries.robots import add_robots, create_set
 from db.queries.runs import archive, queue_run
-from db.records import NewEpisode, NewRobot, NewRun, RunKind
+from db.records import NewRobot, NewRun, RunKind
 from db.session import Database
+from engine.events import Episode
 from hdtui.data.run_filters import parse_filter
 from hdtui.data.run_list import (
-    RunsFacts,
+    RunList,
     RunsReader,
     best_sentence,
     descends_first,
@@ -79,7 +80,7 @@ def judge(
     evaluation = queue(database, RunKind.EVALUATION, *returns, result=0.9, result_kind="ratio")
     change(database, evaluation, config={"seed": 1, **(config or {})})
     written = [
-        NewEpisode(str(run_id), digest, "flat", 7, number, value, 9, False, 1.0, 1.0, 1.0)
+        Episode(str(run_id), digest, "flat", 7, number, value, 9, False, 1.0, 1.0, 1.0)
         for run_id, values in returns.items()
         for digest, mean in zip((TRAINED, UNSEEN), values, strict=True)
         for number, value in enumerate((mean - spread, mean + spread, mean)[:episodes])
@@ -103,12 +104,12 @@ def judged(tmp_path: Path) -> tuple[Database, int, int, int]:
     return database, teacher, student, worse
 
 
-def read(database: Database) -> RunsFacts:
+def read(database: Database) -> RunList:
     """The list as a reader sees it that opens it now."""
     return RunsReader().read(database, NOW, False)
 
 
-def values(facts: RunsFacts, name: str) -> dict[int, object]:
+def values(facts: RunList, name: str) -> dict[int, object]:
     """What the runs have in a field."""
     return {each.run.id: field_value(facts, each, name) for each in facts.views}
 

@@ -13,20 +13,21 @@ from db.models import ArtifactRow
 from db.queries.evaluations import set_policies
 from db.queries.metrics import NewPoint, append_points
 from db.queries.runs import get_run, queue_run
-from db.records import Artifact, NewEpisode, RunKind
+from db.records import Artifact, RunKind
 from db.session import Database
+from engine.events import Episode
 from hdtui.actions import runs
-from hdtui.data.compare_curves import CompareFacts, grouped
+from hdtui.data.compare_curves import ComparedRuns, grouped
 from hdtui.data.metric_names import short_label
-from hdtui.data.run import (
+from hdtui.data.run_details import (
     RECORDING,
-    FilesFacts,
+    RunFiles,
     default_tab,
     is_in_state,
     read_robot_returns,
 )
 from hdtui.messages import Answer
-from hdtui.screens.run.curve_rows import no_points_sentence, x_words
+from hdtui.screens.run.curve_rows import no_points_sentence, x_text
 from hdtui.screens.run.files import file_rows
 from hdtui.screens.run.robot_rows import no_robots_sentence
 from hdtui.screens.run.screen import RunScreen
@@ -45,7 +46,7 @@ def evaluated(database: Database, teacher: int, student: int) -> int:
     """An evaluation of a teacher and its student on two robots."""
     run_id = made(database, RunKind.EVALUATION, teacher, student)
     episodes = [
-        NewEpisode(policy, f"{robot:064x}", "flat", 7, number, value, 9, robot == 1, 1.0, 1.0, 1.0)
+        Episode(policy, f"{robot:064x}", "flat", 7, number, value, 9, robot == 1, 1.0, 1.0, 1.0)
         for policy, mean in (("teacher", 1500.0), ("student", 1200.0))
         for robot in (0, 1)
         for number, value in enumerate((mean - 100 * robot - 5, mean - 100 * robot + 5))
@@ -133,7 +134,7 @@ def test_recordings_are_called_after_their_robots_and_come_last() -> None:
         Artifact(place, 1, 1, kind, name, f"runs/1/{place}", "0" * 64, 1, when)
         for place, (kind, name) in enumerate([*names, ("evaluation", "evaluation")])
     ]
-    facts = FilesFacts(Path(), (), tuple(artifacts), {"a": "vt-1", "b": "floor-9"})
+    facts = RunFiles(Path(), (), tuple(artifacts), {"a": "vt-1", "b": "floor-9"})
     shown = [row.name for row in file_rows(facts)]
     assert shown == ["evaluation", "s floor-9", "t floor-9", "s vt-1", "t vt-1"]
 
@@ -148,8 +149,8 @@ def test_names_of_metrics_stay_whole_in_a_narrow_list() -> None:
 
 def test_steps_are_called_by_what_they_count(database: Database) -> None:
     student = get_run(database, made(database, RunKind.STUDENT))
-    assert x_words("steps", student) == "gradient steps"
-    assert x_words("wall time", student) == "wall time"
+    assert x_text("steps", student) == "gradient steps"
+    assert x_text("wall time", student) == "wall time"
     mutation = get_run(database, made(database, RunKind.MUTATION))
     assert no_points_sentence(mutation.id, mutation) == "A mutation has no curves."
 
@@ -160,7 +161,7 @@ def test_groups_under_one_name_are_told_apart(database: Database) -> None:
         new = new_run(RunKind.STUDENT, "9-s1", None)
         config = {**new.config, "rounds": rounds}
         runs.append(get_run(database, queue_run(database, replace(new, config=config)).id))
-    titles = [group.title for group in grouped(CompareFacts(tuple(runs), (), "", ()), "config")]
+    titles = [group.title for group in grouped(ComparedRuns(tuple(runs), (), "", ()), "config")]
     assert titles == [
         f"{runs[0].id} student 9 · rounds 0",
         f"{runs[1].id} student 9 · rounds 3",

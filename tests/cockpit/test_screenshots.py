@@ -1,4 +1,4 @@
-from hdtui.bench.svg_braille import with_drawn_dots
+from hdtui.bench.screenshots import with_drawn_dots
 
 TEXT = '<text class="r1" x="{x}" y="20" textLength="24.4" clip-path="url(#a)">{text}</text>'
 

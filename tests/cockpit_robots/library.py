@@ -11,8 +11,9 @@ from database_rows import record_episodes
 
 from db.models import ArtifactRow, RunRow
 from db.queries import evaluations, runs
-from db.records import NewEpisode, NewRun, RunKind
+from db.records import NewRun, RunKind
 from db.session import Database
+from engine.events import Episode
 from engine.morphology.poses import Poses, encode_poses, recording_name, rest_poses
 from engine.morphology.tree import Morphology
 from engine.workers.robot_library import make_set
@@ -95,7 +96,7 @@ def add_episodes(
 ) -> None:
     """Evaluated episodes by (policy, robot digest), and which runs made the policies."""
     rows = [
-        NewEpisode(policy, digest, task, 7, number, value, 1000, False, value / 50, 2.0, 10.0)
+        Episode(policy, digest, task, 7, number, value, 1000, False, value / 50, 2.0, 10.0)
         for (policy, digest), values in returns.items()
         for number, value in enumerate(values)
     ]

@@ -20,8 +20,8 @@ from engine.morphology.poses import (
 from engine.morphology.tree import Morphology
 from hdtui.actions.evaluate import (
     EvaluationRequest,
-    command_words,
-    estimate_words,
+    command_text,
+    estimate_text,
     queue_evaluation,
     read_choices,
 )
@@ -236,8 +236,8 @@ def test_the_dialog_offers_finished_policies_and_the_command_that_does_the_same(
     assert [run.id for run in choices.policies] == [1, 2]
     wanted = EvaluationRequest((2, 1), ("a", "b"), "flat", 16, 7)
     assert wanted.num_episodes == 64
-    assert estimate_words(wanted, choices).startswith("64 episodes; no past evaluation")
-    assert command_words(wanted) == (
+    assert estimate_text(wanted, choices).startswith("64 episodes; no past evaluation")
+    assert command_text(wanted) == (
         "hdtui evaluate --policy 2 --policy 1 --robots a,b --task flat --episodes 16 "
         "--seed 7 --detach"
     )

@@ -6,10 +6,11 @@ import pytest
 from database_rows import record_episodes
 
 from db.queries.evaluations import list_episodes, set_policies, summaries
-from db.records import NewEpisode, Run
+from db.records import Run
 from db.session import Database
+from engine.events import Episode
 
-EPISODE = NewEpisode(
+EPISODE = Episode(
     policy="student",
     robot_digest="a" * 64,
     task="flat",

@@ -11,10 +11,11 @@ from db.queries.attempts import change_state, claim
 from db.queries.bulk import LikeCurve, WholeCurve, write_alike
 from db.queries.evaluations import insert_episodes, set_policies, summaries
 from db.queries.metrics import EXACT_FACTOR, last_values, list_series, read_points, read_several
-from db.records import NewEpisode, NewRun, Run, RunKind, RunState
+from db.records import NewRun, Run, RunKind, RunState
 from db.session import Database
+from engine.events import Episode
 
-EPISODE = NewEpisode("student", "a" * 64, "flat", 1, 0, 10.0, 100, True, 40.0, 0.5, 3.0)
+EPISODE = Episode("student", "a" * 64, "flat", 1, 0, 10.0, 100, True, 40.0, 0.5, 3.0)
 
 
 def _fresh_look(database: Database, look: Callable[[Database], object]) -> object:

@@ -10,12 +10,12 @@ from database_rows import record_episodes
 from db.models import RunRow
 from db.queries.evaluations import set_policies
 from db.queries.runs import archive, get_run, queue_run
-from db.records import NewEpisode, NewRun, RunKind
+from db.records import NewRun, RunKind
 from db.session import Database
 from engine.config.study import load_study
 from engine.errors import RunError, UsageError
 from engine.evaluation.statistics import bootstrap, bootstrap_draws, mean
-from engine.events import StageContext
+from engine.events import Episode, StageContext
 from engine.morphology.generation import generate
 from engine.morphology.mutation import mutate
 from engine.morphology.tree import Morphology
@@ -69,7 +69,7 @@ class Story:
         """An evaluation with returns on training and unseen robots by policy run."""
         run_id = self.add(RunKind.EVALUATION, seed=seed, **more)
         episodes = [
-            NewEpisode(
+            Episode(
                 str(policy),
                 robot.digest,
                 "flat",

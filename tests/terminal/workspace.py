@@ -11,9 +11,10 @@ from db.queries.evaluations import set_policies
 from db.queries.metrics import NewPoint, append_points
 from db.queries.robots import add_robots, create_set
 from db.queries.runs import queue_run
-from db.records import NewEpisode, NewRobot, NewRun, RunKind
+from db.records import NewRobot, NewRun, RunKind
 from db.session import Database
 from engine.config.presets import PRESETS
+from engine.events import Episode
 from engine.workers.supervisor import stand_in
 
 NUM_STUDENTS = 98
@@ -81,7 +82,7 @@ def _judge(database: Database, students: Sequence[int], digests: Sequence[str]) 
     run = queue_run(database, new)
     _finish(database, run.id, 0.9, "student keeps of its teacher's return: 0.90 on training robots")
     episodes = [
-        NewEpisode(label, digest, "flat", 7, 0, _return(number), 1000, False, 20.0, 1.0, 9.0)
+        Episode(label, digest, "flat", 7, 0, _return(number), 1000, False, 20.0, 1.0, 9.0)
         for label, number in labels.items()
         for digest in digests
     ]

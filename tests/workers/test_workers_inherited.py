@@ -26,7 +26,7 @@ from engine.workers.pipeline import queue_pipeline
 from engine.workers.robot_library import TRAINING, UNSEEN, make_set
 from engine.workers.stage_checks import check_ground, check_teachers
 from engine.workers.workspace import Workspace
-from hdtui.actions.launch import LaunchForm
+from hdtui.actions.run_form import RunForm
 from hdtui.data.form_choices import FormChoices
 
 
@@ -74,7 +74,7 @@ def test_the_form_takes_over_what_the_command_takes_over(database: Database) -> 
     known = FormChoices((), (), by_number={run.id: run for run in (teacher, collected)})
 
     def form(stage: str, run: Run) -> Any:
-        found = LaunchForm(stage, inputs=str(run.id))
+        found = RunForm(stage, inputs=str(run.id))
         assert "variable" not in str(found.config())
         found.take_defaults(known)
         return found.config()

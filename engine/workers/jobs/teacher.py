@@ -29,8 +29,7 @@ def run(job: Job) -> None:
         if series.name == "return" and series.robot_digest is None
     ]
     if last and last[0] is not None:
-        many = "robot" if len(robots) == 1 else "robots"
-        text = f"mean return {last[0]:.0f} on {len(robots)} {many}"
+        text = f"mean return {last[0]:.0f} on {counted(len(robots), 'robot')}"
         job.context.report(Result(last[0], text, "sampled_return"))
 
 

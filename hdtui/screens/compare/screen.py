@@ -8,14 +8,15 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from engine.statistics import Difference, Interval
+from engine.text import counted
 from hdtui import formatting
 from hdtui.data import compare_curves
 from hdtui.data.cockpit import Cockpit
-from hdtui.data.curves import X_AXES, CurveReader, XAxis, breaks_words
+from hdtui.data.curves import X_AXES, CurveReader, XAxis, breaks_text
 from hdtui.data.metric_names import metric_label, metric_value
 from hdtui.data.smoothing import WEIGHTS
 from hdtui.exports.formats import DataTable, as_markdown
-from hdtui.screens.keys import BRACKETS
+from hdtui.screens.keys import BRACKETS, next_of
 from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets import chart as charts
 from hdtui.widgets import table as tables
@@ -53,7 +54,7 @@ class CompareScreen(CockpitScreen):
     def __init__(self, cockpit: Cockpit) -> None:
         super().__init__(cockpit)
         preferences = cockpit.preferences
-        self.facts: compare_curves.CompareFacts | None = None
+        self.facts: compare_curves.ComparedRuns | None = None
         self.groups: list[compare_curves.CurveGroup] = []
         self.rows: list[compare_curves.GroupRow] = []
         self.half: float | None = None
@@ -90,10 +91,10 @@ class CompareScreen(CockpitScreen):
         self.ask(
             lambda database: compare_curves.read_comparison(database, reader, run_ids, metric),
             self._take_runs,
-            empty=compare_curves.CompareFacts((), (), "", ()),
+            empty=compare_curves.ComparedRuns((), (), "", ()),
         )
 
-    def _take_runs(self, facts: compare_curves.CompareFacts) -> None:
+    def _take_runs(self, facts: compare_curves.ComparedRuns) -> None:
         self.facts = facts
         self.metric = facts.metric
         self.show_groups()
@@ -115,7 +116,7 @@ class CompareScreen(CockpitScreen):
         self._show_words()
         self.show_keys()
 
-    def _show_chart(self, facts: compare_curves.CompareFacts) -> None:
+    def _show_chart(self, facts: compare_curves.ComparedRuns) -> None:
         pane = self.query_one("#chart-pane", Pane)
         drawable = [group for group in self.groups if group.curves]
         if not drawable:
@@ -165,9 +166,9 @@ class CompareScreen(CockpitScreen):
     def _columns(self, drawn: Sequence[tables.TableRow] = ()) -> list[tables.Column]:
         half, end, difference = "halfway", "at the end", "difference"
         if self.half is not None:
-            half = f"at {self._x_words(self.half)}"
+            half = f"at {self._x_text(self.half)}"
         if self.end:
-            end = f"at {self._x_words(self.end)}"
+            end = f"at {self._x_text(self.end)}"
         if self.groups:
             difference = f"difference to {self.groups[self.baseline].letter}"
         columns = [
@@ -183,7 +184,7 @@ class CompareScreen(CockpitScreen):
             columns[place] = replace(columns[place], width=max(columns[place].width, widest))
         return columns
 
-    def _x_words(self, x: float) -> str:
+    def _x_text(self, x: float) -> str:
         return formatting.duration(x) if self.x_axis == "wall time" else formatting.steps(x)
 
     def _show_table(self) -> None:
@@ -215,13 +216,13 @@ class CompareScreen(CockpitScreen):
             (Span(row.group.letter, f"{role} bold"),),
             (Span(formatting.printable(row.group.title)),),
             (Span(str(len(row.group.runs))),),
-            (Span(self._interval_words(row.half_way)),),
-            (Span(self._interval_words(row.at_end)),),
+            (Span(self._interval_text(row.half_way)),),
+            (Span(self._interval_text(row.at_end)),),
             (Span("baseline" if place == self.baseline else self._difference(row.difference)),),
         )
         return tables.TableRow(cells, mark="P" if place == self.baseline else " ")
 
-    def _interval_words(self, found: Interval | None) -> str:
+    def _interval_text(self, found: Interval | None) -> str:
         if found is None:
             return formatting.UNKNOWN
         mean = metric_value(self.metric, found.mean)
@@ -242,7 +243,7 @@ class CompareScreen(CockpitScreen):
         ids = " · ".join(" ".join(str(run.id) for run in group.runs) for group in self.groups)
         drawn = [group for group in self.groups if group.curves]
         broken = [
-            f"{curve.run.id}: {breaks_words(curve.points)}"
+            f"{curve.run.id}: {breaks_text(curve.points)}"
             for group in drawn
             for curve in group.curves
             if curve.points.extremes
@@ -254,10 +255,7 @@ class CompareScreen(CockpitScreen):
         self.words.show([left_and_right(left, right, self.words.size.width)])
 
     def action_group(self) -> None:
-        place = (
-            compare_curves.GROUPINGS.index(self.by) if self.by in compare_curves.GROUPINGS else 0
-        )
-        self._group_by(compare_curves.GROUPINGS[(place + 1) % len(compare_curves.GROUPINGS)])
+        self._group_by(next_of(compare_curves.GROUPINGS, self.by))
 
     def _group_by(self, by: str) -> None:
         self.by = by
@@ -268,16 +266,16 @@ class CompareScreen(CockpitScreen):
         self._group_by("config" if self.by == "run" else "run")
 
     def action_axis(self) -> None:
-        self.x_axis = X_AXES[(X_AXES.index(self.x_axis) + 1) % len(X_AXES)]
+        self.x_axis = next_of(X_AXES, self.x_axis)
         self.show_groups()
 
     def action_log(self) -> None:
         orders = [(False, False), (False, True), (True, False), (True, True)]
-        self.logs = orders[(orders.index(self.logs) + 1) % len(orders)]
+        self.logs = next_of(orders, self.logs)
         self.show_groups()
 
     def action_smooth(self) -> None:
-        self.weight = WEIGHTS[(WEIGHTS.index(self.weight) + 1) % len(WEIGHTS)]
+        self.weight = next_of(WEIGHTS, self.weight)
         self.show_groups()
 
     def action_outliers(self) -> None:
@@ -296,8 +294,7 @@ class CompareScreen(CockpitScreen):
     def action_metric(self, step: int) -> None:
         metrics = self.facts.metrics if self.facts else ()
         if metrics:
-            place = metrics.index(self.metric) if self.metric in metrics else 0
-            self.metric = metrics[(place + step) % len(metrics)]
+            self.metric = next_of(metrics, self.metric, step)
             self.read()
 
     def action_copy(self) -> None:
@@ -305,7 +302,7 @@ class CompareScreen(CockpitScreen):
         rows = (tuple("".join(span.text for span in cell) for cell in row) for row in cells)
         headings = tuple(column.title for column in self._columns())
         self.app.copy_to_clipboard(as_markdown(DataTable(headings, tuple(rows))))
-        self.say(f"copied {len(self.rows)} rows as Markdown")
+        self.say(f"copied {counted(len(self.rows), 'row')} as Markdown")
 
 
 def _holds(group: compare_curves.CurveGroup, run_id: int | None) -> bool:

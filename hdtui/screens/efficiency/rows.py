@@ -54,7 +54,7 @@ class CostLine:
     reached: efficiency.Reached | None
 
 
-def cost_lines(facts: efficiency.EfficiencyFacts, task: str) -> list[CostLine]:
+def cost_lines(facts: efficiency.EfficiencyFigures, task: str) -> list[CostLine]:
     """Counted policies and evaluated runs; what the paper compares comes first.
 
     That is the transformer, our best teacher, the MLP, the base MLP and our best student.
@@ -81,7 +81,7 @@ def _first_of(lines: Sequence[CostLine], kind: RunKind) -> list[CostLine]:
     return [line for line in lines if line.reached and line.reached.run.kind is kind][:1]
 
 
-def cost_row(line: CostLine, facts: efficiency.EfficiencyFacts, task: str) -> TableRow:
+def cost_row(line: CostLine, facts: efficiency.EfficiencyFigures, task: str) -> TableRow:
     """A row with its ratios to the base MLP."""
     cost = line.cost
     cells = [
@@ -90,9 +90,9 @@ def cost_row(line: CostLine, facts: efficiency.EfficiencyFacts, task: str) -> Ta
         times(facts.ratio(task, cost.policy, "parameters")) if cost else "",
         formatting.amount(cost.macs) if cost else formatting.UNKNOWN,
         times(facts.ratio(task, cost.policy, "macs")) if cost else "",
-        latency_words(cost.latency_us if cost else None),
-        _return_words(line.reached.over_robots if line.reached else None),
-        _return_words(line.reached.unseen if line.reached else None),
+        latency_text(cost.latency_us if cost else None),
+        _return_text(line.reached.over_robots if line.reached else None),
+        _return_text(line.reached.unseen if line.reached else None),
     ]
     muted_columns = (2, 4)
     return TableRow(
@@ -110,7 +110,7 @@ def times(value: float | None) -> str:
     return "1" if value == 1 else f"{value:.1f}x"
 
 
-def latency_words(microseconds: float | None) -> str:
+def latency_text(microseconds: float | None) -> str:
     """A latency: 2.24 ms, 12 µs."""
     if microseconds is None:
         return formatting.UNKNOWN
@@ -136,7 +136,7 @@ def cost_columns(lines: Sequence[CostLine]) -> list[Column]:
     for column in COST_COLUMNS:
         width, leaves = column.width, column.leaves_first
         if column.key in returns:
-            width = max(width, *(len(_return_words(each)) for each in returns[column.key]), 0)
+            width = max(width, *(len(_return_text(each)) for each in returns[column.key]), 0)
         if column.key == "policy":
             width = max(width, *(len(each.name) for each in reached if each.apart), 0)
         if column.key == "latency" and not measured:
@@ -146,7 +146,7 @@ def cost_columns(lines: Sequence[CostLine]) -> list[Column]:
     return columns
 
 
-def _return_words(over: Interval | None) -> str:
+def _return_text(over: Interval | None) -> str:
     return (
         formatting.UNKNOWN
         if over is None
@@ -279,7 +279,7 @@ def claim_row(claim: Claim) -> TableRow:
     )
 
 
-def markdown(facts: efficiency.EfficiencyFacts, task: str) -> str:
+def markdown(facts: efficiency.EfficiencyFigures, task: str) -> str:
     """Costs and claims as two Markdown tables."""
     measured = ("parameters", "ratio", "MACs", "ratio", "latency", "trained", "unseen")
     costs = [cost_row(line, facts, task).cells for line in cost_lines(facts, task)]

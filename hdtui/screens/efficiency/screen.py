@@ -17,7 +17,7 @@ from hdtui.data.cockpit import Cockpit, now
 from hdtui.formatting import duration
 from hdtui.messages import Answer, OpenMode, OpenRun
 from hdtui.screens.efficiency import rows as cost_rows
-from hdtui.screens.keys import BRACKETS
+from hdtui.screens.keys import BRACKETS, next_of
 from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.chart import Chart, ChartSpec
 from hdtui.widgets.lines import Line, Lines, muted
@@ -60,7 +60,7 @@ class EfficiencyScreen(CockpitScreen):
 
     def __init__(self, cockpit: Cockpit) -> None:
         super().__init__(cockpit)
-        self.facts: efficiency.EfficiencyFacts | None = None
+        self.facts: efficiency.EfficiencyFigures | None = None
         self.task_name = efficiency.TASKS[0]
         self.view = _VIEWS[0]
         self.counting = ""
@@ -91,7 +91,7 @@ class EfficiencyScreen(CockpitScreen):
             empty=efficiency.efficiency_of_nothing(counted),
         )
 
-    def _take_costs(self, facts: efficiency.EfficiencyFacts) -> None:
+    def _take_costs(self, facts: efficiency.EfficiencyFigures) -> None:
         self.facts = facts
         self._count_what_is_missing(facts)
         self.show_costs()
@@ -121,7 +121,9 @@ class EfficiencyScreen(CockpitScreen):
         self._show_view(facts)
         self._show_claims(facts)
 
-    def _title(self, facts: efficiency.EfficiencyFacts, lines: Sequence[cost_rows.CostLine]) -> str:
+    def _title(
+        self, facts: efficiency.EfficiencyFigures, lines: Sequence[cost_rows.CostLine]
+    ) -> str:
         """For how many limbs was counted, and in which evaluation most returns were measured."""
         shared, width = facts.shared(self.task_name), self.size.width
         words = ["Cost of one action" if width >= _ROOM_FOR_WORDS else "Cost"]
@@ -130,7 +132,7 @@ class EfficiencyScreen(CockpitScreen):
         words += [f"evaluation {shared.measured_in}"] if shared else []
         return " · ".join(words)
 
-    def _show_view(self, facts: efficiency.EfficiencyFacts) -> None:
+    def _show_view(self, facts: efficiency.EfficiencyFigures) -> None:
         bars, chart = self.query_one("#bars-pane", Pane), self.query_one("#chart-pane", Pane)
         charted = self.view in ("pareto", "limbs")
         bars.display, chart.display = self.view == "bars", charted
@@ -171,7 +173,7 @@ class EfficiencyScreen(CockpitScreen):
         else:
             self.chart.show_sentence(sentence)
 
-    def _show_claims(self, facts: efficiency.EfficiencyFacts) -> None:
+    def _show_claims(self, facts: efficiency.EfficiencyFigures) -> None:
         claims = facts.claims
         self.claims.set_rows(
             [claim.name for claim in claims], lambda index: cost_rows.claim_row(claims[index])
@@ -185,7 +187,7 @@ class EfficiencyScreen(CockpitScreen):
             words += f", {unmeasured} not measured yet"
         pane.set_rule("Claims of the paper", words)
 
-    def _count_what_is_missing(self, facts: efficiency.EfficiencyFacts) -> None:
+    def _count_what_is_missing(self, facts: efficiency.EfficiencyFigures) -> None:
         wanted = {
             task: (task, frozenset(efficiency.own_networks(facts.reached, task)))
             for task in efficiency.TASKS
@@ -231,7 +233,7 @@ class EfficiencyScreen(CockpitScreen):
         self.call_later(self.read)
 
     def action_view(self) -> None:
-        self.view = _VIEWS[(_VIEWS.index(self.view) + 1) % len(_VIEWS)]
+        self.view = next_of(_VIEWS, self.view)
         facts = self.facts
         if self.view == "limbs" and facts is not None and not facts.by_limbs and not self.counting:
             self._in_child(
@@ -241,9 +243,7 @@ class EfficiencyScreen(CockpitScreen):
         self.show_costs()
 
     def action_task(self, step: int) -> None:
-        self.task_name = efficiency.TASKS[
-            (efficiency.TASKS.index(self.task_name) + step) % len(efficiency.TASKS)
-        ]
+        self.task_name = next_of(efficiency.TASKS, self.task_name, step)
         self.show_costs()
 
     def action_latency(self) -> None:

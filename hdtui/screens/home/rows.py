@@ -6,7 +6,7 @@ from datetime import datetime
 from db.records import RunEvent
 from hdtui import formatting
 from hdtui.data.cockpit import Cockpit
-from hdtui.data.home import HALTED, HomeFacts, PipelineStage, TimeSplit
+from hdtui.data.home import HALTED, HomeSnapshot, PipelineStage, TimeSplit
 from hdtui.data.machine import MachineLoad
 from hdtui.data.run_states import GLYPHS, RunView
 from hdtui.widgets import run_cells
@@ -45,7 +45,7 @@ WORST_FIRST = (
     "queued",
     "finished",
 )
-NOTHING_YET = HomeFacts(
+NOTHING_YET = HomeSnapshot(
     pipeline=None,
     previous=None,
     stages=(),
@@ -65,7 +65,7 @@ NOTHING_YET = HomeFacts(
 _ROOM_FOR_SECONDS = 12
 
 
-def stage_columns(facts: HomeFacts, at: datetime, roomy: bool) -> list[list[Line]]:
+def stage_columns(facts: HomeSnapshot, at: datetime, roomy: bool) -> list[list[Line]]:
     """The lines of every stage: name, state, progress or result, what it waits for, ids."""
     progress_width = 12 if roomy or len(facts.stages) < 7 else 10
     return [_stage_column(stage, at, roomy, progress_width) for stage in facts.stages]
@@ -83,11 +83,11 @@ def _stage_column(
     if roomy:
         # What has ended tells its result in the row above, where work in progress has its bar.
         tells = lead.run.state.active and lead.run.result is not None
-        shown = run_cells.result_words(lead.run) if tells else ""
+        shown = run_cells.headline_text(lead.run) if tells else ""
         lines.append((Span(shown, "text"),))
     ids = " ".join(str(each.run.id) for each in stage.runs[:3])
     more = "…" if len(stage.runs) > 3 else ""
-    took = f" · {run_cells.took_words(lead.run, at)}" if lead.run.started_at else ""
+    took = f" · {run_cells.took_text(lead.run, at)}" if lead.run.started_at else ""
     if progress_width < _ROOM_FOR_SECONDS:
         took = took.rpartition(" ")[0] if "m " in took else took  # 5m of 5m 13s
     lines.append((Span(f"{ids}{more}{took}", "muted"),))
@@ -104,7 +104,7 @@ def _stage_detail(stage: PipelineStage, lead: RunView, progress_width: int) -> L
     if len(stage.runs) > 1:
         finished = sum(1 for each in stage.runs if each.shown == "finished")
         return (Span(f"{finished} of {len(stage.runs)}"),)
-    words = run_cells.result_words(run) if run.result is not None or run.result_text else ""
+    words = run_cells.headline_text(run) if run.result is not None or run.result_text else ""
     return (Span(words if len(words) <= 13 else " ".join(words.split()[:2])),)
 
 
@@ -119,10 +119,10 @@ def active_row(view: RunView, cockpit: Cockpit, at: datetime) -> TableRow:
             (Span(str(run.kind)),),
             (Span(formatting.shorten(formatting.printable(run.name), 23)),),
             run_cells.progress_cell(run, PROGRESS_WIDTH),
-            run_cells.number(run_cells.done_words(run)),
-            run_cells.number(run_cells.rate_words(run)),
-            run_cells.number(run_cells.left_words(run)),
-            run_cells.number(formatting.shorten(run_cells.result_words(run), 7)),
+            run_cells.number(run_cells.done_text(run)),
+            run_cells.number(run_cells.rate_text(run)),
+            run_cells.number(run_cells.left_text(run)),
+            run_cells.number(formatting.shorten(run_cells.headline_text(run), 7)),
         ),
         mark="P" if run.id == cockpit.pinned_run else "*" if run.id in cockpit.marked_runs else " ",
         instead=(Span(view.sentence, view.role if view.shown != "queued" else "muted"),)
@@ -189,7 +189,7 @@ def machine_lines(load: MachineLoad, width: int) -> list[Line]:
     return lines
 
 
-def result_lines(facts: HomeFacts, width: int) -> list[Line]:
+def result_lines(facts: HomeSnapshot, width: int) -> list[Line]:
     """The latest headlines of finished runs."""
     lines: list[Line] = []
     for each in facts.results:
@@ -198,5 +198,5 @@ def result_lines(facts: HomeFacts, width: int) -> list[Line]:
             Span(f" {run.id} ", "muted"),
             Span(f"{run.kind} {formatting.printable(run.name)} "),
         )
-        lines.append(left_and_right(left, (Span(f"{run_cells.result_words(run)} "),), width))
+        lines.append(left_and_right(left, (Span(f"{run_cells.headline_text(run)} "),), width))
     return lines or [(Span(" No results yet.", "muted"),)]

@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 
 from db.records import Run
-from hdtui.actions import runs
+from hdtui.actions import slots as slot_actions
 from hdtui.data import curves as curve_data
 from hdtui.data import home, machine
 from hdtui.data.cockpit import Cockpit, now
@@ -52,7 +52,7 @@ class HomeScreen(CockpitScreen):
 
     def __init__(self, cockpit: Cockpit) -> None:
         super().__init__(cockpit)
-        self.facts: home.HomeFacts | None = None
+        self.facts: home.HomeSnapshot | None = None
         self.older = 0
         self._machine_reader = machine.MachineReader(cockpit.home)
         self.strip = StageStrip(widget_id="strip")
@@ -68,9 +68,10 @@ class HomeScreen(CockpitScreen):
         self.chart = charts.Chart(empty="No points yet.")
         self.curve_reader = curve_data.CurveReader()
         self._lent_focus: Table | StageStrip | None = None
-        self.curves: curve_data.CurvesFacts | None = None
+        self.curves: curve_data.RunCurves | None = None
         self.live_chart = LiveDrawing(self, self._draw_chart)
         self.actions = RunActions(self, self.current_run, self.run_under_cursor, self.read)
+        self.action_run = self.actions.act
 
     def compose_body(self) -> ComposeResult:
         yield Pane("Pipeline", self.strip, facts="reading", widget_id="pipeline-pane")
@@ -123,7 +124,7 @@ class HomeScreen(CockpitScreen):
         run_ids = [run_id] if pinned is None else [run_id, pinned]
         self.ask(lambda database: reader.read_headline(database, run_ids), self._take_curves)
 
-    def _take_curves(self, curves: curve_data.CurvesFacts) -> None:
+    def _take_curves(self, curves: curve_data.RunCurves) -> None:
         self.curves = curves
         self.live_chart.changed()
 
@@ -155,10 +156,7 @@ class HomeScreen(CockpitScreen):
     def _show_machine(self, load: machine.MachineLoad) -> None:
         self.machine_body.show(rows.machine_lines(load, self.machine_body.size.width))
 
-    def action_run(self, name: str) -> None:
-        self.actions.act(name)
-
-    def _show_home(self, facts: home.HomeFacts) -> None:
+    def _show_home(self, facts: home.HomeSnapshot) -> None:
         first = self.facts is None
         self.facts = facts
         self._show_pipeline(facts)
@@ -193,7 +191,7 @@ class HomeScreen(CockpitScreen):
                 self._lent_focus = self.strip
             self.set_focus(self._lent_focus or active)
 
-    def _show_pipeline(self, facts: home.HomeFacts) -> None:
+    def _show_pipeline(self, facts: home.HomeSnapshot) -> None:
         pane = self.query_one("#pipeline-pane", Pane)
         pipeline = facts.pipeline
         if pipeline is None:
@@ -214,7 +212,7 @@ class HomeScreen(CockpitScreen):
         roomy = self.size.height >= 30
         self.strip.show_columns(rows.stage_columns(facts, now(), roomy))
 
-    def _show_active(self, facts: home.HomeFacts) -> None:
+    def _show_active(self, facts: home.HomeSnapshot) -> None:
         waiting = list(facts.queued[: 1 if self.size.height < 30 else 4])
         known = {each.run.id for each in facts.active}
         halted = [each for each in facts.halted if each.run.id not in known]
@@ -256,10 +254,10 @@ class HomeScreen(CockpitScreen):
 
         def act(values: tuple[str, ...] | None) -> None:
             if values is not None:
-                self.command(partial(runs.change_slots, text=values[0]))
+                self.command(partial(slot_actions.change_slots, text=values[0]))
 
         fields = (("so many runs work at once, as `hdtui slots N`", str(slots or "")),)
-        check = FieldsScreen("Slots", fields, lambda values: runs.slots_problem(values[0]))
+        check = FieldsScreen("Slots", fields, lambda values: slot_actions.slots_problem(values[0]))
         self.app.push_screen(check, act)
 
     def action_older(self, pipelines: int) -> None:

@@ -8,11 +8,11 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 
 from hdtui.actions import evaluate as evaluations
 from hdtui.formatting import printable, shorten
-from hdtui.screens.leaving import LeavesOnce
+from hdtui.screens.keys import next_of
+from hdtui.screens.leaving import Dialog
 from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.lines import Lines, Span, muted
 from hdtui.widgets.table import Column, Table, TableRow
@@ -34,14 +34,10 @@ def ask_evaluation(screen: CockpitScreen, choices: evaluations.Choices) -> None:
     screen.open_dialog(EvaluateScreen(choices), start)
 
 
-class EvaluateScreen(
-    LeavesOnce[evaluations.EvaluationRequest | None],
-    ModalScreen[evaluations.EvaluationRequest | None],
-):
+class EvaluateScreen(Dialog[evaluations.EvaluationRequest | None]):
     """Space or Enter changes the row under the cursor; the result is None when left."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", show=False),
         Binding("space,enter", "change(1)", show=False),
         Binding("right,plus", "change(1)", show=False),
         Binding("left,minus", "change(-1)", show=False),
@@ -78,8 +74,8 @@ class EvaluateScreen(
         keys: list[Hashable] = [*self.policies, *_SETTINGS, "robots"]
         self.table.set_rows(keys, lambda index: self._row(keys[index], first=index == 0))
         words = [
-            (Span(f" {evaluations.estimate_words(self.wanted, self.choices)}"),),
-            (muted(f" {shorten(evaluations.command_words(self.wanted), 56)}"),),
+            (Span(f" {evaluations.estimate_text(self.wanted, self.choices)}"),),
+            (muted(f" {shorten(evaluations.command_text(self.wanted), 56)}"),),
             (),
             (
                 *(Span(" R", "accent bold"), Span(" start   ")),
@@ -98,7 +94,7 @@ class EvaluateScreen(
             words = f"{box} {key}"
             if isinstance(key, int):
                 run = runs[key]
-                words = f"{box} {evaluations.policy_words(run)} {shorten(printable(run.name), 30)}"
+                words = f"{box} {evaluations.policy_text(run)} {shorten(printable(run.name), 30)}"
             return TableRow(((Span(label),), (Span(words),)))
         values = {
             "task": self.wanted.task,
@@ -116,27 +112,24 @@ class EvaluateScreen(
             policies = kept if key in wanted.policies else (*wanted.policies, key)
             self.wanted = replace(wanted, policies=policies)
         elif key == "task":
-            place = evaluations.TASKS.index(wanted.task) + step
-            self.wanted = replace(wanted, task=evaluations.TASKS[place % len(evaluations.TASKS)])
+            self.wanted = replace(wanted, task=next_of(evaluations.TASKS, wanted.task, step))
         elif key == "episodes":
-            known = wanted.episodes if wanted.episodes in _EPISODES else _EPISODES[0]
-            place = _EPISODES.index(known) + step
-            self.wanted = replace(wanted, episodes=_EPISODES[place % len(_EPISODES)])
+            self.wanted = replace(wanted, episodes=next_of(_EPISODES, wanted.episodes, step))
         elif key == "seed":
             self.wanted = replace(wanted, seed=max(0, wanted.seed + step))
         self._answer("")
         self._show()
 
     def action_copy(self) -> None:
-        missing = evaluations.missing_words(self.wanted)
+        missing = evaluations.missing_text(self.wanted)
         if missing:
             self._answer(f"y: nothing is copied, {missing}", "warn")
             return
-        self.app.copy_to_clipboard(evaluations.command_words(self.wanted))
+        self.app.copy_to_clipboard(evaluations.command_text(self.wanted))
         self._answer("command copied")
 
     def action_start(self) -> None:
-        missing = evaluations.missing_words(self.wanted)
+        missing = evaluations.missing_text(self.wanted)
         if missing:
             self._answer(f"R: nothing to start, {missing}", "warn")
             return
@@ -145,6 +138,3 @@ class EvaluateScreen(
     def _answer(self, sentence: str, role: str = "text") -> None:
         """Answer the last key below the choices."""
         self.answer.show([(Span(f" {sentence}", role),)])
-
-    def action_leave(self) -> None:
-        self.dismiss(None)

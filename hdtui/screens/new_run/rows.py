@@ -4,10 +4,11 @@ from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from hdtui.actions.launch import LaunchForm
+from engine.text import counted
+from hdtui.actions.run_form import RunForm
 from hdtui.data.forecast import estimate
 from hdtui.data.form_choices import FormChoices
-from hdtui.data.settings import FormRow, fields_of, limits_words
+from hdtui.data.settings import FormRow, fields_of, limits_text
 from hdtui.formatting import printable, setting, shorten, size, words_of
 from hdtui.widgets.filter_row import FilterField, FilterRow
 from hdtui.widgets.lines import BLANK, Line, Span, fit, line_width, wrapped
@@ -90,14 +91,14 @@ def cut_line(line: Line, width: int) -> Line:
     return (*fit(line, max(0, width - 1)), Span("…", line[-1].role))
 
 
-def columns_of(form: LaunchForm) -> tuple[Column, ...]:
+def columns_of(form: RunForm) -> tuple[Column, ...]:
     """The columns, the last one called after the run that the form clones."""
     title = form.base_label if form.clone else "preset"
     return (*COLUMNS[:-1], replace(COLUMNS[-1], title=cut(title, COLUMNS[-1].width)))
 
 
 def setting_row(
-    row: FormRow, form: LaunchForm, problems: Mapping[str, str], opened: set[str], width: int
+    row: FormRow, form: RunForm, problems: Mapping[str, str], opened: set[str], width: int
 ) -> TableRow:
     """A setting with its value and the preset's, or a section; in a table of ``width`` cells."""
     drawn = _setting_row(row, form, problems, opened)
@@ -108,7 +109,7 @@ def setting_row(
 
 
 def _setting_row(
-    row: FormRow, form: LaunchForm, problems: Mapping[str, str], opened: set[str]
+    row: FormRow, form: RunForm, problems: Mapping[str, str], opened: set[str]
 ) -> TableRow:
     indent = "  " * row.depth
     if row.section:
@@ -129,7 +130,7 @@ def _setting_row(
     name = row.key if row.key in TOP_HELP else row.key.rsplit(".", 1)[-1]
     wrong = row.key in problems
     changed_here = row.key in form.raw
-    value = printable(str(row.value)) or _unset_words(row.key, form)
+    value = printable(str(row.value)) or _unset_text(row.key, form)
     shown: Line = (Span(f"{value} ✗" if wrong else value, "bad" if wrong else "text"),)
     upper = row.key in TOP_HELP
     return TableRow(
@@ -144,14 +145,14 @@ def _setting_row(
     )
 
 
-def _unset_words(key: str, form: LaunchForm) -> str:
+def _unset_text(key: str, form: RunForm) -> str:
     """What stands where nothing was typed."""
     if key == "name":
         return form.automatic_name if form.clone else "automatic"
     return "none" if key == "study" else "·"
 
 
-def _top_help(key: str, form: LaunchForm) -> str:
+def _top_help(key: str, form: RunForm) -> str:
     if form.clone is None:
         return TOP_HELP[key]
     number = form.clone.id
@@ -166,7 +167,7 @@ def _top_help(key: str, form: LaunchForm) -> str:
 
 
 def about_lines(
-    form: LaunchForm, key: str, problems: Mapping[str, str], known: FormChoices, width: int
+    form: RunForm, key: str, problems: Mapping[str, str], known: FormChoices, width: int
 ) -> list[Line]:
     """What the setting under the cursor means, may be, and what is wrong with it."""
     room = max(10, width - 2)
@@ -184,7 +185,7 @@ def about_lines(
     return [cut_line(line, max(1, width)) for line in lines]
 
 
-def _schema_lines(form: LaunchForm, key: str, room: int) -> list[Line]:
+def _schema_lines(form: RunForm, key: str, room: int) -> list[Line]:
     base = form.base()
     try:
         info = fields_of(type(base), key)
@@ -194,7 +195,7 @@ def _schema_lines(form: LaunchForm, key: str, room: int) -> list[Line]:
     row = next((row for row in form.rows(set()) if row.key == key), None)
     if row is not None and row.section:
         return lines
-    lines += [(Span(f" {words}", "muted"),) for words in wrapped(limits_words(info), room)]
+    lines += [(Span(f" {words}", "muted"),) for words in wrapped(limits_text(info), room)]
     return lines
 
 
@@ -208,17 +209,17 @@ def command_rows(command: str, width: int) -> str:
     return "\n".join(rows)
 
 
-def estimate_lines(known: FormChoices, form: LaunchForm, width: int) -> list[Line]:
+def estimate_lines(known: FormChoices, form: RunForm, width: int) -> list[Line]:
     """Time from past runs, or why there is none."""
     return [cut_line(line, max(1, width)) for line in _estimate_lines(known, form)]
 
 
-def _estimate_lines(known: FormChoices, form: LaunchForm) -> list[Line]:
+def _estimate_lines(known: FormChoices, form: RunForm) -> list[Line]:
     found = estimate(known, form.stage, form.preset, form.length)
     free = f", {size(known.free_bytes)} free" if known.free_bytes is not None else ""
     if found is None:
         words = "no like run yet tells how long it takes; it starts when a slot is free"
         return [(Span(f" {words}", "muted"),)]
     source = "pipeline" if form.stage == "pipeline" else "run"
-    runs = f"from {found.num_runs} like {source}{'' if found.num_runs == 1 else 's'}"
+    runs = f"from {counted(found.num_runs, f'like {source}')}"
     return [(Span(f" {found.words()}{free} · {runs}"),)]

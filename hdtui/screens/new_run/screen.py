@@ -10,8 +10,9 @@ from textual.containers import Horizontal
 
 from engine.config.presets import PRESETS
 from engine.errors import HdtuiError, RoleNotAllowedError
-from hdtui.actions import runs
-from hdtui.actions.launch import STAGE_NAMES, TOP_FIELDS, LaunchForm, read_clone
+from engine.text import counted
+from hdtui.actions.queueing import queue_form
+from hdtui.actions.run_form import STAGE_NAMES, TOP_FIELDS, RunForm, read_clone
 from hdtui.data.form_choices import FormChoices, read_known
 from hdtui.data.run_list import first_queued
 from hdtui.data.settings import FormRow, choices_of, fields_of
@@ -65,7 +66,7 @@ class LaunchScreen(CockpitScreen):
         clone: int | None = None,
     ) -> None:
         super().__init__(cockpit)
-        self.forms = {kind: LaunchForm(stage=kind)}
+        self.forms = {kind: RunForm(stage=kind)}
         self.stage = kind
         self.known = FormChoices((), ())
         self.clone_id = clone
@@ -79,10 +80,10 @@ class LaunchScreen(CockpitScreen):
         self.field = form_rows.SettingField("enter edits, / finds a setting")
         self.about = Lines(widget_id="about")
         self.estimate = Lines([()])
-        self.command_words = Paragraph("")
+        self.command_text = Paragraph("")
 
     @property
-    def form(self) -> LaunchForm:
+    def form(self) -> RunForm:
         """The form of the stage that is shown; the others keep what was typed into them."""
         return self.forms[self.stage]
 
@@ -94,7 +95,7 @@ class LaunchScreen(CockpitScreen):
             yield self.about
         yield self.field
         yield Pane("Estimate", self.estimate, widget_id="estimate-pane")
-        yield Pane("Same as", self.command_words, widget_id="command-pane")
+        yield Pane("Same as", self.command_text, widget_id="command-pane")
 
     def on_mount(self) -> None:
         self.set_focus(self.table)
@@ -110,7 +111,7 @@ class LaunchScreen(CockpitScreen):
         self.form.take_defaults(known)
         self.show_form()
 
-    def _take_clone(self, form: LaunchForm) -> None:
+    def _take_clone(self, form: RunForm) -> None:
         """Start from a run's settings, robots and inputs."""
         self.clone_id = None
         self.stage = form.stage
@@ -134,12 +135,11 @@ class LaunchScreen(CockpitScreen):
             ),
             columns=form_rows.columns_of(form),
         )
-        changes = len(form.raw)
-        words = f"{changes} change{'' if changes == 1 else 's'} to {form.base_label}"
+        words = f"{counted(len(form.raw), 'change')} to {form.base_label}"
         self.query_one("#launch-pane", Pane).set_rule(f"New run · {form.stage}", words)
         width = self.size.width
         self.estimate.show(form_rows.estimate_lines(self.known, form, width))
-        self.command_words.set_text(form_rows.command_rows(form.command(), width))
+        self.command_text.set_text(form_rows.command_rows(form.command(), width))
         self._show_about(problems)
 
     def _rows(self) -> list[FormRow]:
@@ -245,7 +245,7 @@ class LaunchScreen(CockpitScreen):
         preset = self.form.preset
         self.stage = STAGE_NAMES[index]
         self.stages.set_current(index)
-        self.forms.setdefault(self.stage, LaunchForm(stage=self.stage, preset=preset))
+        self.forms.setdefault(self.stage, RunForm(stage=self.stage, preset=preset))
         self.form.take_defaults(self.known)
         self.show_form()
 
@@ -281,7 +281,7 @@ class LaunchScreen(CockpitScreen):
             app, form = self.app, self.form
 
             def start(database: Database) -> Answer:
-                answer = runs.queue_form(database, form)
+                answer = queue_form(database, form)
                 app.call_later(self._started, first_queued(database))
                 return answer
 
@@ -291,7 +291,7 @@ class LaunchScreen(CockpitScreen):
         """Go to the first row that is not valid, and say what is wrong with it."""
         key, sentence = next(iter(problems.items()))
         number = len(problems)
-        settings = "1 setting is" if number == 1 else f"{number} settings are"
+        settings = counted(number, "setting is", "settings are")
         self.say(f"✗ {settings} not valid: {sentence}", "bad")
         if key not in self.table.keys:
             self.wanted = ""
@@ -333,7 +333,7 @@ class LaunchScreen(CockpitScreen):
             self.dismiss()
 
 
-def _everything(form: LaunchForm) -> set[str]:
+def _everything(form: RunForm) -> set[str]:
     """Every section of the form."""
     found: set[str] = set()
     while True:

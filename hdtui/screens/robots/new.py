@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from engine.errors import HdtuiError, InvalidRobotsError, RoleNotAllowedError
+from engine.text import counted
 from hdtui.actions import robots
 from hdtui.actions.robot_imports import refusal_sentences
 from hdtui.screens.dialogs import ConfirmScreen, FieldsScreen, role_question
@@ -136,8 +137,8 @@ class NewRobots:
         if not self._digests:
             self._screen.say("Nothing is marked. space marks a robot.")
             return
-        title = f"Select {len(self._digests)} robots"
+        title = f"Select {counted(len(self._digests), 'robot')}"
         self._fields(title, (("into the set", "selected"),), self._select)
 
     def _select(self, name: str) -> None:
-        self._screen.command(partial(robots.select, digests=self._digests, set_name=name))
+        self._screen.command(partial(robots.select, robots=self._digests, set_name=name))

@@ -10,12 +10,13 @@ from textual.containers import Horizontal, Vertical
 
 from engine.morphology.geometry import limb_mass_kg
 from engine.morphology.tree import Joint, Limb, Morphology
+from engine.text import counted
 from hdtui import formatting
 from hdtui.data.cockpit import Cockpit
 from hdtui.data.robots import RobotDetail, read_robot
 from hdtui.messages import OpenRobot, OpenRun
 from hdtui.screens.robots.actions import ROBOT_KEYS, NamedRobot, RobotActions
-from hdtui.screens.robots.rows import body_words
+from hdtui.screens.robots.rows import body_text
 from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets import table as tables
 from hdtui.widgets.lines import Line, Lines, Span, line_width, muted
@@ -65,6 +66,7 @@ class RobotScreen(CockpitScreen):
         )
         self.family = Lines()
         self.actions = RobotActions(self, self.canvas, self.current_robot, self._first_policies)
+        self.action_robot = self.actions.act
 
     def compose_body(self) -> ComposeResult:
         with Horizontal():
@@ -86,9 +88,6 @@ class RobotScreen(CockpitScreen):
     def read(self) -> None:
         digest, name, home = self.digest, self.robot_name, self.cockpit.home
         self.ask(lambda database: read_robot(database, home, digest, name), self._show)
-
-    def action_robot(self, name: str) -> None:
-        self.actions.act(name)
 
     def _show(self, facts: RobotDetail) -> None:
         first = self.detail is None or self.detail.robot.digest != facts.robot.digest
@@ -166,7 +165,7 @@ def family_lines(detail: RobotDetail) -> list[Line]:
     robot = detail.robot
     sets = " ".join(formatting.printable(each.name) for each in detail.sets) or "none"
     lines: list[Line] = [
-        (Span(f" {body_words(robot)}"),),
+        (Span(f" {body_text(robot)}"),),
         (Span(f" head {robot.head_height_m:.2f} m · sets {sets}"),),
     ]
     if detail.trained_by:
@@ -181,7 +180,7 @@ def family_lines(detail: RobotDetail) -> list[Line]:
         words = f" parent {unknown} is not in the library" if unknown else " no parent"
         lines.append((muted(words),))
     if detail.children:
-        lines.append((Span(f" {len(detail.children)} mutants in the library"),))
+        lines.append((Span(f" {counted(len(detail.children), 'mutant')} in the library"),))
     return lines
 
 
@@ -195,7 +194,7 @@ def limb_rows(body: Morphology) -> list[tables.TableRow]:
             _short(parent),
             f"{_length_m(limb):.2f}" if limb.end_m else "·",
             f"{limb_mass_kg(limb):.1f}",
-            "  ".join(_joint_words(slot, joint) for slot, joint in enumerate(limb.joints) if joint),
+            "  ".join(_joint_text(slot, joint) for slot, joint in enumerate(limb.joints) if joint),
         )
         rows.append(tables.TableRow(tuple((Span(each),) for each in words)))
     return rows
@@ -210,6 +209,6 @@ def _length_m(limb: Limb) -> float:
     return float(sum((b - a) ** 2 for a, b in zip(limb.start_m, end, strict=True)) ** 0.5)
 
 
-def _joint_words(slot: int, joint: Joint) -> str:
+def _joint_text(slot: int, joint: Joint) -> str:
     low, high = joint.range_deg
     return f"{'xy'[slot]} {low:.0f}..{high:.0f} {joint.gear:.0f}"

@@ -6,8 +6,10 @@ from dataclasses import replace
 from db.records import Robot, Run
 from engine.morphology.geometry import limb_mass_kg
 from engine.morphology.tree import Morphology
+from engine.text import counted
 from hdtui import formatting
-from hdtui.data.robots import RobotDetail, Score, ScoredRobot
+from hdtui.data.columns import ROBOTS_ON_SCREEN
+from hdtui.data.robots import RobotDetail, Score, ScoredRobot, field_value
 from hdtui.widgets.lines import Line, Span, fit, line_width, muted
 from hdtui.widgets.pane import rule_line
 from hdtui.widgets.table import Column, TableRow
@@ -26,20 +28,6 @@ _NAME_CELLS = 27
 _LEAST_NAME_CELLS = 12
 _IMPORTANT = ("teacher", "student", "limbs")
 _FEW_RUNS = 2
-_WIDTHS = {
-    "limbs": (5, 3),
-    "joints": (6, 5),
-    "mass": (6, 6),
-    "head": (4, 7),
-    "teacher": (7, 1),
-    "student": (7, 2),
-    "student/teacher": (5, 4),
-    "falls": (5, 8),
-    "digest": (7, 9),
-    "parent": (7, 9),
-    "op": (18, 9),
-    "seed": (8, 9),
-}
 
 
 def robot_columns(
@@ -65,10 +53,11 @@ def robot_columns(
 
 
 def _robot_column(name: str, policy_id: int | None) -> Column:
-    width, leaves = _WIDTHS[name]
+    known = ROBOTS_ON_SCREEN[name]
     title = "ratio" if name == "student/teacher" else name
     title = title if policy_id is None else f"{name} {policy_id}"
-    return Column(name, title, max(width, len(title)), name != "op", gap=1, leaves_first=leaves)
+    width, leaves = max(known.width, len(title)), known.leaves_first or 0
+    return Column(name, title, width, known.right, gap=1, leaves_first=leaves)
 
 
 def column_answer(name: str, before: Sequence[str], after: Sequence[str]) -> str:
@@ -97,32 +86,16 @@ def marked_line(names: Sequence[str], room: int) -> Line:
 def robot_row(entry: ScoredRobot, names: Sequence[str], name_cells: int, marked: bool) -> TableRow:
     """A robot of the list."""
     name = (Span(formatting.shorten(formatting.printable(entry.robot.name), name_cells)),)
-    cells = [name, *((Span(cell_words(entry, column)),) for column in names)]
+    cells = [name, *((Span(cell_text(entry, column)),) for column in names)]
     return TableRow(tuple(cells), mark="*" if marked else " ")
 
 
-def cell_words(entry: ScoredRobot, column: str) -> str:
+def cell_text(entry: ScoredRobot, column: str) -> str:
     """What stands in a column."""
-    robot = entry.robot
-    if column in ("teacher", "student"):
-        found = entry.teacher if column == "teacher" else entry.student
-        return formatting.episode_return(found.mean if found else None)
-    words = {
-        "limbs": str(entry.robot.num_limbs_without_head),
-        "joints": str(robot.num_joints),
-        "mass": f"{robot.mass_kg:.1f}",
-        "head": f"{robot.head_height_m:.2f}",
-        "student/teacher": formatting.ratio(entry.ratio),
-        "falls": f"{entry.student.falls:.2f}" if entry.student else formatting.UNKNOWN,
-        "digest": robot.digest[:7],
-        "parent": robot.parent_digest[:7] if robot.parent_digest else "none",
-        "op": formatting.printable(" ".join(robot.operations)) or "none",
-        "seed": str(robot.seed) if robot.seed is not None else formatting.UNKNOWN,
-    }
-    return words[column]
+    return ROBOTS_ON_SCREEN[column].text(field_value(entry, column))
 
 
-def body_words(robot: Robot) -> str:
+def body_text(robot: Robot) -> str:
     """Limbs, joints and mass in one phrase."""
     return (
         f"{robot.num_limbs_without_head} limbs, {robot.num_joints} joints, {robot.mass_kg:.1f} kg"
@@ -141,7 +114,7 @@ def short_lines(detail: RobotDetail, entry: ScoredRobot | None) -> list[Line]:
     by = ids if len(detail.trained_by) <= _FEW_RUNS else f"{len(detail.trained_by)} runs"
     trained = f", trained on by {by}" if by else ""
     lines: list[Line] = [
-        (Span(f" {body_words(robot)}"),),
+        (Span(f" {body_text(robot)}"),),
         (Span(f" head {robot.head_height_m:.2f} m, digest {robot.digest[:7]}"),),
         (Span(f" {parent}{trained}"),),
     ]
@@ -185,7 +158,7 @@ def long_lines(detail: RobotDetail, width: int) -> list[Line]:
     robot = detail.robot
     sets = " ".join(formatting.printable(each.name) for each in detail.sets) or "none"
     kin = f"parent {_parent_name(detail)}" if robot.parent_digest else "parent none"
-    mutants = f" · {len(detail.children)} mutants" if detail.children else ""
+    mutants = f" · {counted(len(detail.children), 'mutant')}" if detail.children else ""
     trained = " ".join(map(str, detail.trained_by)) or "none"
     lines: list[Line] = [
         rule_line(
@@ -194,7 +167,7 @@ def long_lines(detail: RobotDetail, width: int) -> list[Line]:
             width,
             focused=False,
         ),
-        (Span(f" {body_words(robot)}, {robot.head_height_m:.2f} m"),),
+        (Span(f" {body_text(robot)}, {robot.head_height_m:.2f} m"),),
         (Span(f" digest {robot.digest[:7]} · set {sets}"),),
         (Span(f" {kin}{mutants}"),),
         (Span(f" trained on by {trained}"),),
@@ -235,7 +208,7 @@ def score_lines(detail: RobotDetail) -> list[Line]:
     """What each policy reached here, the best first."""
     return [
         (
-            Span(f" {_policy_words(run, found):<12}"),
+            Span(f" {_policy_text(run, found):<12}"),
             Span(f"{formatting.episode_return(found.mean, found.half_width):>13}"),
             muted(f"   falls {found.falls:.2f}"),
         )
@@ -243,5 +216,5 @@ def score_lines(detail: RobotDetail) -> list[Line]:
     ]
 
 
-def _policy_words(run: Run | None, found: Score) -> str:
+def _policy_text(run: Run | None, found: Score) -> str:
     return f"{run.id} {run.kind}" if run else formatting.printable(found.policy)

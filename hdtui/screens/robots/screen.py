@@ -7,20 +7,17 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
-from hdtui.actions.robot_removal import removal_warning, remove, removed_words
+from hdtui.actions.robot_removal import removal_warning, remove, removed_text
 from hdtui.data import robots as library
-from hdtui.data.cockpit import Cockpit
-from hdtui.data.run_filters import EditedFilter, Filter
 from hdtui.formatting import printable
 from hdtui.messages import Answer, OpenMode, OpenRobot
 from hdtui.screens.dialogs import ConfirmScreen
-from hdtui.screens.keys import BRACKETS
+from hdtui.screens.keys import BRACKETS, next_of
+from hdtui.screens.list_screen import LIST_KEYS, ListScreen
 from hdtui.screens.menu import MenuScreen
 from hdtui.screens.robots import rows
 from hdtui.screens.robots.actions import ROBOT_KEYS, NamedRobot, RobotActions
 from hdtui.screens.robots.new import NewRobots
-from hdtui.screens.shell import CockpitScreen
-from hdtui.widgets.filter_row import FilterRow
 from hdtui.widgets.lines import Lines, muted
 from hdtui.widgets.pane import Divider, Pane
 from hdtui.widgets.robot_canvas import RobotCanvas
@@ -32,27 +29,28 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from db.session import Database
-    from hdtui.data.cockpit import Cockpit
+    from hdtui.data.cockpit import Cockpit, Marks
 
-_SORT = Binding.Group("s / S")
 _WIDE = 110
 
 
-class RobotsScreen(CockpitScreen):
+class RobotsScreen(ListScreen):
     """The library: which robots there are and what was reached on them."""
 
     TAB = 2
     TITLE_WORD = "Robots"
     HELP_NOTES = rows.FILTER_NOTES
+    KEPT_AS = "robots"
+    HINT = "filter: limbs>=6 teacher>500 student/teacher>=0.9"
+    NOT_SORTED = ("set",)
+    FIRST_SORT = "teacher"
+    FIRST_COLUMNS = rows.DEFAULT_COLUMNS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "mark", "mark", tooltip="mark and step down"),
         Binding("asterisk,ctrl+a", "mark_all", tooltip="mark all that pass, or none"),
         Binding("enter", "choose", "open", tooltip="limbs, joints, parents"),
         *ROBOT_KEYS,
-        Binding("slash", "filter", "filter"),
-        Binding("s", "sort", "sort", key_display="s", tooltip="sort by", group=_SORT),
-        Binding("S", "reverse", tooltip="reverse", group=_SORT),
-        Binding("v", "columns", "columns", tooltip="choose columns"),
+        *LIST_KEYS,
         Binding("left_square_bracket", "set(-1)", tooltip="previous", group=BRACKETS),
         Binding("right_square_bracket", "set(1)", "set", tooltip="next set", group=BRACKETS),
         Binding("p", "policies", tooltip="choose whose returns are shown"),
@@ -64,17 +62,10 @@ class RobotsScreen(CockpitScreen):
 
     def __init__(self, cockpit: Cockpit) -> None:
         super().__init__(cockpit)
-        preferences = cockpit.preferences
-        self.facts: library.RobotListFacts | None = None
+        self.facts: library.RobotList | None = None
         self.shown: list[library.ScoredRobot] = []
         self.detail: library.RobotDetail | None = None
-        self.edited = EditedFilter(lambda: library.FIELDS)
-        self.set_name: str | None = preferences.get("robots.set", "") or None
-        self.sort_key = preferences.get("robots.sort", "teacher")
-        self.descending = preferences.get("robots.descending", True)
-        self.columns = tuple(preferences.get("robots.columns", list(rows.DEFAULT_COLUMNS)))
-        hint = "filter: limbs>=6 teacher>500 student/teacher>=0.9"
-        self.filter_row = FilterRow(hint, self.edited.problem)
+        self.set_name: str | None = self.kept("set", "") or None
         self.chosen_column = ""
         self.table = Table((), widget_id="robots")
         self.below = Lines([(), ()])
@@ -84,6 +75,7 @@ class RobotsScreen(CockpitScreen):
         self.actions = RobotActions(
             self, self.canvas, self.current_robot, self._first_policies, self._marked_robots
         )
+        self.action_robot = self.actions.act
 
     def compose_body(self) -> ComposeResult:
         with Horizontal(id="robots-body"):
@@ -97,9 +89,7 @@ class RobotsScreen(CockpitScreen):
         yield Pane("Marked 0", self.marked, widget_id="marked-pane")
 
     def on_mount(self) -> None:
-        text = self.cockpit.preferences.get("robots.filter", "")
-        self.say(*self.edited.answer(text, final=True))
-        self.filter_row.set_text(self.filter.text)
+        self.use_kept_filter()
         self.actions.show_look()
         self.table.focus()
 
@@ -110,21 +100,28 @@ class RobotsScreen(CockpitScreen):
 
     def read(self) -> None:
         set_name, pinned = self.set_name, self.cockpit.pinned_run
-        chosen = list(self.cockpit.preferences.get("robots.policies", []))
+        chosen = list(self.kept("policies", []))
         self.ask(
             lambda database: library.read_robots(database, set_name, pinned, chosen),
             self._take_robots,
-            empty=library.RobotListFacts((), (), None, None, None, "flat", ""),
+            empty=library.RobotList((), (), None, None, None, "flat", ""),
         )
 
-    def _take_robots(self, facts: library.RobotListFacts) -> None:
+    def _take_robots(self, facts: library.RobotList) -> None:
         self.facts = facts
-        self.show_robots()
+        self.show_list()
 
-    def action_robot(self, name: str) -> None:
-        self.actions.act(name)
+    def fields(self) -> Sequence[str]:
+        return library.FIELDS
 
-    def show_robots(self) -> None:
+    def marks(self) -> Marks[str]:
+        return self.cockpit.marked_robots
+
+    def descends_first(self, key: str) -> bool:
+        values = (library.field_value(entry, key) for entry in self.shown)
+        return any(isinstance(value, int | float) for value in values)
+
+    def show_list(self) -> None:
         """Filter, sort and draw what was read last."""
         facts = self.facts
         if facts is None:
@@ -149,19 +146,20 @@ class RobotsScreen(CockpitScreen):
         self._read_detail()
 
     def on_resize(self) -> None:
-        self.show_robots()
+        self.show_list()
         self._show_detail()
         self.show_keys()
 
-    def _show_words(self, facts: library.RobotListFacts) -> None:
+    def _show_words(self, facts: library.RobotList) -> None:
         total, hidden = len(facts.entries), len(facts.entries) - len(self.shown)
         marked = len(self.cockpit.marked_robots)
         count = f"{len(self.shown)} of {total}" if hidden else str(total)
         words = ["Robots", printable(facts.set_name or "all"), count]
         words += [f"{marked} marked"] if marked else []
-        arrow = "↓" if self.descending else "↑"
         policies = " and ".join(str(i) for i in (facts.teacher_id, facts.student_id) if i)
-        sort = f"{self.sort_key} {arrow}" + ("" if facts.task == "flat" else f" · {facts.task}")
+        sort = f"{self.sort_key} {self.arrow}" + (
+            "" if facts.task == "flat" else f" · {facts.task}"
+        )
         pane = self.query_one("#robots-pane", Pane)
         pane.set_rule(" · ".join(words), f"{sort} · returns of {policies}" if policies else sort)
         below = [f"{hidden} more do not pass the filter"] if hidden else []
@@ -170,7 +168,7 @@ class RobotsScreen(CockpitScreen):
         self.below.show([(muted(f"  {words}"),) for words in [*below, "", ""][:2]])
         self._show_marked()
 
-    def _empty_sentence(self, facts: library.RobotListFacts) -> str:
+    def _empty_sentence(self, facts: library.RobotList) -> str:
         if not facts.entries:
             return "No robots yet. n generates them or imports a folder."
         return f"No robot passes {self.filter.text}. Esc clears the filter."
@@ -235,58 +233,14 @@ class RobotsScreen(CockpitScreen):
             return
         marks.toggle(current[0])
         self.table.action_move(1)
-        self.show_robots()
+        self.show_list()
         self.say(
             f"{len(marks)} marked: e evaluates a policy on them" if marks else "none is marked"
         )
 
     def action_mark_all(self) -> None:
         self.cockpit.marked_robots.toggle(*(entry.robot.digest for entry in self.shown))
-        self.show_robots()
-
-    def action_filter(self) -> None:
-        self.filter_row.edit()
-
-    def on_filter_row_changed(self, message: FilterRow.Changed) -> None:
-        self.say(*self.edited.answer(message.text, final=message.final))
-        if message.final:
-            self.table.focus()
-            self.cockpit.preferences.set("robots.filter", self.filter.text)
-            self.filter_row.set_text(self.filter.text)
-        self.show_robots()
-
-    @property
-    def filter(self) -> Filter:
-        """The filter that is in effect."""
-        return self.edited.current
-
-    def action_sort(self) -> None:
-        choices = [(name, "") for name in library.FIELDS if name != "set"]
-        self.app.push_screen(MenuScreen("Sort by", choices, self.sort_key), self._sort_by)
-
-    def _sort_by(self, key: str | None) -> None:
-        if key is None:
-            return
-        values = (library.field_value(entry, key) for entry in self.shown)
-        self.descending = any(isinstance(value, int | float) for value in values)
-        self.sort_key = key
-        self._keep_sort()
-
-    def action_reverse(self) -> None:
-        self.descending = not self.descending
-        self._keep_sort()
-
-    def _keep_sort(self) -> None:
-        self.cockpit.preferences.set("robots.sort", self.sort_key)
-        self.cockpit.preferences.set("robots.descending", self.descending)
-        self.table.to_top()
-        self.show_robots()
-
-    def on_table_heading(self, message: Table.Heading) -> None:
-        if message.column == self.sort_key:
-            self.action_reverse()
-        else:
-            self._sort_by(message.column)
+        self.show_list()
 
     def action_columns(self) -> None:
         shown = self._shown_columns()
@@ -301,10 +255,8 @@ class RobotsScreen(CockpitScreen):
         before = self._shown_columns()
         hide = name in before and name in self.columns
         chosen = {*self.columns} - {name} if hide else {*self.columns, name}
-        self.columns = tuple(column for column in rows.COLUMN_CHOICES if column in chosen)
         self.chosen_column = "" if hide else name
-        self.cockpit.preferences.set("robots.columns", list(self.columns))
-        self.show_robots()
+        self.show_columns([column for column in rows.COLUMN_CHOICES if column in chosen])
         after = self._shown_columns()
         self.say(rows.column_answer(name, before, after))
 
@@ -321,9 +273,8 @@ class RobotsScreen(CockpitScreen):
             [None, *(each.name for each in self.facts.sets)] if self.facts else []
         )
         if names:
-            place = names.index(self.set_name) if self.set_name in names else 0
-            self.set_name = names[(place + step) % len(names)]
-            self.cockpit.preferences.set("robots.set", self.set_name or "")
+            self.set_name = next_of(names, self.set_name, step)
+            self.keep("set", self.set_name or "")
             self.read()
 
     def action_policies(self) -> None:
@@ -343,9 +294,9 @@ class RobotsScreen(CockpitScreen):
         self.app.push_screen(MenuScreen("Show the returns of", choices), show)
 
     def _show_policy(self, run_id: int) -> None:
-        chosen = list(self.cockpit.preferences.get("robots.policies", []))
+        chosen = list(self.kept("policies", []))
         kept = [run_id, *(each for each in chosen if each != run_id)]
-        self.cockpit.preferences.set("robots.policies", kept[:8])
+        self.keep("policies", kept[:8])
         self.read()
 
     def action_compare(self) -> None:
@@ -373,7 +324,7 @@ class RobotsScreen(CockpitScreen):
         def remove_it(database: Database) -> Answer:
             removed = remove(database, name)
             self.cockpit.marked_robots.drop(robot.digest for robot in removed.robots)
-            return Answer(removed_words(removed))
+            return Answer(removed_text(removed))
 
         def act(key: str | None) -> None:
             if key == "y":
@@ -393,11 +344,3 @@ class RobotsScreen(CockpitScreen):
         current = self.current_robot()
         if current is not None:
             self.app.post_message(OpenRobot(*current))
-
-    def action_out(self) -> None:
-        """Clear the filter, then the marks."""
-        if self.filter.text:
-            self.on_filter_row_changed(FilterRow.Changed("", final=True))
-        elif self.cockpit.marked_robots:
-            self.cockpit.marked_robots.clear()
-            self.show_robots()

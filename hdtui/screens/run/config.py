@@ -1,12 +1,14 @@
 """The tab Config: the settings of a run against another's; what differs comes first."""
 
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from hdtui.data.run import ComparedSetting, ConfigFacts, read_config
+from engine.text import counted
+from hdtui.data import run_details
+from hdtui.exports.formats import as_toml
 from hdtui.formatting import printable, setting
 from hdtui.screens.run.tab import FilteredTab
 from hdtui.screens.shell import CockpitScreen
@@ -27,7 +29,7 @@ class ConfigTab(FilteredTab):
     def __init__(self, shell: CockpitScreen, run_id: int) -> None:
         table = Table(_columns("value", ""), empty="No setting is called that.")
         super().__init__(shell, run_id, table, "find a setting")
-        self.answer: ConfigFacts | None = None
+        self.answer: run_details.ComparedSettings | None = None
         self.only_different = False
 
     def compose(self) -> ComposeResult:
@@ -38,16 +40,20 @@ class ConfigTab(FilteredTab):
         # Against the pinned run, else the first marked one.
         candidates = [self.cockpit.pinned_run, *self.cockpit.marked_runs]
         other = next((i for i in candidates if i not in {None, self.run_id}), None)
-        self.shell.ask(partial(read_config, run_id=self.run_id, other_id=other), self.show_settings)
+        self.shell.ask(
+            partial(run_details.read_config, run_id=self.run_id, other_id=other), self.show_settings
+        )
 
-    def show_settings(self, facts: ConfigFacts) -> None:
+    def show_settings(self, facts: run_details.ComparedSettings) -> None:
         """Show them, those that differ first."""
         self.answer = facts
         other = facts.other
         pane = self.query_one("#config-pane", Pane)
         num_settings = len(facts.settings)
         if other is None:
-            pane.set_rule("Config · pin or mark another run to compare", f"{num_settings} settings")
+            pane.set_rule(
+                "Config · pin or mark another run to compare", counted(num_settings, "setting")
+            )
         else:
             pin = "P " if other.id == self.cockpit.pinned_run else ""
             equal = num_settings - facts.num_different
@@ -64,7 +70,7 @@ class ConfigTab(FilteredTab):
             empty=self._empty_sentence(facts),
         )
 
-    def _shown(self, facts: ConfigFacts) -> list[ComparedSetting]:
+    def _shown(self, facts: run_details.ComparedSettings) -> list[run_details.ComparedSetting]:
         """Settings that differ first, all that match the search."""
         wanted = self.filter_row.text.casefold()
         found = [
@@ -75,7 +81,7 @@ class ConfigTab(FilteredTab):
         ]
         return sorted(found, key=lambda each: not each.differs)
 
-    def _empty_sentence(self, facts: ConfigFacts) -> str:
+    def _empty_sentence(self, facts: run_details.ComparedSettings) -> str:
         if self.filter_row.text:
             return "No setting is called that."
         other = facts.other.id if facts.other else ""
@@ -103,19 +109,6 @@ class ConfigTab(FilteredTab):
         self.shell.say("copied as TOML")
 
 
-def as_toml(config: Any, section: str = "") -> str:
-    """Nested settings as TOML text."""
-    import json
-
-    plain = {key: value for key, value in config.items() if not isinstance(value, dict)}
-    lines = [f"[{section}]"] if section and plain else []
-    lines += [f"{key} = {json.dumps(value)}" for key, value in plain.items() if value is not None]
-    for key, value in config.items():
-        if isinstance(value, dict):
-            lines += ["", as_toml(value, f"{section}.{key}" if section else key)]
-    return "\n".join(lines).strip("\n")
-
-
 def _columns(own: str, other: str) -> tuple[Column, ...]:
     return (
         Column("mark", "", 1, gap=1),
@@ -125,7 +118,7 @@ def _columns(own: str, other: str) -> tuple[Column, ...]:
     )
 
 
-def _row(each: ComparedSetting, other: object) -> TableRow:
+def _row(each: run_details.ComparedSetting, other: object) -> TableRow:
     role = "text" if each.differs or other is None else "muted"
     theirs = setting(each.other) if other is not None else ""
     return TableRow(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from db.records import Run, RunKind
 from hdtui.data import curves as curve_data
 from hdtui.data import metric_names
-from hdtui.data.run import CURVELESS, RobotsFacts
+from hdtui.data.run_details import CURVELESS, ReturnsByRobot
 from hdtui.data.run_list import config_key, config_without_seed
 from hdtui.data.smoothing import Path, value_at
 from hdtui.formatting import shorten, steps
@@ -62,7 +62,7 @@ def curve_facts(
     return " · ".join(words)
 
 
-def x_words(x_axis: curve_data.XAxis, run: Run | None) -> str:
+def x_text(x_axis: curve_data.XAxis, run: Run | None) -> str:
     """The x axis in words; steps are called by what they count."""
     return STEPS_OF.get(run.kind, x_axis) if run is not None and x_axis == "steps" else x_axis
 
@@ -121,7 +121,7 @@ def value_lines(
     if not drawn:
         return "Values", [BLANK, BLANK]
     paths = [curve.path("steps") for curve in drawn]
-    title = f"Values at {steps(paths[0].end)} {x_words('steps', drawn[0].run)}"
+    title = f"Values at {steps(paths[0].end)} {x_text('steps', drawn[0].run)}"
     lines: list[Line] = []
     rest = []
     for index, (letter, curve, path) in enumerate(zip(LETTERS, drawn, paths, strict=False)):
@@ -133,7 +133,7 @@ def value_lines(
         if at < paths[0].end:
             spans.append(Span(f" at {steps(at)}", "muted"))
         spans.append(Span(f"   {_best(metric, curve)}"))
-        broken = curve_data.breaks_words(curve.points)
+        broken = curve_data.breaks_text(curve.points)
         if broken:
             spans.append(Span(f"   {broken}", "bad"))
         if index:
@@ -214,7 +214,7 @@ def _difference(metric: str, own: Path, other: Path, letter: str) -> str:
     return f"a is {metric_names.metric_value(metric, abs(gap))} {word} {letter}{share}{where}"
 
 
-def robot_lines(facts: RobotsFacts, width: int) -> list[Line]:
+def robot_lines(facts: ReturnsByRobot, width: int) -> list[Line]:
     """Robots and their returns, the best first."""
     lines: list[Line] = []
     for robot in facts.robots:

@@ -8,10 +8,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
-from hdtui.data.curves import X_AXES, CurveReader, CurvesFacts, RunCurve, XAxis
+from hdtui.data.curves import X_AXES, CurveReader, RunCurve, RunCurves, XAxis
 from hdtui.data.metric_names import is_bound, metric_label, short_label, value_with_interval
-from hdtui.data.run import RobotsFacts, read_robot_returns
+from hdtui.data.run_details import ReturnsByRobot, read_robot_returns
 from hdtui.data.smoothing import WEIGHTS
+from hdtui.screens.keys import next_of
 from hdtui.screens.run import curve_rows
 from hdtui.screens.run.tab import RunTab
 from hdtui.screens.shell import CockpitScreen
@@ -30,11 +31,11 @@ SMALL_DEFAULTS = ("value_loss", "approximate_kl", "action_std", "loss", "held_ou
 
 
 @dataclass(frozen=True)
-class TabFacts:
+class ShownCurves:
     """What the tab shows."""
 
-    curves: CurvesFacts
-    robots: RobotsFacts | None
+    curves: RunCurves
+    robots: ReturnsByRobot | None
 
 
 FIRST_METRICS = ("return", "loss", "teacher_return")
@@ -64,7 +65,7 @@ class CurvesTab(RunTab):
         super().__init__(shell, run_id)
         preferences = self.cockpit.preferences
         self.reader = CurveReader()
-        self.answer: TabFacts | None = None
+        self.answer: ShownCurves | None = None
         self.x_axis: XAxis = preferences.get("curves.x", "steps")
         self.weight: float = preferences.get("curves.smooth", 0.6)
         self.log_scale = preferences.get("curves.log", "")
@@ -134,14 +135,14 @@ class CurvesTab(RunTab):
         metrics = list(dict.fromkeys([*wanted, *self.shown_metrics()]))
         reader, run_id, roomy = self.reader, self.run_id, self.roomy
         self.shell.ask(
-            lambda database: TabFacts(
+            lambda database: ShownCurves(
                 reader.read(database, run_ids, metrics),
                 read_robot_returns(database, run_id) if roomy else None,
             ),
             self._show_curves,
         )
 
-    def _show_curves(self, facts: TabFacts) -> None:
+    def _show_curves(self, facts: ShownCurves) -> None:
         first = self.answer is None
         self.answer = facts
         values = {each.name: each.last_value for each in facts.curves.series}
@@ -250,7 +251,7 @@ class CurvesTab(RunTab):
 
     def caption(self) -> str:
         return curve_rows.curve_facts(
-            curve_rows.x_words(self.x_axis, self.run),
+            curve_rows.x_text(self.x_axis, self.run),
             self.log_scale,
             self.weight,
             zoomed=self.window is not None,
@@ -310,19 +311,17 @@ class CurvesTab(RunTab):
         self.reread()
 
     def action_x_axis(self) -> None:
-        self.x_axis = X_AXES[(X_AXES.index(self.x_axis) + 1) % len(X_AXES)]
+        self.x_axis = next_of(X_AXES, self.x_axis)
         self.window = None
-        self._changed("curves.x", self.x_axis, f"x: {curve_rows.x_words(self.x_axis, self.run)}")
+        self._changed("curves.x", self.x_axis, f"x: {curve_rows.x_text(self.x_axis, self.run)}")
 
     def action_log_scale(self) -> None:
-        place = LOG_SCALES.index(self.log_scale) if self.log_scale in LOG_SCALES else 0
-        self.log_scale = LOG_SCALES[(place + 1) % len(LOG_SCALES)]
+        self.log_scale = next_of(LOG_SCALES, self.log_scale)
         self.window = None
         self._changed("curves.log", self.log_scale, f"g: {self.log_scale or 'linear axes'}")
 
     def action_smooth(self) -> None:
-        place = WEIGHTS.index(self.weight) if self.weight in WEIGHTS else 0
-        self.weight = WEIGHTS[(place + 1) % len(WEIGHTS)]
+        self.weight = next_of(WEIGHTS, self.weight)
         self._changed("curves.smooth", self.weight, f"m: smooth {self.weight:g}")
 
     def action_outliers(self) -> None:

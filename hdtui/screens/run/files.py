@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 
 from db.records import Artifact
 from hdtui import formatting
-from hdtui.data import run as run_data
+from hdtui.data import run_details
 from hdtui.data.cockpit import now
 from hdtui.screens.run.tab import FilteredTab
 from hdtui.screens.shell import CockpitScreen
@@ -41,10 +41,10 @@ class FileRow(NamedTuple):
     at: datetime
 
 
-def file_rows(facts: run_data.FilesFacts) -> list[FileRow]:
+def file_rows(facts: run_details.RunFiles) -> list[FileRow]:
     """Results first, then checkpoints, then recorded walks by robot and policy."""
-    results = [each for each in facts.artifacts if each.kind != run_data.RECORDING]
-    walks = [each for each in facts.artifacts if each.kind == run_data.RECORDING]
+    results = [each for each in facts.artifacts if each.kind != run_details.RECORDING]
+    walks = [each for each in facts.artifacts if each.kind == run_details.RECORDING]
     names = recording_names([each.name for each in walks], facts.robot_names)
     rows = [_artifact_row(each, each.name) for each in results]
     rows += [
@@ -102,7 +102,7 @@ class FilesTab(FilteredTab):
 
     def __init__(self, shell: CockpitScreen, run_id: int) -> None:
         super().__init__(shell, run_id, Table(COLUMNS, empty="reading"), "find a file")
-        self.answer: run_data.FilesFacts | None = None
+        self.answer: run_details.RunFiles | None = None
         self.rows: list[FileRow] = []
         self.checked: dict[str, str] = {}
 
@@ -111,9 +111,9 @@ class FilesTab(FilteredTab):
         yield self.filter_row
 
     def read(self) -> None:
-        self.shell.ask(partial(run_data.read_files, run_id=self.run_id), self.show_files)
+        self.shell.ask(partial(run_details.read_files, run_id=self.run_id), self.show_files)
 
-    def show_files(self, facts: run_data.FilesFacts) -> None:
+    def show_files(self, facts: run_details.RunFiles) -> None:
         """Show those that are called what is looked for."""
         self.answer = facts
         rows = file_rows(facts)
@@ -176,7 +176,7 @@ class FilesTab(FilteredTab):
             self.run_worker(partial(self._check, *chosen), thread=True, group="check")
 
     def _check(self, path: str, sha256: str) -> None:
-        self.checked[path] = run_data.check_file(self.cockpit.home / path, sha256)
+        self.checked[path] = run_details.check_file(self.cockpit.home / path, sha256)
         self.call_later(self.table.redraw)
 
     def action_copy(self) -> None:

@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 
 from hdtui import formatting
 from hdtui.data.cockpit import now
-from hdtui.data.run import LineageFacts, read_lineage
+from hdtui.data.run_details import Relatives, read_lineage
 from hdtui.data.run_states import RunView
 from hdtui.messages import OpenRun
 from hdtui.screens.run.tab import RunTab
@@ -14,7 +14,7 @@ from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets import lines
 from hdtui.widgets import table as tables
 from hdtui.widgets.pane import Pane
-from hdtui.widgets.run_cells import result_words
+from hdtui.widgets.run_cells import headline_text
 
 RESULT_CELLS = 14
 COLUMNS = (
@@ -41,7 +41,7 @@ class LineageTab(RunTab):
         run_id = self.run_id
         self.shell.ask(lambda database: read_lineage(database, run_id, now()), self._show)
 
-    def _show(self, facts: LineageFacts) -> None:
+    def _show(self, facts: Relatives) -> None:
         first = not self.table.keys
         tree = lineage_tree(facts)
         self.table.set_rows(
@@ -75,7 +75,7 @@ class LineageTab(RunTab):
             cells=(
                 tree,
                 state,
-                (lines.Span(formatting.shorten(result_words(run), RESULT_CELLS)),),
+                (lines.Span(formatting.shorten(headline_text(run), RESULT_CELLS)),),
                 (lines.Span(formatting.printable(sources), "muted"),),
             )
         )
@@ -92,7 +92,7 @@ class LineageTab(RunTab):
             self.app.post_message(OpenRun(message.key))
 
 
-def lineage_tree(facts: LineageFacts) -> list[tuple[int, str]]:
+def lineage_tree(facts: Relatives) -> list[tuple[int, str]]:
     """Runs and the branches before them, each below the last of its inputs that was made."""
     depths: dict[int, int] = {}
     children: dict[int | None, list[int]] = {}

@@ -5,8 +5,9 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
+from hdtui import formatting
 from hdtui.data import logs
-from hdtui.formatting import grouped, size
+from hdtui.screens.keys import next_of
 from hdtui.screens.run.tab import FilteredTab
 from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.filter_row import FilterRow
@@ -73,13 +74,13 @@ class LogTab(FilteredTab):
             return
         self.table.cursor = len(self.shown) - 1
         self.action_match(-1)
-        back = size(self.tail.end - self.tail.start)
-        whole = size(self.tail.size)
+        back = formatting.size(self.tail.end - self.tail.start)
+        whole = formatting.size(self.tail.size)
         self.shell.say(f"found in older lines: the last {back} of {whole} are read")
 
     def _say_no_match(self) -> None:
         level = "" if self.level == "all" else f" of {self.level} and above"
-        whole = f"all {size(self.tail.size)} of the log were searched"
+        whole = f"all {formatting.size(self.tail.size)} of the log were searched"
         self.shell.say(f'no line{level} matches "{self.filter_row.text}": {whole}')
 
     def show_again(self) -> None:
@@ -104,7 +105,7 @@ class LogTab(FilteredTab):
         matches = self._matches()
         if self.filter_row.text:
             place = sum(1 for match in matches if match <= self.table.cursor)
-            read = f" in the last {size(self.tail.end - self.tail.start)}"
+            read = f" in the last {formatting.size(self.tail.end - self.tail.start)}"
             more = read if self.tail.start > 0 else ""
             self.filter_row.set_facts(f"{place} of {len(matches)} matches{more}")
         else:
@@ -112,8 +113,9 @@ class LogTab(FilteredTab):
         levels = "all levels" if self.level == "all" else f"{self.level} and above"
         more = "+" if self.tail.start > 0 else ""
         pane = self.query_one("#log-pane", Pane)
+        size = formatting.size(self.tail.size)
         pane.set_rule(
-            f"log.txt · {grouped(len(self.tail.lines))}{more} lines · {size(self.tail.size)}",
+            f"log.txt · {formatting.grouped(len(self.tail.lines))}{more} lines · {size}",
             f"{self._pace()} · {levels}",
         )
 
@@ -121,7 +123,7 @@ class LogTab(FilteredTab):
         """Whether the end is followed, and how many lines came faster than they can be shown."""
         if not self.following:
             return "held, f follows"
-        return f"{grouped(self.passed)} lines passed" if self.passed else "following"
+        return f"{formatting.grouped(self.passed)} lines passed" if self.passed else "following"
 
     def _empty_sentence(self) -> str:
         if self.tail.missing and self.view is not None and self.view.run.started_at is not None:
@@ -194,7 +196,7 @@ class LogTab(FilteredTab):
             self.reread()
 
     def action_level(self) -> None:
-        self.level = logs.LEVELS[(logs.LEVELS.index(self.level) + 1) % len(logs.LEVELS)]
+        self.level = next_of(logs.LEVELS, self.level)
         self.show_again()
 
     def action_copy(self) -> None:

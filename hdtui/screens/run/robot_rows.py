@@ -8,7 +8,7 @@ from db.records import RunKind
 from engine.evaluation.robot_groups import Group
 from engine.statistics import mean
 from hdtui import formatting
-from hdtui.data.run import RobotResult, RobotsFacts
+from hdtui.data.run_details import ReturnsByRobot, RobotResult
 from hdtui.widgets import lines
 from hdtui.widgets.bars import block_bar, sparkline
 from hdtui.widgets.run_cells import number
@@ -34,7 +34,7 @@ LEARNING_COLUMNS = (
 )
 
 
-def columns_of(facts: RobotsFacts, sort_key: str) -> list[Column]:
+def columns_of(facts: ReturnsByRobot, sort_key: str) -> list[Column]:
     """The columns; what the rows are sorted by stays."""
     if facts.policies:
         return _evaluated_columns(facts)
@@ -46,7 +46,7 @@ def columns_of(facts: RobotsFacts, sort_key: str) -> list[Column]:
     ]
 
 
-def _evaluated_columns(facts: RobotsFacts) -> list[Column]:
+def _evaluated_columns(facts: ReturnsByRobot) -> list[Column]:
     """Return, number of episodes and falls for each policy, the last policies leaving first."""
     columns = [NAME_COLUMN, *([GROUP_COLUMN] if len(facts.groups) > 1 else [])]
     for place, policy in enumerate(facts.policies):
@@ -60,7 +60,7 @@ def _evaluated_columns(facts: RobotsFacts) -> list[Column]:
     return columns
 
 
-def robot_row(robot: RobotResult, facts: RobotsFacts, marked: bool) -> TableRow:
+def robot_row(robot: RobotResult, facts: ReturnsByRobot, marked: bool) -> TableRow:
     """A robot's numbers in the order of the columns."""
     name: lines.Line = (lines.Span(robot.name),)
     cells: list[lines.Line] = [name]
@@ -103,7 +103,7 @@ def _height(robot: RobotResult) -> float:
     return value if value is not None and math.isfinite(value) else 0.0
 
 
-def means_words(facts: RobotsFacts) -> str:
+def means_text(facts: ReturnsByRobot) -> str:
     """Means over robots: of the run, or of an evaluation's policies on each group of robots."""
     if not facts.robots:
         return ""
@@ -119,7 +119,7 @@ def means_words(facts: RobotsFacts) -> str:
     )
 
 
-def _policy_means(facts: RobotsFacts, robots: Sequence[RobotResult]) -> str:
+def _policy_means(facts: ReturnsByRobot, robots: Sequence[RobotResult]) -> str:
     words = []
     for policy in facts.policies:
         means = [each.by_policy[policy].mean for each in robots if policy in each.by_policy]
@@ -127,7 +127,7 @@ def _policy_means(facts: RobotsFacts, robots: Sequence[RobotResult]) -> str:
     return " ".join(words)
 
 
-def no_robots_sentence(facts: RobotsFacts, ended: bool) -> str:
+def no_robots_sentence(facts: ReturnsByRobot, ended: bool) -> str:
     """Why there is no return by robot, and where there is."""
     if facts.kind is RunKind.STUDENT:
         where = " ".join(map(str, facts.judged_in)) or "e asks for one"

@@ -6,9 +6,10 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from hdtui.data.run import RobotResult, RobotsFacts, read_robot_returns
+from hdtui.data import run_details
 from hdtui.data.smoothing import Break, Path
 from hdtui.formatting import shorten
+from hdtui.screens.keys import next_of
 from hdtui.screens.run import robot_rows
 from hdtui.screens.run.tab import RunTab
 from hdtui.screens.shell import CockpitScreen
@@ -37,7 +38,7 @@ class RobotsTab(RunTab):
 
     def __init__(self, shell: CockpitScreen, run_id: int) -> None:
         super().__init__(shell, run_id)
-        self.answer: RobotsFacts | None = None
+        self.answer: run_details.ReturnsByRobot | None = None
         self.sort_key = SORTS[0]
         self.descending = True
         self.table = Table(robot_rows.LEARNING_COLUMNS, empty="reading")
@@ -48,16 +49,18 @@ class RobotsTab(RunTab):
         yield Pane("", self.chart, widget_id="robot-curves-pane")
 
     def read(self) -> None:
-        self.shell.ask(partial(read_robot_returns, run_id=self.run_id), self.show_robots)
+        self.shell.ask(
+            partial(run_details.read_robot_returns, run_id=self.run_id), self.show_robots
+        )
 
-    def show_robots(self, facts: RobotsFacts) -> None:
+    def show_robots(self, facts: run_details.ReturnsByRobot) -> None:
         """Show the rows in their order, and the curves below."""
         self.answer = facts
         robots = self._sorted(facts)
         pane = self.query_one("#run-robots-pane", Pane)
         arrow = "↓" if self.descending else "↑"
         title = f"Return by robot · {len(robots)}" if robots else None
-        words = [f"{facts.judged} {self.sort_key} {arrow}".strip(), robot_rows.means_words(facts)]
+        words = [f"{facts.judged} {self.sort_key} {arrow}".strip(), robot_rows.means_text(facts)]
         pane.set_rule(title, " · ".join(word for word in words if word))
         marks = self.cockpit.marked_robots
         self.table.set_rows(
@@ -68,10 +71,10 @@ class RobotsTab(RunTab):
         )
         self._show_chart()
 
-    def _sorted(self, facts: RobotsFacts) -> list[RobotResult]:
+    def _sorted(self, facts: run_details.ReturnsByRobot) -> list[run_details.RobotResult]:
         """By the chosen column; unknown values last either way."""
 
-        def value(robot: RobotResult) -> float | str | None:
+        def value(robot: run_details.RobotResult) -> float | str | None:
             if self.sort_key == "robot":
                 return robot.name
             values = {"falls": robot.falls, "length": robot.length, "speed": robot.speed}
@@ -115,7 +118,7 @@ class RobotsTab(RunTab):
         """Robots of a run that learns have curves; those of an evaluation have not."""
         return self.answer is not None and bool(self.answer.robots) and not self.answer.policies
 
-    def _drawn(self) -> list[RobotResult]:
+    def _drawn(self) -> list[run_details.RobotResult]:
         if self.answer is None:
             return []
         with_points = [robot for robot in self.answer.robots if robot.points is not None]
@@ -155,7 +158,7 @@ class RobotsTab(RunTab):
     def action_sort(self) -> None:
         evaluated = self.answer is not None and bool(self.answer.policies)
         sorts = EVALUATED_SORTS if evaluated else SORTS
-        self.sort_key = sorts[(sorts.index(self.sort_key) + 1) % len(sorts)]
+        self.sort_key = next_of(sorts, self.sort_key)
         self.descending = self.sort_key != "robot"
         self._show_again()
 
@@ -170,7 +173,7 @@ class RobotsTab(RunTab):
             self.shell.say("copied the digest of the robot")
 
 
-def _path(robot: RobotResult) -> Path:
+def _path(robot: run_details.RobotResult) -> Path:
     points = robot.points
     if points is None:
         return Path((), (), (), ())

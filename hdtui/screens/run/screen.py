@@ -10,9 +10,9 @@ from textual.widgets import ContentSwitcher
 from db.records import Run, RunState
 from hdtui import formatting
 from hdtui.data.cockpit import Cockpit, now
-from hdtui.data.run import default_tab
+from hdtui.data.run_details import default_tab
 from hdtui.data.run_states import RunView, left_s
-from hdtui.data.runs import read_run
+from hdtui.data.run_views import read_run
 from hdtui.screens.run.config import ConfigTab
 from hdtui.screens.run.curves import CurvesTab
 from hdtui.screens.run.files import FilesTab
@@ -23,7 +23,7 @@ from hdtui.screens.run.tab import RunTab
 from hdtui.screens.runs.actions import MARK, RUN_KEYS, RunActions
 from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.pane import Rule
-from hdtui.widgets.run_cells import done_words
+from hdtui.widgets.run_cells import done_text
 from hdtui.widgets.tab_line import TabLine
 
 TABS = ("Curves", "Robots", "Config", "Log", "Files", "Lineage")
@@ -63,6 +63,7 @@ class RunScreen(CockpitScreen):
             LineageTab(self, run_id),
         )
         self.actions = RunActions(self, self.current_run, self.run_under_cursor, self._read_tab)
+        self.action_run = self.actions.act
 
     @property
     def tab(self) -> RunTab:
@@ -115,9 +116,6 @@ class RunScreen(CockpitScreen):
         super().show_keys()
         self.tab_line.set_facts(self.tab.caption())
 
-    def action_run(self, name: str) -> None:
-        self.actions.act(name)
-
     def _show_title(self, view: RunView) -> None:
         run = view.run
         wide = self.size.width >= WIDE
@@ -126,7 +124,7 @@ class RunScreen(CockpitScreen):
             sentence = f"{view.shown}: {sentence}"
         name = f"{run.id} {run.kind} {formatting.printable(run.name)}"
         left = left_s(run)
-        words = [done_words(run)] if wide and run.done is not None else []
+        words = [done_text(run)] if wide and run.done is not None else []
         if run.progress is not None:
             words.append(formatting.percent(run.progress))
         if wide and run.rate and run.state.active:

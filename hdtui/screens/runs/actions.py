@@ -12,7 +12,7 @@ from hdtui.actions import runs
 from hdtui.actions.evaluate import Choices, can_be_evaluated, can_be_watched, read_offer
 from hdtui.data.cockpit import now
 from hdtui.data.run_list import Archiving, read_archiving
-from hdtui.data.runs import read_run
+from hdtui.data.run_views import read_run
 from hdtui.formatting import printable
 from hdtui.messages import Answer, OpenForm, OpenMode, OpenRun
 from hdtui.screens.dialogs import ConfirmScreen, FieldsScreen, TypeToConfirmScreen
@@ -237,7 +237,7 @@ class RunActions:
         if not run_ids or not self.screen.may_act():
             return
         if name == "delete":
-            self.screen.ask(partial(runs.delete_warning, run_ids=run_ids), self._ask_delete)
+            self.screen.ask(partial(runs.deletion, run_ids=run_ids), self._ask_delete)
         elif len(run_ids) == 1:
             self.screen.command(partial(runs.archive, run_ids=run_ids))
         else:
@@ -249,8 +249,8 @@ class RunActions:
         archive = partial(runs.archive, run_ids=question.run_ids)
         self._confirm(title, question.sentences, choice, "leave them", archive)
 
-    def _ask_delete(self, warning: tuple[Sequence[int], Sequence[str]]) -> None:
-        run_ids, sentences = warning
+    def _ask_delete(self, deletion: runs.Deletion) -> None:
+        run_ids = deletion.run_ids
         word, what = str(len(run_ids)), "the number of runs"
         if len(run_ids) == 1:
             word, what = str(run_ids[0]), "the id of the run"
@@ -264,7 +264,7 @@ class RunActions:
             if agreed:
                 self.screen.command(delete)
 
-        self.screen.open_dialog(TypeToConfirmScreen("Delete", sentences, word, what), act)
+        self.screen.open_dialog(TypeToConfirmScreen("Delete", deletion.sentences, word, what), act)
 
     def annotate(self, run_id: int) -> None:
         if self.screen.may_act():

@@ -1,40 +1,18 @@
 """How the list of runs writes its columns, its groups and what stands behind a run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
+from engine.text import counted
 from hdtui import formatting
 from hdtui.data import cockpit as cockpit_data
 from hdtui.data import run_list, run_states
-from hdtui.data.metric_names import metric_value
-from hdtui.data.runs import reads
+from hdtui.data.run_views import reads
 from hdtui.widgets import run_cells
 from hdtui.widgets import table as tables
 from hdtui.widgets.lines import Line, Span, line_width, wrapped
 
 DEFAULT_COLUMNS = ("kind", "name", "result", "state", "took")
-COLUMN_CHOICES = (
-    "kind",
-    "name",
-    "result",
-    "return",
-    "ratio",
-    "unseen",
-    "training",
-    "state",
-    "took",
-    "steps",
-    "progress",
-    "started",
-    "seed",
-    "tag",
-    "study",
-    "pipeline",
-    "robots",
-    "host",
-    "device",
-)
-RETURN_COLUMNS = ("return", "unseen", "training")
 FILTER_NOTES = (
     "Filter\n"
     "kind:teacher state:running return>1000 took<10m steps>1M started>2026-11-20\n"
@@ -43,21 +21,6 @@ FILTER_NOTES = (
     "that of the pinned run, else of most runs; training: a teacher's while it learned\n"
     "archived:yes shows the archived runs; A on one brings it back",
 )
-_WIDTHS: Mapping[str, tuple[int, bool, int]] = {
-    "kind": (10, False, 4),
-    "name": (18, False, 0),
-    "result": (14, True, 0),
-    "return": (8, True, 6),
-    "ratio": (8, True, 6),
-    "unseen": (8, True, 6),
-    "training": (8, True, 6),
-    "state": (11, False, 0),
-    "took": (7, True, 1),
-    "started": (11, False, 5),
-    "tag": (14, False, 6),
-    "robots": (12, False, 6),
-    "study": (12, False, 6),
-}
 
 
 class RowWriter:
@@ -65,7 +28,7 @@ class RowWriter:
 
     def __init__(self, cockpit: cockpit_data.Cockpit) -> None:
         self.cockpit = cockpit
-        self.facts: run_list.RunsFacts | None = None
+        self.facts: run_list.RunList | None = None
 
     def columns(self, names: Sequence[str], sort_key: str, descending: bool) -> list[tables.Column]:
         """Glyph and number, then the columns; the sorted one carries its arrow and never leaves."""
@@ -76,13 +39,17 @@ class RowWriter:
             tables.Column("id", f"id{arrow}" if sort_key == "id" else "id", 4, gap=1),
         ]
         for place, name in enumerate(names):
-            width, right, leaves = _WIDTHS.get(name, (9, True, 3 + place))
+            known = run_list.column_of(name)
+            width, leaves = known.width, known.leaves_first
+            leaves = 3 + place if leaves is None else leaves
             leaves = 2 * len(names) if crowded and name == "took" else leaves
             sorts = name == sort_key
             title = f"{formatting.shorten(name, 14)}{arrow}" if sorts else name
             width = max(width, min(16, len(title)))
             growing, leaves = name == "name", 0 if sorts else leaves
-            columns.append(tables.Column(name, title[:width], width, right, growing, 2, leaves))
+            columns.append(
+                tables.Column(name, title[:width], width, known.right, growing, 2, leaves)
+            )
         return columns
 
     def row(self, each: run_states.RunView, names: Sequence[str]) -> tables.TableRow:
@@ -97,8 +64,8 @@ class RowWriter:
         self, group: run_list.RunGroup, names: Sequence[str], *, folded: bool
     ) -> tables.TableRow:
         """The title of a group, how many runs it has, and the mean of what they reached."""
-        sign, runs = "+" if folded else "-", len(group.views)
-        words = f" · {runs} run{'' if runs == 1 else 's'}{_reached_words(group)}"
+        sign = "+" if folded else "-"
+        words = f" · {counted(len(group.views), 'run')}{_reached_text(group)}"
         title: Line = (
             Span(f"{sign} {formatting.printable(group.title)}", "bold"),
             Span(words, "muted"),
@@ -108,40 +75,22 @@ class RowWriter:
         return tables.TableRow(cells=empty, instead=title, mark="*" if marked else " ")
 
     def _cell(self, each: run_states.RunView, name: str) -> Line:
-        run, at = each.run, cockpit_data.now()
+        run = each.run
         if name == "name":
             return (Span(formatting.printable(run.name)),)
         if name == "state":
             return (Span(each.shown, each.role if each.shown != "finished" else "text"),)
         if name == "result":
-            return run_cells.number(formatting.shorten(run_cells.result_words(run), 14))
-        if name == "took":
-            return run_cells.number(formatting.duration(run_states.elapsed_s(run, at)))
-        return run_cells.number(self._words(each, name, at))
-
-    def _words(self, each: run_states.RunView, name: str, at: datetime) -> str:
+            return run_cells.number(formatting.shorten(run_cells.headline_text(run), 14))
         value = run_list.field_value(self.facts, each, name) if self.facts else None
         if value is None:
-            return formatting.UNKNOWN
+            return run_cells.number(formatting.UNKNOWN)
         if isinstance(value, datetime):
-            return formatting.moment(value, at)
-        if name == "steps":
-            return formatting.steps(each.run.done)
-        if name == "progress":
-            return formatting.percent(each.run.progress)
-        if isinstance(value, float):
-            return _figure(name, value)
-        return formatting.setting(value)
+            return run_cells.number(formatting.moment(value, cockpit_data.now()))
+        return run_cells.number(run_list.column_of(name).text(value))
 
 
-def _figure(name: str, value: float) -> str:
-    """A number of a column: returns whole, ratios with two digits, others as their metric."""
-    if name == "ratio":
-        return formatting.ratio(value)
-    return formatting.episode_return(value) if name in RETURN_COLUMNS else metric_value(name, value)
-
-
-def _reached_words(group: run_list.RunGroup) -> str:
+def _reached_text(group: run_list.RunGroup) -> str:
     over, run = group.over_runs, group.views[0].run
     if over is None or over.count < 2 or run.result_kind in run_cells.COUNTED:
         return ""
@@ -166,7 +115,7 @@ def group_lines(group: run_list.RunGroup, width: int) -> tuple[str, str, list[Li
 
 
 def preview_lines(
-    each: run_states.RunView | None, facts: run_list.RunsFacts | None, width: int
+    each: run_states.RunView | None, facts: run_list.RunList | None, width: int
 ) -> tuple[str, str, list[Line]]:
     """Title, facts and up to three lines about the run under the cursor: state and relatives."""
     if each is None or facts is None:
@@ -196,7 +145,7 @@ def preview_lines(
     )
 
 
-def _relatives(each: run_states.RunView, facts: run_list.RunsFacts) -> Line:
+def _relatives(each: run_states.RunView, facts: run_list.RunList) -> Line:
     """``unimal8 → 184 teacher → [187] → 188 189``: what it reads and who reads it."""
     run = each.run
     spans: list[Span] = [Span(" ")]
@@ -214,9 +163,7 @@ def _relatives(each: run_states.RunView, facts: run_list.RunsFacts) -> Line:
     return tuple(spans)
 
 
-def side_lines(
-    each: run_states.RunView | None, facts: run_list.RunsFacts, width: int
-) -> list[Line]:
+def side_lines(each: run_states.RunView | None, facts: run_list.RunList, width: int) -> list[Line]:
     """A column about a run: its state, result, notes, relatives and main settings."""
     if each is None:
         return []
@@ -249,7 +196,7 @@ def side_lines(
 def _relative_lines(title: str, others: Sequence[run_states.RunView]) -> list[Line]:
     lines: list[Line] = []
     for place, other in enumerate(sorted(others, key=_number)[:6]):
-        name = f"{other.run.id} {other.run.kind} {run_cells.result_words(other.run)}"
+        name = f"{other.run.id} {other.run.kind} {run_cells.headline_text(other.run)}"
         words = title if place == 0 else ""
         lines.append(
             (Span(f" {words:<8}", "muted"), Span(f"{other.glyph} ", other.role), Span(name))

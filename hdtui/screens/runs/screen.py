@@ -8,19 +8,20 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
 from db.records import Run
+from engine.text import counted
 from hdtui.data import run_list
-from hdtui.data.cockpit import Cockpit, now
-from hdtui.data.curves import CurveReader, CurvesFacts
+from hdtui.data.cockpit import Cockpit, Marks, now
+from hdtui.data.columns import RUNS_ON_SCREEN
+from hdtui.data.curves import CurveReader, RunCurves
 from hdtui.data.metric_names import metric_label
-from hdtui.data.run_filters import EditedFilter, Filter
 from hdtui.messages import Answer
 from hdtui.screens.compare.screen import CompareScreen
+from hdtui.screens.keys import next_of
+from hdtui.screens.list_screen import LIST_KEYS, ListScreen
 from hdtui.screens.menu import MenuScreen
 from hdtui.screens.runs import rows
 from hdtui.screens.runs.actions import RUN_KEYS, RunActions
-from hdtui.screens.shell import CockpitScreen
 from hdtui.widgets.chart import Chart, headline_chart
-from hdtui.widgets.filter_row import FilterRow
 from hdtui.widgets.lines import Lines, Span
 from hdtui.widgets.pane import Divider, Pane
 from hdtui.widgets.table import Table, TableRow
@@ -28,45 +29,38 @@ from hdtui.widgets.table import Table, TableRow
 if TYPE_CHECKING:
     from hdtui.data.run_states import RunView
 
-_SORT = Binding.Group("s / S")
 GROUPINGS = ("", "pipeline", "config", "kind", "study")
 
 
-class RunsScreen(CockpitScreen):
+class RunsScreen(ListScreen):
     """The list of runs."""
 
     TAB = 1
     TITLE_WORD = "Runs"
     HELP_NOTES = rows.FILTER_NOTES
+    KEPT_AS = "runs"
+    HINT = "filter: kind:teacher state:running return>1000"
+    VOCABULARY = run_list.VALUES
+    FIRST_SORT = "id"
+    FIRST_COLUMNS = rows.DEFAULT_COLUMNS
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "mark", "mark", tooltip="mark; on a group: its runs"),
         Binding("asterisk,ctrl+a", "mark_all", tooltip="mark all that pass, or none"),
         Binding("enter", "choose", "open", tooltip="open the run; fold the group"),
-        Binding("slash", "filter", "filter"),
-        Binding("s", "sort", "sort", key_display="s", tooltip="sort by", group=_SORT),
-        Binding("S", "reverse", tooltip="reverse", group=_SORT),
+        *LIST_KEYS,
         Binding("b", "group", "group", tooltip="group by pipeline, config..."),
-        Binding("v", "columns", "columns", tooltip="choose columns"),
         *RUN_KEYS,
     ]
 
     def __init__(self, cockpit: Cockpit) -> None:
         super().__init__(cockpit)
-        preferences = cockpit.preferences
-        self.facts: run_list.RunsFacts | None = None
+        self.facts: run_list.RunList | None = None
         self.shown: list[RunView] = []
-        self.edited = EditedFilter(self._fields, run_list.VALUES)
-        self.filter_text = preferences.get("runs.filter", "")
-        self.sort_key = preferences.get("runs.sort", "id")
-        self.descending = preferences.get("runs.descending", True)
-        self.grouping = preferences.get("runs.group", "")
-        self.columns = tuple(preferences.get("runs.columns", list(rows.DEFAULT_COLUMNS)))
+        self.grouping = self.kept("group", "")
         self.groups: dict[str, run_list.RunGroup] = {}
         self.folded: set[str] = set()
         self.writer = rows.RowWriter(cockpit)
-        hint = "filter: kind:teacher state:running return>1000"
-        self.filter_row = FilterRow(hint, self.edited.problem)
         self.table = Table(self.writer.columns(self.columns, "", True), widget_id="runs")
         self.summary = Lines([()])
         self.preview = Lines()
@@ -74,8 +68,9 @@ class RunsScreen(CockpitScreen):
         self.chart = Chart(empty="No points.")
         self.curve_reader = CurveReader()
         self.actions = RunActions(
-            self, self.current_run, self.run_under_cursor, self.show_runs, self._shown_marks
+            self, self.current_run, self.run_under_cursor, self.show_list, self._shown_marks
         )
+        self.action_run = self.actions.act
 
     def compose_body(self) -> ComposeResult:
         with Horizontal():
@@ -89,7 +84,7 @@ class RunsScreen(CockpitScreen):
                 yield Pane("", self.chart, widget_id="side-chart-pane")
 
     def on_mount(self) -> None:
-        self.filter_row.set_text(self.filter_text)
+        self.filter_row.set_text(self.kept("filter", ""))
         self.set_focus(self.table)
 
     def footer(self) -> str:
@@ -103,20 +98,26 @@ class RunsScreen(CockpitScreen):
         self.ask(
             lambda database: reader.read(database, now(), archived, pinned),
             self._take_runs,
-            empty=run_list.RunsFacts((), {}, now()),
+            empty=run_list.RunList((), {}, now()),
         )
 
-    def _take_runs(self, facts: run_list.RunsFacts) -> None:
+    def _take_runs(self, facts: run_list.RunList) -> None:
         first, self.facts = self.facts is None, facts
-        if first and self.filter_text:
-            self.say(*self.edited.answer(self.filter_text, final=True))
-            self.filter_row.set_text(self.filter.text)
-        self.show_runs()
+        if first and self.filter_row.text:
+            self.use_kept_filter()
+        self.show_list()
 
-    def action_run(self, name: str) -> None:
-        self.actions.act(name)
+    def marks(self) -> Marks[int]:
+        return self.cockpit.marked_runs
 
-    def show_runs(self) -> None:
+    def descends_first(self, key: str) -> bool:
+        return run_list.descends_first(self.shown, key)
+
+    def show_filtered(self) -> None:
+        self.read()  # archived runs may have been asked for
+        self.show_list()
+
+    def show_list(self) -> None:
         """Filter, sort, group and draw what was read last."""
         facts = self.facts
         if facts is None:
@@ -151,7 +152,7 @@ class RunsScreen(CockpitScreen):
             return self.columns
         return (*self.columns, self.sort_key)
 
-    def _rows(self, facts: run_list.RunsFacts) -> list[Hashable]:
+    def _rows(self, facts: run_list.RunList) -> list[Hashable]:
         """Run ids, with a title before every group; those of folded groups are left out."""
         self.groups = {}
         if not self.grouping:
@@ -164,25 +165,24 @@ class RunsScreen(CockpitScreen):
                 keys += [each.run.id for each in group.views]
         return keys
 
-    def _show_words(self, facts: run_list.RunsFacts) -> None:
+    def _show_words(self, facts: run_list.RunList) -> None:
         total = len(facts.views)
         count = f"{len(self.shown)} of {total}" if self.filter.text else str(total)
         grouped = f"grouped by {self.grouping}" if self.grouping else "not grouped"
-        arrow = "↓" if self.descending else "↑"
         pane = self.query_one("#runs-pane", Pane)
-        pane.set_rule(f"Runs · {count}", f"{self.sort_key} {arrow} · {grouped}")
+        pane.set_rule(f"Runs · {count}", f"{self.sort_key} {self.arrow} · {grouped}")
         marked, unseen = len(self.cockpit.marked_runs), len(self._hidden_marks())
         words = [f"{marked} marked" + (f", {unseen} hidden" if unseen else "")] if marked else []
         if self.cockpit.pinned_run is not None:
             words.append(f"{self.cockpit.pinned_run} pinned")
         hidden = total - len(self.shown)
         if hidden:
-            words.append(f"{hidden} runs do not pass the filter")
+            words.append(f"{counted(hidden, 'run does not pass', 'runs do not pass')} the filter")
         names = self._column_names()
         words += [f"{name}: {basis.words}" for name, basis in facts.bases.items() if name in names]
         self.summary.show([(Span(f"    {' · '.join(words)}", "muted"),)])
 
-    def _empty_sentence(self, facts: run_list.RunsFacts) -> str:
+    def _empty_sentence(self, facts: run_list.RunList) -> str:
         if not facts.views:
             return "No runs yet. n opens a form."
         best = run_list.best_sentence(facts, 0)
@@ -208,7 +208,7 @@ class RunsScreen(CockpitScreen):
                     lambda database: reader.read_headline(database, run_ids), self._show_side_chart
                 )
 
-    def _show_side_chart(self, facts: CurvesFacts) -> None:
+    def _show_side_chart(self, facts: RunCurves) -> None:
         pane = self.query_one("#side-chart-pane", Pane)
         for metric, curves in facts.curves.items():
             pane.set_rule(metric_label(metric))
@@ -264,77 +264,25 @@ class RunsScreen(CockpitScreen):
 
     def _mark(self, ids: Sequence[int]) -> None:
         self.cockpit.marked_runs.toggle(*ids)
-        self.show_runs()
+        self.show_list()
 
-    def action_filter(self) -> None:
-        self.filter_row.edit()
-
-    def on_filter_row_changed(self, message: FilterRow.Changed) -> None:
-        self.say(*self.edited.answer(message.text, final=message.final))
-        if message.final:
-            self.set_focus(self.table)
-            self.cockpit.preferences.set("runs.filter", self.filter.text)
-            self.filter_row.set_text(self.filter.text)
-        self.read()
-        self.show_runs()
-
-    @property
-    def filter(self) -> Filter:
-        """The filter that is in effect."""
-        return self.edited.current
-
-    def _fields(self) -> Sequence[str]:
-        return self.facts.fields if self.facts else run_list.FIELDS
-
-    def action_sort(self) -> None:
-        choices = [(name, "") for name in self._fields()]
-        self.app.push_screen(MenuScreen("Sort by", choices, self.sort_key), self._sort_by)
-
-    def _sort_by(self, key: str | None) -> None:
-        if key is None:
-            return
-        self.sort_key = key
-        self.descending = run_list.descends_first(self.shown, key)
-        self._keep_sort()
-
-    def action_reverse(self) -> None:
-        self.descending = not self.descending
-        self._keep_sort()
-
-    def _keep_sort(self) -> None:
-        self.cockpit.preferences.set("runs.sort", self.sort_key)
-        self.cockpit.preferences.set("runs.descending", self.descending)
-        self.table.to_top()
-        self.read()
-        self.show_runs()
-
-    def on_table_heading(self, message: Table.Heading) -> None:
-        if message.column == self.sort_key:
-            self.action_reverse()
-        elif message.column:
-            self._sort_by("id" if message.column == "glyph" else message.column)
+    def fields(self) -> Sequence[str]:
+        return self.facts.fields if self.facts else tuple(RUNS_ON_SCREEN)
 
     def action_group(self) -> None:
-        place = GROUPINGS.index(self.grouping) if self.grouping in GROUPINGS else 0
-        self.grouping = GROUPINGS[(place + 1) % len(GROUPINGS)]
-        self.cockpit.preferences.set("runs.group", self.grouping)
-        self.show_runs()
+        self.grouping = next_of(GROUPINGS, self.grouping)
+        self.keep("group", self.grouping)
+        self.show_list()
 
     def action_columns(self) -> None:
-        fields = dict.fromkeys((*rows.COLUMN_CHOICES, *self._fields()))
-        choices = [(name, "shown" if name in self.columns else "") for name in fields]
+        choices = [(name, "shown" if name in self.columns else "") for name in self.fields()]
         self.app.push_screen(MenuScreen("Columns: choose to show or hide", choices), self._column)
 
     def _column(self, name: str | None) -> None:
-        if name is None:
-            return
         if name in self.columns:
-            self.columns = tuple(column for column in self.columns if column != name)
-        else:
-            self.columns = (*self.columns, name)
-        self.cockpit.preferences.set("runs.columns", list(self.columns))
-        self.read()
-        self.show_runs()
+            self.show_columns([column for column in self.columns if column != name])
+        elif name is not None:
+            self.show_columns([*self.columns, name])
 
     def on_table_moved(self, message: Table.Moved) -> None:
         self._show_preview()
@@ -343,15 +291,6 @@ class RunsScreen(CockpitScreen):
         """Enter: open the run, or fold and unfold the group."""
         if message.key in self.groups:
             self.folded ^= {str(message.key)}
-            self.show_runs()
+            self.show_list()
         else:
             self.actions.open(self.current_run())
-
-    def action_out(self) -> None:
-        """Clear the filter, then the marks."""
-        if self.filter.text:
-            self.filter_row.set_text("")
-            self.on_filter_row_changed(FilterRow.Changed("", final=True))
-        elif self.cockpit.marked_runs:
-            self.cockpit.marked_runs.clear()
-            self.show_runs()

@@ -15,7 +15,7 @@ from hdtui.data.cockpit import Cockpit
 from hdtui.data.player import FrameRate, Player, highest_rate
 from hdtui.data.watch import Film, RecordedEpisodes, Recording, list_recordings, load_films
 from hdtui.formatting import printable
-from hdtui.screens.keys import BRACKETS
+from hdtui.screens.keys import BRACKETS, next_of
 from hdtui.screens.shell import CockpitScreen
 from hdtui.screens.watch import rows
 from hdtui.terminal.meter import TokenBucket, meter_of
@@ -310,7 +310,7 @@ class WatchScreen(CockpitScreen):
             self.show_words()
 
     def action_view(self) -> None:
-        self.view = VIEWS[(VIEWS.index(self.view) + 1) % len(VIEWS)]
+        self.view = next_of(VIEWS, self.view)
         self._relook()
 
     def action_drawing(self) -> None:

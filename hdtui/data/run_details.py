@@ -20,7 +20,7 @@ from engine.workers.lineage import Ancestry
 from hdtui.data.metric_names import policy_order
 from hdtui.data.run_list import flat_config
 from hdtui.data.run_states import RunView
-from hdtui.data.runs import views
+from hdtui.data.run_views import views
 
 RECORDING = "poses"
 """The kind of a recorded walk; its name is ``policy:digest of the robot:task:episode``."""
@@ -58,7 +58,7 @@ class RobotResult:
 
 
 @dataclass(frozen=True)
-class RobotsFacts:
+class ReturnsByRobot:
     """Returns by robot, the best first; an evaluation's are those of the ``judged`` policy.
 
     ``judged_in`` are the evaluations of a run's policy.
@@ -97,7 +97,7 @@ def default_tab(database: Database, run_id: int) -> str:
     return "Log" if run.kind in CURVELESS else "Curves"
 
 
-def read_robot_returns(database: Database, run_id: int) -> RobotsFacts:
+def read_robot_returns(database: Database, run_id: int) -> ReturnsByRobot:
     """Latest return of every robot that reported one, or those of an evaluation's policies."""
     run = get_run(database, run_id)
     if run.kind is RunKind.EVALUATION:
@@ -136,7 +136,7 @@ def read_robot_returns(database: Database, run_id: int) -> RobotsFacts:
     return replace(_ordered(robots), kind=run.kind, judged_in=tuple(evaluations))
 
 
-def _evaluated_robots(database: Database, run_id: int) -> RobotsFacts:
+def _evaluated_robots(database: Database, run_id: int) -> ReturnsByRobot:
     """Returns of the policies of an evaluation; a robot's own numbers are the judged one's."""
     found = summaries(database, run_id)
     tasks = {each.task for each in found}
@@ -192,10 +192,10 @@ def _evaluated(
     )
 
 
-def _ordered(robots: list[RobotResult]) -> RobotsFacts:
+def _ordered(robots: list[RobotResult]) -> ReturnsByRobot:
     robots.sort(key=lambda robot: (robot.episode_return is None, -(robot.episode_return or 0.0)))
     values = [robot.episode_return for robot in robots if robot.episode_return is not None]
-    return RobotsFacts(tuple(robots), sum(values) / len(values) if values else None)
+    return ReturnsByRobot(tuple(robots), sum(values) / len(values) if values else None)
 
 
 def _robot_names(database: Database) -> dict[str, str]:
@@ -213,7 +213,7 @@ class ComparedSetting:
 
 
 @dataclass(frozen=True)
-class ConfigFacts:
+class ComparedSettings:
     """The configuration of a run, against another's where there is one."""
 
     run: Run
@@ -228,7 +228,7 @@ class ConfigFacts:
 _MISSING = object()
 
 
-def read_config(database: Database, run_id: int, other_id: int | None) -> ConfigFacts:
+def read_config(database: Database, run_id: int, other_id: int | None) -> ComparedSettings:
     """Settings of a run beside those of another one of any kind."""
     run = get_run(database, run_id)
     found = list_runs(database, ids=[other_id]) if other_id not in {None, run_id} else []
@@ -245,11 +245,11 @@ def read_config(database: Database, run_id: int, other_id: int | None) -> Config
         )
         for key in keys
     )
-    return ConfigFacts(run, other, settings)
+    return ComparedSettings(run, other, settings)
 
 
 @dataclass(frozen=True)
-class FilesFacts:
+class RunFiles:
     """What a run left on disk; ``home`` is the workspace the paths are relative to."""
 
     home: Path
@@ -258,11 +258,11 @@ class FilesFacts:
     robot_names: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_files(database: Database, run_id: int) -> FilesFacts:
+def read_files(database: Database, run_id: int) -> RunFiles:
     """Checkpoints, newest first, and artifacts; robots by digest where walks are recorded."""
     artifacts = tuple(list_artifacts(database, run_id))
     recorded = any(each.kind == RECORDING for each in artifacts)
-    return FilesFacts(
+    return RunFiles(
         database.home,
         tuple(list_checkpoints(database, run_id)),
         artifacts,
@@ -282,7 +282,7 @@ def check_file(path: Path, sha256: str) -> str:
 
 
 @dataclass(frozen=True)
-class LineageFacts:
+class Relatives:
     """A run's relatives: everything it was made from and everything made from it."""
 
     run_id: int
@@ -291,12 +291,12 @@ class LineageFacts:
     by_id: Mapping[int, RunView]
 
 
-def read_lineage(database: Database, run_id: int, now: datetime) -> LineageFacts:
+def read_lineage(database: Database, run_id: int, now: datetime) -> Relatives:
     """The tree around a run."""
     run, *above = Ancestry(database).ancestors(get_run(database, run_id))
     below = dependants(database, run_id)
     by_id = {each.run.id: each for each in views(database, [*above, run, *below], now)}
-    return LineageFacts(
+    return Relatives(
         run_id,
         tuple(by_id[key] for key in sorted(each.id for each in above)),
         tuple(by_id[each.id] for each in below),

@@ -17,6 +17,7 @@ from engine.workers.inherited import found_in, starting_config
 from engine.workers.new_runs import clone_name, request_of
 from engine.workers.robot_library import TRAINING, UNSEEN, set_names
 from engine.workers.stages import (
+    GENERATED,
     PIPELINE,
     STAGES,
     Robots,
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from engine.config.base import Config
 
 STAGE_NAMES = tuple(map(str, STAGES))
-GENERATED = "generated"
 TOP_FIELDS: Mapping[str, str] = {
     "name": "name",
     "preset": "preset",
@@ -61,7 +61,7 @@ TOP_FIELDS: Mapping[str, str] = {
 """Rows above the settings, and the field of the form that each shows."""
 
 
-def read_clone(database: Database, run_id: int) -> LaunchForm:
+def read_clone(database: Database, run_id: int) -> RunForm:
     """A form that starts from a run: its settings, robots, inputs and study.
 
     Raises:
@@ -73,7 +73,7 @@ def read_clone(database: Database, run_id: int) -> LaunchForm:
 
 
 @dataclass
-class LaunchForm:
+class RunForm:
     """What the user asked for so far; raw texts are kept until they are valid.
 
     ``runs`` are those of the workspace in ``home``; a stage's inputs decide some settings. ``role``
@@ -381,12 +381,12 @@ class LaunchForm:
         return found
 
 
-def form_of_clone(run: Run, request: StageRequest) -> LaunchForm:
+def form_of_clone(run: Run, request: StageRequest) -> RunForm:
     """A form that starts from a run's settings, robots, inputs and study."""
     stage = str(run.kind)
     policies = [*map(str, request.inputs), *request.baselines, *map(str, request.policy_files)]
     role, into = next(iter(request.fills.items()), (TRAINING, ""))
-    return LaunchForm(
+    return RunForm(
         stage=stage,
         preset=nearest_preset(stage, dict(run.config), run.name),
         robots=shlex.join(request.robots),

@@ -9,6 +9,7 @@ from db.queries.runs import count_states, get_run, list_runs
 from db.queries.supervisors import get_supervisor
 from db.records import Robot, Run, RunState
 from db.session import Database
+from engine.text import counted
 from engine.workers.machines import Machines, is_here
 from engine.workers.observed import observed
 from engine.workers.process import other_owner, worker_of
@@ -104,11 +105,15 @@ def leaving_sentence(database: Database) -> str:
     ]
     queued = count_states(database)[RunState.QUEUED]
     if not active:
-        return f"{queued} runs wait. `hdtui` shows them again." if queued else ""
+        return (
+            f"{counted(queued, 'run waits', 'runs wait')}. `hdtui` shows them again."
+            if queued
+            else ""
+        )
     named = [
         f"{run.id} {run.kind}" + (f" {percent(run.progress)}" if run.progress is not None else "")
         for run in active
     ]
-    verb = "1 run keeps" if len(active) == 1 else f"{len(active)} runs keep"
+    verb = counted(len(active), "run keeps", "runs keep")
     waits = f" {queued} more wait." if queued else ""
     return f"{verb} running: {', '.join(named)}.{waits} `hdtui` shows them again."
