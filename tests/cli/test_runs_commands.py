@@ -72,7 +72,7 @@ def test_the_list_says_why_a_run_failed(database: Database, capsys: Captured) ->
     assert hdtui(["runs", "list"]) == 0
     _, student, teacher = capsys.readouterr().out.splitlines()
     assert teacher.endswith(REASON)
-    assert student.split()[-3:] == ["100%", "loss", "0.1"]
+    assert student.split()[-4:] == ["100", "%", "loss", "0.1"]
 
 
 def test_lines_longer_than_the_terminal_end_in_an_ellipsis(
