@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 from db.queries.evaluations import insert_episodes, set_policies
 from db.queries.studies import put_study
-from db.records import NewEpisode, Run, RunKind, RunState, StoredStudy
+from db.records import Run, RunKind, RunState, StoredStudy
 from db.session import Database
 from engine.config.study import StudyConfig, load_study
+from engine.events import Episode
 from engine.morphology.tree import Morphology
 from engine.random import generator
 from engine.workers.studies.graph import Graph, Node, expand
@@ -209,7 +210,7 @@ def _write_returns(
         for number in range(_EPISODES):
             value = level * luck * own * float(random.normal(1.0, 0.03))
             episodes.append(
-                NewEpisode(
+                Episode(
                     policy=str(judged.kind),
                     robot_digest=robot.digest,
                     task="flat",

@@ -382,7 +382,7 @@ def studied(story: Story, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Pl
         sign = (-1) ** cell.seed if cell.combination.label == "network=distilled" else 1
         mean = STUDY_RETURNS[cell.combination.label] + sign * cell.seed
         episodes = [
-            NewEpisode("policy", robot.digest, "flat", 1, 0, mean, 1000, False, 1.0, 1.0, 1.0)
+            Episode("policy", robot.digest, "flat", 1, 0, mean, 1000, False, 1.0, 1.0, 1.0)
             for robot in story.robots
         ]
         record_episodes(story.database, evaluation.id, episodes)
