@@ -1,44 +1,36 @@
-"""How the costs of policies are written: a table, bars, Pareto, by limbs; and the claims."""
+"""How the costs of policies are written: a table, bars, Pareto, by limbs."""
+
+from __future__ import annotations
 
 import math
 import string
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from db.records import RunKind
-from engine.statistics import Interval
 from hdtui import formatting
 from hdtui.data import efficiency
-from hdtui.data.claims import Claim, Verdict
 from hdtui.data.smoothing import Path
-from hdtui.exports.formats import DataTable, as_markdown
+from hdtui.exports import formats
 from hdtui.widgets import chart as charts
+from hdtui.widgets import table as tables
 from hdtui.widgets.bars import block_bar
 from hdtui.widgets.lines import Line, Span, line_width, muted
-from hdtui.widgets.table import Column, TableRow
+
+if TYPE_CHECKING:
+    from engine.statistics import Interval
 
 COST_COLUMNS = (
-    Column("policy", "policy", 23, grow=True, gap=1, middle=True),
-    Column("parameters", "parameters", 10, True, gap=1),
-    Column("parameters_ratio", "", 6, True, gap=1, leaves_first=3),
-    Column("macs", "MACs", 7, True, gap=1),
-    Column("macs_ratio", "", 7, True, gap=1, leaves_first=1),
-    Column("latency", "latency", 8, True, gap=1, leaves_first=2),
-    Column("trained", "trained", 9, True, gap=1),
-    Column("unseen", "unseen", 9, True, gap=0, leaves_first=2),
+    tables.Column("policy", "policy", 23, grow=True, gap=1, middle=True),
+    tables.Column("parameters", "parameters", 10, True, gap=1),
+    tables.Column("parameters_ratio", "", 6, True, gap=1, leaves_first=3),
+    tables.Column("macs", "MACs", 7, True, gap=1),
+    tables.Column("macs_ratio", "", 7, True, gap=1, leaves_first=1),
+    tables.Column("latency", "latency", 8, True, gap=1, leaves_first=2),
+    tables.Column("trained", "trained", 9, True, gap=1),
+    tables.Column("unseen", "unseen", 9, True, gap=0, leaves_first=2),
 )
-CLAIM_COLUMNS = (
-    Column("glyph", "", 1, gap=1),
-    Column("claim", "claim", 27, gap=1),
-    Column("target", "target", 10, gap=1, leaves_first=1),
-    Column("here", "here", 22, grow=True, gap=1),
-    Column("verdict", "verdict", 14, gap=0),
-)
-_GLYPHS = {
-    Verdict.REPRODUCED: ("✓", "good"),
-    Verdict.NOT_REPRODUCED: ("✗", "bad"),
-    Verdict.NOT_MEASURED: ("∙", "muted"),
-}
 _BAR_START = 1e5
 _LETTERS = string.ascii_letters
 FRONT_WORDS: Line = (Span("*", "accent bold"), muted(" bold: none costs less and earns more"))
@@ -81,7 +73,7 @@ def _first_of(lines: Sequence[CostLine], kind: RunKind) -> list[CostLine]:
     return [line for line in lines if line.reached and line.reached.run.kind is kind][:1]
 
 
-def cost_row(line: CostLine, facts: efficiency.EfficiencyFigures, task: str) -> TableRow:
+def cost_row(line: CostLine, facts: efficiency.EfficiencyFigures, task: str) -> tables.TableRow:
     """A row with its ratios to the base MLP."""
     cost = line.cost
     cells = [
@@ -95,7 +87,7 @@ def cost_row(line: CostLine, facts: efficiency.EfficiencyFigures, task: str) -> 
         _return_text(line.reached.unseen if line.reached else None),
     ]
     muted_columns = (2, 4)
-    return TableRow(
+    return tables.TableRow(
         tuple(
             (Span(words, "muted" if place in muted_columns else "text"),)
             for place, words in enumerate(cells)
@@ -121,7 +113,7 @@ def latency_text(microseconds: float | None) -> str:
     return formatting.duration(microseconds / 1e6)
 
 
-def cost_columns(lines: Sequence[CostLine]) -> list[Column]:
+def cost_columns(lines: Sequence[CostLine]) -> list[tables.Column]:
     """The columns for these rows: returns as wide as their widest, unseen where there are any.
 
     A latency that nobody measured gives way first.
@@ -264,21 +256,6 @@ def _row_width(entries: Sequence[Line]) -> int:
     return sum(2 + line_width(entry) for entry in entries)
 
 
-def claim_row(claim: Claim) -> TableRow:
-    """A claim with its verdict as glyph and words."""
-    glyph, role = _GLYPHS[claim.verdict]
-    verdict = claim.verdict.removesuffix(" yet")
-    return TableRow(
-        (
-            (Span(glyph, role),),
-            (Span(claim.name),),
-            (muted(claim.target),),
-            (Span(claim.here),),
-            (Span(verdict, role if claim.verdict is not Verdict.NOT_MEASURED else "muted"),),
-        )
-    )
-
-
 def markdown(facts: efficiency.EfficiencyFigures, task: str) -> str:
     """Costs and claims as two Markdown tables."""
     measured = ("parameters", "ratio", "MACs", "ratio", "latency", "trained", "unseen")
@@ -287,6 +264,9 @@ def markdown(facts: efficiency.EfficiencyFigures, task: str) -> str:
     claims = tuple((c.name, c.target, c.here, c.verdict, c.reason) for c in facts.claims)
     headings = ("claim", "target", "here", "verdict", "reason")
     return "\n".join(
-        as_markdown(table)
-        for table in (DataTable(("policy", *measured), rows), DataTable(headings, claims))
+        formats.as_markdown(table)
+        for table in (
+            formats.DataTable(("policy", *measured), rows),
+            formats.DataTable(headings, claims),
+        )
     )

@@ -16,6 +16,7 @@ from hdtui.data.claims import Verdict
 from hdtui.data.cockpit import Cockpit, now
 from hdtui.formatting import duration
 from hdtui.messages import Answer, OpenMode, OpenRun
+from hdtui.screens.efficiency import claim_rows
 from hdtui.screens.efficiency import rows as cost_rows
 from hdtui.screens.keys import BRACKETS, next_of
 from hdtui.screens.shell import CockpitScreen
@@ -70,7 +71,7 @@ class EfficiencyScreen(CockpitScreen):
         self.legend = Lines()
         self.bars = Lines()
         self.convention = Lines([(muted(_CONVENTION),)])
-        self.claims = Table(cost_rows.CLAIM_COLUMNS, widget_id="claims")
+        self.claims = Table(claim_rows.CLAIM_COLUMNS, widget_id="claims")
 
     def compose_body(self) -> ComposeResult:
         yield Pane("Cost of one action", self.costs, widget_id="costs-pane")
@@ -176,7 +177,7 @@ class EfficiencyScreen(CockpitScreen):
     def _show_claims(self, facts: efficiency.EfficiencyFigures) -> None:
         claims = facts.claims
         self.claims.set_rows(
-            [claim.name for claim in claims], lambda index: cost_rows.claim_row(claims[index])
+            [claim.name for claim in claims], lambda index: claim_rows.claim_row(claims[index])
         )
         pane = self.query_one("#claims-pane", Pane)
         pane.styles.height = len(claims) + 2

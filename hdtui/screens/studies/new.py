@@ -22,10 +22,10 @@ from hdtui.screens.menu import MenuScreen
 from hdtui.screens.new_run.rows import SettingField, command_rows, cut_line
 from hdtui.screens.shell import CockpitScreen
 from hdtui.screens.studies import rows
+from hdtui.widgets import table as tables
 from hdtui.widgets.chrome import Paragraph
 from hdtui.widgets.lines import Line, Lines, Span, muted, wrapped
 from hdtui.widgets.pane import Divider, Pane
-from hdtui.widgets.table import Column, Table, TableRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +51,10 @@ HELP = {
     "student.epochs=40",
     "fresh": "Compute anew what finished runs have already, and begin a study of this name anew.",
 }
-COLUMNS = (Column("key", "setting", 10, gap=1), Column("value", "value", 20, grow=True, gap=0))
+COLUMNS = (
+    tables.Column("key", "setting", 10, gap=1),
+    tables.Column("value", "value", 20, grow=True, gap=0),
+)
 
 
 class NewStudyScreen(CockpitScreen):
@@ -81,7 +84,7 @@ class NewStudyScreen(CockpitScreen):
         self.known = FormChoices((), ())
         self.editing = ""
         self.changes = 0
-        self.table = Table(COLUMNS, widget_id="study-settings")
+        self.table = tables.Table(COLUMNS, widget_id="study-settings")
         self.field = SettingField("enter edits")
         self.about = Lines(widget_id="about")
         self.plan = Lines([()])
@@ -128,10 +131,10 @@ class NewStudyScreen(CockpitScreen):
         value = getattr(self.wanted, key)
         return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
-    def _row(self, key: str) -> TableRow:
+    def _row(self, key: str) -> tables.TableRow:
         text = self._text(key)
         shown = Span(printable(text)) if text else muted(self._as_declared(key))
-        return TableRow(((Span(key),), (shown,)))
+        return tables.TableRow(((Span(key),), (shown,)))
 
     def _as_declared(self, key: str) -> str:
         """What an empty row means."""
@@ -233,10 +236,10 @@ class NewStudyScreen(CockpitScreen):
             self._change(name=name)
             self.say(f"{study} was begun here; this one is called {name}")
 
-    def on_table_moved(self, message: Table.Moved) -> None:
+    def on_table_moved(self, message: tables.Table.Moved) -> None:
         self._show_about()
 
-    def on_table_chosen(self, message: Table.Chosen) -> None:
+    def on_table_chosen(self, message: tables.Table.Chosen) -> None:
         key = str(message.key)
         if key == "study":
             self._choose_study()
