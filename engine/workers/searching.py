@@ -9,13 +9,14 @@ import logging
 import os
 import subprocess
 import time
+from importlib.util import find_spec
 from typing import Any
 
 from db.queries.runs import list_runs
 from db.queries.studies import list_studies
 from db.records import StoredStudy
 from db.session import Database
-from engine.errors import HdtuiError, RunError
+from engine.errors import ConfigError, RunError, UsageError
 from engine.workers.child_process import NEUTRAL_FOLDER, child_command, child_environment
 from engine.workers.patience import WAIT_S
 from engine.workers.workspace import Workspace
@@ -27,7 +28,12 @@ logger = logging.getLogger("hdtui.supervisor")
 
 
 def open_searches(database: Database) -> list[str]:
-    """The studies of this workspace that have trials to ask for, or some that may be left out."""
+    """The studies of this workspace that have trials to ask for, or some that may be left out.
+
+    None where Optuna is not installed: nobody here could ask.
+    """
+    if find_spec("optuna") is None:
+        return []
     return [study.name for study in list_studies(database) if _is_open(database, study)]
 
 
@@ -80,13 +86,7 @@ class Searches:
 
 
 def let_searches_go_on(workspace: Workspace) -> None:
-    """Let every open search go on until none is, or until the supervisor that started this is gone.
-
-    Raises:
-        UsageError: Optuna is not installed.
-    """
-    from engine.workers.studies.search import advance
-
+    """Let every open search go on until none is, or the supervisor that started this is gone."""
     parent = os.getppid()
     database = Database.open(workspace.home, create=False, wait_s=WAIT_S)
     try:
@@ -95,17 +95,20 @@ def let_searches_go_on(workspace: Workspace) -> None:
             if time.monotonic() - asked >= ASK_EVERY_S and revision != database.revision():
                 revision, asked = database.revision(), time.monotonic()
                 for name in names:
-                    _go_on(database, name, advance)
+                    _go_on(database, name)
             time.sleep(LOOK_EVERY_S)
     finally:
         database.close()
 
 
-def _go_on(database: Database, name: str, advance: Any) -> None:
+def _go_on(database: Database, name: str) -> None:
+    from engine.workers.studies.running import pause_search
+    from engine.workers.studies.search import advance
+
     try:
         advance(database, name)
-    except RunError as error:
+    except RunError as error:  # somebody else let it go on
         logger.info("%s", error)
-    except HdtuiError:
-        logger.warning("study %s does not go on", name)
-        raise
+    except (UsageError, ConfigError) as error:  # a robot set is gone, or a setting
+        logger.warning("study %s is paused: %s", name, error)
+        pause_search(database, name, paused=True)

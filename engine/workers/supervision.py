@@ -10,6 +10,7 @@ from db.queries.supervisors import work_waits
 from db.session import Database
 from engine.errors import DatabaseAwayError, RunError
 from engine.workers.child_process import NEUTRAL_FOLDER, child_command, child_environment
+from engine.workers.searching import open_searches
 from engine.workers.supervisor_lock import supervisor_alive, take_lock
 from engine.workers.workspace import Workspace
 
@@ -64,12 +65,16 @@ def start_supervisor(workspace: Workspace) -> None:
 
 
 def attend(database: Database) -> bool:
-    """Start a supervisor where runs of this machine wait or work and none lives; True if started.
+    """Start a supervisor where runs wait or work here, or a search is open, and none lives.
+
+    True if one was started.
 
     Raises:
         RunError: It cannot be started; runs that work go on without it.
     """
-    return not database.readonly and work_waits(database) and ensure_supervisor(database)
+    if database.readonly or not (work_waits(database) or open_searches(database)):
+        return False
+    return ensure_supervisor(database)
 
 
 class Supervision:

@@ -136,7 +136,8 @@ def show_command(call: Call, study: StudyWord) -> None:
             f"compares {comparison.cell} with {comparison.against}:"
             f" {comparison.measure.label}{expected}"
         )
-    print(f"at equal {' '.join(declared.equal).replace('_', '-') or 'nothing'}")
+    if declared.comparisons():
+        print(f"at equal {' '.join(declared.equal).replace('_', '-') or 'nothing'}")
 
 
 @app.command("run")
@@ -441,6 +442,8 @@ def _print_search(plan: Plan, results: Any) -> None:
     ]
     print_table(["trial", *settings, found["measure"], "state", "runs"], rows)
     print(found["sentence"])
+    if found["paused"]:
+        print(f"It is paused; `hdtui study resume {plan.study.name}` lets it go on.")
     if found["importance"]:
         shares = "  ".join(f"{key} {share:.0%}" for key, share in found["importance"].items())
         print(f"what matters: {shares}")

@@ -168,6 +168,7 @@ def search_document(plan: Plan, results: Results) -> dict[str, Any]:
     return {
         "measure": study.measured()[0].label,
         "trials_wanted": study.search.trials,
+        "paused": study.search.paused,
         "best": None if found is None else {"trial": found.name, "settings": found.settings},
         "sentence": best_so_far(study, tried),
         "importance": importances(study, tried),

@@ -218,7 +218,7 @@ def stop_study(database: Database, name: str) -> list[Run]:
     Raises:
         UsageError: There is none of this name.
     """
-    _pause(database, name, paused=True)
+    pause_search(database, name, paused=True)
     plan = begun_study(database, name)
     others = {
         number
@@ -243,7 +243,7 @@ def resume_study(database: Database, name: str) -> list[Run]:
         UsageError: There is none of this name.
         RunError: A run cannot go on.
     """
-    _pause(database, name, paused=False)
+    pause_search(database, name, paused=False)
     plan = begun_study(database, name)
     resumed = []
     for run in plan.unfinished:
@@ -255,8 +255,13 @@ def resume_study(database: Database, name: str) -> list[Run]:
     return resumed
 
 
-def _pause(database: Database, name: str, *, paused: bool) -> None:
-    """Let a search ask for no further trials, or for some again."""
+def pause_search(database: Database, name: str, *, paused: bool) -> None:
+    """Let a search ask for no further trials, or for some again; any other study is left alone.
+
+    Raises:
+        UsageError: There is none of this name.
+        RunError: It was changed at the same time.
+    """
     stored = get_study(database, name)
     if not stored.document.get("ranges") or stored.document["search"]["paused"] is paused:
         return
