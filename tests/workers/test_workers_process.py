@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,16 @@ def family(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], list[int]]
     yield parent, [int(path.name) for path in tmp_path.iterdir()]
     parent.kill()
     parent.wait()
+
+
+@contextmanager
+def started(command: list[str], **how: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that ends with the test, also with one that fails."""
+    with subprocess.Popen(command, **how) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def identity(pid: int) -> ProcessIdentity:
@@ -146,14 +157,13 @@ def test_a_session_of_another_process_with_that_pid_is_left_alone(
 
 def test_a_record_alone_makes_no_process_a_worker(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "import time; time.sleep(600)"]
-    with subprocess.Popen(command, start_new_session=True) as innocent:
+    with started(command, start_new_session=True) as innocent:
         named = worker(innocent.pid, tmp_path)
         assert named.process.alive
         assert not named.alive
         assert not signal_worker(named)
         assert kill_group(named) == 0
         assert innocent.poll() is None
-        innocent.kill()
 
 
 def test_a_worker_is_that_of_its_folder_under_every_name_and_of_no_copy(
@@ -185,7 +195,7 @@ def test_a_process_without_a_mark_is_known_by_its_command_line(
     words = ["engine.workers", "run", str(RUN), "--home", str(tmp_path)]
     command = [sys.executable, *flags, *words]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    with subprocess.Popen(command, start_new_session=True, env=environment) as old:
+    with started(command, start_new_session=True, env=environment) as old:
         assert Worker(ProcessIdentity(old.pid, None, boot_id()), RUN, tmp_path).alive
         assert not replace(worker(old.pid, tmp_path), run_id=RUN + 1).alive
         assert not worker(old.pid, tmp_path.parent).alive
@@ -197,12 +207,11 @@ def test_a_process_that_leads_no_session_is_no_worker_whatever_a_record_says(
 ) -> None:
     command = [sys.executable, "-c", "import time; time.sleep(600)"]
     mark = worker_environment(tmp_path, RUN)
-    with subprocess.Popen(command, env={**os.environ, **mark}) as stranger:
+    with started(command, env={**os.environ, **mark}) as stranger:
         assert os.getsid(stranger.pid) == os.getsid(0)
         assert not signal_worker(worker(stranger.pid, tmp_path))
         assert kill_group(worker(stranger.pid, tmp_path)) == 0
         assert stranger.poll() is None
-        stranger.kill()
 
 
 @pytest.mark.parametrize(
