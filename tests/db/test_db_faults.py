@@ -149,6 +149,8 @@ def test_a_log_that_is_removed_under_two_that_look_all_the_time_is_let_go_of_by_
         assert all("removed while" in said or "made anew" in said for said in refused)
         assert get_setting(other, "after") == 19
         assert get_setting(one, "kept") == "moved"
+        with closing(Database.open(tmp_path)) as late:
+            assert get_setting(late, "after") == 19
         assert one.problems() == []
 
 
