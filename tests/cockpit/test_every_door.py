@@ -25,12 +25,12 @@ from engine.config.robots import GenerationConfig
 from engine.config.teacher import named_teacher
 from engine.errors import ConfigError, HdtuiError, RoleNotAllowedError, UsageError
 from engine.morphology.generation import generate
-from engine.workers import new_runs, pipeline
+from engine.workers import pipeline
 from engine.workers.new_runs import new_run, queue_stage
 from engine.workers.robot_library import TRAINING, UNSEEN, make_set
 from engine.workers.stages import MUTANTS, STAGES, StageRequest
 from engine.workers.workspace import Workspace
-from hdtui.actions import robots
+from hdtui.actions import queueing, robots
 from hdtui.actions.evaluate import (
     EvaluationRequest,
     command_text,
@@ -133,7 +133,7 @@ def asked_by(door: Door, words: list[str], monkeypatch: pytest.MonkeyPatch) -> A
         raise TakenError(choices or request)
 
     with monkeypatch.context() as patched:
-        patched.setattr(new_runs, "queue_stage", take)
+        patched.setattr(queueing, "queue_stage", take)
         patched.setattr(
             pipeline, "queue_pipeline", lambda _, config, **rest: take(_, config=config, **rest)
         )
@@ -444,7 +444,7 @@ def test_training_on_robots_that_an_evaluation_took_for_unseen_is_warned_of(door
     (event,) = [event for event in events if event.level == "warning"]
     assert event.text.startswith(said)
     assert read_known(door.database).warnings["leak"].startswith(said)
-    assert "warning" in door.command("pipeline", "--preset", "smoke", "--robots", "leak")
+    assert "⚠" in door.command("pipeline", "--preset", "smoke", "--robots", "leak")
 
 
 def test_the_runs_of_a_pipeline_and_of_its_like_are_told_apart_by_their_names(door: Door) -> None:
