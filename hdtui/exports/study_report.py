@@ -82,7 +82,7 @@ def write_study_report(database: "Database", plan: Plan, folder: Path | None = N
             write_bytes(folder / f"{name}.pdf", page)
     write_text(folder / DECLARATION_NAME, as_toml(study.model_dump(mode="json")))
     path = folder / REPORT_NAME
-    timed = sorted({result.timed_on for result in results.values() if result.timed_on})
+    timed = sorted({each.timed_on for each in results.values() if each.latency_us is not None})
     write_text(path, _page(plan, said, tables, list(figures), timed))
     return path
 

@@ -229,23 +229,33 @@ def _proposals(
     """
     from optuna.trial import TrialState
 
+    within = {each.setting or name: each for name, each in study.ranges.items()}
     for number in range(tried + 1, tried + room + 1):
         for _ in range(_PROPOSALS):
             trial = told.ask(fixed_distributions=distributions(study))
+            settings = {key: _readable(value, within[key]) for key, value in trial.params.items()}
             try:
                 levels = ((TRIAL, str(number)),)
-                combination = Combination(levels, study.route, trial.params, {})
+                combination = Combination(levels, study.route, settings, {})
                 study.pipeline(combination, study.seeds[0])
             except ConfigError:
                 told.tell(trial, state=TrialState.FAIL)
                 continue
-            yield str(number), trial.params
+            yield str(number), settings
             break
         else:
             raise UsageError(
                 f"study {study.name}: {_PROPOSALS} settings within its ranges in a row cannot be"
                 " run; narrow the ranges"
             )
+
+
+def _readable(value: Any, within: Range) -> Any:
+    """Four digits of a number that is no whole one: nobody wants to read or repeat more."""
+    if not isinstance(value, float) or within.categorical is not None:
+        return value
+    short = float(f"{value:.4g}")
+    return short if within.holds(short) else value
 
 
 def _curve(database: Database, plan: Plan, trial: Trial) -> Curve:
