@@ -82,8 +82,11 @@ def last_line(log: Path) -> str:
     try:
         with open_file(log) as file:
             file.seek(max(0, log.stat().st_size - TAIL_BYTES))
-            lines = file.read().decode(errors="replace").splitlines()
+            text = file.read().decode(errors="replace")
     except OSError:
         return ""
+    lines = text.splitlines()
+    if len(lines) > 1 and not text.endswith("\n"):
+        del lines[-1]  # a full disk cut it off, and the one before says so
     said = [line.strip() for line in lines if line.strip()]
     return printable(said[-1], LAST_LINE_LENGTH) if said else ""

@@ -17,7 +17,7 @@ from engine.morphology.generation import generate
 from engine.workers import robot_library
 from engine.workers.commands import queue, request_stop, resume
 from engine.workers.jobs.job import check_file
-from engine.workers.post_mortem import EXIT_UNWRITTEN, how_it_ended
+from engine.workers.post_mortem import EXIT_UNWRITTEN, how_it_ended, last_line
 from engine.workers.worker import EXIT_FAILED
 from engine.workers.workspace import Workspace
 
@@ -125,7 +125,10 @@ def test_a_run_whose_own_disk_is_full_says_so_at_once(
 def test_who_finds_a_process_gone_says_what_its_log_complained_of(tmp_path: Path) -> None:
     database = Database.open(tmp_path)
     run = queue_run(database, generation(1))
+    log = tmp_path / "log.txt"
+    log.write_text("2026-01-01 10:00:00 ERROR   disk is full\n2026-01-01 10:00:01 WARNING waitin")
     for line, said in (
+        (last_line(log), "disk is full"),
         ("2026-01-01 10:00:00 ERROR   No space left on device", "No space left on device"),
         ("OSError: [Errno 28] No space left on device", "No space left on device"),
         ("2026-01-01 10:00:00 INFO    5 of 10 robots", "left no exit record"),
