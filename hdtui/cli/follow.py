@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from db.records import Run, RunState
 from hdtui.cli.output import say
-from hdtui.data.run_states import left_s
 from hdtui.formatting import duration, rate
 
 if TYPE_CHECKING:
@@ -74,6 +73,8 @@ def _tell_state(run: Run) -> None:
 
 
 def _tell_progress(runs: Sequence[Run]) -> None:
+    from hdtui.data.run_states import left_s
+
     for run in runs:
         if run.state is RunState.RUNNING and run.progress is not None:
             speed = f", {rate(run.rate, f' {run.unit}')}" if run.rate else ""
