@@ -50,7 +50,7 @@ def _supervise(home: Path) -> int:
 
 def _search(home: Path) -> int:
     from engine.errors import HdtuiError
-    from engine.workers.searching import let_searches_go_on
+    from engine.workers.studies.open_searches import let_searches_go_on
     from engine.workers.workspace import Workspace
 
     try:

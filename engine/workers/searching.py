@@ -2,11 +2,10 @@
 
 Trials follow from earlier ones, so they cannot be queued at once as other runs of studies are. The
 supervisor starts this process and stays while it is needed; it knows nothing that is not in the
-database, so both may die at any moment. Optuna is loaded here and not by the supervisor.
+database, so both may die at any moment. `studies.open_searches` is what it does; that loads Optuna.
 """
 
 import logging
-import os
 import subprocess
 import time
 from importlib.util import find_spec
@@ -16,12 +15,9 @@ from db.queries.runs import list_runs
 from db.queries.studies import list_studies
 from db.records import StoredStudy
 from db.session import Database
-from engine.errors import ConfigError, RunError, UsageError
 from engine.workers.child_process import NEUTRAL_FOLDER, child_command, child_environment
-from engine.workers.patience import WAIT_S
 from engine.workers.workspace import Workspace
 
-LOOK_EVERY_S = 1.0
 ASK_EVERY_S = 3.0
 AGAIN_AFTER_S = 30.0
 logger = logging.getLogger("hdtui.supervisor")
@@ -83,32 +79,3 @@ class Searches:
         except OSError as error:
             logger.warning("searches do not go on: their process did not start: %s", error)
         return self._child is not None
-
-
-def let_searches_go_on(workspace: Workspace) -> None:
-    """Let every open search go on until none is, or the supervisor that started this is gone."""
-    parent = os.getppid()
-    database = Database.open(workspace.home, create=False, wait_s=WAIT_S)
-    try:
-        revision, asked = None, float("-inf")
-        while os.getppid() == parent and (names := open_searches(database)):
-            if time.monotonic() - asked >= ASK_EVERY_S and revision != database.revision():
-                revision, asked = database.revision(), time.monotonic()
-                for name in names:
-                    _go_on(database, name)
-            time.sleep(LOOK_EVERY_S)
-    finally:
-        database.close()
-
-
-def _go_on(database: Database, name: str) -> None:
-    from engine.workers.studies.running import pause_search
-    from engine.workers.studies.search import advance
-
-    try:
-        advance(database, name)
-    except RunError as error:  # somebody else let it go on
-        logger.info("%s", error)
-    except (UsageError, ConfigError) as error:  # a robot set is gone, or a setting
-        logger.warning("study %s is paused: %s", name, error)
-        pause_search(database, name, paused=True)
