@@ -56,7 +56,7 @@ SHOTS = (
     Shot("robots", ("3", "j"), PICTURE),
     Shot("watch", ("4",), PICTURE, 3.0),
     Shot("compare", ("2", "slash", *"kind:teacher", "enter", "asterisk", "c"), PICTURE),
-    Shot("efficiency", ("6",), "MACs"),
+    Shot("efficiency", ("6",), "reproduced"),
     Shot("studies", ("7",), "begun"),
     Shot("study", ("enter",), PICTURE),
     Shot("launch", ("1", "1", "n"), "Same as"),

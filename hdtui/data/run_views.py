@@ -6,6 +6,7 @@ from datetime import datetime
 from db.machine import boot_id
 from db.queries.robots import list_robots
 from db.queries.runs import count_states, get_run, list_runs
+from db.queries.studies import list_studies
 from db.queries.supervisors import get_supervisor
 from db.records import Robot, Run, RunState
 from db.session import Database
@@ -86,9 +87,10 @@ def read_run(database: Database, run_id: int, now: datetime) -> RunView:
     return views(database, [get_run(database, run_id)], now)[0]
 
 
-def read_names(database: Database) -> tuple[list[Run], list[Robot]]:
-    """Every run, newest first, and every robot by name."""
-    return list_runs(database), list_robots(database)
+def read_names(database: Database) -> tuple[list[Run], list[Robot], list[str]]:
+    """Every run, newest first, every robot by name, and the names of studies that were begun."""
+    begun = [study.name for study in list_studies(database)]
+    return list_runs(database), list_robots(database), begun
 
 
 def reads(run: Run) -> str:

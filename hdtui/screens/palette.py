@@ -76,7 +76,12 @@ class PaletteScreen(Dialog[None]):
             return
         self.call_later(self._add_names, *found)
 
-    def _add_names(self, runs: Sequence[Run], robots: Sequence[Robot]) -> None:
+    def _add_names(
+        self, runs: Sequence[Run], robots: Sequence[Robot], studies: Sequence[str]
+    ) -> None:
+        for name in studies:
+            page = partial(self._post, messages.OpenStudy(name))
+            self.entries.append(Entry(f"study {printable(name)}", "cells and answer", page))
         for run in runs:
             words = f"{run.id} {run.kind} {printable(run.name)}"
             about = " ".join([str(run.state), *run.tags])

@@ -8,11 +8,13 @@ from textual.message import Message
 
 from hdtui.formatting import shorten
 from hdtui.messages import Counts
-from hdtui.widgets.lines import Line, Lines, Span, left_and_right, wrapped
+from hdtui.widgets.lines import Line, Lines, Span, left_and_right, line_width, wrapped
 
 SHORTEST_WORD = 16
-NAMED_TABS_WIDTH, SPACED_TABS_WIDTH = 78, 92
+SPACED_TABS_WIDTH, NARROW_FACTS = 92, 13
 TABS = ("Home", "Runs", "Robots", "Watch", "Compare", "Efficiency", "Studies")
+_NAMED_CELLS = sum(len(name) + 3 for name in TABS) + 2
+"""The tabs with their names and numbers, a space between each, the current one in brackets."""
 
 
 READING = "reading"
@@ -62,13 +64,19 @@ class TabRow(Lines):
         return (Span("hdtui ", "text bold") if self._spaced else Span(""), *self._labels())
 
     @property
+    def _named(self) -> bool:
+        """All names fit, beside what is to be told: the current one is never cut."""
+        told = max(NARROW_FACTS, line_width(self._facts()))
+        return self.size.width - told >= _NAMED_CELLS
+
+    @property
     def _spaced(self) -> bool:
         """There is room for the program's name, and for two spaces between tabs."""
-        return not NAMED_TABS_WIDTH <= self.size.width < SPACED_TABS_WIDTH
+        return self.size.width >= SPACED_TABS_WIDTH or not self._named
 
     def _labels(self) -> list[Span]:
         """Number and name; where there is no room, the number alone for the others."""
-        roomy, before = self.size.width >= NAMED_TABS_WIDTH, " " if self._spaced else ""
+        roomy, before = self._named, " " if self._spaced else ""
         spans = []
         for index, name in enumerate(TABS):
             current = index == self.current
