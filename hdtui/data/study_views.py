@@ -141,6 +141,8 @@ class StudyReader:
 
     def __init__(self) -> None:
         self.costs: dict[NetworkQuestion, NetworkCost] = {}
+        self.counting: set[NetworkQuestion] = set()
+        """What a child was asked to count: what it cannot, it cannot the next time."""
         self._declared: dict[str, tuple[StoredStudy, StudyConfig, Graph, CellQuestions]] = {}
         self._kept: dict[str, Kept] = {}
         self._judged: dict[str, tuple[Any, Verdict, Summaries]] = {}

@@ -40,7 +40,6 @@ class StudyActions:
         self.screen = screen
         self.cockpit = screen.cockpit
         self._current = current
-        self._counted: set[NetworkQuestion] = set()
 
     def act(self, name: str) -> None:
         """Do what a key means."""
@@ -63,9 +62,10 @@ class StudyActions:
         """Have networks whose sizes studies need counted by a child, once each."""
         needing = [view for view in views if view.summaries or view.counts]
         asked = dict.fromkeys(each for view in needing for each in view.uncounted)
-        questions = [each for each in asked if each not in self._counted]
+        counting = self.cockpit.studies_reader.counting
+        questions = [each for each in asked if each not in counting]
         if questions:
-            self._counted.update(questions)
+            counting.update(questions)
             if not self.screen.answer_row.said:
                 self.screen.say("A child process counts networks, about 10s.")
             count = partial(self._count, questions)
