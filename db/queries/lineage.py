@@ -57,10 +57,10 @@ def trainers(database: Database, set_names: Collection[str]) -> list[int]:
         return list(session.scalars(query))
 
 
-def adopted(database: Database) -> list[Run]:
-    """Teachers that were taken over from files and are not archived."""
+def adopted(database: Database, kind: RunKind) -> list[Run]:
+    """Runs of a kind that were taken over from files and are not archived, oldest first."""
     query = select(RunRow.id, RunRow.extra).where(
-        RunRow.kind == str(RunKind.TEACHER), RunRow.archived.is_(False)
+        RunRow.kind == str(kind), RunRow.archived.is_(False)
     )
     with database.read() as session:
         ids = [run_id for run_id, extra in session.execute(query) if "file" in extra]

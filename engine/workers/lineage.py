@@ -14,7 +14,7 @@ from db.records import Run, RunKind
 from db.session import Database
 from engine.errors import UsageError
 from engine.evaluation.robot_groups import Knowledge
-from engine.workers.policy_files import TRAINED_ON, training_robots
+from engine.workers.policy_files import KNOWN, TRAINED_ON, written_knowledge
 from engine.workers.robot_library import learning_robots, set_names
 from engine.workers.workspace import Workspace
 
@@ -36,7 +36,7 @@ class Ancestry:
             if isinstance(made, str)
         }
         self._digests: dict[str, frozenset[str]] = {}
-        self._adopted: dict[int, frozenset[str]] = {}
+        self._adopted: dict[int, Knowledge] = {}
 
     def ancestors(self, run: Run) -> list[Run]:
         """The run and everything it was made from, itself first."""
@@ -55,11 +55,14 @@ class Ancestry:
 
     def trained_on(self, run: Run) -> frozenset[str]:
         """Digests of the robots the teachers behind a run were trained on."""
-        return self._of(self.teachers(run))
+        taken_over = [self._taken_over(each).trained_on for each in self._adopted_behind(run)]
+        return self._of(self.teachers(run)).union(*taken_over)
 
     def known_to(self, run: Run) -> frozenset[str]:
         """Digests of all robots behind a run: trained on, or a source of its expert data."""
-        return self._of([each for each in self.ancestors(run) if each.kind in _READS_ROBOTS])
+        taken_over = [self._taken_over(each).known for each in self._adopted_behind(run)]
+        readers = [each for each in self.ancestors(run) if each.kind in _READS_ROBOTS]
+        return self._of(readers).union(*taken_over)
 
     def knowledge(self, run: Run) -> Knowledge:
         """What a policy knows of robots, as its file says it."""
@@ -81,14 +84,16 @@ class Ancestry:
         return any(robot.parent_digest is not None for robot in robots)
 
     def _of(self, runs: list[Run]) -> frozenset[str]:
-        return frozenset().union(*(self._learned_from(run) for run in runs))
+        names = {name for run in runs if "file" not in run.extra for name in run.robot_sets}
+        return frozenset().union(*map(self._training_digests, names))
 
-    def _learned_from(self, run: Run) -> frozenset[str]:
-        if "file" in run.extra:
-            if run.id not in self._adopted:
-                self._adopted[run.id] = adopted_digests(self._database, run)
-            return self._adopted[run.id]
-        return frozenset().union(*(self._training_digests(name) for name in run.robot_sets))
+    def _adopted_behind(self, run: Run) -> list[Run]:
+        return [each for each in self.ancestors(run) if "file" in each.extra]
+
+    def _taken_over(self, run: Run) -> Knowledge:
+        if run.id not in self._adopted:
+            self._adopted[run.id] = adopted_knowledge(self._database, run)
+        return self._adopted[run.id]
 
     def _training_digests(self, name: str) -> frozenset[str]:
         if name not in self._digests:
@@ -97,22 +102,23 @@ class Ancestry:
         return self._digests[name]
 
 
-def adopted_digests(database: Database, run: Run) -> frozenset[str]:
-    """What a teacher that was taken over was trained on, whatever sets were named for it.
+def adopted_knowledge(database: Database, run: Run) -> Knowledge:
+    """What a policy that was taken over knows of robots, whatever sets were named for it.
 
     Runs of version 0.1 did not write it down: their file is asked. None where it is gone.
     """
     document = run.extra["file"]
     if TRAINED_ON in document:
-        return frozenset(map(str, document[TRAINED_ON]))
+        trained_on = frozenset(map(str, document[TRAINED_ON]))
+        return Knowledge(trained_on, trained_on.union(map(str, document.get(KNOWN, ()))))
     workspace = Workspace(database.home)
     written = [file.path for file in list_artifacts(database, run.id) if file.kind == "policy"]
     for path in [*map(workspace.resolve, written), *map(Path, document["paths"])]:
         try:
-            return training_robots(path)
+            return written_knowledge(path)
         except UsageError:
             continue
-    return frozenset()
+    return Knowledge(frozenset(), frozenset())
 
 
 def trainers(database: Database, digest: str, set_names: Sequence[str]) -> list[int]:
@@ -122,6 +128,8 @@ def trainers(database: Database, digest: str, set_names: Sequence[str]) -> list[
         for name in set_names
         if any(robot.digest == digest for robot in learning_robots(database, [name]))
     ]
-    adopted = {run.id: run for run in lineage.adopted(database)}
-    knowing = {key for key, run in adopted.items() if digest in adopted_digests(database, run)}
+    adopted = {run.id: run for run in lineage.adopted(database, RunKind.TEACHER)}
+    knowing = {
+        key for key, run in adopted.items() if digest in adopted_knowledge(database, run).trained_on
+    }
     return sorted(knowing.union(lineage.trainers(database, learned)) - (adopted.keys() - knowing))

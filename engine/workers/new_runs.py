@@ -10,12 +10,20 @@ from typing import Any
 from pydantic import ValidationError
 
 from db.queries.runs import insert_event
-from db.records import NewRun, Robot, Run
+from db.records import NewRun, Robot, Run, RunKind
 from db.session import Database
 from engine.config.overrides import differences, plain, validated
+from engine.errors import UsageError
 from engine.workers import commands
+from engine.workers.adoption import adopted_run, adoption
 from engine.workers.inherited import Find
-from engine.workers.policy_files import TRAINED_ON, find_policy_files, named_path, training_robots
+from engine.workers.policy_files import (
+    KNOWN,
+    TRAINED_ON,
+    find_policy_files,
+    named_path,
+    written_knowledge,
+)
 from engine.workers.robot_library import (
     BUILT_IN_SETS,
     FILLED_SETS,
@@ -35,14 +43,37 @@ _DIFFERENCES_NAMED = 2
 def queue_stage(database: Database, request: StageRequest) -> Run:
     """Queue a run of a stage and see that somebody starts it.
 
-    What is worth a warning stands among its events.
+    What is worth a warning stands among its events. A policy's file that a stage reads as a run is
+    taken over first.
 
     Raises:
-        HdtuiError: An input, a set, a robot, a file or a setting cannot be used; nothing is queued.
+        HdtuiError: An input, a set, a robot, a file or a setting cannot be used; it is not queued.
     """
+    if request.policy_files and not request.stage.baselines:
+        read = taken_over(database, request.policy_files, request.stage.reads)
+        request = replace(request, inputs=(*request.inputs, *read), policy_files=())
     run = commands.queue(database, new_run(database, request))
     warn(database, run)
     return run
+
+
+def taken_over(
+    database: Database, paths: Sequence[Path], kinds: Collection[RunKind]
+) -> tuple[int, ...]:
+    """The numbers of the runs that took policies' files over, queued where there are none.
+
+    Raises:
+        UsageError: A file is missing, or holds something else than a run of these kinds leaves.
+    """
+    requests = [adoption(path) for path in paths]
+    for path, request in zip(paths, requests, strict=True):
+        if request.kind not in kinds:
+            wanted = " or ".join(kinds)
+            raise UsageError(f"{path}: holds a {request.kind}, expected a {wanted}")
+    return tuple(
+        (adopted_run(database, request) or queue_stage(database, request)).id
+        for request in requests
+    )
 
 
 def warn(database: Database, run: Run) -> None:
@@ -70,7 +101,9 @@ def new_run(database: Database, request: StageRequest) -> NewRun:
     made = replace(request, name=request.name or run_name(request, asked.sets, asked.single))
     if request.adopted is not None:
         (path,) = map(Path, request.adopted["paths"])
-        made = replace(made, adopted={**request.adopted, TRAINED_ON: sorted(training_robots(path))})
+        knowledge = written_knowledge(path)
+        met = {TRAINED_ON: sorted(knowledge.trained_on), KNOWN: sorted(knowledge.known)}
+        made = replace(made, adopted={**request.adopted, **met})
     new = built_run(made, sets, _policy_files(asked))
     check_filled_sets(database, new)
     return new

@@ -11,17 +11,27 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from db.records import RunKind
 from engine.config.base import TERRAIN_TASKS, KnownFrom
 from engine.deployment.runtime import DeployedFileError, load_deployed, load_document
 from engine.errors import CheckpointError, DeploymentError, UsageError
 from engine.evaluation.robot_groups import Knowledge
 from engine.files import check_file, expanded, file_sha256, parse_json
 
+_TRAINED_KINDS = {
+    "teacher": RunKind.TEACHER,
+    "student": RunKind.STUDENT,
+    "student_snapshot": RunKind.STUDENT,
+}
+"""What files say they hold, a student's checkpoint last."""
 _POLICY_PREFIXES = ("controller.", "best.")
 """Names of a policy's tensors, as ``engine.rollout.saved_policy`` writes them."""
 NETWORK, DEPLOYED = "network", "deployed"
-TRAINED_ON = "trained_on"
-"""Where a run that took a teacher over keeps the digests of the robots of its training."""
+TRAINED_ON, KNOWN = "trained_on", "known"
+"""Where a run that took a policy over keeps digests: robots of the training, all that it met."""
+PRETRAINED = {"pretrained": RunKind.STUDENT, "pretrained-teacher": RunKind.TEACHER}
+"""The policies that come with hdtui, by the words that name them wherever a policy is named."""
+_PRETRAINED_FOLDER = Path(__file__).parents[1] / "pretrained"
 
 
 @dataclass(frozen=True)
@@ -94,11 +104,14 @@ def find_policy_file(path: Path, task: str, digests: Collection[str]) -> PolicyF
     Raises:
         UsageError: There is no such file, it holds no policy, or it does not fit task or robots.
     """
-    path = expanded(path, "--policy").absolute()
+    path, label = _named(path, "--policy")
     if not path.exists():
-        raise UsageError(f"--policy {path}: no such file; name a run, a file, random or zero")
+        raise UsageError(
+            f"--policy {path}: no such file; name a run, a file, {', '.join(PRETRAINED)}, random"
+            " or zero"
+        )
     path = policy_in(path) if path.is_dir() else path
-    label = f"file {path.name}"
+    label = label or f"file {path.name}"
     if path.is_dir() or path.suffix == ".npz":
         paths = sorted(path.glob("*.npz")) if path.is_dir() else [path]
         _check_deployed(path, paths, digests)
@@ -107,6 +120,22 @@ def find_policy_file(path: Path, task: str, digests: Collection[str]) -> PolicyF
         raise UsageError(f"--policy {path}: ONNX files are for other programs; name the .npz")
     _check_network(path, task)
     return PolicyFile(label, NETWORK, *_named_and_hashed([path]))
+
+
+def _named(path: Path, what: str) -> tuple[Path, str]:
+    """The file that a path or a word of ``PRETRAINED`` names, and the word."""
+    kind = PRETRAINED.get(str(path))
+    if kind is None:
+        return expanded(path, what).absolute(), ""
+    return _PRETRAINED_FOLDER / f"{kind}.safetensors", str(path)
+
+
+def may_leave(path: Path, kinds: Collection[RunKind]) -> bool:
+    """Whether a path names what one of these kinds of runs may have left; it is not looked into."""
+    kind = PRETRAINED.get(str(path))
+    if kind is not None:
+        return kind in kinds
+    return path.suffix == ".safetensors" and bool({*kinds} & {*PRETRAINED.values()})
 
 
 def policy_in(folder: Path) -> Path:
@@ -126,25 +155,29 @@ def _named_and_hashed(paths: Sequence[Path]) -> tuple[tuple[str, ...], tuple[str
     return tuple(map(str, paths)), tuple(map(file_sha256, paths))
 
 
-def teacher_file(path: Path) -> tuple[PolicyFile, dict[str, Any]]:
-    """A trained teacher's policy or checkpoint, and the settings it was trained with.
+def trained_file(path: Path) -> tuple[PolicyFile, RunKind, dict[str, Any]]:
+    """A teacher's or student's policy or checkpoint, which of them, and the settings of its run.
 
     Raises:
-        UsageError: There is no such file, or it holds no teacher.
+        UsageError: There is no such file, or it holds neither.
     """
-    path = expanded(path, "the file").absolute()
+    path, label = _named(path, "the file")
     path = policy_in(path) if path.is_dir() else path
     if not path.is_file():
-        raise UsageError(f"{path}: no such file; name a teacher's policy (.safetensors)")
+        raise UsageError(f"{path}: no such file; name a teacher's or student's (.safetensors)")
     document = _document(path)
     if document is None:
         raise UsageError(
-            f"{path}: holds no policy; expected that of a teacher or its checkpoint (.safetensors)"
+            f"{path}: holds no policy; expected a teacher's or student's, or a checkpoint"
+            " (.safetensors)"
         )
-    if document.get("kind") != "teacher" or not isinstance(document.get("config"), dict):
-        raise UsageError(f"{path}: holds a {document.get('kind', 'policy')}, expected a teacher")
+    kind = _TRAINED_KINDS.get(str(document.get("kind")))
+    if kind is None or not isinstance(document.get("config"), dict):
+        found = document.get("kind", "policy")
+        raise UsageError(f"{path}: holds a {found}, expected a teacher or student")
     _check_weights(path)
-    return PolicyFile(f"file {path.name}", NETWORK, *_named_and_hashed([path])), document["config"]
+    file = PolicyFile(label or f"file {path.name}", NETWORK, *_named_and_hashed([path]))
+    return file, kind, document["config"]
 
 
 def _document(path: Path) -> dict[str, Any] | None:
@@ -158,15 +191,6 @@ def _document(path: Path) -> dict[str, Any] | None:
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return dict(document)
-
-
-def training_robots(path: Path) -> frozenset[str]:
-    """Digests of the robots that a teacher's or student's file says it was trained on.
-
-    Raises:
-        UsageError: it holds no policy.
-    """
-    return frozenset(map(str, _policy_of(path).get("digests", ())))
 
 
 def _policy_of(path: Path) -> dict[str, Any]:
@@ -183,9 +207,16 @@ def file_knowledge(file: PolicyFile) -> Knowledge:
     is of version 0.1, those that it learned from. Deployed files each say it of their own robot.
     """
     paths = file.checked_paths()
-    if file.kind == DEPLOYED:
-        return _deployed_knowledge(paths)
-    policy = _policy_of(paths[0])
+    return _deployed_knowledge(paths) if file.kind == DEPLOYED else written_knowledge(paths[0])
+
+
+def written_knowledge(path: Path) -> Knowledge:
+    """What a teacher's or student's file says of the robots that it knows.
+
+    Raises:
+        UsageError: It holds no policy.
+    """
+    policy = _policy_of(path)
     own, taught, met = (
         frozenset(map(str, policy.get(key, ())))
         for key in ("digests", "teacher_digests", "collected_digests")

@@ -17,7 +17,7 @@ from engine.text import counted
 from engine.workers.devices import check_devices
 from engine.workers.drivable import bodies, check_drivable, networks_of
 from engine.workers.inherited import ONE_PER_ROBOT, Find, found_in, learned_ground
-from engine.workers.policy_files import training_robots
+from engine.workers.policy_files import written_knowledge
 from engine.workers.robot_library import BUILT_IN_SETS, check_set_name, learning_robots, resolve_set
 from engine.workers.robot_roles import check_roles
 from engine.workers.run_policies import policy_problem
@@ -135,7 +135,7 @@ def _check_inputs(request: StageRequest, inputs: Sequence[Run]) -> None:
     if unknown:
         raise UsageError(f"there is no baseline {unknown[0]}; there are {stage.baselines}")
     wanted = " or ".join(stage.reads)
-    if stage.reads and not words:
+    if stage.reads and not words and request.adopted is None:
         raise UsageError(f"{stage.command} reads a {wanted}; name the number of its run")
     if len(inputs) > 1 and not stage.baselines:
         raise UsageError(f"{stage.command} reads one {wanted}, found {len(inputs)}")
@@ -197,11 +197,16 @@ def _check_roles(asked: Asked) -> None:
 
 
 def _check_adopted(asked: Asked) -> None:
-    """What a teacher that is taken over was trained on says its file, not who takes it over."""
+    """What a policy that is taken over was trained on says its file, not who takes it over."""
     if asked.request.adopted is None:
         return
     (path,) = map(Path, asked.request.adopted["paths"])
-    proved = training_robots(path)
+    if asked.request.robots and asked.request.stage.robots is Robots.NONE:
+        raise UsageError(
+            f"{path} holds a {asked.request.kind}, which is of no robot set; leave --robots out,"
+            " what its file says of robots holds"
+        )
+    proved = written_knowledge(path).trained_on
     robots = {robot.digest for robot in asked.robots()}
     if not robots <= proved:
         sets = " ".join(asked.sets)

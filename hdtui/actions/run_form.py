@@ -15,6 +15,7 @@ from engine.config.robots import MutationConfig
 from engine.errors import ConfigError
 from engine.workers.inherited import found_in, starting_config
 from engine.workers.new_runs import clone_name, request_of
+from engine.workers.policy_files import PRETRAINED
 from engine.workers.robot_library import TRAINING, UNSEEN, set_names
 from engine.workers.stages import (
     GENERATED,
@@ -146,7 +147,13 @@ class RunForm:
         if key == "from":
             runs = known.usable(self.kind.reads)
             baselines = [(word, "a policy to compare with") for word in self.kind.baselines]
-            return [*((str(run.id), f"{run.kind} {run.name}") for run in runs), *baselines]
+            pretrained = [
+                (word, f"a {kind} that comes with hdtui")
+                for word, kind in PRETRAINED.items()
+                if kind in self.kind.reads
+            ]
+            found = [(str(run.id), f"{run.kind} {run.name}") for run in runs]
+            return [*found, *pretrained, *baselines]
         own = [(GENERATED, "new robots")] if self.stage == PIPELINE else []
         single = known.robots if self.kind.robots is Robots.SETS_AND_ROBOTS else ()
         sets = known.offered_sets(self.kind)

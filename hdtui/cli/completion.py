@@ -174,6 +174,22 @@ def runs(*kinds: RunKind) -> Offers:
     return offers
 
 
+def policy_runs(*kinds: RunKind) -> Offers:
+    """Completes numbers of runs of these kinds, and the policies that come with hdtui."""
+
+    def offers(ctx: typer.Context, incomplete: str) -> list[Offer]:
+        from engine.workers.policy_files import PRETRAINED
+
+        words = [
+            (word, f"a {kind} that comes with hdtui")
+            for word, kind in PRETRAINED.items()
+            if kind in kinds
+        ]
+        return [*runs(*kinds)(ctx, incomplete), *_matching(words, incomplete)]
+
+    return offers
+
+
 def _listed(value: Any) -> Sequence[Any]:
     return value if isinstance(value, list | tuple) else [value]
 
@@ -256,9 +272,9 @@ def robots_and_sets(ctx: typer.Context, incomplete: str) -> list[Offer]:
 
 
 def policies(ctx: typer.Context, incomplete: str) -> list[Offer]:
-    """Runs that made a policy, and the baselines."""
+    """Runs that made a policy, those that come with hdtui, and the baselines."""
     baselines = [("random", "random actions"), ("zero", "no action at all")]
-    return [*runs(*_POLICY_KINDS)(ctx, incomplete), *_matching(baselines, incomplete)]
+    return [*policy_runs(*_POLICY_KINDS)(ctx, incomplete), *_matching(baselines, incomplete)]
 
 
 def networks(ctx: typer.Context, incomplete: str) -> list[Offer]:

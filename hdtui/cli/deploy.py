@@ -12,7 +12,7 @@ from engine.config.evaluation import DeploymentConfig, DeploymentFormat
 from engine.errors import DeploymentError, UsageError
 from engine.files import write_bytes
 from hdtui.cli import completion
-from hdtui.cli.launch import StageOptions, queue_and_follow
+from hdtui.cli.launch import StageOptions, queue_and_follow, reading
 from hdtui.cli.options import Call, Seed, grouped_options, known_name
 from hdtui.cli.output import safe
 
@@ -26,12 +26,11 @@ def deploy_command(
     call: Call,
     stage: StageOptions,
     student: Annotated[
-        int,
+        str,
         typer.Argument(
             metavar="STUDENT",
-            min=1,
-            help="Number of its run.",
-            autocompletion=completion.runs(RunKind.STUDENT),
+            help="Number of its run, its file, or pretrained.",
+            autocompletion=completion.policy_runs(RunKind.STUDENT),
         ),
     ],
     robots: Annotated[
@@ -63,8 +62,8 @@ def deploy_command(
             + ("copies need the run's end; leave --detach out" if stage.detach else "not a folder")
         )
     config = stage.stage_config(DeploymentConfig, RunKind.DEPLOYMENT, call.seed, *words)
-    _, database = call.existing()
-    request = stage.request(RunKind.DEPLOYMENT, config, inputs=(student,), robots=tuple(robots))
+    database, inputs = reading(call, student, RunKind.STUDENT)
+    request = stage.request(RunKind.DEPLOYMENT, config, inputs=inputs, robots=tuple(robots))
     written: list[Path] = []
 
     def copy(run: Run) -> dict[str, list[Path]]:

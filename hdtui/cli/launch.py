@@ -124,6 +124,30 @@ def allowed(words: Sequence[str] | None) -> frozenset[str]:
     return frozenset(known_name(word, ALLOWED_ROLES, "role") for word in words or ())
 
 
+def reading(call: Call, word: str, kind: RunKind) -> tuple[Database, tuple[int, ...]]:
+    """The workspace, and the run that a word names there: its number, folder, or a file to adopt.
+
+    A file needs no workspace that was there before.
+
+    Raises:
+        UsageError: The word names no run, nor a file that such a run would have left.
+        RunError: A run is named and there is no workspace.
+    """
+    from engine.errors import UsageError
+    from engine.workers.adoption import adoption
+    from engine.workers.new_runs import taken_over
+    from engine.workers.stages import policies_of
+    from engine.workers.workspace import Workspace
+
+    inputs, _, files = policies_of([word], Workspace(call.folder).home)
+    if not (inputs or files):
+        raise UsageError(f"{word} is no {kind}: name the number of its run, or its file")
+    for file in files:
+        adoption(file)
+    _, database = call.create() if files else call.existing()
+    return database, inputs or taken_over(database, files, (kind,))
+
+
 def check_robot_set(call: Call, name: str | None) -> None:
     """See that a set can be had before anything is created.
 

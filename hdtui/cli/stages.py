@@ -12,7 +12,7 @@ from engine.config.distillation import CollectionConfig, StudentConfig
 from engine.config.evaluation import EvaluationConfig
 from engine.config.teacher import TeacherConfig
 from hdtui.cli import completion
-from hdtui.cli.launch import StageOptions, check_robot_set, queue_and_follow
+from hdtui.cli.launch import StageOptions, check_robot_set, queue_and_follow, reading
 from hdtui.cli.options import Call, Seed, grouped_options, known_name
 from hdtui.cli.output import print_table
 from hdtui.cli.run_text import run_document
@@ -58,22 +58,21 @@ def collect_command(
     call: Call,
     stage: StageOptions,
     teacher: Annotated[
-        int,
+        str,
         typer.Argument(
             metavar="TEACHER",
-            min=1,
-            help="Number of its run.",
-            autocompletion=completion.runs(RunKind.TEACHER),
+            help="Number of its run, its file, or pretrained-teacher.",
+            autocompletion=completion.policy_runs(RunKind.TEACHER),
         ),
     ],
     robots: RobotSets,
 ) -> None:
     """Roll a teacher out on robot sets and store what it saw and did."""
-    _, database = call.existing()
+    database, inputs = reading(call, teacher, RunKind.TEACHER)
     config = stage.stage_config(
-        CollectionConfig, RunKind.COLLECTION, call.seed, inputs=(database, [teacher])
+        CollectionConfig, RunKind.COLLECTION, call.seed, inputs=(database, inputs)
     )
-    request = stage.request(RunKind.COLLECTION, config, inputs=(teacher,), robots=tuple(robots))
+    request = stage.request(RunKind.COLLECTION, config, inputs=inputs, robots=tuple(robots))
     queue_and_follow(call, database, request, detach=stage.detach)
 
 
@@ -109,7 +108,7 @@ def evaluate_command(
         typer.Option(
             "--policy",
             metavar="RUN|FILE",
-            help="A run, a file, random or zero; may be repeated.",
+            help="A run, a file, pretrained, random or zero; may be repeated.",
             autocompletion=completion.policies,
         ),
     ],

@@ -15,6 +15,7 @@ from db.session import Database
 from engine.errors import UsageError
 from engine.files import expanded
 from engine.text import counted
+from engine.workers.policy_files import PRETRAINED, may_leave
 from engine.workers.robot_library import BUILT_IN_SETS, TRAINING, check_set_name
 from engine.workers.robot_roles import overlaps
 from engine.workers.stage_checks import input_problem
@@ -166,7 +167,9 @@ def inputs_problem(known: FormChoices | None, words: Sequence[str], stage: Stage
 def _input_problem(known: FormChoices | None, word: str, stage: Stage) -> str | None:
     wanted = " or ".join(stage.reads)
     if not word.isdecimal():
-        if stage.baselines and _exists(word):
+        if word in PRETRAINED and may_leave(Path(word), stage.reads):
+            return None
+        if (stage.baselines or may_leave(Path(word), stage.reads)) and _exists(word):
             return None
         return f"{word}: expected the number of a {wanted}"
     if known is None or known.by_number is None:

@@ -24,7 +24,7 @@ from engine.files import file_sha256, parse_json, parse_toml, read_file
 from engine.morphology.mjcf_writing import write_robot
 from engine.morphology.tree import Morphology
 from engine.workers import robot_library
-from engine.workers.policy_files import teacher_file
+from engine.workers.policy_files import trained_file
 from engine.workers.tools import rollout
 from engine.workers.workspace import Workspace
 from hdtui.cli.main import run
@@ -126,7 +126,7 @@ def test_policies_that_are_no_files_or_hold_no_document_are_one_sentence(
         with pytest.raises(CheckpointError, match=path.name):
             load_checkpoint(path)
     with pytest.raises(Exception, match="nobody here has that home folder"):
-        teacher_file(Path("~nobody-has-this-name/x"))
+        trained_file(Path("~nobody-has-this-name/x"))
 
 
 def test_actions_that_are_no_numbers_of_a_file_are_one_sentence(pipe: Path, tmp_path: Path) -> None:

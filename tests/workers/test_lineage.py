@@ -23,7 +23,7 @@ from engine.rollout.saved_policy import PolicyDescription
 from engine.workers import commands, robot_library
 from engine.workers.lineage import Ancestry, trainers
 from engine.workers.new_runs import queue_stage
-from engine.workers.policy_files import DEPLOYED, PolicyFile, file_knowledge, teacher_file
+from engine.workers.policy_files import DEPLOYED, PolicyFile, file_knowledge, trained_file
 from engine.workers.stages import StageRequest
 from engine.workers.workspace import Workspace
 from hdtui.data.robots import read_robot
@@ -59,7 +59,7 @@ def policy(path: Path, kind: str = "teacher", **policy: Sequence[str]) -> Path:
 
 
 def adopted(database: Database, path: Path, *sets: str) -> Run:
-    found, _ = teacher_file(path)
+    found, _, _ = trained_file(path)
     request = StageRequest(
         RunKind.TEACHER, TeacherConfig(), robots=sets, adopted=found.document(), name="adopted"
     )

@@ -16,7 +16,7 @@ from engine.errors import CheckpointError, UsageError
 from engine.files import file_sha256
 from engine.rollout.saved_policy import load_policy
 from engine.workers.commands import queue
-from engine.workers.policy_files import find_policy_file, teacher_file
+from engine.workers.policy_files import find_policy_file, trained_file
 
 LAPTOP = Path(__file__).parents[2] / "docs/results/teacher-laptop-unimal8-s1/policy.safetensors"
 
@@ -24,7 +24,7 @@ LAPTOP = Path(__file__).parents[2] / "docs/results/teacher-laptop-unimal8-s1/pol
 @pytest.mark.slow
 def test_the_kept_teacher_is_taken_over_and_collected_from(database: Database) -> None:
     until_state(database, queue(database, generation(1)).id, RunState.FINISHED)
-    file, config = teacher_file(LAPTOP)
+    file, _, config = trained_file(LAPTOP)
     assert TeacherConfig.model_validate(config).total_env_steps == 5_500_000
     extra = {"file": file.document()}
     teacher = queue(
@@ -47,11 +47,11 @@ def test_the_kept_teacher_is_taken_over_and_collected_from(database: Database) -
 
 def test_what_is_no_teacher_is_not_taken_over(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such file"):
-        teacher_file(tmp_path / "absent.safetensors")
+        trained_file(tmp_path / "absent.safetensors")
     damaged = tmp_path / "damaged.safetensors"
     damaged.write_bytes(LAPTOP.read_bytes()[:100])
     with pytest.raises(UsageError, match="holds no policy"):
-        teacher_file(damaged)
+        trained_file(damaged)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -65,7 +65,7 @@ def test_weights_that_are_not_finite_are_refused_by_file_and_tensor(
     save_checkpoint(spoilt, tensors, document)
     said = rf"spoilt.safetensors: {re.escape(name)} holds numbers that are not finite"
     with pytest.raises(UsageError, match=said):
-        teacher_file(spoilt)
+        trained_file(spoilt)
     with pytest.raises(UsageError, match=said):
         find_policy_file(spoilt, "flat", ())
     with pytest.raises(CheckpointError, match=r"spoilt.*holds numbers that are not finite"):

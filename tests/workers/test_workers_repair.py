@@ -14,7 +14,7 @@ from engine.distillation.dataset import load_dataset
 from engine.distillation.manifest import MANIFEST_NAME, load_manifest
 from engine.errors import RunError
 from engine.workers.commands import queue, resume
-from engine.workers.policy_files import teacher_file
+from engine.workers.policy_files import trained_file
 from engine.workers.workspace import Workspace
 from hdtui.cli.main import run as command
 
@@ -24,7 +24,7 @@ LAPTOP = Path(__file__).parents[2] / "docs/results/teacher-laptop-unimal8-s1/pol
 def collected(database: Database, workspace: Workspace) -> tuple[Run, Path]:
     """A finished collection on two robots, and its folder."""
     until_state(database, queue(database, generation(2)).id, RunState.FINISHED)
-    file, config = teacher_file(LAPTOP)
+    file, _, config = trained_file(LAPTOP)
     extra = {"file": file.document()}
     teacher = queue(
         database,

@@ -1,4 +1,4 @@
-"""A hypernetwork that clones the teacher from expert data."""
+"""A hypernetwork that clones the teacher from expert data, or is taken over."""
 
 from pathlib import Path
 
@@ -7,12 +7,16 @@ from db.records import Run, RunKind
 from engine.config.distillation import StudentConfig
 from engine.distillation.training import train_student
 from engine.errors import HdtuiError, RunError
+from engine.workers.jobs.adoption import adopt
 from engine.workers.jobs.job import Job
 from engine.workers.lineage import Ancestry
 
 
 def run(job: Job) -> None:
     """Train on the expert data of the input collection, corrected by that data's teacher."""
+    if "file" in job.run.extra:
+        adopt(job, "student")
+        return
     config = job.config(StudentConfig)
     collection = job.input(RunKind.COLLECTION)
     data = job.artifact(collection, "expert_data")
