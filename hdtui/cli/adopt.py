@@ -40,8 +40,8 @@ def adopt_command(
     """
     from engine.workers.adoption import adoption
 
+    request = adoption(file, robots or [], name or "")
     for robot_set in robots or []:
         check_robot_set(call, robot_set)
-    request = adoption(file, robots or [], name or "")
     _, database = call.create()
     queue_and_follow(call, database, request, detach=detach)
