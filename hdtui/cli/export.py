@@ -17,6 +17,7 @@ from hdtui.cli.options import Call, grouped_options, known_name
 from hdtui.cli.output import print_json, say
 from hdtui.cli.runs import RunId, RunIds, check_metric_names
 from hdtui.exports.formats import WRITERS, DataTable
+from hdtui.formatting import size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -264,3 +265,24 @@ def run_command(
     say(f"{out / REPORT_NAME}: {counted(len(report.plots), 'plot')}")
     if call.json:
         print_json({"report": (out / REPORT_NAME).absolute(), "plots": sorted(report.plots)})
+
+
+@app.command("policy")
+@grouped_options()
+def policy_command(
+    call: Call,
+    run: RunId,
+    out: Annotated[Path, typer.Option("--out", help="File to write (.safetensors).")],
+) -> None:
+    """A teacher's or student's policy as a file for others, which says where it comes from.
+
+    `--policy FILE` and `hdtui adopt FILE` take it in any workspace.
+    """
+    from hdtui.exports.policy import exported_policy
+
+    _, database = call.existing()
+    content = exported_policy(database, run)
+    write(out, content)
+    say(f"{out}: the policy of run {run}, {size(len(content))}")
+    if call.json:
+        print_json({"file": out.absolute(), "run": run, "bytes": len(content)})

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
         (("adopt", "absent.npz", "--robots", "unimal8"), "absent.npz: no such file; name a teach"),
         (
             ("adopt", "pyproject.toml", "--robots", "unimal8"),
-            "pyproject.toml: holds no policy; expected a teacher's or student's, or a checkpoint (.safe",
+            "pyproject.toml: holds no policy; expected a teacher's or student's, or a checkp",
         ),
         (("screenshots", "--out", "nowhere", "--only", "nope"), "there is no screen 'nope'"),
         (("teach", "--robots", "nobody"), 'no robot set "nobody"'),
