@@ -6,6 +6,7 @@ from engine.errors import RobotError
 from engine.events import Result
 from engine.morphology.drivable import undrivable_reason
 from engine.ppo import train_teacher
+from engine.text import counted
 from engine.workers.jobs.adoption import adopt
 from engine.workers.jobs.job import Job
 
