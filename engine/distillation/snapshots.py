@@ -23,6 +23,7 @@ from engine.rollout.saved_policy import (
 )
 
 _OPTIMIZER_PREFIX = "optimizer"
+_LOSSES = "losses"
 _FREE_ON_RESUME = {"device", "precision", "checkpoint_every_s"}
 """Settings that may change on resume, because they do not change what is learned."""
 
@@ -31,7 +32,8 @@ _FREE_ON_RESUME = {"device", "precision", "checkpoint_every_s"}
 class Student:
     """The network, its optimiser and how far it is; ``best`` holds the best weights so far.
 
-    ``corrections`` are the hashes of the manifests of the rounds whose data it has seen.
+    ``corrections`` are the hashes of the manifests of the rounds whose data it has seen,
+    ``losses`` those of the steps whose mean is still to be told.
     """
 
     policy: Policy
@@ -43,6 +45,7 @@ class Student:
     epochs_since_best: int = 0
     best: dict[str, Tensor] = field(default_factory=dict)
     corrections: list[str] = field(default_factory=list)
+    losses: list[Tensor] = field(default_factory=list)
 
     def remember(self, held_out_loss: float | None) -> None:
         """Keep the weights if they are the best; without anything held out, always."""
@@ -85,6 +88,7 @@ def save_snapshot(
         **prefixed(POLICY_PREFIX, student.policy.state_dict()),
         **prefixed(BEST_PREFIX, student.best),
         **prefixed(_OPTIMIZER_PREFIX, moments),
+        **({_LOSSES: torch.stack(student.losses)} if student.losses else {}),
     }
     document = {
         "kind": "student_snapshot",
@@ -132,6 +136,7 @@ def _restore(student: Student, tensors: dict[str, Tensor], document: dict[str, A
     student.epochs_since_best = int(document["epochs_since_best"])
     student.corrections = [str(sha256) for sha256 in document.get("corrections", ())]
     student.best = select(tensors, BEST_PREFIX)
+    student.losses = list(tensors.get(_LOSSES, torch.empty(0)))
     shapes = {name: tensor.shape for name, tensor in student.policy.state_dict().items()}
     if student.best or best_loss is not None:
         found = {name: tensor.shape for name, tensor in student.best.items()}

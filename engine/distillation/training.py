@@ -145,7 +145,6 @@ class _Run:
     saved_s: float = field(default_factory=time.monotonic)
     saved_step: int = -1
     steps_before: int = 0
-    losses: list[torch.Tensor] = field(default_factory=list)
     norm: torch.Tensor = field(default_factory=lambda: torch.zeros(()))
     rounds: list[ExpertDataset] = field(default_factory=list)
 
@@ -244,7 +243,7 @@ class _Run:
         with computing(self.device, self.precision):
             if isinstance(self.steps, DeviceSteps):
                 loss, self.norm = self.steps.take(choice, student.step, rate)
-                self.losses.append(loss)
+                self.student.losses.append(loss)
             else:
                 self._step_of_threads(self.steps, choice, following, rate)
         student.step += 1
@@ -259,7 +258,7 @@ class _Run:
         student = self.student
         for group in student.optimizer.param_groups:
             group["lr"] = rate
-        self.losses.append(gradients.backward(choice, student.step))
+        student.losses.append(gradients.backward(choice, student.step))
         if following is not None:
             gradients.reader.expect(following)
         limit = self.config.gradient_norm
@@ -286,8 +285,8 @@ class _Run:
             )
 
     def _report(self, rate: float, gradient_norm: float) -> None:
-        loss = float(torch.stack(self.losses).mean())
-        self.losses.clear()
+        loss = float(torch.stack(self.student.losses).mean())
+        self.student.losses.clear()
         step = self.student.step
         elapsed = max(time.monotonic() - self.started_s, 1e-9)
         speed = (step - self.steps_before) / elapsed

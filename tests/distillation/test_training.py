@@ -46,12 +46,16 @@ def test_the_same_seed_gives_the_same_student(
 def test_a_stopped_run_resumes_bit_for_bit(
     tmp_path: Path, expert_folder: Path, student_config: StudentConfig, stop_after: int
 ) -> None:
-    whole = train_student(student_config, expert_folder, Listener().context(tmp_path / "whole"))
+    calm, later = Listener(), Listener()
+    whole = train_student(student_config, expert_folder, calm.context(tmp_path / "whole"))
     written = stopped(stop_after, student_config, expert_folder, tmp_path / "part")
     assert written.step == stop_after
-    context = Listener().context(tmp_path / "part", attempt=2, resume=written.path)
+    context = later.context(tmp_path / "part", attempt=2, resume=written.path)
     resumed = train_student(student_config, expert_folder, context)
     assert same_student(whole, resumed)
+    # A point of the curve is a mean over steps, of which some were before the stop.
+    told = later.curve("loss")
+    assert told == calm.curve("loss")[-len(told) :]
 
 
 @pytest.mark.parametrize("stop_after", [3, 9])
