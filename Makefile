@@ -33,7 +33,7 @@ test-slow: $(READY)
 
 # The tests that docs/reliability.md names, the slow ones too.
 promises: $(READY)
-	$(BIN)/pytest -m promise -n 2 --dist worksteal --timeout 900
+	$(BIN)/pytest -m promise -n 3 --dist worksteal --timeout 900
 
 check: $(READY)
 	$(BIN)/ruff check .
