@@ -91,7 +91,7 @@ def find_policy_files(
     found: list[PolicyFile] = []
     for path in paths:
         file = find_policy_file(path, task, digests)
-        same = sum(each.label.startswith(file.label) for each in found)
+        same = sum(each.label.partition(" (")[0] == file.label for each in found)
         found.append(replace(file, label=f"{file.label} ({same + 1})") if same else file)
     return found
 

@@ -273,6 +273,9 @@ def policy_command(
     call: Call,
     run: RunId,
     out: Annotated[Path, typer.Option("--out", help="File to write (.safetensors).")],
+    half: Annotated[
+        bool, typer.Option("--half", help="Weights as 16-bit floats: half the size.")
+    ] = False,
 ) -> None:
     """A teacher's or student's policy as a file for others, which says where it comes from.
 
@@ -281,7 +284,7 @@ def policy_command(
     from hdtui.exports.policy import exported_policy
 
     _, database = call.existing()
-    content = exported_policy(database, run)
+    content = exported_policy(database, run, half=half)
     write(out, content)
     say(f"{out}: the policy of run {run}, {size(len(content))}")
     if call.json:

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -21,16 +23,18 @@ _ARTIFACTS = {RunKind.TEACHER: "policy", RunKind.STUDENT: "student"}
 _DOCUMENT = "hdtui"
 
 
-def exported_policy(database: Database, run_id: int) -> bytes:
+def exported_policy(database: Database, run_id: int, *, half: bool = False) -> bytes:
     """What a teacher or student finished with, and in its document who trained it, and on what.
 
     That are the run's name, seed and end, the versions, revision and machine of its last attempt,
     and the names of the robots whose digests the policy holds; its settings are there. A policy
-    that was taken over keeps what its file says.
+    that was taken over keeps what its file says. ``half`` writes weights as 16-bit floats, which
+    are computed with as 32-bit ones again.
 
     Raises:
         RunError: There is no such run.
-        UsageError: It is neither teacher nor student, or has left no policy yet.
+        UsageError: It is neither teacher nor student, has left no policy yet, or has weights that
+            16 bits do not hold.
         CheckpointError: Its file is gone or damaged.
     """
     run = get_run(database, run_id)
@@ -53,7 +57,17 @@ def exported_policy(database: Database, run_id: int) -> bytes:
         raise CheckpointError(f"{path}: not a policy of hdtui's ({error})") from error
     if ORIGIN not in document:
         document[ORIGIN] = _origin(database, run, document["policy"]["digests"])
+    if half:
+        tensors = {name: _halved(f"{path}: {name}", tensor) for name, tensor in tensors.items()}
     return save(tensors, metadata={_DOCUMENT: json.dumps(document, allow_nan=False)})
+
+
+def _halved(what: str, tensor: NDArray[Any]) -> NDArray[Any]:
+    if tensor.dtype != np.float32:
+        return tensor
+    if np.abs(tensor).max(initial=0.0) > np.finfo(np.float16).max:
+        raise UsageError(f"{what} holds numbers beyond 65,504, too large for --half")
+    return tensor.astype(np.float16)
 
 
 def _origin(database: Database, run: Run, digests: list[str]) -> dict[str, Any]:

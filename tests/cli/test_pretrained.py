@@ -65,4 +65,4 @@ def test_what_comes_with_hdtui_says_where_it_is_from(word: str, kind: RunKind) -
     assert all(document["origin"]["robots"].values())
     assert {"hdtui", "revision", "torch"} <= document["origin"]["made_with"].keys()
     assert document["config"]["seed"] == document["origin"]["run"]["seed"]
-    assert path.stat().st_size < 1_500_000
+    assert sum(each.stat().st_size for each in path.parent.iterdir()) < 3_000_000
