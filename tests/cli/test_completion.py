@@ -118,11 +118,12 @@ def test_runs_sets_robots_policies_and_studies_come_from_the_workspace(
     home: Path, tab: Tab
 ) -> None:
     assert tab.bash("hdtui runs show ") == ["3", "2", "1"]
-    assert tab.bash("hdtui collect ") == ["1"]
+    assert tab.bash("hdtui collect ") == ["1", "pretrained-teacher"]
     assert tab.bash("hdtui distill ") == ["2"]
-    assert tab.bash("hdtui deploy ") == ["3"]
+    assert tab.bash("hdtui deploy ") == ["3", "pretrained"]
     assert tab.bash("hdtui runs stop 3 ") == ["2", "1"]
-    assert tab.bash("hdtui evaluate --policy ") == ["3", "1", "random", "zero"]
+    everywhere = ["pretrained", "pretrained-teacher", "random", "zero"]
+    assert tab.bash("hdtui evaluate --policy ") == ["3", "1", *everywhere]
     assert tab.bash("hdtui teach --robots ei") == ["eight"]
     assert tab.bash("hdtui evaluate --robots eight,wal") == ["eight,walker"]
     assert tab.bash("hdtui robots show ") == ["walker"]
