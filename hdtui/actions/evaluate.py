@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import median
 from typing import get_args
 
@@ -18,6 +19,7 @@ from engine.errors import RobotError, UsageError
 from engine.text import counted
 from engine.workers.inherited import found_in, starting_config
 from engine.workers.lineage import Ancestry
+from engine.workers.policy_files import PRETRAINED
 from engine.workers.robot_library import BUILT_IN_SETS
 from engine.workers.run_policies import acts
 from engine.workers.stages import STAGES, StageRequest
@@ -27,7 +29,8 @@ from hdtui.messages import Answer
 
 TASKS: tuple[TaskName, ...] = get_args(TaskName)
 POLICY_KINDS = STAGES[RunKind.EVALUATION].reads
-BASELINES = STAGES[RunKind.EVALUATION].baselines
+NAMED_POLICIES = (*PRETRAINED, *STAGES[RunKind.EVALUATION].baselines)
+"""Policies of no run here: those that come with hdtui, and the baselines."""
 PRESET = "laptop"
 """What the command starts from where no preset is named, and so the dialog."""
 _POLICIES_SHOWN = 8
@@ -36,7 +39,7 @@ _DIGEST_LETTERS = 12
 
 @dataclass(frozen=True)
 class EvaluationRequest:
-    """What the dialog asks for: numbers of runs and baselines, and robots by name or digest."""
+    """What the dialog asks for: numbers of runs and policies' names, robots by name or digest."""
 
     policies: tuple[int | str, ...]
     robots: tuple[str, ...]
@@ -186,13 +189,15 @@ def command_text(wanted: EvaluationRequest) -> str:
 
 def evaluation_request(database: Database, wanted: EvaluationRequest) -> StageRequest:
     """What the dialog asks for as the command of its words asks for it."""
+    named = [policy for policy in wanted.policies if isinstance(policy, str)]
     settings = {"task.name": wanted.task, "episodes": wanted.episodes, "seed": wanted.seed}
     return StageRequest(
         RunKind.EVALUATION,
         with_settings(_config(database, wanted.runs), settings, ""),
         PRESET,
         inputs=wanted.runs,
-        baselines=tuple(policy for policy in wanted.policies if isinstance(policy, str)),
+        baselines=tuple(policy for policy in named if policy not in PRETRAINED),
+        policy_files=tuple(Path(policy) for policy in named if policy in PRETRAINED),
         robots=wanted.robots,
     )
 

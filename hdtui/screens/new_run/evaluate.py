@@ -51,7 +51,7 @@ class EvaluateScreen(Dialog[evaluations.EvaluationRequest | None]):
         self.choices = choices
         self.policies: tuple[int | str, ...] = (
             *(run.id for run in choices.policies),
-            *evaluations.BASELINES,
+            *evaluations.NAMED_POLICIES,
         )
         columns = (Column("what", "", 10, gap=1), Column("value", "", 20, grow=True, gap=0))
         self.table = Table(columns, header=False)
