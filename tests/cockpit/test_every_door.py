@@ -32,6 +32,7 @@ from engine.workers.stages import MUTANTS, STAGES, StageRequest
 from engine.workers.workspace import Workspace
 from hdtui.actions import queueing, robots
 from hdtui.actions.evaluate import (
+    NAMED_POLICIES,
     EvaluationRequest,
     command_text,
     evaluation_request,
@@ -270,7 +271,7 @@ def test_the_dialog_offers_what_form_and_command_take(door: Door) -> None:
     choices = read_choices(door.database, [])
     offered = door.form("evaluation").offers("from", read_known(door.database))
     policies = [run.id for run in choices.policies]
-    assert {*map(str, policies), "random", "zero"} == {word for word, _ in offered}
+    assert {*map(str, policies), *NAMED_POLICIES} == {word for word, _ in offered}
     assert policies[-1] == door.deployment, "what acts on any robot stands before it"
     wanted = EvaluationRequest((door.deployment, "random"), (ROBOTS[0].name,), "flat", 2, 5)
     queue_evaluation(door.database, wanted)
