@@ -29,8 +29,8 @@ from hdtui.messages import Answer
 
 TASKS: tuple[TaskName, ...] = get_args(TaskName)
 POLICY_KINDS = STAGES[RunKind.EVALUATION].reads
-NAMED_POLICIES = (*PRETRAINED, *STAGES[RunKind.EVALUATION].baselines)
-"""Policies of no run here: those that come with hdtui, and the baselines."""
+NAMED_POLICIES = (*STAGES[RunKind.EVALUATION].baselines, *PRETRAINED)
+"""Policies of no run here: the baselines, and those that come with hdtui."""
 PRESET = "laptop"
 """What the command starts from where no preset is named, and so the dialog."""
 _POLICIES_SHOWN = 8

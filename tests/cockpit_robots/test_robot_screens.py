@@ -108,7 +108,7 @@ async def test_e_asks_which_policies_evaluate_the_marked_robots(workspace: Path)
         assert dialog.wanted.policies == (1,)
         await pilot.press("down", "down", "space")  # baselines stand below the runs
         assert dialog.wanted.policies == (1, "random")
-        await pilot.press("space", "down", "down", "down", "right")
+        await pilot.press("space", *["down"] * 5, "right")
         assert (dialog.wanted.policies, dialog.wanted.episodes) == ((1,), 64)
         await pilot.press("R")
         await shows(pilot, "read-only")
