@@ -45,6 +45,7 @@ def test_work_outlives_the_terminal_it_was_started_in_and_a_killed_supervisor(
 ) -> None:
     pid, terminal = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests that nohup began ignore it
         home = str(database.home)
         os.execv(sys.executable, [sys.executable, "-c", QUEUE_AND_WAIT, home])  # noqa: S606
     until(lambda: [run.done or 0 for run in list_runs(database)] > [0])
