@@ -108,7 +108,8 @@ def _toml_key(key: str) -> str:
 
 def _toml(value: Any) -> str:
     if isinstance(value, Mapping):
-        items = (f"{_toml_key(key)} = {_toml(each)}" for key, each in value.items())
+        known = {key: each for key, each in value.items() if each is not None}
+        items = (f"{_toml_key(key)} = {_toml(each)}" for key, each in known.items())
         return f"{{ {', '.join(items)} }}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_toml, value))}]"

@@ -1,12 +1,14 @@
 """Studies as they are declared: built in and from files, and what is said of a mistake."""
 
 import os
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from engine.config.study import built_in_studies, load_study
+from engine.config.study import built_in_studies, checked_study, load_study
 from engine.errors import ConfigError, UsageError
+from hdtui.exports.formats import as_toml
 
 PLAIN = """
 question = "Does width matter?"
@@ -35,6 +37,9 @@ def test_every_built_in_study_can_be_asked_at_every_preset(name: str, preset: st
     assert study.comparisons()
     page = Path(__file__).parents[2] / "docs" / "studies" / f"{name}.md"
     assert page.read_text().startswith(f"# {name}\n")
+    # A report keeps its study as a file that asks the same again.
+    written = tomllib.loads(as_toml(study.model_dump(mode="json")))
+    assert checked_study(written, name) == study
 
 
 def test_levels_change_settings_of_any_stage_and_scale_numbers_of_the_base(file: Path) -> None:
