@@ -1,12 +1,12 @@
 """Policies that were trained elsewhere: files that become runs, so that later stages read them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from db.queries import lineage
-from db.records import Run, RunState
+from db.records import Run, RunKind, RunState
 from db.session import Database
 from engine.errors import UsageError
 from engine.workers.policy_files import trained_file
@@ -32,6 +32,19 @@ def adoption(path: Path, robots: Sequence[str] = (), name: str = "") -> StageReq
     return StageRequest(
         kind, config, name=name or path.stem, robots=tuple(robots), adopted=file.document()
     )
+
+
+def adoptions(paths: Sequence[Path], kinds: Collection[RunKind]) -> list[StageRequest]:
+    """What is asked for so that files become runs of these kinds.
+
+    Raises:
+        UsageError: As ``adoption``; or a file holds what no run of these kinds leaves.
+    """
+    requests = [adoption(path) for path in paths]
+    for path, request in zip(paths, requests, strict=True):
+        if request.kind not in kinds:
+            raise UsageError(f"{path}: holds a {request.kind}, expected a {' or '.join(kinds)}")
+    return requests
 
 
 def adopted_run(database: Database, request: StageRequest) -> Run | None:

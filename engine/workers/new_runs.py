@@ -10,12 +10,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from db.queries.runs import insert_event
-from db.records import NewRun, Robot, Run, RunKind
+from db.records import NewRun, Robot, Run
 from db.session import Database
 from engine.config.overrides import differences, plain, validated
-from engine.errors import UsageError
 from engine.workers import commands
-from engine.workers.adoption import adopted_run, adoption
+from engine.workers.adoption import adopted_run, adoptions
 from engine.workers.inherited import Find
 from engine.workers.policy_files import (
     KNOWN,
@@ -50,29 +49,17 @@ def queue_stage(database: Database, request: StageRequest) -> Run:
         HdtuiError: An input, a set, a robot, a file or a setting cannot be used; it is not queued.
     """
     if request.policy_files and not request.stage.baselines:
-        read = taken_over(database, request.policy_files, request.stage.reads)
+        read = taken_over(database, adoptions(request.policy_files, request.stage.reads))
         request = replace(request, inputs=(*request.inputs, *read), policy_files=())
     run = commands.queue(database, new_run(database, request))
     warn(database, run)
     return run
 
 
-def taken_over(
-    database: Database, paths: Sequence[Path], kinds: Collection[RunKind]
-) -> tuple[int, ...]:
-    """The numbers of the runs that took policies' files over, queued where there are none.
-
-    Raises:
-        UsageError: A file is missing, or holds something else than a run of these kinds leaves.
-    """
-    requests = [adoption(path) for path in paths]
-    for path, request in zip(paths, requests, strict=True):
-        if request.kind not in kinds:
-            wanted = " or ".join(kinds)
-            raise UsageError(f"{path}: holds a {request.kind}, expected a {wanted}")
+def taken_over(database: Database, requests: Sequence[StageRequest]) -> tuple[int, ...]:
+    """The numbers of the runs that took policies' files over, queued where there are none."""
     return tuple(
-        (adopted_run(database, request) or queue_stage(database, request)).id
-        for request in requests
+        (adopted_run(database, each) or queue_stage(database, each)).id for each in requests
     )
 
 

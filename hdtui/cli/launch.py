@@ -134,7 +134,7 @@ def reading(call: Call, word: str, kind: RunKind) -> tuple[Database, tuple[int, 
         RunError: A run is named and there is no workspace.
     """
     from engine.errors import UsageError
-    from engine.workers.adoption import adoption
+    from engine.workers.adoption import adoptions
     from engine.workers.new_runs import taken_over
     from engine.workers.stages import policies_of
     from engine.workers.workspace import Workspace
@@ -142,10 +142,9 @@ def reading(call: Call, word: str, kind: RunKind) -> tuple[Database, tuple[int, 
     inputs, _, files = policies_of([word], Workspace(call.folder).home)
     if not (inputs or files):
         raise UsageError(f"{word} is no {kind}: name the number of its run, or its file")
-    for file in files:
-        adoption(file)
+    requests = adoptions(files, (kind,))
     _, database = call.create() if files else call.existing()
-    return database, inputs or taken_over(database, files, (kind,))
+    return database, inputs or taken_over(database, requests)
 
 
 def check_robot_set(call: Call, name: str | None) -> None:

@@ -36,6 +36,14 @@ Summaries = Mapping[tuple[str, str], Summary]
 """By combination and measure, over the seeds that have finished."""
 CellCosts = Mapping[tuple[str, int], CellCost]
 _WORST_FIRST = (RunState.FAILED, RunState.LOST, RunState.INTERRUPTED, RunState.STOPPED)
+EYES_FIRST = (
+    *_WORST_FIRST,
+    RunState.RUNNING,
+    RunState.STARTING,
+    RunState.STOPPING,
+    RunState.QUEUED,
+)
+"""States of unfinished runs, what needs eyes first."""
 
 
 @dataclass(frozen=True)

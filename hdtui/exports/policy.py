@@ -71,10 +71,12 @@ def _halved(what: str, tensor: NDArray[Any]) -> NDArray[Any]:
 
 
 def _origin(database: Database, run: Run, digests: list[str]) -> dict[str, Any]:
+    # Who took a file over did not make it: what its file does not say, nobody knows.
+    made_with = {} if "file" in run.extra else dict(run.versions)
     names = {robot.digest: robot.name for robot in reversed(list_robots(database))}
     return {
         "run": {"kind": run.kind.value, "name": run.name, "seed": run.seed},
         "finished": run.ended_at.isoformat() if run.ended_at else None,
-        "made_with": dict(run.versions),
+        "made_with": made_with,
         "robots": {digest: names.get(digest, "") for digest in digests},
     }

@@ -32,6 +32,12 @@ ROOT = Path(__file__).resolve().parents[2]
             ("adopt", "pyproject.toml", "--robots", "unimal8"),
             "pyproject.toml: holds no policy; expected a teacher's or student's, or a checkp",
         ),
+        (("collect", "pretrained", "--robots", "r"), "holds a student, expected a teacher"),
+        (("deploy", "pretrained-teacher", "--robot", "r"), "holds a teacher, expected a student"),
+        (
+            ("collect", "random", "--robots", "r"),
+            "random is no teacher: name the number of its run",
+        ),
         (("screenshots", "--out", "nowhere", "--only", "nope"), "there is no screen 'nope'"),
         (("teach", "--robots", "nobody"), 'no robot set "nobody"'),
         (("teach", "--robots", "nobody", "--set", "ppo.discount=2"), "ppo.discount"),

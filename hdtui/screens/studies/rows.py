@@ -13,7 +13,13 @@ from hdtui import formatting
 from hdtui.data.run_states import GLYPHS
 from hdtui.data.smoothing import Path
 from hdtui.data.studies import value_of
-from hdtui.data.study_views import StudyView, UnreadableStudy, axis_of, short_labels
+from hdtui.data.study_views import (
+    EYES_FIRST,
+    StudyView,
+    UnreadableStudy,
+    axis_of,
+    short_labels,
+)
 from hdtui.widgets import chart as charts
 from hdtui.widgets.bars import progress_line
 from hdtui.widgets.lines import BLANK, Line, Span, muted, wrapped
@@ -108,17 +114,7 @@ def states_words(view: StudyView) -> str:
         left = len(view.uncounted)
         return f"{counted(left, 'network')} to be counted" if left else "counted, no runs"
     states = view.states
-    order = (
-        "failed",
-        "lost",
-        "interrupted",
-        "stopped",
-        "running",
-        "starting",
-        "stopping",
-        "queued",
-    )
-    words = [f"{states[RunState(name)]} {name}" for name in order if states[RunState(name)]]
+    words = [f"{states[state]} {state}" for state in EYES_FIRST if states[state]]
     words += [f"{len(view.plan.missing)} deleted"] if view.plan.missing else []
     return ", ".join([f"{states[RunState.FINISHED]} of {view.total} runs finished", *words])
 
@@ -198,17 +194,7 @@ def matrix_row(
 
 def _together(states: Sequence[RunState]) -> RunState:
     """What several cells are together: what needs eyes first, finished last."""
-    order = (
-        "failed",
-        "lost",
-        "interrupted",
-        "stopped",
-        "running",
-        "starting",
-        "stopping",
-        "queued",
-    )
-    return next((RunState(name) for name in order if name in states), RunState.FINISHED)
+    return next((state for state in EYES_FIRST if state in states), RunState.FINISHED)
 
 
 def cell_line(result: Result, measure: Measure, at_cursor: bool) -> Line:
