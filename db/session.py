@@ -8,7 +8,7 @@ import shutil
 import threading
 import zlib
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, Self
@@ -255,7 +255,7 @@ class Database:
             reason = (str(error.orig) or str(error)).splitlines()[0]
             reason = self._address.without_secrets(reason)
             if _UNKNOWN.search(reason):
-                self.check_schema()
+                self._refuse_newer()
             if "disk I/O" in reason and self.dialect == "sqlite":
                 # A log that was removed is made anew, empty, and the index beside it, which all
                 # that have it open share, names pages that it lacks: they fail until nobody has.
@@ -271,6 +271,13 @@ class Database:
         except UnicodeDecodeError as error:  # SQLite names what it cannot read in its own words
             reason = "malformed text"
             raise DatabaseError(_sentence(verb, self._location, reason)) from error
+
+    def _refuse_newer(self) -> None:
+        """As ``check_schema``, where a question has failed: this one may fail as well."""
+        with suppress(DBAPIError), self._engine.connect() as connection:
+            schema = _schema(connection)
+            if schema is not None and schema > SCHEMA:
+                self._refuse_other(schema)
 
     def check_schema(self) -> None:
         """See that no newer program has upgraded the database.

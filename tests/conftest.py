@@ -23,13 +23,18 @@ from engine.morphology.family import UNIMAL
 from engine.morphology.tree import Joint, Limb, Morphology
 
 
+NEVER_AGAIN = ("workers", "db", "soak")
+"""Folders whose tests need no terminal: what fails there once in a while is broken."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of a promise are known by their mark, and a failure of theirs is never tried again."""
+    """Tests of a promise are known by their mark; what they rest on is never tried again either."""
     promised = promised_files()
     for item in items:
         if item.path in promised:
             item.add_marker(pytest.mark.promise)
+        if item.path in promised or item.path.parent.name in NEVER_AGAIN:
             item.add_marker(pytest.mark.flaky(reruns=0))
 
 

@@ -271,6 +271,17 @@ class StudyConfig(Config):
             raise ValueError("compare: a search compares nothing; it tells which trial is best")
         if not self.trained:
             raise ValueError("trained=false: ranges are searched by what trained policies earn")
+        worth = self.measured()[0]
+        if worth.name in _OF_FRESH_NETWORKS:
+            raise ValueError(
+                f"measures: a search is for what trained policies earn; {worth.name} is a cost of"
+                " networks, which may be told after another measure"
+            )
+        if self.search.halving and worth.smaller_is_better:
+            raise ValueError(
+                "search.halving stops trials by their returns while they train, and less of"
+                f" {worth.name} is better; leave halving out, or measure a return first"
+            )
         if self.search.halving and self.searched == "student":
             every = self.settings.get("student.return_every_steps")
             if every is None:

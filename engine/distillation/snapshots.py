@@ -136,7 +136,8 @@ def _restore(student: Student, tensors: dict[str, Tensor], document: dict[str, A
     student.epochs_since_best = int(document["epochs_since_best"])
     student.corrections = [str(sha256) for sha256 in document.get("corrections", ())]
     student.best = select(tensors, BEST_PREFIX)
-    student.losses = list(tensors.get(_LOSSES, torch.empty(0)))
+    device = next(student.policy.parameters()).device
+    student.losses = list(tensors.get(_LOSSES, torch.empty(0)).to(device))
     shapes = {name: tensor.shape for name, tensor in student.policy.state_dict().items()}
     if student.best or best_loss is not None:
         found = {name: tensor.shape for name, tensor in student.best.items()}

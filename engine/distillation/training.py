@@ -285,9 +285,7 @@ class _Run:
             )
 
     def _report(self, rate: float, gradient_norm: float) -> None:
-        # Those of before a stop were read from a file, into the host's memory.
-        losses = [each.to(self.device) for each in self.student.losses]
-        loss = float(torch.stack(losses).mean())
+        loss = float(torch.stack(self.student.losses).mean())
         self.student.losses.clear()
         step = self.student.step
         elapsed = max(time.monotonic() - self.started_s, 1e-9)

@@ -15,6 +15,7 @@ from db.queries.runs import list_runs
 from db.queries.studies import list_studies
 from db.records import StoredStudy
 from db.session import Database
+from engine.config.study import TRIAL
 from engine.workers.child_process import NEUTRAL_FOLDER, child_command, child_environment
 from engine.workers.workspace import Workspace
 
@@ -37,7 +38,7 @@ def _is_open(database: Database, study: StoredStudy) -> bool:
     document: Any = study.document
     if not document.get("ranges") or document["search"]["paused"]:
         return False
-    if len(document["factors"].get("trial", {})) < document["search"]["trials"]:
+    if len(document["factors"].get(TRIAL, {})) < document["search"]["trials"]:
         return True
     runs = list_runs(database, ids=set(study.runs.values()))
     return bool(document["search"]["halving"]) and any(not run.state.ended for run in runs)
@@ -50,18 +51,24 @@ class Searches:
         self._database, self._workspace = database, workspace
         self._child: subprocess.Popen[bytes] | None = None
         self._next = time.monotonic()
+        self._failed = False
 
     def look(self) -> bool:
-        """Start the process where a search is open and none lives; True while one does."""
+        """Start the process where a search is open and none lives.
+
+        True while one does, or is to be started again after it failed.
+        """
         if self._child is not None:
             code = self._child.poll()
             if code is None:
                 return True
             self._child = None
+            self._failed = bool(code)
             if code:
                 self._next = time.monotonic() + AGAIN_AFTER_S
         if time.monotonic() < self._next:
-            return False
+            return self._failed
+        self._failed = False
         self._next = time.monotonic() + ASK_EVERY_S
         if not open_searches(self._database):
             return False

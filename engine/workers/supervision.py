@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from db.queries.supervisors import work_waits
 from db.session import Database
-from engine.errors import DatabaseAwayError, RunError
+from engine.errors import DatabaseAwayError, DatabaseError, RunError
 from engine.workers.child_process import NEUTRAL_FOLDER, child_command, child_environment
 from engine.workers.searching import open_searches
 from engine.workers.supervisor_lock import supervisor_alive, take_lock
@@ -98,7 +98,7 @@ class Supervision:
         try:
             if attend(self._database):
                 logger.info("the supervisor was gone; another is started")
-        except (RunError, DatabaseAwayError) as error:
+        except (RunError, DatabaseError) as error:
             self._next_look = now + TRY_EVERY_S
             logger.warning("%s", error)
             self._bound_log()

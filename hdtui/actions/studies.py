@@ -23,7 +23,7 @@ from engine.workers.studies.running import (
     stop_study,
 )
 from hdtui.data.store import NoWorkspaceError, Store
-from hdtui.data.studies import Estimate, estimate
+from hdtui.data.studies import Estimate, estimate, trials_left
 from hdtui.formatting import words_of
 from hdtui.messages import Answer
 
@@ -167,14 +167,16 @@ def queued_sentence(plan: Plan, made: int) -> str:
 
 
 def stop_warning(database: Database, name: str) -> tuple[str, ...]:
-    """What stopping a study means; empty where nothing of it works or waits."""
+    """What stopping a study means; empty where nothing of it works, waits or is left to ask for."""
     plan = begun_study(database, name)
     active = sum(run.state.active for run in plan.unfinished)
     waiting = sum(run.state is RunState.QUEUED for run in plan.unfinished)
-    if not active + waiting:
+    asks = trials_left(plan.study) if not plan.study.search.paused else 0
+    if not active + waiting + asks:
         return ()
     return (
-        f"Stop study {name}? {counted(active, 'run')} at work, {waiting} waiting.",
+        f"Stop study {name}? {counted(active, 'run')} at work, {waiting} waiting"
+        + (f", {counted(asks, 'trial')} left to ask for." if asks else "."),
         "Those at work write a checkpoint and leave; R lets all go on from there. Runs that"
         " another study reads go on.",
         f"Same as hdtui study stop {shlex.quote(name)}",
@@ -197,7 +199,10 @@ def resume(database: Database, name: str) -> Answer:
     if plan.missing:
         plan, made = run_study(database, plan.study)
         return Answer(queued_sentence(plan, made))
+    left = trials_left(plan.study)
     resumed = resume_study(database, name)
+    if left and not plan.unfinished:
+        return Answer(f"study {name} goes on, {counted(left, 'trial')} left to ask for")
     if resumed:
         return Answer(f"study {name}: {counted(len(resumed), 'run')} queued again")
     if plan.unfinished:

@@ -363,6 +363,8 @@ def _followed(database: Database, plan: Plan) -> Plan:
         if unfinished:
             follow(database, unfinished)
             plan = begun_study(database, plan.study.name)
+        elif more:
+            time.sleep(POLL_S)
     return plan
 
 

@@ -121,7 +121,11 @@ def _asking(
 
 def _is(stored: StoredStudy, built_in: StudyConfig) -> bool:
     declared = built_in.model_dump(mode="json")
-    return all(stored.document.get(key) == declared[key] for key in ("factors", "compare", "equal"))
+    # Keys that a study of an earlier version lacks had no other value then.
+    return all(
+        stored.document.get(key, declared[key]) == declared[key]
+        for key in ("factors", "compare", "equal", "rule", "route", "trained")
+    )
 
 
 def _read(

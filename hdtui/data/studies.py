@@ -154,10 +154,15 @@ def status_document(plan: Plan, results: Results) -> dict[str, Any]:
         "question": plan.study.question,
         "preset": plan.study.preset,
         "seeds": plan.study.seeds,
-        "finished": not plan.missing and not plan.unfinished,
+        "finished": not plan.missing and not plan.unfinished and not trials_left(plan.study),
         "cells": [_cell_document(plan.study, result) for result in results.values()],
         **({"search": search_document(plan, results)} if plan.study.ranges else {}),
     }
+
+
+def trials_left(study: StudyConfig) -> int:
+    """How many trials a search has still to ask for; none of any other study."""
+    return study.search.trials - len(study.trials) if study.ranges else 0
 
 
 def search_document(plan: Plan, results: Results) -> dict[str, Any]:

@@ -78,14 +78,17 @@ class StudyView:
 
     @property
     def total(self) -> int:
-        """How many runs it has, those that were deleted included."""
-        return len(self.runs) + len(self.plan.missing)
+        """How many runs it has that ``states`` tells of, those that were deleted included."""
+        return self.states.total() + len(self.plan.missing)
 
     @property
     def progress(self) -> float:
         """How much is done, from 0 to 1: each run counts the same, of a search each trial."""
         if self.study.ranges:
-            tried = sum(each.progress for each in self.results.values())
+            over = {f"{TRIAL}={name}" for name in self.study.search.left_out}
+            tried = sum(
+                1.0 if label in over else each.progress for (label, _), each in self.results.items()
+            )
             return min(1.0, tried / (len(self.study.seeds) * self.study.search.trials))
         if not self.study.trained:
             return 0.0 if self.uncounted else 1.0
@@ -106,7 +109,7 @@ class StudyView:
                 return state
         if self.uncounted and not self.study.trained:
             return RunState.QUEUED
-        if self.study.ranges and len(self.study.trials) < self.study.search.trials:
+        if studies.trials_left(self.study):
             return RunState.STOPPED if self.study.search.paused else RunState.QUEUED
         return RunState.STOPPED if self.plan.missing else RunState.FINISHED
 

@@ -32,7 +32,7 @@ class Threads(ThreadPoolExecutor):
     @property
     def at_work(self) -> bool:
         """Some were not waited for and go on."""
-        return any(not future.done() for future in self._given)
+        return any(not future.done() for future in set(self._given))
 
     @property
     def acts(self) -> bool:

@@ -91,6 +91,15 @@ def test_factors_are_combined_and_the_last_one_varies_fastest(file: Path) -> Non
             "student.epochs=0: student.epochs: found 0",
         ),
         (
+            'measures = [{ name = "latency" }]\n[factors."student.epochs"]\ninteger = [1, 9]',
+            "measures: a search is for what trained policies earn; latency is a cost",
+        ),
+        (
+            'measures = [{ name = "steps_to_reach" }]\n[factors."teacher.ppo.learning_rate"]\n'
+            "uniform = [0.1, 0.2]\n[search]\nhalving = {}",
+            "less of steps_to_reach is better; leave halving out",
+        ),
+        (
             '[factors."student.epochs"]\ninteger = [1, 9]\n[search]\nhalving = {}',
             "search.halving compares students' returns while they train; set",
         ),

@@ -192,3 +192,11 @@ for number in range(int(sys.argv[2])):
     with closing(Database.open(tmp_path)) as database:
         assert count_states(database)[RunState.QUEUED] == 160
         assert database.problems() == []
+
+
+def test_a_table_of_versions_that_is_not_ours_is_one_sentence(tmp_path: Path) -> None:
+    Database.open(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "hdtui.db")) as connection, connection:
+        connection.execute("ALTER TABLE alembic_version RENAME version_num TO number")
+    with pytest.raises(DatabaseError, match="not the database this hdtui knows"):
+        Database.open(tmp_path)

@@ -17,6 +17,7 @@ from engine.config.study import StudyConfig, checked_study
 from engine.errors import RunError, UsageError
 from engine.workers import commands
 from engine.workers.studies import running
+from engine.workers.studies import search as searching_module
 from engine.workers.studies.results import read_results
 from engine.workers.studies.running import (
     begun_study,
@@ -122,6 +123,23 @@ def test_a_stopped_search_asks_for_nothing_and_two_at_once_never_for_the_same(
     monkeypatch.setattr(running, "plan_study", lambda *args, **kwargs: stale)
     with pytest.raises(RunError, match="changed by somebody else at the same time"):
         run_study(database, search())
+
+
+@pytest.mark.usefixtures("nobody_works")
+def test_a_search_that_is_stopped_while_its_next_trial_is_thought_of_stays_stopped(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_study(database, search())
+
+    def stopped_meanwhile(*facts: Any) -> Any:
+        stop_study(database, "rates")
+        return read_results(*facts)
+
+    monkeypatch.setattr(searching_module, "read_results", stopped_meanwhile)
+    with pytest.raises(RunError, match="changed by somebody else at the same time"):
+        advance(database, "rates")
+    assert begun_study(database, "rates").study.search.paused
+    assert not list_runs(database)
 
 
 @pytest.mark.usefixtures("nobody_works")

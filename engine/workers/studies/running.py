@@ -87,16 +87,23 @@ class Plan:
         return [found[key] for key in sorted(found) if found[key].state is not RunState.FINISHED]
 
 
-def plan_study(database: Database, study: StudyConfig, *, fresh: bool = False) -> Plan:
+def plan_study(
+    database: Database,
+    study: StudyConfig,
+    *,
+    fresh: bool = False,
+    instead_of: StoredStudy | None = None,
+) -> Plan:
     """What running a study would do; no run is queued. ``fresh`` takes no run that is there.
 
-    A study that was begun goes on: its seeds and levels stay, new ones join them.
+    A study that was begun goes on: its seeds and levels stay, new ones join them. ``instead_of`` is
+    the study as it was read when ``study`` was made of it, else it is read now.
 
     Raises:
         UsageError: A robot set is unknown or not to be learnt from, a setting cannot be used here,
             or a study of this name asks something else.
     """
-    stored = find_study(database, study.name)
+    stored = instead_of or find_study(database, study.name)
     before = None if fresh else stored
     if before is not None:
         study = _continued(before, study)
@@ -153,17 +160,23 @@ def plan_of(database: Database, stored: StoredStudy, study: StudyConfig, graph: 
 
 
 def run_study(
-    database: Database, study: StudyConfig, *, fresh: bool = False, resuming: bool = True
+    database: Database,
+    study: StudyConfig,
+    *,
+    fresh: bool = False,
+    resuming: bool = True,
+    instead_of: StoredStudy | None = None,
 ) -> tuple[Plan, int]:
     """Queue what a study lacks and let go on what had stopped; its plan, and how many were queued.
 
-    Without ``resuming`` what has stopped or failed is left as it is.
+    Without ``resuming`` what has stopped or failed is left as it is. Where the study is no more
+    what ``instead_of`` holds, nothing is done.
 
     Raises:
         UsageError: As ``plan_study``; nothing is queued then.
         RunError: The study was changed while it was planned; nothing is queued.
     """
-    plan = plan_study(database, study, fresh=fresh)
+    plan = plan_study(database, study, fresh=fresh, instead_of=instead_of)
     _create_folds(database, plan.study)
     told = set(plan.before.runs.values()) if plan.before else set()
     writer = _Writer(plan, _taken_names(database))

@@ -63,12 +63,14 @@ def trials(plan: Plan, results: Results) -> list[Trial]:
     for name, level in plan.study.trials.items():
         cells = [results[f"{TRIAL}={name}", seed] for seed in plan.study.seeds]
         values = [value for cell in cells if (value := _value(plan.study, cell)) is not None]
-        ended = next((x.state for x in cells if x.state is not RunState.FINISHED), None)
+        states = [cell.state for cell in cells]
+        works = [state for state in states if not state.ended]
+        unfinished = [state for state in states if state is not RunState.FINISHED]
         found.append(
             Trial(
                 name,
                 level.settings,
-                ended or RunState.FINISHED,
+                next(iter((*works, *unfinished)), RunState.FINISHED),
                 sum(cell.progress for cell in cells) / len(cells),
                 sum(values) / len(values) if len(values) == len(cells) else None,
                 tuple(sorted({run.id for cell in cells for run in cell.runs.values()})),
@@ -115,6 +117,8 @@ def advance(database: Database, name: str) -> bool:
     study = plan.study
     if not study.ranges or study.search.paused:
         return False
+    if any(not run.state.ended for run in plan.given_up):  # whoever left them out was killed
+        _stop(database, plan)
     tried = trials(plan, read_results(database, plan))
     told = _told(study, tried, {each.name: _curve(database, plan, each) for each in tried})
     behind = [each for each in tried if each.open and each.name in told.behind]
@@ -129,7 +133,8 @@ def advance(database: Database, name: str) -> bool:
         }
         document = merged(study.model_dump(mode="json"), changes)
         # A trial that failed stays so, or a search would never come to its end.
-        run_study(database, checked_study(document, f"study {name}"), resuming=False)
+        changed = checked_study(document, f"study {name}")
+        run_study(database, changed, resuming=False, instead_of=plan.before)
         _stop(database, begun_study(database, name))
     return open_ + len(proposed) > 0
 

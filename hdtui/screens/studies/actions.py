@@ -9,6 +9,7 @@ from textual.binding import Binding
 from textual.worker import get_current_worker
 
 from engine.errors import HdtuiError
+from engine.text import counted
 from hdtui.actions import studies
 from hdtui.data.studies import counted_networks
 from hdtui.exports.study_report import report, report_path
@@ -78,11 +79,12 @@ class StudyActions:
             costs = self.cockpit.store.ask(count)
             self.cockpit.studies_reader.keep_costs(costs)
         except HdtuiError as error:
-            if not worker.is_cancelled:
+            if worker.is_cancelled:  # who left the page gave it up: the next one asks again
+                self.cockpit.studies_reader.counting.difference_update(questions)
+            else:
                 screen.post_message(Answer(str(error), "warn"))
             return
-        number = f"{len(costs)} network{'' if len(costs) == 1 else 's'}"
-        screen.post_message(Answer(f"counted {number}"))
+        screen.post_message(Answer(f"counted {counted(len(costs), 'network')}"))
         screen.app.call_later(screen.read)
 
     def _copy_path(self, name: str) -> None:
