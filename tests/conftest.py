@@ -22,7 +22,6 @@ from db.migrations import upgrade as migrations
 from engine.morphology.family import UNIMAL
 from engine.morphology.tree import Joint, Limb, Morphology
 
-
 NEVER_AGAIN = ("workers", "db", "soak")
 """Folders whose tests need no terminal: what fails there once in a while is broken."""
 
