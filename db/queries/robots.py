@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
+from typing import Protocol
 
 from sqlalchemy import ColumnElement, Select, delete, func, or_, select
 from sqlalchemy.orm import Session
@@ -199,7 +200,16 @@ def insert_set(
     return _set_record(session, row)
 
 
-def set_digest(members: Iterable[tuple[Robot, str | None]]) -> str:
+class _Body(Protocol):
+    """A robot of the library, or one that is still a file."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+
+
+def set_digest(members: Iterable[tuple[_Body, str | None]]) -> str:
     """SHA-256 of what makes two sets one: bodies, names and roles, in order."""
     lines = [f"{robot.digest} {robot.name} {role or ''}" for robot, role in members]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from db.session import Database
 from engine.config.study import built_in_studies
 from hdtui.cli.main import run as hdtui
 
@@ -177,3 +178,15 @@ def test_every_built_in_study_ends_at_smoke_in_a_report_without_a_verdict(
         assert {answer["outcome"] for answer in told["answers"]} == {"too small to judge"}, name
         page = Path(told["report"]).read_text()
         assert page.count("too small to judge") >= len(told["answers"]), name
+
+
+def test_a_built_in_set_is_planned_alike_before_a_workspace_is_there(
+    capsys: Captured, tmp_path: Path, unimal_dir: Path
+) -> None:
+    del unimal_dir
+    words = ("study", "run", "regularisation", "--robots", "unimal8", "--dry-run", "--home")
+    nothing = tmp_path / "nothing"
+    before = asked(capsys, *words, str(nothing))
+    assert not nothing.exists()
+    Database.open(tmp_path / "there").close()
+    assert asked(capsys, *words, str(tmp_path / "there"))["graph"] == before["graph"]

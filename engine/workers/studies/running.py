@@ -23,7 +23,13 @@ from engine.workers.devices import check_devices
 from engine.workers.drivable import bodies, check_drivable
 from engine.workers.new_runs import built_run, warn
 from engine.workers.observed import observed
-from engine.workers.robot_library import TRAINING, UNSEEN, resolve_set
+from engine.workers.robot_library import (
+    BUILT_IN_SETS,
+    TRAINING,
+    UNSEEN,
+    built_in_files,
+    resolve_set,
+)
 from engine.workers.robot_roles import check_roles
 from engine.workers.robot_split import Members, fold_sides
 from engine.workers.stage_checks import check_grounds_of_pipeline
@@ -124,9 +130,12 @@ def planned_in_empty_workspace(study: StudyConfig) -> Plan:
     """What running a study would do where nothing was ever run.
 
     Raises:
-        UsageError: It names a robot set, and there is none.
+        UsageError: It names a robot set that is none of the built-in ones.
     """
-    graph = expand(study, {})
+    named = [name for name in (study.robots.training, study.robots.unseen) if name in BUILT_IN_SETS]
+    robots = {name: [(file, TRAINING) for file in built_in_files(name)] for name in named}
+    known = {name: set_of_robots(set_digest(members)) for name, members in robots.items()}
+    graph = expand(study, known)
     missing = tuple(graph.nodes.values())
     return Plan(study, graph, {}, missing, frozenset(), current_version(), "")
 

@@ -180,7 +180,8 @@ def matrix_row(
     """A setting: a cell a seed, the one of seed ``at`` under the cursor, and the mean."""
     cells = [cell_line(view.result(label, seed), measure, seed == at) for seed in seeds]
     states = [view.result(label, seed).state for seed in view.study.seeds]
-    glyph, role = GLYPHS[_together(states)]
+    known = view.study.trained or not view.uncounted
+    glyph, role = GLYPHS[_together(states) if known else RunState.QUEUED]
     mean = mean_words(measure, view.summary(label, measure))
     return TableRow(
         (
