@@ -32,8 +32,8 @@ from engine.workers.robot_library import (
     marked_set,
 )
 from engine.workers.robot_roles import overlaps
-from engine.workers.stage_checks import Asked, checked
-from engine.workers.stages import STAGES, StageRequest, filled_sets, run_name
+from engine.workers.stage_checks import Asked, checked, robots_of
+from engine.workers.stages import STAGES, Stage, StageRequest, filled_sets, run_name
 from engine.workers.workspace import Workspace
 
 _DIFFERENCES_NAMED = 2
@@ -49,15 +49,25 @@ def queue_stage(database: Database, request: StageRequest) -> Run:
         HdtuiError: An input, a set, a robot, a file or a setting cannot be used; it is not queued.
     """
     if request.policy_files and not request.stage.baselines:
-        read = taken_over(database, adoptions(request.policy_files, request.stage.reads))
+        files = adoptions(request.policy_files, request.stage.reads)
+        read = taken_over(database, files, request.stage, request.robots)
         request = replace(request, inputs=(*request.inputs, *read), policy_files=())
     run = commands.queue(database, new_run(database, request))
     warn(database, run)
     return run
 
 
-def taken_over(database: Database, requests: Sequence[StageRequest]) -> tuple[int, ...]:
-    """The numbers of the runs that took policies' files over, queued where there are none."""
+def taken_over(
+    database: Database, requests: Sequence[StageRequest], stage: Stage, robots: Sequence[str]
+) -> tuple[int, ...]:
+    """The numbers of the runs that took policies' files over, queued where there are none.
+
+    A stage of ``robots`` is to read them; for robots that are not there nothing is taken over.
+
+    Raises:
+        HdtuiError: As ``robots_of``, or a file cannot be taken over.
+    """
+    robots_of(database, stage, robots)
     return tuple(
         (adopted_run(database, each) or queue_stage(database, each)).id for each in requests
     )

@@ -62,7 +62,7 @@ def deploy_command(
             + ("copies need the run's end; leave --detach out" if stage.detach else "not a folder")
         )
     config = stage.stage_config(DeploymentConfig, RunKind.DEPLOYMENT, call.seed, *words)
-    database, inputs = reading(call, student, RunKind.STUDENT)
+    database, inputs = reading(call, student, RunKind.DEPLOYMENT, robots)
     request = stage.request(RunKind.DEPLOYMENT, config, inputs=inputs, robots=tuple(robots))
     written: list[Path] = []
 

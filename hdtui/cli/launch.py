@@ -124,10 +124,12 @@ def allowed(words: Sequence[str] | None) -> frozenset[str]:
     return frozenset(known_name(word, ALLOWED_ROLES, "role") for word in words or ())
 
 
-def reading(call: Call, word: str, kind: RunKind) -> tuple[Database, tuple[int, ...]]:
-    """The workspace, and the run that a word names there: its number, folder, or a file to adopt.
+def reading(
+    call: Call, word: str, kind: RunKind, robots: Sequence[str]
+) -> tuple[Database, tuple[int, ...]]:
+    """The workspace, and the run that one of ``kind`` reads by this word: a number, folder or file.
 
-    A file needs no workspace that was there before.
+    A file is taken over and needs no workspace that was there before.
 
     Raises:
         UsageError: The word names no run, nor a file that such a run would have left.
@@ -136,15 +138,18 @@ def reading(call: Call, word: str, kind: RunKind) -> tuple[Database, tuple[int, 
     from engine.errors import UsageError
     from engine.workers.adoption import adoptions
     from engine.workers.new_runs import taken_over
-    from engine.workers.stages import policies_of
+    from engine.workers.stages import STAGES, policies_of
     from engine.workers.workspace import Workspace
+
+    stage = STAGES[kind]
 
     inputs, _, files = policies_of([word], Workspace(call.folder).home)
     if not (inputs or files):
-        raise UsageError(f"{word} is no {kind}: name the number of its run, or its file")
-    requests = adoptions(files, (kind,))
+        wanted = " or ".join(stage.reads)
+        raise UsageError(f"{word} is no {wanted}: name the number of its run, or its file")
+    requests = adoptions(files, stage.reads)
     _, database = call.create() if files else call.existing()
-    return database, inputs or taken_over(database, requests)
+    return database, inputs or taken_over(database, requests, stage, robots)
 
 
 def check_robot_set(call: Call, name: str | None) -> None:

@@ -68,7 +68,8 @@ def collect_command(
     robots: RobotSets,
 ) -> None:
     """Roll a teacher out on robot sets and store what it saw and did."""
-    database, inputs = reading(call, teacher, RunKind.TEACHER)
+    stage.stage_config(CollectionConfig, RunKind.COLLECTION, call.seed)  # wrong words come first
+    database, inputs = reading(call, teacher, RunKind.COLLECTION, robots)
     config = stage.stage_config(
         CollectionConfig, RunKind.COLLECTION, call.seed, inputs=(database, inputs)
     )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from db.records import RunKind
+from db.session import Database
 from engine.checkpoints import read_document
 from engine.deployment.runtime import load_document
 from engine.rollout.saved_policy import load_policy
@@ -65,3 +66,19 @@ def test_what_comes_with_hdtui_says_where_it_is_from(word: str, kind: RunKind) -
     assert {"hdtui", "revision", "torch"} <= document["origin"]["made_with"].keys()
     assert document["config"]["seed"] == document["origin"]["run"]["seed"]
     assert sum(each.stat().st_size for each in path.parent.iterdir()) < 3_000_000
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("collect", "pretrained-teacher", "--robots", "nobody"),
+        ("collect", "pretrained-teacher", "--robots", "nobody", "--set", "nonsense=1"),
+        ("deploy", "pretrained", "--robot", "nobody"),
+    ],
+)
+def test_for_what_is_refused_no_policy_is_taken_over(
+    tmp_path: Path, hdtui: Callable[..., Any], words: tuple[str, ...]
+) -> None:
+    Database.open(tmp_path).close()
+    assert hdtui(*words, home=tmp_path).returncode == 2
+    assert json.loads(hdtui("runs", "list", "--json", home=tmp_path).stdout)["runs"] == []
