@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -112,8 +113,10 @@ def _toml(value: Any) -> str:
         items = (f"{_toml_key(key)} = {_toml(each)}" for key, each in known.items())
         return f"{{ {', '.join(items)} }}"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_toml, value))}]"
-    return json.dumps(value, ensure_ascii=False)
+        return f"[{', '.join(_toml(each) for each in value if each is not None)}]"
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def heading(name: str) -> str:

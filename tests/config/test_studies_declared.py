@@ -1,5 +1,6 @@
 """Studies as they are declared: built in and from files, and what is said of a mistake."""
 
+import math
 import os
 import tomllib
 from pathlib import Path
@@ -140,3 +141,16 @@ def test_what_is_no_file_of_a_study_is_refused(tmp_path: Path) -> None:
     large.write_text("#" * 1_000_001)
     with pytest.raises(ConfigError, match="larger than"):
         load_study(str(large))
+
+
+def test_a_document_comes_back_from_toml_as_it_was() -> None:
+    document = {
+        "text": 'é "quoted" \x7f \x00 \n',
+        "numbers": [1, 2.5, -math.inf, math.inf],
+        "inside": {"a b": {"deep": [{"x": True}]}, "empty": {}},
+    }
+    assert tomllib.loads(as_toml(document)) == document
+    assert tomllib.loads(as_toml({"a": [1, None], "b": None, "c": [{"d": None}]})) == {
+        "a": [1],
+        "c": [{}],
+    }
